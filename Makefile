@@ -1,0 +1,242 @@
+# chainfs. One Makefile for the whole tree; `make help` lists what it does.
+#
+# FLAVOUR   release (default), asan, tsan, cov, fuzz: each has its own objects
+# BUILD     where everything built goes (default: build); give your own to build side by side
+# DIRS      the source folders that go into the library, for trying a part of the tree alone:
+#           make check BUILD=/tmp/b DIRS='core/base core/store' TESTS=tests/unit/test_map.c
+# WERROR=1  warnings are errors
+# V=1       show the commands
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+SHELL     := /bin/bash
+
+VERSION  := 0.1.0
+FLAVOUR  ?= release
+BUILD    ?= build
+PREFIX   ?= /usr/local
+WERROR   ?= 0
+V        ?= 0
+Q        := $(if $(filter 1,$(V)),,@)
+
+FUZZ_SECONDS ?= 60
+BIN          := $(BUILD)/$(FLAVOUR)
+GEN          := $(BUILD)/gen
+
+# ---- tools and flags -------------------------------------------------------------------------
+
+CC         := $(if $(filter fuzz,$(FLAVOUR)),clang,$(if $(filter default,$(origin CC)),gcc,$(CC)))
+PKG_CONFIG ?= pkg-config
+PROTOC_C   ?= protoc-c
+SCDOC      ?= scdoc
+
+PACKAGES := fuse3 libsodium libprotobuf-c libuv libcjson libzstd libsecp256k1 nettle \
+	$(EXTRA_PACKAGES)
+
+CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCHAINFS_VERSION='"$(VERSION)"' -I. -I$(GEN) \
+	$(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CPPFLAGS)
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
+	-Wno-format-zero-length \
+	$(if $(filter 1,$(WERROR)),-Werror)
+
+CFLAGS_release  := -O2 -g -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fPIE
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now
+# Nothing has to call it by name for it to be the one malloc.
+LIBS_release     = -Wl,--no-as-needed $(shell $(PKG_CONFIG) --libs jemalloc) -Wl,--as-needed
+
+SANITIZE_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS_asan    := -O1 -g -fno-omit-frame-pointer $(SANITIZE_asan)
+LDFLAGS_asan   := $(SANITIZE_asan)
+
+CFLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+LDFLAGS_tsan   := -fsanitize=thread
+
+CFLAGS_cov     := -O0 -g --coverage
+LDFLAGS_cov    := --coverage
+
+CFLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all
+LDFLAGS_fuzz   := -fsanitize=fuzzer,address,undefined
+
+ifeq ($(filter $(FLAVOUR),release asan tsan cov fuzz),)
+$(error FLAVOUR is one of release, asan, tsan, cov, fuzz)
+endif
+
+CFLAGS_ALL  := -std=gnu11 -pthread $(CFLAGS_$(FLAVOUR)) $(CFLAGS)
+LDFLAGS_ALL := -pthread -Wl,--as-needed $(LDFLAGS_$(FLAVOUR)) $(LDFLAGS)
+LIBS_ALL     = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lrocksdb $(LIBS_$(FLAVOUR)) \
+	-lpthread -lm $(LIBS)
+
+# ---- what there is ---------------------------------------------------------------------------
+
+DIRS    ?= $(patsubst %/,%,$(sort $(dir $(wildcard core/*/*.c core/chain/*/*.c fs/*.c net/*.c \
+	proto/*.c mount-helpers/*.c))))
+MAIN    := mount-helpers/main.c
+SOURCES := $(filter-out $(MAIN),$(sort $(foreach d,$(DIRS),$(wildcard $(d)/*.c))))
+PROTOS  := $(wildcard proto/*.proto)
+GEN_H   := $(PROTOS:%.proto=$(GEN)/%.pb-c.h)
+GEN_C   := $(PROTOS:%.proto=$(GEN)/%.pb-c.c)
+
+OBJECTS := $(SOURCES:%.c=$(BIN)/obj/%.o) $(PROTOS:%.proto=$(BIN)/obj/gen/%.pb-c.o)
+LIBRARY := $(BIN)/libchainfs.a
+PROGRAM := $(if $(filter release,$(FLAVOUR)),$(BUILD)/chainfs,$(BIN)/chainfs)
+# A part of the tree has no main() to link.
+PROGRAM_BUILT := $(if $(filter $(patsubst %/,%,$(dir $(MAIN))),$(DIRS)),$(PROGRAM))
+
+TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c))
+TEST_PROGRAMS := $(TESTS:tests/%.c=$(BIN)/tests/%)
+SUPPORT       := $(patsubst %.c,$(BIN)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
+SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
+SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh))
+FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
+BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
+BENCH_PROGRAMS := $(BENCHES:tests/%.c=$(BIN)/tests/%)
+MAN_PAGES     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
+
+# ---- the program -----------------------------------------------------------------------------
+
+.PHONY: all lib test-programs check check-all check-flavours layers fuzz fuzz-run fuzz-programs \
+	bench man install uninstall clean help
+
+all: $(PROGRAM_BUILT) $(LIBRARY) ## the program (default)
+
+lib: $(LIBRARY)
+
+$(PROGRAM): $(BIN)/obj/$(MAIN:.c=.o) $(LIBRARY)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
+
+# The list of objects is a prerequisite, so that a source that went away leaves the library too.
+$(LIBRARY): $(OBJECTS) $(BIN)/objects.txt
+	@echo "  AR    $@"
+	$(Q)rm -f $@ && ar rcs $@ $(OBJECTS)
+
+$(BIN)/objects.txt: FORCE
+	@mkdir -p $(@D)
+	@echo '$(OBJECTS)' | cmp -s - $@ || echo '$(OBJECTS)' > $@
+
+# A change of flags rebuilds what they built.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(WARNINGS)
+$(BIN)/flags.txt: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
+
+.PHONY: FORCE
+FORCE:
+
+$(BIN)/obj/%.o: %.c $(BIN)/flags.txt | $(GEN_H)
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WARNINGS) $(CFLAGS_FILE) -MMD -MP -c -o $@ $<
+
+# Generated code is not ours to warn about.
+$(BIN)/obj/gen/%.o: $(GEN)/%.c $(BIN)/flags.txt | $(GEN_H)
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -MMD -MP -c -o $@ $<
+
+# Imports in a .proto are written from the root too: import "proto/name.proto";
+$(GEN)/proto/%.pb-c.c $(GEN)/proto/%.pb-c.h &: proto/%.proto
+	@mkdir -p $(@D)
+	@echo "  PROTO $<"
+	$(Q)$(PROTOC_C) --proto_path=. --c_out=$(GEN) $<
+
+# BLAKE3: the hot loop of every trie. Each SIMD file is built for its own instruction set and
+# chosen at run time, so the program starts on any x86-64.
+$(BIN)/obj/core/base/blake3%.o: CFLAGS_FILE += -O3
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+$(BIN)/obj/core/base/blake3_sse41.o:  CFLAGS_FILE += -msse4.1
+$(BIN)/obj/core/base/blake3_avx2.o:   CFLAGS_FILE += -mavx2
+$(BIN)/obj/core/base/blake3_avx512.o: CFLAGS_FILE += -mavx512f -mavx512vl -mprefer-vector-width=512
+endif
+
+# ---- tests -----------------------------------------------------------------------------------
+
+# Allocation goes through tests/support, which can make the nth one fail.
+TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+TEST_LIBS     = $(shell $(PKG_CONFIG) --libs cmocka)
+
+$(TEST_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(SUPPORT) $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(TEST_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS_ALL)
+
+$(FUZZ_PROGRAMS) $(BENCH_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
+
+test-programs: $(TEST_PROGRAMS) $(PROGRAM_BUILT)
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+check: layers test-programs ## unit and property tests, then mounts and verbs; takes seconds
+	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS)
+
+# One run over all flavours, so that the last line is the total of everything.
+check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release test-programs
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=asan test-programs
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=tsan test-programs
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=fuzz fuzz-programs
+	@tests/run.sh \
+		--flavour release --chainfs $(BUILD)/chainfs \
+			$(TESTS:tests/%.c=$(BUILD)/release/tests/%) $(SCRIPTS) $(SLOW_SCRIPTS) \
+		--flavour asan --chainfs $(BUILD)/asan/chainfs \
+			$(TESTS:tests/%.c=$(BUILD)/asan/tests/%) $(SCRIPTS) \
+		--flavour tsan --chainfs $(BUILD)/tsan/chainfs \
+			$(TESTS:tests/%.c=$(BUILD)/tsan/tests/%) $(SCRIPTS) \
+		--flavour fuzz $(FUZZERS:tests/%.c=$(BUILD)/fuzz/tests/%)
+
+layers: ## refuses an include that points upward
+	@tests/layers.sh
+
+fuzz: ## each fuzzer for FUZZ_SECONDS, on top of its corpus
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=fuzz fuzz-run
+
+# What a run finds new goes below BUILD, not into the corpus: what is kept is chosen by a person.
+fuzz-run: $(FUZZ_PROGRAMS)
+	@set -e; for program in $(FUZZ_PROGRAMS); do \
+		name=$${program##*/fuzz_}; found=$(BUILD)/fuzz/found/$$name; \
+		mkdir -p $$found; echo "== $$name, $(FUZZ_SECONDS) s"; \
+		corpus=tests/fuzz/corpus/$$name; [ -d $$corpus ] || corpus=; \
+		$$program -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+			-print_final_stats=1 -verbosity=0 -artifact_prefix=$$found/ \
+			$$found $$corpus; \
+	done
+
+bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## the benchmark scripts, each prints its ratio
+	@set -e; for script in $(sort $(wildcard tests/bench/*.sh)); do \
+		echo "== $$script"; \
+		CHAINFS=$(abspath $(PROGRAM)) BENCH=$(abspath $(BIN)/tests/bench) $$script || \
+			[ $$? = 77 ]; \
+	done
+
+# ---- installation ----------------------------------------------------------------------------
+
+man: $(MAN_PAGES)
+
+$(BUILD)/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	$(Q)$(SCDOC) < $< > $@
+
+install: all man ## below DESTDIR and PREFIX
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/chainfs
+	$(Q)set -e; for page in $(MAN_PAGES); do \
+		install -D -m 644 $$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	done
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/chainfs
+	$(Q)set -e; for page in $(notdir $(MAN_PAGES)); do \
+		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; done
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+-include $(shell find $(BIN)/obj -name '*.d' 2>/dev/null)
