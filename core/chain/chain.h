@@ -1,0 +1,298 @@
+/* chain.h: what chainfs asks of an adapter, the one folder that understands a kind of chain.
+ *
+ * Everything outside core/chain/KIND/ and its source in net/ speaks to a chain through
+ * struct chain_ops. A block goes through it in this order:
+ *
+ *   peek     (loop)      shard and height, nothing else
+ *   split    (checker)   the received message without this node's certificate, and the certificate
+ *   decode   (checker)   everything that the bytes alone decide: items, hashes, signatures, levels
+ *   link     (ingest)    does it follow the block below it?
+ *   replay   (ingest)    the chain's rules in both contexts: rows, changes, outcomes, roots
+ *   render   (readers)   text and JSON of what is stored
+ *
+ * Threads  decode, split, peek and all renderers are pure and run on any thread; replay belongs to
+ *          ingest. A decoded block is immutable.
+ * Times    unix seconds everywhere outside the adapter. */
+#ifndef CHAINFS_CHAIN_H
+#define CHAINFS_CHAIN_H
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+#include "core/base/hash.h"
+
+#define SHARD_MAX         16            /* shards of one network, the main one included */
+#define BLOCK_SIZE_MAX    (64u << 20)   /* bytes of one received block; a bound, not a format */
+#define PARENT_SIZE_MAX   96            /* a genesis block may name any text as its parent */
+#define ROOT_SIZE_MAX     32
+#define REASON_SIZE       160
+
+enum context { CONTEXT_LEGACY, CONTEXT_HYPER, CONTEXT_COUNT };
+
+struct context_rules {
+	const char *name;
+	bool        prunes;
+};
+extern const struct context_rules context_rules[CONTEXT_COUNT];
+
+/* Where rows live (DESIGN.md 4): `both` is held by both contexts, `hyper` is retained. */
+enum space { SPACE_BOTH = 1, SPACE_HYPER = 2 };
+#define SPACES_LEGACY SPACE_BOTH
+#define SPACES_HYPER  (SPACE_BOTH | SPACE_HYPER)
+
+/* ---- verification ---- */
+enum level {
+	LEVEL_STRUCTURE, LEVEL_HEADER, LEVEL_COMMIT, LEVEL_MESSAGES, LEVEL_ACCOUNTS, LEVEL_STATE,
+	LEVEL_COUNT
+};
+extern const char *const level_names[LEVEL_COUNT];
+
+enum verdict {
+	VERDICT_PENDING,     /* not tried yet: blocks below are missing */
+	VERDICT_OK,
+	VERDICT_FAILED,
+	VERDICT_ABSENT,      /* what would be checked is not there (a block without certificate) */
+	VERDICT_UNSUPPORTED, /* rules of an older protocol version that we do not have */
+	VERDICT_COUNT
+};
+extern const char *const verdict_names[VERDICT_COUNT];
+
+struct level_result {
+	uint8_t verdict; /* enum verdict */
+	char    reason[REASON_SIZE]; /* a sentence when not OK; may add a remark when OK */
+};
+
+/* ---- a decoded block ---- */
+struct chain_item {
+	uint32_t    offset, size;      /* its slice of the canonical bytes */
+	uint16_t    form;              /* the adapter's code of what the slice is, for rendering */
+	const char *kind;              /* "cast-add"; static; at most 31 characters of [a-z0-9-] */
+	uint8_t     hash[HASH_SIZE];   /* by-hash finds it; hash_size 0: not found by hash */
+	uint8_t     hash_size;
+	uint64_t    time;              /* unix seconds; the block's own when it has none */
+	uint32_t    json_size, line_size; /* exact sizes of its two renderings */
+	/* A record carried inside (a message in a block event): an object of its own. */
+	bool        has_inner;
+	uint16_t    inner_form;
+	uint32_t    inner_offset, inner_size, inner_json_size, inner_line_size;
+	uint8_t     inner_hash[HASH_SIZE], inner_hash_size;
+	uint64_t    inner_time;
+	/* What the bytes alone say against it (hash, signature); NULL when nothing. Static text. */
+	const char *refusal;
+};
+
+struct chain_witness {
+	uint32_t shard;
+	uint64_t height;
+	uint8_t  hash[HASH_SIZE];
+};
+
+struct chain_ops;
+struct chain_params;
+
+/* Adapters put this first in a struct of their own. Owned by who decoded it; ops->block_free. */
+struct chain_block {
+	const struct chain_ops *ops;
+	struct buf  canonical;         /* the received message without the certificate (DESIGN.md 9) */
+	struct buf  certificate;       /* empty when the block came without one */
+	uint32_t    shard;
+	uint64_t    height;
+	uint8_t     hash[HASH_SIZE];
+	uint8_t     parent[PARENT_SIZE_MAX];
+	uint8_t     parent_size;
+	uint8_t     root[ROOT_SIZE_MAX]; /* the state root that the block signs */
+	uint8_t     root_size;
+	uint64_t    time;              /* unix seconds */
+	struct chain_item    *items;
+	size_t                item_count;
+	struct chain_witness *witnesses; /* main shard: newest height of every other shard */
+	size_t                witness_count;
+	struct level_result   levels[LEVEL_COUNT];
+	uint32_t    header_size, header_json_size, parent_file_size; /* rendered sizes of its files */
+};
+
+struct chain_peek {
+	uint32_t shard;
+	uint64_t height;
+	struct slice hash; /* as the block claims it, not checked; points into what was received */
+};
+
+/* ---- what replay tells ---- */
+enum reason {
+	REASON_MERGED,
+	REASON_REMOVED,    /* a remove took its add */
+	REASON_SUPERSEDED, /* a newer record of the same conflict key */
+	REASON_COMPACTED,  /* swept by a compact state */
+	REASON_PRUNED,     /* over the limit of the account's storage */
+	REASON_REVOKED,
+	REASON_MOVED,      /* a name went to another account */
+	REASON_EXPIRED,
+	REASON_COUNT
+};
+extern const char *const reason_names[REASON_COUNT];
+
+#define CHANGE_NO_ITEM UINT32_MAX
+
+/* One record put or deleted in one space. A prune with hyper on is two changes of one record:
+ * deleted from `both`, put into `hyper`, both with REASON_PRUNED. */
+struct chain_change {
+	uint8_t      space;   /* enum space */
+	bool         deleted;
+	uint8_t      reason;  /* enum reason */
+	uint32_t     item;    /* index of the item that caused it, or CHANGE_NO_ITEM */
+	uint64_t     object;  /* object id of the record */
+	struct slice key;     /* record key, as in the rows */
+};
+
+enum outcome { OUTCOME_MERGED, OUTCOME_REFUSED, OUTCOME_NONE, OUTCOME_COUNT }; /* NONE: carries no record */
+extern const char *const outcome_names[OUTCOME_COUNT];
+
+struct chain_outcome {
+	uint8_t     outcome;
+	const char *reason; /* static text; NULL when merged */
+};
+
+struct chain_root {
+	uint8_t  root[ROOT_SIZE_MAX];
+	uint8_t  root_size;  /* 0: an empty state */
+	uint64_t records;    /* keys of the trie */
+};
+
+/* What one replayed block did. Lives in the replay's arena until the next block begins. */
+struct chain_result {
+	struct chain_change  *changes;
+	size_t                change_count;
+	struct chain_outcome *outcomes; /* one an item */
+	size_t                outcome_count;
+	struct chain_root     legacy, hyper; /* hyper: equal to legacy when hyper is off */
+	uint64_t              retained;      /* records that hyper holds and legacy does not */
+	struct level_result   accounts, state;
+};
+
+struct state;  /* core/store/state.h */
+struct replay; /* the adapter's */
+
+/* ---- how accounts and records are listed ---- */
+struct chain_set {
+	const char *name; /* folder below an account: "casts"; its bulk file is "casts.jsonl" */
+	uint8_t     id;   /* byte of the record key behind the account */
+	const char *about;
+};
+
+#define SET_MAX 32
+
+struct chain_account {
+	uint8_t  root[ROOT_SIZE_MAX];
+	uint8_t  root_size;
+	uint64_t records;           /* keys of its trie */
+	struct {
+		uint32_t records;   /* files in the set's folder */
+		uint64_t line_bytes; /* exact size of its .jsonl */
+	} sets[SET_MAX];            /* by place in chain_ops.sets */
+};
+
+#define RECORD_NAME_SIZE 256
+
+struct chain_record {
+	uint64_t object;   /* its stat record gives time, sizes and slice */
+	uint64_t time;
+	uint32_t json_size, line_size;
+	char     name[RECORD_NAME_SIZE]; /* without ".json": "0123456789-27f4…" */
+};
+
+struct chain_object { /* what a renderer needs of an object */
+	uint16_t     form;
+	struct slice bytes;
+	uint64_t     time;
+};
+
+struct chain_retained { /* one change of what hyper retains */
+	struct slice trie_key;
+	bool         dropped;
+	uint8_t      reason;
+};
+
+struct chain_envelope {
+	uint8_t      hash[HASH_SIZE];
+	struct slice parent, root;
+	uint64_t     retained, base_height;
+	struct slice base_root;
+	const struct chain_retained *changes;
+	size_t       change_count;
+};
+
+struct chain_ops {
+	const char *kind;         /* "snapchain" */
+	const char *block_suffix; /* ".pb": block.pb, commits.pb, records as they came */
+	uint32_t    renderer;     /* version of every rendering below; a change invalidates caches */
+
+	/* Text of the parameters of a well-known network, as --config would have it; NULL: unknown. */
+	const char *(*preset)(const char *network_name);
+	/* Parameters of a network from the text of a network.json or --config file. The canonical text
+	 * of equal parameters is equal; it is what the store keeps. */
+	int (*params_parse)(struct slice text, struct chain_params **out, struct err *err);
+	int (*params_write)(const struct chain_params *p, struct buf *out);
+	void (*params_free)(struct chain_params *p);
+	uint32_t (*shard_count)(const struct chain_params *p); /* the main one included */
+
+	int (*peek)(struct slice received, bool main_shard, struct chain_peek *out, struct err *err);
+	int (*split)(struct slice received, bool main_shard, struct buf *canonical,
+		     struct buf *certificate, struct err *err);
+	/* Takes both bufs over, also on failure. -EBADMSG: the bytes do not parse (structure); any other
+	 * fault is a level of the block. */
+	int (*decode)(const struct chain_params *p, bool main_shard, struct buf *canonical,
+		      struct buf *certificate, struct chain_block **out, struct err *err);
+	void (*block_free)(struct chain_block *b);
+	/* Fills levels[LEVEL_HEADER] further: parent link against the block below. prev NULL: height 1. */
+	int (*link)(const struct chain_block *b, const uint8_t *prev_hash, struct err *err);
+
+	int (*replay_new)(const struct chain_params *p, uint32_t shard, struct replay **out, struct err *err);
+	void (*replay_free)(struct replay *r);
+	/* 0: rows of the block are in `st` (begun by the caller), *out says what happened, and the
+	 * legacy root equals the block's own. -EUCLEAN: it does not; *out names the account that differs
+	 * first (levels), and the caller aborts the block in `st`. -EOPNOTSUPP: an older protocol version.
+	 * object_first: object id of item 0; item i has object_first + 2i, its inner record + 1.
+	 * hyper: keep retained rows and hyper's roots. */
+	int (*replay_block)(struct replay *r, struct state *st, const struct chain_block *b,
+			    uint64_t object_first, bool hyper, struct chain_result *out, struct err *err);
+	/* After state_block_abort(): forget what was cached of the aborted block. */
+	void (*replay_abort)(struct replay *r);
+
+	/* Listing. Record keys of an account's set share a prefix; accounts of a vshard share one. */
+	const struct chain_set *sets;
+	size_t set_count;
+	void (*account_key)(uint64_t account, struct buf *out);             /* key of its account row */
+	void (*account_prefix)(unsigned vshard, struct buf *out);           /* of a vshard's account rows */
+	int (*account_of_key)(struct slice key, uint64_t *account);
+	unsigned (*vshard_of)(uint64_t account);
+	uint32_t (*shard_of)(const struct chain_params *p, uint64_t account); /* the account's own shard */
+	void (*vshard_key)(unsigned vshard, struct buf *out); /* row that counts a vshard's accounts: be32 */
+	void (*set_prefix)(uint64_t account, uint8_t set_id, struct buf *out);
+	int (*account_read)(struct slice value, struct chain_account *out);
+	int (*record_read)(struct slice key, struct slice value, struct chain_record *out);
+	/* Record key of the file name (without suffix) in a set; -ENOENT when it cannot be one. */
+	int (*record_key)(uint64_t account, uint8_t set_id, const char *name, struct buf *out);
+	/* names/: rows below this prefix; one file each, rendered from the row alone. */
+	void (*names_prefix)(struct buf *out);
+	int (*name_read)(struct slice key, struct slice value, char name[RECORD_NAME_SIZE],
+			 struct buf *text, uint64_t *time);
+	int (*name_key)(const char *name, struct buf *out);
+
+	/* Rendering. `bytes` of an object are its slice of the canonical bytes. */
+	int (*render_object)(const struct chain_object *o, bool line, struct buf *out);
+	/* Kind and hash of an object's bytes, as its chain_item (or the inner record of one) has them. */
+	int (*item_name)(uint16_t form, struct slice bytes, char kind[32], uint8_t hash[HASH_SIZE],
+			 uint8_t *hash_size);
+	int (*render_header)(const struct chain_block *b, bool json, struct buf *out);
+	int (*render_parent)(const struct chain_block *b, struct buf *out);
+	int (*render_limits)(const struct chain_params *p, struct state *st, uint64_t account,
+			     uint64_t time, struct buf *out);
+	/* Trie key of a record key (for envelopes and proofs). */
+	int (*trie_key)(struct slice record_key, struct slice record_value, struct buf *out);
+	/* HyperEnvelope of a block as bytes, or as JSON. */
+	int (*render_envelope)(const struct chain_envelope *e, bool json, struct buf *out);
+};
+
+/* The adapters, by kind; NULL when there is none of that name. */
+const struct chain_ops *chain_kind(const char *kind);
+
+#endif

@@ -1,0 +1,14 @@
+/* channels.h: messages about channels: slots in consensus order, and who may fill them
+ * (snapchain-replay.md 16.2, 16.3). */
+#ifndef CHAINFS_SNAPCHAIN_CHANNELS_H
+#define CHAINFS_SNAPCHAIN_CHANNELS_H
+
+#include "core/chain/snapchain/records.h"
+
+bool sc_is_channel_type(int32_t type);
+
+/* Shard 0 alone: may the author do this? Bodies decide what it is. */
+int sc_channel_authority(struct replay *r, const struct sc_message *m) MUST_CHECK;
+int sc_channel_merge(struct replay *r, const struct sc_message *m) MUST_CHECK;
+
+#endif

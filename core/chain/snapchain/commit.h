@@ -1,0 +1,25 @@
+/* commit.h: does a certificate prove that more than two thirds of the validators signed a header?
+ *
+ * What a validator signs is a Vote: type 1 (precommit), height, round, value {shard, hash}, voter =
+ * its own key; the certificate carries the first fields once, and key and signature of each voter
+ * (snapchain.md 2). Beyond what upstream's nodes check, height, shard and hash of the certificate
+ * must be the block's own, and signers distinct validators of that height.
+ *
+ * A certificate is taken whole: a signature that fails or is not a validator's fails the level even
+ * when the rest would do, so that no byte of it goes unchecked. Honest nodes give none such; they
+ * differ in which signatures they kept. */
+#ifndef CHAINFS_SNAPCHAIN_COMMIT_H
+#define CHAINFS_SNAPCHAIN_COMMIT_H
+
+#include "core/chain/snapchain/params.h"
+
+/* How many signatures of n validators decide. */
+size_t sc_quorum(size_t validator_count);
+
+/* Sets the result of LEVEL_COMMIT. certificate: the content of the commits field; hash: BLAKE3 of
+ * the header as received. Failures that say nothing of the block (-ENOMEM) are returned. */
+int sc_commit_check(const struct chain_params *p, uint32_t shard, uint64_t height,
+		    const uint8_t hash[HASH_SIZE], struct slice certificate,
+		    struct level_result *out) MUST_CHECK;
+
+#endif

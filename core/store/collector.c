@@ -1,0 +1,171 @@
+/* The collector: which versions lie behind everything that anybody may still read.
+ *
+ * A death at height d says that the version of a row written at d has an older one below it, or is a
+ * tombstone. With the horizon at or above d nobody reads below d any more: the older versions go, and
+ * a tombstone itself, which then says no more than absence does. Deaths are walked in ascending order
+ * and each one is deleted with what it named, so that the next call goes on where this one ended.
+ *
+ * Where lines parted that can both be read, the walk stops: above a parting one line's old version may
+ * be another one's newest. A version that no line sees (left behind by a settled rollback) goes when
+ * it is met. */
+#include "core/base/map.h"
+#include "core/base/trace.h"
+#include "core/store/inside.h"
+
+#define KEY_BYTES_MAX (4 * ROW_KEY_MAX)
+
+struct collector {
+	struct commit  *commit;
+	struct db_iter *rows;
+	struct lineage  lineage;
+	struct map     *seen;  /* stem → height below which this call has chosen everything already */
+	struct buf      stem, seek;
+	uint32_t        shard;
+};
+
+static void release(struct collector *w)
+{
+	db_iter_freep(&w->rows);
+	lineage_release(&w->lineage);
+	map_freep(&w->seen);
+	buf_release(&w->stem);
+	buf_release(&w->seek);
+}
+
+static int unclean(struct slice stored)
+{
+	char hex[2 * 64 + 1];
+
+	hex_put(hex, stored.p, MIN(stored.n, 64));
+	trace_error("store", "a row does not parse", "key=%s", hex);
+	return -EUCLEAN;
+}
+
+static uint64_t handled(const struct collector *w)
+{
+	const struct map_entry *e = map_get(w->seen, buf_slice(&w->stem));
+
+	return e ? get_be64(e->value.p) : 0;
+}
+
+static int note_handled(struct collector *w, uint64_t height)
+{
+	uint8_t bytes[8];
+
+	put_be64(bytes, height);
+	return map_put(w->seen, buf_slice(&w->stem), SLICE_ARRAY(bytes), 0);
+}
+
+/* Deletes what the death of a row at `height` leaves behind. w->stem is the row's. */
+static int bury(struct collector *w, uint64_t height)
+{
+	uint64_t chosen_below = handled(w), newest = 0;
+	bool newest_met = false;
+	uint8_t place[ROW_SUFFIX_SIZE] = { 0 };
+
+	put_be64(place, ~height);
+	buf_clear(&w->seek);
+	buf_add(&w->seek, buf_slice(&w->stem));
+	buf_add(&w->seek, SLICE_ARRAY(place));
+	if (buf_done(&w->seek) < 0)
+		return buf_done(&w->seek);
+	int rc = db_iter_seek(w->rows, buf_slice(&w->seek), NULL);
+
+	for (; rc == 1; rc = db_iter_next(w->rows, NULL)) {
+		struct slice stored = db_iter_key(w->rows), value = db_iter_value(w->rows);
+		struct row_version version;
+
+		if (stored.n != w->seek.n || !slice_starts(stored, buf_slice(&w->stem)))
+			break;
+		if (row_value_read(value, &version) < 0)
+			return unclean(stored);
+		version.place = row_place(stored);
+		if (version.place.height < chosen_below)
+			break;
+		if (!newest_met && lineage_sees(&w->lineage, version.place.branch, version.place.height)) {
+			newest_met = true;
+			newest = version.place.height;
+			if (!version.tombstone)
+				continue;
+		}
+		commit_delete(w->commit, FAMILY_ROWS, stored);
+	}
+	return rc < 0 ? rc : note_handled(w, MAX(newest, chosen_below));
+}
+
+/* How many deaths were handled; *kept_from is the height of the last one. */
+static int choose(struct collector *w, struct db_iter *deaths, uint64_t horizon, size_t most,
+		  uint64_t *kept_from)
+{
+	AUTO(buf_release) struct buf first = BUF_INIT(64);
+	int count = 0;
+
+	buf_u8(&first, (uint8_t)w->shard);
+	if (buf_done(&first) < 0)
+		return buf_done(&first);
+	int rc = db_iter_seek(deaths, buf_slice(&first), NULL);
+
+	for (; rc == 1 && (size_t)count < most; rc = db_iter_next(deaths, NULL)) {
+		struct slice key = db_iter_key(deaths), escaped;
+		uint64_t height;
+		uint8_t space;
+
+		if (key.p[0] != w->shard)
+			break;
+		if (key_death_read(key, &height, &space, &escaped) < 0)
+			return unclean(key);
+		if (height > horizon)
+			break;
+		buf_clear(&w->stem);
+		buf_u8(&w->stem, space);
+		buf_u8(&w->stem, (uint8_t)w->shard);
+		buf_add(&w->stem, escaped);
+		int buried = buf_done(&w->stem);
+
+		if (buried == 0)
+			buried = bury(w, height);
+		if (buried < 0)
+			return buried;
+		commit_delete(w->commit, FAMILY_DEATHS, key);
+		*kept_from = MAX(*kept_from, height);
+		count++;
+	}
+	return rc < 0 ? rc : count;
+}
+
+/* The highest horizon that takes nothing away from anybody. Pins come last: from then on nobody can
+ * ask for what is chosen. */
+static uint64_t clamp(struct network *n, const struct branches *branches, uint32_t shard, uint64_t horizon)
+{
+	horizon = MIN(horizon, views_lowest(n, shard));
+	horizon = MIN(horizon, branches_lowest(branches, shard));
+	return pins_take_horizon(n, shard, horizon);
+}
+
+int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most, struct commit *c,
+		     struct err *err)
+{
+	AUTO(release) struct collector w = { .commit = c, .shard = shard };
+	AUTO(db_iter_freep) struct db_iter *deaths = NULL;
+	AUTO(view_putp) struct view *v = network_view_get(n);
+	const struct branches *branches = &((const struct view_box *)v)->table->branches;
+
+	if (shard >= SHARD_MAX)
+		return err_set(err, -EINVAL, "network %s has no shard %u", n->name, shard);
+	w.stem = w.seek = (struct buf)BUF_INIT(KEY_BYTES_MAX);
+	w.seen = map_new();
+	int rc = w.seen ? lineage_of(branches, v->branch, shard, &w.lineage) : -ENOMEM;
+
+	if (rc == 0)
+		rc = db_iter_new(n->db, FAMILY_ROWS, DB_STEM, &w.rows);
+	if (rc == 0)
+		rc = db_iter_new(n->db, FAMILY_DEATHS, DB_ORDERED, &deaths);
+	if (rc == 0) {
+		uint64_t *kept_from = &commit_view(c)->shards[shard].kept_from;
+
+		rc = choose(&w, deaths, clamp(n, branches, shard, horizon), MIN(most, (size_t)INT32_MAX),
+			    kept_from);
+		pins_set_horizon(n, shard, *kept_from);
+	}
+	return rc < 0 ? err_set(err, rc, "network %s: collecting shard %u: %s", n->name, shard, strerror(-rc)) : rc;
+}

@@ -1,0 +1,519 @@
+/* A commit: what a run of blocks changes, gathered, then made true at once. */
+#include "core/store/blocks.h"
+#include "core/store/inside.h"
+#include "core/store/run.h"
+
+/* Small blocks are gathered up to this many bytes before they are packed: packing together what is
+ * alike saves a third, and reading one block still unpacks little. */
+#define FRAME_TARGET   (128u << 10)
+#define FRAME_CAP_KEPT (4 * FRAME_TARGET) /* memory of a rare big block is given back */
+#define ROW_BYTES_MAX  (512u << 20)
+
+/* A row that waits for the place of its bytes; in the order in which they were given. */
+struct late_row {
+	enum family        family;
+	struct short_key   key;
+	bool               deleted;
+	size_t             head, head_size; /* of the value, in late_bytes; the place goes behind it */
+	struct segment_ref ref;
+};
+
+struct commit {
+	struct network   *network;
+	struct db_batch  *batch;
+	struct view_box  *box;        /* the view being built */
+	int               failed;     /* latched: it cannot be applied any more */
+
+	struct buf        frame;      /* being gathered */
+	struct frame_ref *frames;     /* written so far */
+	size_t            frame_count, frame_cap;
+
+	struct late_row  *late;
+	size_t            late_count, late_cap;
+	struct buf        late_bytes;
+
+	struct short_key *hashes;     /* sorted before they are put: see run.h */
+	size_t            hash_count, hash_cap;
+	struct buf        deaths;     /* keys of deaths, each behind its size */
+	size_t            death_count;
+
+	struct state     *states[SHARD_MAX]; /* that gave versions, and wait to hear */
+	size_t            state_count;
+	struct buf        key, value; /* scratch */
+};
+
+/* ---- life ---- */
+
+int commit_new(struct network *n, struct commit **out)
+{
+	AUTO(commit_freep) struct commit *c = NULL;
+
+	if (n->commit)
+		return -EBUSY;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	c->network = n;
+	n->commit = c;
+	c->frame = (struct buf)BUF_INIT(FRAME_SIZE_MAX);
+	c->late_bytes = c->key = c->value = (struct buf)BUF_INIT(ROW_BYTES_MAX);
+	int rc = db_batch_new(n->db, &c->batch);
+
+	if (rc < 0)
+		return rc;
+	c->box = view_copy(n->newest); /* ingest alone publishes: it cannot change under us */
+	if (!c->box)
+		return -ENOMEM;
+	*out = TAKE(c);
+	return 0;
+}
+
+void commit_freep(struct commit **at)
+{
+	struct commit *c = TAKE(*at);
+
+	if (!c)
+		return;
+	while (c->state_count)
+		state_dropped(c->states[--c->state_count]);
+	segments_rewind(c->network->segments, c->network->committed);
+	c->network->commit = NULL;
+	db_batch_freep(&c->batch);
+	view_freep(&c->box);
+	buf_release(&c->frame);
+	buf_release(&c->late_bytes);
+	buf_release(&c->key);
+	buf_release(&c->value);
+	free(c->frames);
+	free(c->late);
+	free(c);
+}
+
+struct view *commit_view(struct commit *c)
+{
+	return &c->box->view;
+}
+
+size_t commit_bytes_held(const struct commit *c)
+{
+	return db_batch_bytes(c->batch) + c->frame.n + c->late_bytes.n + c->late_count * sizeof *c->late;
+}
+
+static int make_room(void *list, size_t *cap, size_t count, size_t size)
+{
+	if (count < *cap)
+		return 0;
+	size_t more = MAX(*cap * 2, 16);
+	void *bigger = realloc(*(void **)list, more * size);
+
+	if (!bigger)
+		return -ENOMEM;
+	*(void **)list = bigger;
+	*cap = more;
+	return 0;
+}
+
+/* ---- bytes ---- */
+
+static int write_frame(struct commit *c, struct err *err)
+{
+	if (c->frame.n == 0)
+		return 0;
+	int rc = make_room(&c->frames, &c->frame_cap, c->frame_count, sizeof *c->frames);
+
+	if (rc < 0)
+		return err_set(err, rc, "no memory for a frame");
+	rc = segments_append(c->network->segments, buf_slice(&c->frame), &c->frames[c->frame_count], err);
+	if (rc < 0) {
+		c->failed = rc; /* rows may refer to it already */
+		return rc;
+	}
+	c->frame_count++;
+	if (c->frame.cap > FRAME_CAP_KEPT)
+		buf_release(&c->frame);
+	buf_clear(&c->frame);
+	return 0;
+}
+
+int commit_bytes(struct commit *c, struct slice canonical, struct slice certificate,
+		 struct segment_ref *out, struct err *err)
+{
+	size_t n;
+
+	if (c->failed)
+		return err_set(err, c->failed, "the batch failed before");
+	if (ckd_add(&n, canonical.n, certificate.n) || n > FRAME_SIZE_MAX)
+		return err_set(err, -EMSGSIZE, "a block of %zu bytes", canonical.n);
+	if (c->frame.n && c->frame.n + n > FRAME_TARGET) {
+		int rc = write_frame(c, err);
+
+		if (rc < 0)
+			return rc;
+	}
+	if (buf_reserve(&c->frame, MAX(n, 1)) < 0) {
+		c->frame.failed = 0; /* nothing of it was added: the batch is whole without this block */
+		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", n);
+	}
+	*out = (struct segment_ref){
+		.frame = (uint32_t)c->frame_count + 1,
+		.inner = (uint32_t)c->frame.n,
+		.canonical_size = (uint32_t)canonical.n,
+		.certificate_size = (uint32_t)certificate.n,
+	};
+	buf_add(&c->frame, canonical);
+	buf_add(&c->frame, certificate);
+	if (n == 0)
+		buf_u8(&c->frame, 0); /* a frame is never empty, so that every place has one */
+	return 0;
+}
+
+/* ---- rows that name a place of bytes ---- */
+
+static int add_late(struct commit *c, enum family family, struct short_key key, const struct segment_ref *ref,
+		    size_t head)
+{
+	int rc = buf_done(&c->late_bytes);
+
+	if (rc == 0)
+		rc = make_room(&c->late, &c->late_cap, c->late_count, sizeof *c->late);
+	if (rc < 0) {
+		buf_clear(&c->late_bytes);
+		c->failed = rc;
+		return rc;
+	}
+	c->late[c->late_count++] = (struct late_row){
+		.family = family,
+		.key = key,
+		.deleted = ref == NULL,
+		.head = head,
+		.head_size = c->late_bytes.n - head,
+		.ref = ref ? *ref : (struct segment_ref){ 0 },
+	};
+	return 0;
+}
+
+int commit_block(struct commit *c, const struct block_row *row)
+{
+	size_t head = c->late_bytes.n;
+
+	if (c->failed)
+		return c->failed;
+	block_row_write_head(row, &c->late_bytes);
+	return add_late(c, FAMILY_BLOCKS, key_block(row->shard, row->height), &row->bytes, head);
+}
+
+int commit_block_remove(struct commit *c, uint32_t shard, uint64_t height)
+{
+	if (c->failed)
+		return c->failed;
+	return add_late(c, FAMILY_BLOCKS, key_block(shard, height), NULL, c->late_bytes.n);
+}
+
+int commit_aside(struct commit *c, uint32_t shard, uint64_t height, const struct segment_ref *ref)
+{
+	if (c->failed)
+		return c->failed;
+	return add_late(c, FAMILY_REPLAY, key_replay(REPLAY_ASIDE, shard, height), ref, c->late_bytes.n);
+}
+
+static int put_late(struct commit *c)
+{
+	for (size_t i = 0; i < c->late_count; i++) {
+		const struct late_row *late = &c->late[i];
+		struct segment_ref ref = late->ref;
+
+		if (late->deleted) {
+			db_batch_delete(c->batch, late->family, short_slice(&late->key));
+			continue;
+		}
+		if (ref.frame) {
+			assert(ref.frame <= c->frame_count);
+			const struct frame_ref *f = &c->frames[ref.frame - 1];
+
+			ref.segment = f->segment;
+			ref.offset = f->offset;
+			ref.stored = f->stored;
+			ref.size = f->size;
+		}
+		buf_clear(&c->value);
+		buf_bytes(&c->value, c->late_bytes.p + late->head, late->head_size);
+		segment_ref_write(&ref, &c->value);
+		if (buf_done(&c->value) < 0)
+			return buf_done(&c->value);
+		db_batch_put(c->batch, late->family, short_slice(&late->key), buf_slice(&c->value));
+	}
+	return 0;
+}
+
+/* ---- other rows ---- */
+
+/* Puts what stands in c->value; a failure to build it fails the commit. */
+static int put_value(struct commit *c, enum family family, struct short_key key)
+{
+	int rc = buf_done(&c->value);
+
+	if (rc < 0) {
+		c->failed = rc;
+		return rc;
+	}
+	db_batch_put(c->batch, family, short_slice(&key), buf_slice(&c->value));
+	return 0;
+}
+
+static int begin_value(struct commit *c)
+{
+	buf_clear(&c->value);
+	return c->failed;
+}
+
+int commit_stat(struct commit *c, uint64_t object, const struct stat_record *r)
+{
+	if (begin_value(c) < 0)
+		return c->failed;
+	stat_record_write(r, &c->value);
+	return put_value(c, FAMILY_STATS, key_stat(object));
+}
+
+int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t height, uint32_t item)
+{
+	if (hash.n < 8)
+		return -EINVAL;
+	if (begin_value(c) < 0)
+		return c->failed;
+	return put_value(c, FAMILY_HASHES, key_hash(hash.p, shard, height, item));
+}
+
+int commit_roots(struct commit *c, uint32_t shard, uint64_t height, const struct roots_row *r)
+{
+	struct short_key mark = key_replay(REPLAY_DIVERGED, shard, height);
+	bool differ = r->has_hyper && !slice_eq(SLICE(r->legacy.root, r->legacy.root_size),
+						SLICE(r->hyper.root, r->hyper.root_size));
+
+	if (begin_value(c) < 0)
+		return c->failed;
+	if (differ)
+		db_batch_put(c->batch, FAMILY_REPLAY, short_slice(&mark), SLICE_EMPTY);
+	else if (c->box->view.branch) /* a mark may be left from before the rollback */
+		db_batch_delete(c->batch, FAMILY_REPLAY, short_slice(&mark));
+	roots_row_write(r, &c->value);
+	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_ROOTS, shard, height));
+}
+
+int commit_changes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_change *list,
+		   size_t count)
+{
+	if (begin_value(c) < 0)
+		return c->failed;
+	changes_write(list, count, &c->value);
+	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_CHANGES, shard, height));
+}
+
+int commit_outcomes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_outcome *list,
+		    size_t count)
+{
+	if (begin_value(c) < 0)
+		return c->failed;
+	outcomes_write(list, count, &c->value);
+	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_OUTCOMES, shard, height));
+}
+
+int commit_range(struct commit *c, uint32_t shard, uint64_t range, const struct range_row *r)
+{
+	if (begin_value(c) < 0)
+		return c->failed;
+	range_row_write(r, &c->value);
+	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_RANGE, shard, range));
+}
+
+void commit_delete(struct commit *c, enum family family, struct slice key)
+{
+	db_batch_delete(c->batch, family, key);
+}
+
+/* ---- versions ---- */
+
+static int put_version(struct commit *c, const struct state *st, const struct version_view *v)
+{
+	buf_clear(&c->key);
+	buf_clear(&c->value);
+	row_key_write(&c->key, v->space, state_shard(st), v->key,
+		      (struct place){ v->height, v->index, state_branch(st) });
+	row_value_write(&c->value, v->tombstone, v->reason, v->value);
+	int rc = buf_done(&c->key);
+
+	if (rc == 0)
+		rc = buf_done(&c->value);
+	if (rc < 0)
+		return rc;
+	db_batch_put(c->batch, FAMILY_ROWS, buf_slice(&c->key), buf_slice(&c->value));
+	if (!v->death)
+		return 0;
+	buf_clear(&c->key);
+	key_death(&c->key, state_shard(st), v->height, v->space, v->key);
+	rc = buf_done(&c->key);
+	if (rc == 0)
+		db_batch_put(c->batch, FAMILY_DEATHS, buf_slice(&c->key), SLICE_EMPTY);
+	return rc;
+}
+
+int commit_state(struct commit *c, struct state *st)
+{
+	struct version_view v;
+	bool known = false;
+
+	if (c->failed)
+		return c->failed;
+	if (state_network(st) != c->network)
+		return -EINVAL;
+	for (size_t i = 0; i < c->state_count; i++)
+		known |= c->states[i] == st;
+	if (!known) {
+		if (c->state_count == ARRAY_LEN(c->states))
+			return -EMSGSIZE;
+		c->states[c->state_count++] = st;
+		state_taken_by(st, c);
+	}
+	while (state_take(st, &v)) {
+		int rc = put_version(c, st, &v);
+
+		if (rc < 0) {
+			c->failed = rc;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+void commit_forget(struct commit *c, struct state *st)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->state_count; i++)
+		if (c->states[i] != st)
+			c->states[kept++] = c->states[i];
+	c->state_count = kept;
+}
+
+/* ---- branches ---- */
+
+static int own_table(struct commit *c, struct branch_table **out)
+{
+	*out = NULL;
+	if (c->failed)
+		return c->failed;
+	*out = branch_table_new(&c->box->table->branches);
+	return *out ? 0 : -ENOMEM;
+}
+
+static void swap_table(struct commit *c, struct branch_table *t)
+{
+	branch_table_put(c->box->table);
+	c->box->table = t;
+}
+
+int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights[SHARD_MAX], uint32_t *out)
+{
+	struct branch_table *t;
+
+	for (uint32_t s = 0; s < c->box->view.shard_count; s++)
+		if (heights[s] < pins_horizon(c->network, s))
+			return -ESTALE;
+	int rc = own_table(c, &t);
+
+	if (rc < 0)
+		return rc;
+	rc = branches_open(&t->branches, parent, heights, out);
+	if (rc < 0) {
+		branch_table_put(t);
+		return rc;
+	}
+	swap_table(c, t);
+	c->box->view.branch = *out;
+	return 0;
+}
+
+int commit_branch_settle(struct commit *c)
+{
+	struct branch_table *t;
+	int rc = own_table(c, &t);
+
+	if (rc < 0)
+		return rc;
+	branches_settle(&t->branches);
+	swap_table(c, t);
+	return 0;
+}
+
+/* ---- making it true ---- */
+
+static int put_segments_end(struct commit *c)
+{
+	struct segments_end end = segments_end(c->network->segments);
+
+	buf_clear(&c->value);
+	buf_varint(&c->value, end.segment);
+	buf_varint(&c->value, end.offset);
+	if (buf_done(&c->value) < 0)
+		return buf_done(&c->value);
+	db_batch_put(c->batch, FAMILY_META, slice_str(META_SEGMENTS), buf_slice(&c->value));
+	return 0;
+}
+
+/* Everything that can fail happens before the batch is written; then the network is as the next
+ * view says. */
+static int write_all(struct commit *c, struct err *err)
+{
+	struct network *n = c->network;
+	const struct view_box *before = n->publications > 1 ? n->newest : NULL; /* what this process wrote */
+	int rc = write_frame(c, err);
+
+	if (rc == 0)
+		rc = segments_sync(n->segments, err);
+	if (rc < 0)
+		return rc;
+	rc = put_late(c);
+	if (rc == 0 && c->frame_count)
+		rc = put_segments_end(c);
+	if (rc == 0)
+		rc = view_write(c->box, before, c->batch);
+	if (rc < 0)
+		return err_set(err, rc, "no memory for the rows of a batch");
+	return db_write(n->db, c->batch, err);
+}
+
+static void publish(struct network *n, struct view_box *box)
+{
+	view_publish(n, box);
+	pthread_mutex_lock(&n->view_lock);
+	void (*call)(void *) = n->on_publish;
+	void *arg = n->on_publish_arg;
+	pthread_mutex_unlock(&n->view_lock);
+	if (call)
+		call(arg);
+}
+
+int commit_apply(struct commit *c, struct err *err)
+{
+	struct network *n = c->network;
+	AUTO(view_freep) struct view_box *next = view_copy(c->box);
+
+	if (!next)
+		return err_set(err, -ENOMEM, "no memory for the next view");
+	int rc = c->failed ? err_set(err, c->failed, "the batch could not be built") : write_all(c, err);
+
+	if (rc < 0) {
+		c->failed = rc; /* what is on the disk is known again when the store is opened again */
+		return err_note(err, rc, "network %s: commit", n->name);
+	}
+	n->committed = segments_end(n->segments);
+	db_batch_clear(c->batch);
+	c->frame_count = c->late_count = 0;
+	buf_clear(&c->late_bytes);
+	while (c->state_count)
+		state_applied(c->states[--c->state_count]);
+	struct view_box *box = c->box;
+
+	c->box = TAKE(next);
+	publish(n, box);
+	return 0;
+}

@@ -1,0 +1,439 @@
+#include "core/store/db.h"
+
+#include "core/base/trace.h"
+
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#define FILTER_BITS          10            /* a key: one absent key in a hundred costs a read */
+#define FILE_SIZE            (64u << 20)
+#define WAL_SIZE_MAX         (192u << 20)  /* what a start after a kill has to replay at most */
+#define BYTES_PER_SYNC       (1u << 20)
+#define OPEN_FILES_MAX       400           /* of 1,024 descriptors, for each network */
+#define LOG_SIZE_MAX         (1u << 20)
+#define ZSTD_LEVEL           3
+#define ZSTD_WINDOW_DEFAULT  (-14)         /* RocksDB's own word for "the library decides" */
+#define RECOVERY_POINT_IN_TIME 2           /* kPointInTimeRecovery */
+#define LOG_LEVEL_WARN       2
+
+struct db {
+	rocksdb_t                       *rocks;
+	rocksdb_options_t               *options;
+	rocksdb_column_family_handle_t  *handles[FAMILY_COUNT];
+	rocksdb_options_t               *family_options[FAMILY_COUNT];
+	rocksdb_block_based_table_options_t *tables[FAMILY_COUNT];
+	rocksdb_readoptions_t           *read_ordered, *read_stem;
+	rocksdb_writeoptions_t          *write;
+	_Atomic uint64_t                 epoch;
+};
+
+struct db_cache {
+	rocksdb_cache_t *lru;
+};
+
+struct db_batch {
+	const struct db       *db;
+	rocksdb_writebatch_t  *batch;
+};
+
+struct db_iter {
+	rocksdb_iterator_t *it;
+	uint64_t            epoch;
+};
+
+#ifdef __SANITIZE_THREAD__
+/* RocksDB and the zstd below it are not instrumented: the checker sees their copies and not the atomics
+ * that order them. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "called_from_lib:librocksdb.so\ncalled_from_lib:libzstd.so\n";
+}
+#endif
+
+/* Turns RocksDB's words into a code, and frees them. */
+static int fault(char *words, struct err *err)
+{
+	int rc = strstr(words, "No space left") ? -ENOSPC : -EIO;
+
+	if (err)
+		err_set(err, rc, "database: %s", words);
+	else
+		trace_error("store", "the database reports an error", "words=%s", words);
+	rocksdb_free(words);
+	return rc;
+}
+
+/* ---- cache ---- */
+
+struct db_cache *db_cache_new(size_t bytes)
+{
+	struct db_cache *c = malloc(sizeof *c);
+
+	if (c)
+		c->lru = rocksdb_cache_create_lru(bytes);
+	return c;
+}
+
+void db_cache_freep(struct db_cache **c)
+{
+	if (*c)
+		rocksdb_cache_destroy((*c)->lru);
+	free(*c);
+	*c = NULL;
+}
+
+/* ---- options, each with its reason ---- */
+
+/* A row's stem is its key without the place: filters then know keys and not versions, so that a key
+ * that was never written costs no read. */
+static char *stem(void *state, const char *key, size_t n, size_t *out_n)
+{
+	*out_n = n - *(const size_t *)state;
+	return (char *)(uintptr_t)key;
+}
+
+static unsigned char has_stem(void *state, const char *key, size_t n)
+{
+	return n > *(const size_t *)state;
+}
+
+static unsigned char no_range(void *state, const char *key, size_t n)
+{
+	return 0;
+}
+
+static const char *stem_name(void *state)
+{
+	return "chainfs.stem"; /* stands in the files: another name would ignore their filters */
+}
+
+static void keep(void *state)
+{
+}
+
+static rocksdb_block_based_table_options_t *table_options(enum family f, rocksdb_cache_t *cache)
+{
+	const struct family_rules *rules = &families[f];
+	rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
+
+	rocksdb_block_based_options_set_block_cache(t, cache);
+	rocksdb_block_based_options_set_block_size(t, rules->block_size);
+	/* Indexes and filters count as cache, so that memory has one bound however big the store is;
+	 * those of the newest files stay, since every read asks them. */
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
+	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
+	rocksdb_block_based_options_set_format_version(t, 5); /* the filter that is fast and exact */
+	if (rules->filter)
+		rocksdb_block_based_options_set_filter_policy(
+			t, rocksdb_filterpolicy_create_bloom_full(FILTER_BITS));
+	rocksdb_block_based_options_set_whole_key_filtering(t, rules->suffix_size == 0);
+	return t;
+}
+
+static rocksdb_options_t *family_options(enum family f, rocksdb_block_based_table_options_t *table)
+{
+	const struct family_rules *rules = &families[f];
+	rocksdb_options_t *o = rocksdb_options_create();
+
+	rocksdb_options_set_block_based_table_factory(o, table);
+	rocksdb_options_set_write_buffer_size(o, rules->write_buffer_size);
+	rocksdb_options_set_max_write_buffer_number(o, 3); /* one is filled while one is written out */
+	rocksdb_options_set_target_file_size_base(o, FILE_SIZE);
+	/* Levels sized from the last one up: obsolete bytes stay at a tenth of the whole. */
+	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+	/* zstd on every level: our rows are small and alike, unpacking is rare behind the cache, and a
+	 * small store has most of its bytes on the upper levels. */
+	rocksdb_options_set_compression(o, rocksdb_zstd_compression);
+	rocksdb_options_set_compression_options(o, ZSTD_WINDOW_DEFAULT, ZSTD_LEVEL, 0, 0);
+	rocksdb_options_set_optimize_filters_for_hits(o, rules->mostly_hits);
+	if (rules->suffix_size) {
+		rocksdb_options_set_prefix_extractor(
+			o, rocksdb_slicetransform_create((void *)(uintptr_t)&rules->suffix_size, keep,
+							 stem, has_stem, no_range, stem_name));
+		/* The same for what is still in memory. */
+		rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
+	}
+	return o;
+}
+
+static rocksdb_options_t *database_options(const struct db_options *options)
+{
+	rocksdb_options_t *o = rocksdb_options_create();
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	rocksdb_options_set_create_if_missing(o, options->create);
+	rocksdb_options_set_error_if_exists(o, options->create);
+	rocksdb_options_set_create_missing_column_families(o, 1); /* a format may gain families */
+	rocksdb_options_set_paranoid_checks(o, 1); /* a damaged file is an error, not a guess */
+	/* A log with a torn tail opens as of its last whole batch. A height that is lost so is a gap
+	 * and is filled again; a store that does not open is not. */
+	rocksdb_options_set_wal_recovery_mode(o, RECOVERY_POINT_IN_TIME);
+	rocksdb_options_set_max_total_wal_size(o, WAL_SIZE_MAX);
+	/* The disk gets files as they are written and not all at once at their end. */
+	rocksdb_options_set_bytes_per_sync(o, BYTES_PER_SYNC);
+	rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);
+	rocksdb_options_set_max_background_jobs(o, (int)MAX(2, MIN(cpus, 4)));
+	/* Its own log is for its developers: short, warnings only, no statistics. */
+	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
+	rocksdb_options_set_max_log_file_size(o, LOG_SIZE_MAX);
+	rocksdb_options_set_keep_log_file_num(o, 2);
+	rocksdb_options_set_stats_dump_period_sec(o, 0);
+	rocksdb_options_set_stats_persist_period_sec(o, 0);
+	/* Opening reads no statistics out of every file: the mount answers sooner. */
+	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
+	return o;
+}
+
+/* ---- opening ---- */
+
+static int flush(struct db *db, struct err *err)
+{
+	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+	char *words = NULL;
+
+	rocksdb_flushoptions_set_wait(o, 1);
+	for (size_t f = 0; f < FAMILY_COUNT && !words; f++)
+		rocksdb_flush_cf(db->rocks, o, db->handles[f], &words);
+	rocksdb_flushoptions_destroy(o);
+	return words ? fault(words, err) : 0;
+}
+
+void db_closep(struct db **at)
+{
+	struct db *db = TAKE(*at);
+
+	if (!db)
+		return;
+	if (db->rocks && atomic_load(&db->epoch))
+		(void)!flush(db, NULL); /* nothing is lost: what is not flushed is in the log */
+	for (size_t f = 0; f < FAMILY_COUNT; f++)
+		if (db->handles[f])
+			rocksdb_column_family_handle_destroy(db->handles[f]);
+	if (db->rocks)
+		rocksdb_close(db->rocks);
+	for (size_t f = 0; f < FAMILY_COUNT; f++) {
+		if (db->family_options[f])
+			rocksdb_options_destroy(db->family_options[f]);
+		if (db->tables[f])
+			rocksdb_block_based_options_destroy(db->tables[f]);
+	}
+	if (db->read_ordered)
+		rocksdb_readoptions_destroy(db->read_ordered);
+	if (db->read_stem)
+		rocksdb_readoptions_destroy(db->read_stem);
+	if (db->write)
+		rocksdb_writeoptions_destroy(db->write);
+	if (db->options)
+		rocksdb_options_destroy(db->options);
+	free(db);
+}
+
+int db_open(const char *path, const struct db_options *options, struct db **out, struct err *err)
+{
+	AUTO(db_closep) struct db *db = calloc(1, sizeof *db);
+	const char *names[FAMILY_COUNT];
+	const rocksdb_options_t *family_list[FAMILY_COUNT];
+	char *words = NULL;
+
+	if (!db)
+		return err_set(err, -ENOMEM, "no memory for a database");
+	for (size_t f = 0; f < FAMILY_COUNT; f++) {
+		db->tables[f] = table_options(f, options->cache->lru);
+		db->family_options[f] = family_options(f, db->tables[f]);
+		names[f] = families[f].name;
+		family_list[f] = db->family_options[f];
+	}
+	db->options = database_options(options);
+	db->read_ordered = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_total_order_seek(db->read_ordered, 1);
+	db->read_stem = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_prefix_same_as_start(db->read_stem, 1);
+	db->write = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_set_sync(db->write, !options->sync_off);
+
+	db->rocks = rocksdb_open_column_families(db->options, path, FAMILY_COUNT, names, family_list,
+						 db->handles, &words);
+	if (words)
+		return fault(words, err);
+	*out = TAKE(db);
+	return 0;
+}
+
+/* ---- point reads ---- */
+
+int db_get(struct db *db, enum family family, struct slice key, struct buf *value, struct err *err)
+{
+	char *words = NULL;
+	rocksdb_pinnableslice_t *found = rocksdb_get_pinned_cf(
+		db->rocks, db->read_ordered, db->handles[family], (const char *)key.p, key.n, &words);
+
+	if (words) {
+		rocksdb_pinnableslice_destroy(found);
+		return fault(words, err);
+	}
+	if (!found)
+		return 0;
+	size_t n = 0;
+	const char *bytes = rocksdb_pinnableslice_value(found, &n);
+
+	buf_bytes(value, bytes, n);
+	rocksdb_pinnableslice_destroy(found);
+	int rc = buf_done(value);
+
+	return rc < 0 ? err_set(err, rc, "a value of %zu bytes", n) : 1;
+}
+
+/* ---- writes ---- */
+
+int db_batch_new(struct db *db, struct db_batch **out)
+{
+	struct db_batch *b = malloc(sizeof *b);
+
+	if (!b)
+		return -ENOMEM;
+	b->db = db;
+	b->batch = rocksdb_writebatch_create();
+	*out = b;
+	return 0;
+}
+
+void db_batch_freep(struct db_batch **b)
+{
+	if (*b)
+		rocksdb_writebatch_destroy((*b)->batch);
+	free(*b);
+	*b = NULL;
+}
+
+void db_batch_put(struct db_batch *b, enum family family, struct slice key, struct slice value)
+{
+	rocksdb_writebatch_put_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n,
+				  (const char *)value.p, value.n);
+}
+
+void db_batch_delete(struct db_batch *b, enum family family, struct slice key)
+{
+	rocksdb_writebatch_delete_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n);
+}
+
+void db_batch_clear(struct db_batch *b)
+{
+	rocksdb_writebatch_clear(b->batch);
+}
+
+size_t db_batch_bytes(const struct db_batch *b)
+{
+	size_t n = 0;
+
+	rocksdb_writebatch_data(b->batch, &n);
+	return n;
+}
+
+int db_write(struct db *db, struct db_batch *b, struct err *err)
+{
+	char *words = NULL;
+
+	rocksdb_write(db->rocks, db->write, b->batch, &words);
+	atomic_fetch_add(&db->epoch, 1);
+	return words ? fault(words, err) : 0;
+}
+
+uint64_t db_epoch(const struct db *db)
+{
+	return atomic_load_explicit(&db->epoch, memory_order_acquire);
+}
+
+/* ---- iterators ---- */
+
+int db_iter_new(struct db *db, enum family family, enum db_order order, struct db_iter **out)
+{
+	struct db_iter *it = malloc(sizeof *it);
+
+	if (!it)
+		return -ENOMEM;
+	it->epoch = db_epoch(db); /* first: a write in between makes it look old, never new */
+	it->it = rocksdb_create_iterator_cf(
+		db->rocks, order == DB_STEM ? db->read_stem : db->read_ordered, db->handles[family]);
+	*out = it;
+	return 0;
+}
+
+void db_iter_freep(struct db_iter **it)
+{
+	if (*it)
+		rocksdb_iter_destroy((*it)->it);
+	free(*it);
+	*it = NULL;
+}
+
+/* An iterator that stands nowhere is at its end, or met an error: only asking tells which. */
+static int standing(struct db_iter *it, struct err *err)
+{
+	char *words = NULL;
+
+	if (rocksdb_iter_valid(it->it))
+		return 1;
+	rocksdb_iter_get_error(it->it, &words);
+	return words ? fault(words, err) : 0;
+}
+
+int db_iter_seek(struct db_iter *it, struct slice key, struct err *err)
+{
+	rocksdb_iter_seek(it->it, (const char *)key.p, key.n);
+	return standing(it, err);
+}
+
+int db_iter_seek_back(struct db_iter *it, struct slice key, struct err *err)
+{
+	rocksdb_iter_seek_for_prev(it->it, (const char *)key.p, key.n);
+	return standing(it, err);
+}
+
+int db_iter_next(struct db_iter *it, struct err *err)
+{
+	rocksdb_iter_next(it->it);
+	return standing(it, err);
+}
+
+struct slice db_iter_key(const struct db_iter *it)
+{
+	size_t n = 0;
+	const char *p = rocksdb_iter_key(it->it, &n);
+
+	return SLICE(p, n);
+}
+
+struct slice db_iter_value(const struct db_iter *it)
+{
+	size_t n = 0;
+	const char *p = rocksdb_iter_value(it->it, &n);
+
+	return SLICE(p, n);
+}
+
+uint64_t db_iter_epoch(const struct db_iter *it)
+{
+	return it->epoch;
+}
+
+/* ---- sizes ---- */
+
+uint64_t db_family_bytes(struct db *db, enum family family)
+{
+	uint64_t bytes = 0;
+
+	if (rocksdb_property_int_cf(db->rocks, db->handles[family], "rocksdb.total-sst-files-size",
+				    &bytes) != 0)
+		return 0;
+	return bytes;
+}
+
+void db_compact(struct db *db)
+{
+	(void)!flush(db, NULL);
+	for (size_t f = 0; f < FAMILY_COUNT; f++)
+		rocksdb_compact_range_cf(db->rocks, db->handles[f], NULL, 0, NULL, 0);
+}

@@ -1,0 +1,67 @@
+/* db.h: a network's key-value database: RocksDB behind the few words we need of it.
+ *
+ * Reads see the newest write. An iterator sees what was there when it was made; db_epoch() tells
+ * that something was written since, and that it should be made anew.
+ * Errors   -EIO with RocksDB's words, also for a damaged file: never "absent". -ENOSPC. The words go
+ *          to `err`, or to the trace where err is NULL.
+ * Memory   what an iterator gives holds until it moves.
+ * Threads  a struct db: any, writes by one at a time. An iterator or a batch: one. */
+#ifndef CHAINFS_STORE_DB_H
+#define CHAINFS_STORE_DB_H
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+#include "core/store/keys.h"
+
+struct db;
+struct db_cache;
+struct db_batch;
+struct db_iter;
+
+/* Unpacked blocks of every database that is opened with it. */
+struct db_cache *db_cache_new(size_t bytes);
+void db_cache_freep(struct db_cache **c);
+
+struct db_options {
+	struct db_cache *cache;
+	bool create;   /* it must not be there yet */
+	bool sync_off; /* no fsync of a write */
+};
+
+int  db_open(const char *path, const struct db_options *options, struct db **out, struct err *err) MUST_CHECK;
+void db_closep(struct db **db); /* flushes first, so that the next open has nothing to replay */
+
+/* 1 and the value appended to `value`; 0 absent. */
+int db_get(struct db *db, enum family family, struct slice key, struct buf *value,
+	   struct err *err) MUST_CHECK;
+
+int    db_batch_new(struct db *db, struct db_batch **out) MUST_CHECK;
+void   db_batch_freep(struct db_batch **b);
+void   db_batch_put(struct db_batch *b, enum family family, struct slice key, struct slice value);
+void   db_batch_delete(struct db_batch *b, enum family family, struct slice key);
+void   db_batch_clear(struct db_batch *b);
+size_t db_batch_bytes(const struct db_batch *b);
+/* All of it or nothing; on the disk when it returns. */
+int    db_write(struct db *db, struct db_batch *b, struct err *err) MUST_CHECK;
+uint64_t db_epoch(const struct db *db); /* counts writes of this process */
+
+enum db_order {
+	DB_ORDERED, /* any key to any other */
+	DB_STEM,    /* only among keys that share the sought key's stem (family_rules.suffix_size) */
+};
+int  db_iter_new(struct db *db, enum family family, enum db_order order, struct db_iter **out) MUST_CHECK;
+void db_iter_freep(struct db_iter **it);
+/* Each move: 1 stands on a key, 0 there is none, negative. */
+int  db_iter_seek(struct db_iter *it, struct slice key, struct err *err) MUST_CHECK; /* first >= key */
+int  db_iter_seek_back(struct db_iter *it, struct slice key, struct err *err) MUST_CHECK; /* last <= key */
+int  db_iter_next(struct db_iter *it, struct err *err) MUST_CHECK;
+struct slice db_iter_key(const struct db_iter *it);
+struct slice db_iter_value(const struct db_iter *it);
+uint64_t db_iter_epoch(const struct db_iter *it); /* db_epoch() when it was made */
+
+/* Bytes of the files of a family, and an estimate of its keys: for benches and status. */
+uint64_t db_family_bytes(struct db *db, enum family family);
+/* Rewrites everything into its final place; minutes for a big store. */
+void db_compact(struct db *db);
+
+#endif

@@ -1,0 +1,112 @@
+/* inside.h: what the files of core/store share about a network, and nobody else sees. */
+#ifndef CHAINFS_STORE_INSIDE_H
+#define CHAINFS_STORE_INSIDE_H
+
+#include "core/store/branch.h"
+#include "core/store/cache.h"
+#include "core/store/db.h"
+#include "core/store/network.h"
+#include "core/store/rows.h"
+#include "core/store/segment.h"
+
+#include <stdatomic.h>
+
+/* The branch table of a view: immutable, counted. */
+struct branch_table {
+	_Atomic uint32_t owners;
+	struct branches  branches;
+};
+
+/* A view and what only the store knows of it. */
+struct view_box {
+	struct view          view;   /* first: a view is its box */
+	uint32_t             owners; /* under view_lock */
+	struct view_box     *newer, *older; /* published ones that somebody holds; under view_lock */
+	struct branch_table *table;
+};
+
+struct pin {
+	uint64_t height;
+	uint32_t count;
+};
+
+struct pins { /* of one shard, ascending heights */
+	struct pin *list;
+	size_t      count, cap;
+	uint64_t    horizon; /* of the collector: no pin is made below it */
+};
+
+struct network {
+	char                    name[NETWORK_NAME_MAX + 1];
+	unsigned                index;
+	const struct chain_ops *ops;
+	struct chain_params    *params;
+	struct buf              params_text;
+	char                    trust[32];
+
+	struct db              *db;
+	struct segments        *segments;
+	struct segments_end     committed; /* of the segments; ingest's */
+	struct cache           *cache;
+	struct commit          *commit;    /* the one that is open; ingest's */
+
+	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
+	struct view_box        *newest, *oldest;
+	uint64_t                publications;
+	void                  (*on_publish)(void *arg);
+	void                   *on_publish_arg;
+
+	pthread_mutex_t         pins_lock; /* guards pins; a leaf */
+	struct pins             pins[SHARD_MAX];
+};
+
+/* ---- network.c ---- */
+
+struct network_place {
+	const char      *folder; /* STORE/networks */
+	struct db_cache *db_cache;
+	size_t           frame_cache_size;
+	bool             sync_off;
+	const struct chain_ops *(*kind)(const char *kind);
+};
+
+int  network_open(const struct network_place *at, const char *name, struct network **out,
+		  struct err *err) MUST_CHECK;
+int  network_create(const struct network_place *at, const char *name, const struct chain_ops *ops,
+		    struct slice params, const char *trust, unsigned index, struct err *err) MUST_CHECK;
+void network_closep(struct network **n);
+
+/* A reader as of (branch, height). */
+int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height,
+		 struct rows **out) MUST_CHECK;
+/* A piece of a segment; its bytes. */
+int network_piece(struct network *n, const struct segment_ref *ref, const struct block_bytes **out,
+		  struct err *err) MUST_CHECK;
+
+/* ---- commit.c ---- */
+
+void commit_delete(struct commit *c, enum family family, struct slice key);
+
+/* ---- view.c ---- */
+
+struct view_box *view_new(struct network *n); /* NULL: no memory */
+struct view_box *view_copy(const struct view_box *from);
+void view_freep(struct view_box **box); /* of one that was never published */
+/* Publishes; the box is the network's from now on. Calls nobody. */
+void view_publish(struct network *n, struct view_box *box);
+/* What a network that has no rows yet shows, and reading it from the rows. */
+int  view_load(struct network *n, struct view_box **out, struct err *err) MUST_CHECK;
+/* Rows of a view that differ from those of the one before. */
+int  view_write(const struct view_box *box, const struct view_box *before, struct db_batch *batch) MUST_CHECK;
+struct branch_table *branch_table_new(const struct branches *from); /* NULL: no memory */
+void branch_table_put(struct branch_table *t);
+/* The lowest height of a shard that a published view somebody holds is as of. */
+uint64_t views_lowest(struct network *n, uint32_t shard);
+/* The highest horizon up to `wanted` that no pin is below; from now on none is made below it, until
+ * pins_set_horizon() says how far the collector really went. */
+uint64_t pins_take_horizon(struct network *n, uint32_t shard, uint64_t wanted);
+void     pins_set_horizon(struct network *n, uint32_t shard, uint64_t horizon);
+uint64_t pins_horizon(struct network *n, uint32_t shard);
+void pins_release(struct network *n);
+
+#endif

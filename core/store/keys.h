@@ -1,0 +1,85 @@
+/* keys.h: every key of a network's database, in one place.
+ *
+ * Numbers in keys are big-endian, so that byte order is their order. A shard is one byte. The table
+ * `families` says what lies in each column family; the functions below write its keys.
+ *
+ *     meta     "network" | "head" | "branches" | "segments"
+ *              "shard" ‖ shard | "gaps" ‖ shard
+ *     blocks   shard 1 ‖ height 8                                 → struct block_row
+ *     rows     space 1 ‖ shard 1 ‖ escaped key ‖ ~height 8 ‖ ~index 4 ‖ branch 4 → row, see rows.h
+ *     deaths   shard 1 ‖ height of death 8 ‖ space 1 ‖ escaped key → nothing
+ *     stats    object 8                                           → struct stat_record
+ *     hashes   first bytes of the hash 8 ‖ shard 1 ‖ height ‖ item → nothing
+ *              (height and item: a byte that counts the bytes, then these)
+ *     replay   'r' ‖ shard ‖ height → struct roots_row       'c' … → change list
+ *              'o' … → outcomes     'd' … → nothing: the roots differ
+ *              'a' … → bytes kept aside under a gap          'g' ‖ shard ‖ range → struct range_row */
+#ifndef CHAINFS_STORE_KEYS_H
+#define CHAINFS_STORE_KEYS_H
+
+#include "core/base/bytes.h"
+#include "core/chain/chain.h"
+
+enum family {
+	FAMILY_META, FAMILY_BLOCKS, FAMILY_ROWS, FAMILY_DEATHS, FAMILY_STATS, FAMILY_HASHES,
+	FAMILY_REPLAY,
+	FAMILY_COUNT
+};
+
+struct family_rules {
+	const char *name;
+	size_t write_buffer_size; /* bytes in memory before they become a file */
+	size_t block_size;        /* bytes packed together: more pack better, fewer read faster */
+	size_t suffix_size;       /* bytes behind what a filter knows of a key; 0: filters know keys */
+	bool   filter;            /* asked for what may be absent */
+	bool   mostly_hits;       /* absent keys are rare: no filter on the last level */
+};
+extern const struct family_rules families[FAMILY_COUNT];
+
+#define META_NETWORK  "network"
+#define META_HEAD     "head"
+#define META_BRANCHES "branches"
+#define META_SEGMENTS "segments"
+#define META_SHARD    "shard"
+#define META_GAPS     "gaps"
+
+enum replay_kind {
+	REPLAY_ROOTS = 'r', REPLAY_CHANGES = 'c', REPLAY_OUTCOMES = 'o', REPLAY_DIVERGED = 'd',
+	REPLAY_ASIDE = 'a', REPLAY_RANGE = 'g'
+};
+
+/* Short keys fit here: all but those of rows, deaths and meta. */
+#define SHORT_KEY_MAX 24
+
+struct short_key {
+	uint8_t bytes[SHORT_KEY_MAX];
+	size_t  n;
+};
+
+static inline struct slice short_slice(const struct short_key *k)
+{
+	return SLICE(k->bytes, k->n);
+}
+
+struct short_key key_meta_shard(const char *what, uint32_t shard);
+struct short_key key_block(uint32_t shard, uint64_t height);
+struct short_key key_stat(uint64_t object);
+struct short_key key_hash(const uint8_t prefix[8], uint32_t shard, uint64_t height, uint32_t item);
+struct short_key key_replay(enum replay_kind kind, uint32_t shard, uint64_t height);
+
+/* -EUCLEAN when it is not such a key. */
+int key_block_read(struct slice key, uint32_t *shard, uint64_t *height) MUST_CHECK;
+int key_hash_read(struct slice key, uint8_t prefix[8], uint32_t *shard, uint64_t *height,
+		  uint32_t *item) MUST_CHECK;
+int key_replay_read(struct slice key, uint8_t *kind, uint32_t *shard, uint64_t *height) MUST_CHECK;
+
+/* Order-preserving and prefix-free: 00 becomes 00 ff, then 00 00. */
+void key_escape(struct buf *out, struct slice key);
+/* Reads one escaped key and unescapes it into `out`; the reader stands behind it. */
+int  key_unescape(struct rd *r, struct buf *out) MUST_CHECK;
+
+void key_death(struct buf *out, uint32_t shard, uint64_t height, enum space space, struct slice key);
+/* `escaped` stays as it is: the part that a row's stem shares. */
+int  key_death_read(struct slice in, uint64_t *height, uint8_t *space, struct slice *escaped) MUST_CHECK;
+
+#endif

@@ -1,0 +1,84 @@
+#include "core/store/lock.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* A text being written by a holder that has just come is given this long. */
+#define TEXT_TRIES 20
+#define TEXT_WAIT_US 5000
+
+static int read_text(int fd, char *out, size_t out_size)
+{
+	ssize_t n = pread(fd, out, out_size - 1, 0);
+
+	if (n < 0)
+		return -errno;
+	out[n] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	return 0;
+}
+
+/* 1: somebody else holds it; 0: nobody. */
+static int is_held(int fd)
+{
+	struct flock probe = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_GETLK, &probe) < 0)
+		return -errno;
+	return probe.l_type != F_UNLCK;
+}
+
+int lock_holder(const char *path, char *out, size_t out_size)
+{
+	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	for (int try = 0; try < TEXT_TRIES; try++) {
+		int rc = is_held(fd);
+
+		if (rc <= 0)
+			return rc < 0 ? rc : -ENOENT;
+		rc = read_text(fd, out, out_size);
+		if (rc < 0 || out[0])
+			return rc;
+		usleep(TEXT_WAIT_US);
+	}
+	snprintf(out, out_size, "somebody");
+	return 0;
+}
+
+int lock_take(const char *path, const char *holder, int *out, struct err *err)
+{
+	AUTO(base_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char text[LOCK_TEXT_MAX];
+
+	if (fd < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
+		if (errno != EAGAIN && errno != EACCES)
+			return err_set(err, -errno, "%s: %s", path, strerror(errno));
+		/* It may have gone meanwhile; the next try of the caller then succeeds. */
+		if (lock_holder(path, text, sizeof text) < 0)
+			snprintf(text, sizeof text, "somebody");
+		return err_set(err, -EBUSY, "held by: %s", text);
+	}
+	int n = snprintf(text, sizeof text, "%s\n", holder ? holder : "chainfs");
+
+	n = MIN(n, (int)sizeof text - 1);
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		return err_set(err, errno ? -errno : -EIO, "%s: %s", path, strerror(errno));
+	*out = fd;
+	fd = -1;
+	return 0;
+}
+
+void lock_putp(int *fd)
+{
+	if (*fd >= 0 && ftruncate(*fd, 0) < 0) {
+		/* The text stays; nobody reads it without the lock. */
+	}
+	base_closep(fd);
+}

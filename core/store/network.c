@@ -1,0 +1,503 @@
+/* Opening and making a network, and everything that is read from it by a key. */
+#include "core/store/network.h"
+
+#include "core/base/trace.h"
+#include "core/store/blocks.h"
+#include "core/store/inside.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define ROW_BYTES_MAX    (512u << 20) /* of one row: a change list of the biggest block */
+#define PARAMS_BYTES_MAX (16u << 20)
+#define PATH_SIZE        4096
+
+/* ---- opening ---- */
+
+void network_closep(struct network **at)
+{
+	struct network *n = TAKE(*at);
+
+	if (!n)
+		return;
+	assert(!n->commit);
+	/* A view that is still held would outlive its network. */
+	assert(n->newest == n->oldest && (!n->newest || n->newest->owners == 1));
+	view_freep(&n->newest);
+	cache_freep(&n->cache);
+	segments_closep(&n->segments);
+	db_closep(&n->db);
+	if (n->params)
+		n->ops->params_free(n->params);
+	buf_release(&n->params_text);
+	pins_release(n);
+	pthread_mutex_destroy(&n->view_lock);
+	pthread_mutex_destroy(&n->pins_lock);
+	free(n);
+}
+
+static struct network *network_alloc(const char *name)
+{
+	struct network *n = calloc(1, sizeof *n);
+
+	if (!n)
+		return NULL;
+	snprintf(n->name, sizeof n->name, "%s", name);
+	n->params_text = (struct buf)BUF_INIT(PARAMS_BYTES_MAX);
+	pthread_mutex_init(&n->view_lock, NULL);
+	pthread_mutex_init(&n->pins_lock, NULL);
+	return n;
+}
+
+/* Row "network": index, kind, trust, canonical text of the parameters. */
+static void write_identity(const struct chain_ops *ops, struct slice params, const char *trust,
+			   unsigned index, struct buf *out)
+{
+	buf_varint(out, index);
+	buf_blob(out, slice_str(ops->kind));
+	buf_blob(out, slice_str(trust));
+	buf_blob(out, params);
+}
+
+static int read_identity(struct network *n, const struct network_place *at, struct err *err)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(PARAMS_BYTES_MAX);
+	char kind[64] = "";
+	int rc = db_get(n->db, FAMILY_META, slice_str(META_NETWORK), &value, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return err_set(err, -EUCLEAN, "its row of parameters is not there");
+	struct rd r = rd_of(buf_slice(&value));
+	uint64_t index = rd_varint(&r);
+	struct slice kind_text = rd_blob(&r), trust = rd_blob(&r), params = rd_blob(&r);
+
+	if (rd_done(&r) < 0 || index > UINT32_MAX || kind_text.n >= sizeof kind || trust.n >= sizeof n->trust)
+		return err_set(err, -EUCLEAN, "its row of parameters does not parse");
+	memcpy(kind, kind_text.p, kind_text.n);
+	memcpy(n->trust, trust.p, trust.n);
+	n->index = (unsigned)index;
+	buf_add(&n->params_text, params);
+	if (buf_done(&n->params_text) < 0)
+		return err_set(err, -ENOMEM, "no memory for its parameters");
+	n->ops = at->kind(kind);
+	if (!n->ops)
+		return err_set(err, -EPROTONOSUPPORT, "it is of kind %s, which this program does not know", kind);
+	return n->ops->params_parse(buf_slice(&n->params_text), &n->params, err);
+}
+
+static int read_segments_end(struct network *n, struct segments_end *out, struct err *err)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(64);
+	int rc = db_get(n->db, FAMILY_META, slice_str(META_SEGMENTS), &value, err);
+	struct rd r = rd_of(buf_slice(&value));
+
+	*out = (struct segments_end){ 0 };
+	if (rc <= 0)
+		return rc;
+	uint64_t segment = rd_varint(&r);
+
+	out->segment = (uint32_t)segment;
+	out->offset = rd_varint(&r);
+	return rd_done(&r) < 0 || segment > UINT32_MAX ?
+	       err_set(err, -EUCLEAN, "the end of its segments does not parse") : 0;
+}
+
+static int open_parts(struct network *n, const struct network_place *at, struct err *err)
+{
+	char path[PATH_SIZE];
+	struct db_options options = { .cache = at->db_cache, .sync_off = at->sync_off };
+
+	snprintf(path, sizeof path, "%s/%s/db", at->folder, n->name);
+	int rc = db_open(path, &options, &n->db, err);
+
+	if (rc == 0)
+		rc = read_identity(n, at, err);
+	if (rc == 0)
+		rc = read_segments_end(n, &n->committed, err);
+	if (rc < 0)
+		return rc;
+	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
+	rc = segments_open(path, n->committed, at->sync_off, &n->segments, err);
+	if (rc < 0)
+		return rc;
+	n->cache = cache_new(at->frame_cache_size);
+	if (!n->cache)
+		return err_set(err, -ENOMEM, "no memory for a cache");
+
+	AUTO(view_freep) struct view_box *box = NULL;
+
+	rc = view_load(n, &box, err);
+	if (rc == 0)
+		view_publish(n, TAKE(box));
+	return rc;
+}
+
+int network_open(const struct network_place *at, const char *name, struct network **out, struct err *err)
+{
+	AUTO(network_closep) struct network *n = network_alloc(name);
+
+	if (!n)
+		return err_set(err, -ENOMEM, "no memory for network %s", name);
+	int rc = open_parts(n, at, err);
+
+	if (rc < 0)
+		return err_note(err, rc, "network %s", name);
+	*out = TAKE(n);
+	return 0;
+}
+
+int network_create(const struct network_place *at, const char *name, const struct chain_ops *ops,
+		   struct slice params, const char *trust, unsigned index, struct err *err)
+{
+	char path[PATH_SIZE];
+	AUTO(db_closep) struct db *db = NULL;
+	AUTO(db_batch_freep) struct db_batch *batch = NULL;
+	AUTO(buf_release) struct buf value = BUF_INIT(PARAMS_BYTES_MAX);
+	struct db_options options = { .cache = at->db_cache, .create = true, .sync_off = at->sync_off };
+
+	write_identity(ops, params, trust, index, &value);
+	if (buf_done(&value) < 0)
+		return err_set(err, buf_done(&value), "parameters of %zu bytes", params.n);
+	snprintf(path, sizeof path, "%s/%s", at->folder, name);
+	if (mkdir(path, 0700) < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	snprintf(path, sizeof path, "%s/%s/db", at->folder, name);
+	int rc = db_open(path, &options, &db, err);
+
+	if (rc == 0)
+		rc = db_batch_new(db, &batch);
+	if (rc < 0)
+		return rc == -ENOMEM ? err_set(err, rc, "no memory for a batch") : rc;
+	db_batch_put(batch, FAMILY_META, slice_str(META_NETWORK), buf_slice(&value));
+	return db_write(db, batch, err);
+}
+
+/* ---- what it is ---- */
+
+const char *network_name(const struct network *n)
+{
+	return n->name;
+}
+
+const struct chain_ops *network_ops(const struct network *n)
+{
+	return n->ops;
+}
+
+const struct chain_params *network_params(const struct network *n)
+{
+	return n->params;
+}
+
+struct slice network_params_text(const struct network *n)
+{
+	return buf_slice(&n->params_text);
+}
+
+const char *network_trust(const struct network *n)
+{
+	return n->trust;
+}
+
+unsigned network_index(const struct network *n)
+{
+	return n->index;
+}
+
+int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height, struct rows **out)
+{
+	AUTO(view_putp) struct view *v = network_view_get(n);
+	AUTO(lineage_release) struct lineage lineage = { 0 };
+	int rc = lineage_of(&((struct view_box *)v)->table->branches, branch, shard, &lineage);
+
+	return rc < 0 ? rc : rows_new(n->db, shard, height, &lineage, out);
+}
+
+/* ---- one row by its key ---- */
+
+static int unclean(struct network *n, const char *what, uint32_t shard, uint64_t height)
+{
+	trace_error("store", "a row does not parse", "network=%s row=%s shard=%u height=%" PRIu64, n->name,
+		    what, shard, height);
+	return -EUCLEAN;
+}
+
+int network_block(struct network *n, uint32_t shard, uint64_t height, struct block_row *out)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	struct short_key key = key_block(shard, height);
+	int rc = db_get(n->db, FAMILY_BLOCKS, short_slice(&key), &value, NULL);
+
+	if (rc != 1)
+		return rc;
+	*out = (struct block_row){ .shard = shard, .height = height };
+	return block_row_read(buf_slice(&value), out) < 0 ? unclean(n, "block", shard, height) : 1;
+}
+
+static int get_replay(struct network *n, enum replay_kind kind, uint32_t shard, uint64_t height,
+		      struct buf *value)
+{
+	struct short_key key = key_replay(kind, shard, height);
+
+	return db_get(n->db, FAMILY_REPLAY, short_slice(&key), value, NULL);
+}
+
+int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	int rc = get_replay(n, REPLAY_ROOTS, shard, height, &value);
+
+	if (rc != 1)
+		return rc;
+	return roots_row_read(buf_slice(&value), out) < 0 ? unclean(n, "roots", shard, height) : 1;
+}
+
+int network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	int rc = get_replay(n, REPLAY_CHANGES, shard, height, &value);
+
+	if (rc != 1)
+		return rc;
+	rc = changes_read(buf_slice(&value), out);
+	if (rc < 0)
+		return rc == -EUCLEAN ? unclean(n, "changes", shard, height) : rc;
+	return 1;
+}
+
+int network_outcomes(struct network *n, uint32_t shard, uint64_t height, struct outcome_list *out)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	int rc = get_replay(n, REPLAY_OUTCOMES, shard, height, &value);
+
+	if (rc != 1)
+		return rc;
+	rc = outcomes_read(buf_slice(&value), out);
+	if (rc < 0)
+		return rc == -EUCLEAN ? unclean(n, "outcomes", shard, height) : rc;
+	return 1;
+}
+
+int network_range(struct network *n, uint32_t shard, uint64_t range, struct range_row *out)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	int rc = get_replay(n, REPLAY_RANGE, shard, range, &value);
+
+	if (rc != 1)
+		return rc;
+	return range_row_read(buf_slice(&value), out) < 0 ? unclean(n, "range", shard, range) : 1;
+}
+
+int network_stat(struct network *n, uint64_t object, struct stat_record *out)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	struct short_key key = key_stat(object);
+	int rc = db_get(n->db, FAMILY_STATS, short_slice(&key), &value, NULL);
+
+	if (rc != 1)
+		return rc;
+	return stat_record_read(buf_slice(&value), out) < 0 ? unclean(n, "stat", 0, object) : 1;
+}
+
+/* ---- rows in order ---- */
+
+struct block_scan {
+	struct network *network;
+	struct db_iter *it;
+	uint32_t        shard;
+	uint64_t        first;
+	bool            begun, done;
+};
+
+int block_scan_new(struct network *n, uint32_t shard, uint64_t first, struct block_scan **out)
+{
+	AUTO(block_scan_freep) struct block_scan *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return -ENOMEM;
+	s->network = n;
+	s->shard = shard;
+	s->first = first;
+	int rc = db_iter_new(n->db, FAMILY_BLOCKS, DB_ORDERED, &s->it);
+
+	if (rc == 0)
+		*out = TAKE(s);
+	return rc;
+}
+
+int block_scan_next(struct block_scan *s, struct block_row *out)
+{
+	struct short_key first = key_block(s->shard, s->first);
+	uint32_t shard;
+	uint64_t height;
+
+	if (s->done)
+		return 0;
+	int rc = s->begun ? db_iter_next(s->it, NULL) : db_iter_seek(s->it, short_slice(&first), NULL);
+
+	s->begun = true;
+	s->done = rc != 1;
+	if (rc != 1)
+		return rc;
+	if (key_block_read(db_iter_key(s->it), &shard, &height) < 0)
+		return unclean(s->network, "block", s->shard, s->first);
+	if (shard != s->shard) {
+		s->done = true;
+		return 0;
+	}
+	*out = (struct block_row){ .shard = shard, .height = height };
+	if (block_row_read(db_iter_value(s->it), out) < 0)
+		return unclean(s->network, "block", shard, height);
+	return 1;
+}
+
+void block_scan_freep(struct block_scan **s)
+{
+	if (*s)
+		db_iter_freep(&(*s)->it);
+	free(*s);
+	*s = NULL;
+}
+
+int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uint64_t *height)
+{
+	AUTO(db_iter_freep) struct db_iter *it = NULL;
+	AUTO(view_putp) struct view *v = network_view_get(n);
+	struct short_key key = key_replay(REPLAY_DIVERGED, shard, first);
+	uint8_t kind;
+	uint32_t found;
+	int rc = db_iter_new(n->db, FAMILY_REPLAY, DB_ORDERED, &it);
+
+	if (rc == 0)
+		rc = db_iter_seek(it, short_slice(&key), NULL);
+	if (rc != 1)
+		return rc;
+	if (key_replay_read(db_iter_key(it), &kind, &found, height) < 0)
+		return unclean(n, "diverged", shard, first);
+	/* Marks above what is replayed are left from before a rollback. */
+	return kind == REPLAY_DIVERGED && found == shard && *height <= v->shards[shard].replayed;
+}
+
+static bool hash_begins(const uint8_t prefix[8], const uint8_t *wanted, size_t nibbles)
+{
+	if (memcmp(prefix, wanted, nibbles / 2) != 0)
+		return false;
+	return nibbles % 2 == 0 || (prefix[nibbles / 2] ^ wanted[nibbles / 2]) >> 4 == 0;
+}
+
+int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles, struct hash_hit *out,
+		    size_t out_max)
+{
+	AUTO(db_iter_freep) struct db_iter *it = NULL;
+	uint8_t first[8] = { 0 };
+	size_t count = 0;
+
+	/* Keys hold the first eight bytes; what is asked beyond them the caller checks. */
+	nibbles = MIN(nibbles, 2 * sizeof first);
+	memcpy(first, prefix, (nibbles + 1) / 2);
+	if (nibbles % 2)
+		first[nibbles / 2] &= 0xf0;
+	if (out_max > INT32_MAX)
+		return -EINVAL;
+	int rc = db_iter_new(n->db, FAMILY_HASHES, DB_ORDERED, &it);
+
+	if (rc == 0)
+		rc = db_iter_seek(it, SLICE_ARRAY(first), NULL);
+	for (; rc == 1 && count < out_max; rc = db_iter_next(it, NULL)) {
+		struct hash_hit *hit = &out[count];
+
+		if (key_hash_read(db_iter_key(it), hit->prefix, &hit->shard, &hit->height, &hit->item) < 0)
+			return unclean(n, "hash", 0, 0);
+		if (!hash_begins(hit->prefix, first, nibbles))
+			break;
+		count++;
+	}
+	return rc < 0 ? rc : (int)count;
+}
+
+/* ---- bytes of blocks ---- */
+
+struct piece {
+	struct block_bytes bytes; /* first: what is given out */
+	struct frame      *frame;
+};
+
+static int load_frame(struct network *n, const struct segment_ref *ref, struct frame **out, struct err *err)
+{
+	AUTO(frame_putp) struct frame *f = cache_get(n->cache, ref->segment, ref->offset);
+	struct frame_ref where = { ref->segment, ref->offset, ref->stored, ref->size };
+
+	if (!f) {
+		if (ref->size > FRAME_SIZE_MAX)
+			return err_set(err, -EBADMSG, "a frame of %u bytes is over every bound", ref->size);
+		f = frame_new(ref->segment, ref->offset, ref->size);
+		if (!f)
+			return err_set(err, -ENOMEM, "no memory for a frame of %u bytes", ref->size);
+		int rc = segments_read(n->segments, &where, f->bytes, err);
+
+		if (rc < 0)
+			return rc;
+		cache_add(n->cache, f);
+	}
+	*out = TAKE(f);
+	return 0;
+}
+
+int network_piece(struct network *n, const struct segment_ref *ref, const struct block_bytes **out,
+		  struct err *err)
+{
+	AUTO(frame_putp) struct frame *f = NULL;
+	uint64_t end = (uint64_t)ref->inner + ref->canonical_size + ref->certificate_size;
+
+	assert(ref->segment); /* a block of a commit that was not applied yet has no bytes to read */
+	int rc = load_frame(n, ref, &f, err);
+
+	if (rc < 0)
+		return err_note(err, rc, "network %s", n->name);
+	if (end > f->size)
+		return err_set(err, -EUCLEAN, "network %s: a block ends behind its frame", n->name);
+	struct piece *p = malloc(sizeof *p);
+
+	if (!p)
+		return err_set(err, -ENOMEM, "no memory to read a block");
+	p->bytes.canonical = SLICE(f->bytes + ref->inner, ref->canonical_size);
+	p->bytes.certificate = SLICE(f->bytes + ref->inner + ref->canonical_size, ref->certificate_size);
+	p->frame = TAKE(f);
+	*out = &p->bytes;
+	return 0;
+}
+
+int network_block_bytes(struct network *n, const struct block_row *row, const struct block_bytes **out,
+			struct err *err)
+{
+	return network_piece(n, &row->bytes, out, err);
+}
+
+void block_bytes_putp(const struct block_bytes **at)
+{
+	struct piece *p = (struct piece *)(uintptr_t)TAKE(*at);
+
+	if (!p)
+		return;
+	frame_putp(&p->frame);
+	free(p);
+}
+
+int network_aside(struct network *n, uint32_t shard, uint64_t height, const struct block_bytes **out,
+		  struct err *err)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	struct segment_ref ref;
+	int rc = get_replay(n, REPLAY_ASIDE, shard, height, &value);
+
+	if (rc < 0)
+		return err_set(err, rc, "network %s: the row of bytes kept aside cannot be read", n->name);
+	if (rc == 0)
+		return 0;
+	if (segment_ref_read(buf_slice(&value), &ref) < 0)
+		return err_set(err, unclean(n, "aside", shard, height), "network %s: a row does not parse", n->name);
+	rc = network_piece(n, &ref, out, err);
+	return rc < 0 ? rc : 1;
+}

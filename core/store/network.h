@@ -1,0 +1,224 @@
+/* network.h: one network of a store: its rows, blocks and segments, and the views on them.
+ *
+ * One writer (ingest) collects what a run of blocks changes in a struct commit; commit_apply() syncs
+ * the segments, writes one batch, and publishes the next struct view. Readers take the newest
+ * view, read with it, and put it back; nothing that a view names goes away before that.
+ *
+ * Errors   -EIO and RocksDB's words; -EUCLEAN when our own rows contradict each other; -EBADMSG for
+ *          bytes that fail their checksum; -ENOSPC.
+ * Threads  reading functions: any. struct commit: ingest. */
+#ifndef CHAINFS_NETWORK_H
+#define CHAINFS_NETWORK_H
+
+#include "core/store/store.h"
+#include "core/store/state.h"
+#include "core/sync/gaps.h"
+
+const char *network_name(const struct network *n);
+const struct chain_ops *network_ops(const struct network *n);
+const struct chain_params *network_params(const struct network *n);
+struct slice network_params_text(const struct network *n);
+const char *network_trust(const struct network *n); /* "config", "preset" or "archive" */
+unsigned network_index(const struct network *n);    /* dense, from 1; part of inode numbers */
+
+/* ---- views ---- */
+struct shard_view {
+	uint64_t first_held, tip;     /* lowest and highest height held; 0: none */
+	uint64_t known;               /* highest height known to exist */
+	uint64_t replayed;            /* the state is as of this height; 0: nothing replayed */
+	uint64_t kept_from;           /* lowest height as of which the state can still be read */
+	uint64_t tip_time, replayed_time;
+	uint8_t  tip_hash[HASH_SIZE], replayed_hash[HASH_SIZE];
+	struct chain_root legacy, hyper; /* as of `replayed` */
+	uint64_t retained;            /* records that hyper holds and legacy does not, as of `replayed` */
+	uint64_t diverged;            /* heights so far whose two roots differ */
+	bool     hyper_on;            /* retained records are kept */
+	uint64_t base_height;         /* hyper base: retained from the block after it */
+	uint8_t  base_root[ROOT_SIZE_MAX];
+	uint8_t  base_root_size;
+	uint64_t items, bytes;        /* of the blocks held */
+	uint64_t refused_items;
+	uint64_t changes[REASON_COUNT]; /* records deleted by reason, in both; [REASON_MERGED]: merged */
+	struct gaps gaps;
+};
+
+/* Immutable once published. */
+struct view {
+	struct network *network;
+	uint64_t number;    /* counts publications of this process */
+	uint32_t branch;
+	uint64_t next_object;
+	uint32_t shard_count;
+	struct shard_view shards[SHARD_MAX];
+};
+
+struct view *network_view_get(struct network *n); /* counted; never NULL */
+void view_putp(struct view **v);
+/* Called from the publishing thread after each publication, holding no lock: wakes the notifier. */
+void network_on_publish(struct network *n, void (*call)(void *arg), void *arg);
+
+/* ---- blocks ---- */
+/* Where a block's bytes lie: a piece of a frame, since small blocks pack better together. */
+struct segment_ref {
+	uint32_t segment;      /* from 1; 0 while `frame` is not written yet */
+	uint64_t offset;
+	uint32_t stored, size; /* of the frame: bytes in the file, bytes unpacked */
+	uint32_t inner;        /* where in the unpacked frame the piece begins */
+	uint32_t canonical_size, certificate_size;
+	uint32_t frame;        /* from commit_bytes: its frame in that commit; commit_apply resolves it */
+};
+
+struct block_row {
+	uint32_t shard;
+	uint64_t height;
+	uint64_t object;         /* the block's; its items follow: item i has object + 1 + 2i, inner + 1 */
+	uint8_t  hash[HASH_SIZE];
+	uint8_t  parent[PARENT_SIZE_MAX];
+	uint8_t  parent_size;
+	uint64_t time;
+	uint32_t items;
+	struct segment_ref bytes;       /* canonical bytes, then the certificate */
+	uint32_t canonical_size, certificate_size;
+	uint64_t line_bytes;            /* of its items in items.jsonl */
+	uint32_t header_size, header_json_size, parent_file_size;
+	struct chain_witness witnesses[SHARD_MAX];
+	uint32_t witness_count;
+	struct level_result levels[LEVEL_COUNT];
+	bool     uncommitted;           /* taken by --allow-uncommitted */
+};
+
+/* 1 held, 0 not, negative. */
+int network_block(struct network *n, uint32_t shard, uint64_t height, struct block_row *out) MUST_CHECK;
+
+/* Ascending block rows from a height on; a bounded iterator. */
+struct block_scan;
+int  block_scan_new(struct network *n, uint32_t shard, uint64_t first, struct block_scan **out) MUST_CHECK;
+int  block_scan_next(struct block_scan *s, struct block_row *out) MUST_CHECK; /* 1, 0, <0 */
+void block_scan_freep(struct block_scan **s);
+
+/* Unpacked bytes of a block, from a bounded cache of decoded blocks. -EBADMSG: damaged. */
+struct block_bytes {
+	struct slice canonical, certificate;
+};
+int  network_block_bytes(struct network *n, const struct block_row *row,
+			 const struct block_bytes **out, struct err *err) MUST_CHECK;
+void block_bytes_putp(const struct block_bytes **b); /* accepts NULL */
+/* Bytes kept aside under a gap; 1, 0 nothing was, negative. */
+int  network_aside(struct network *n, uint32_t shard, uint64_t height, const struct block_bytes **out,
+		   struct err *err) MUST_CHECK;
+
+/* ---- what replay left of a block ---- */
+struct roots_row {
+	struct chain_root legacy, hyper;
+	bool     has_hyper;
+	uint64_t retained;       /* records retained after the block */
+	uint32_t envelope_size, envelope_json_size;
+};
+int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out) MUST_CHECK;
+
+/* Change list and outcomes as they were committed; the slices point into `bytes`. */
+struct change_list {
+	struct buf           bytes;
+	struct chain_change *changes;
+	size_t               change_count;
+};
+int  network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out) MUST_CHECK;
+void change_list_release(struct change_list *l);
+
+struct outcome_list {
+	struct buf            bytes;
+	struct chain_outcome *outcomes; /* reasons are NUL-terminated text in `bytes` */
+	size_t                outcome_count;
+};
+int  network_outcomes(struct network *n, uint32_t shard, uint64_t height, struct outcome_list *out) MUST_CHECK;
+void outcome_list_release(struct outcome_list *l);
+
+/* Heights of a shard, of those replayed, at which the two roots differ, ascending from `first`;
+ * 1 found, 0 none. */
+int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uint64_t *height) MUST_CHECK;
+
+/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots).
+ * Ranges are numbered by height / RANGE_SIZE. */
+#define RANGE_SIZE 1000u
+struct range_row {
+	uint64_t index_bytes, items_bytes;        /* 0 index_bytes: not complete yet */
+	uint64_t roots_bytes[CONTEXT_COUNT];      /* 0: not complete yet */
+};
+int network_range(struct network *n, uint32_t shard, uint64_t range, struct range_row *out) MUST_CHECK;
+
+/* ---- stat records ---- */
+enum object_type { OBJECT_BLOCK = 1, OBJECT_ITEM, OBJECT_INNER };
+struct stat_record {
+	uint8_t  type;           /* enum object_type */
+	uint16_t form;           /* chain_item.form, of items */
+	uint32_t shard;
+	uint64_t height;
+	uint32_t item;
+	uint64_t time;
+	uint32_t offset, size;   /* slice of the canonical bytes */
+	uint32_t json_size, line_size;
+	uint32_t renderer;
+};
+int network_stat(struct network *n, uint64_t object, struct stat_record *out) MUST_CHECK; /* 1, 0, <0 */
+
+/* ---- by hash: objects whose hash begins with these nibbles ---- */
+struct hash_hit {
+	uint32_t shard;
+	uint64_t height;
+	uint32_t item;      /* HASH_HIT_BLOCK: the block itself */
+	uint8_t  prefix[8]; /* first bytes of the hash; the rest is checked by the caller */
+};
+#define HASH_HIT_BLOCK UINT32_MAX
+/* Up to out_max hits in order (prefix, shard, height, item); returns how many. */
+int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles, struct hash_hit *out,
+		    size_t out_max) MUST_CHECK;
+
+/* ---- writing: ingest alone ---- */
+struct commit;
+
+int  commit_new(struct network *n, struct commit **out) MUST_CHECK; /* -EBUSY: one is open */
+void commit_freep(struct commit **c); /* what was not applied never happened */
+/* The view being built: the newest one's copy, changed freely until commit_apply publishes it. */
+struct view *commit_view(struct commit *c);
+int commit_bytes(struct commit *c, struct slice canonical, struct slice certificate,
+		 struct segment_ref *out, struct err *err) MUST_CHECK;
+int commit_block(struct commit *c, const struct block_row *row) MUST_CHECK;
+int commit_block_remove(struct commit *c, uint32_t shard, uint64_t height) MUST_CHECK;
+int commit_stat(struct commit *c, uint64_t object, const struct stat_record *r) MUST_CHECK;
+int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t height, uint32_t item) MUST_CHECK;
+int commit_roots(struct commit *c, uint32_t shard, uint64_t height, const struct roots_row *r) MUST_CHECK;
+int commit_changes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_change *list,
+		   size_t count) MUST_CHECK;
+int commit_outcomes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_outcome *list,
+		    size_t count) MUST_CHECK;
+int commit_range(struct commit *c, uint32_t shard, uint64_t range, const struct range_row *r) MUST_CHECK;
+/* Bytes kept aside under a gap of reason state; not served as a block. */
+int commit_aside(struct commit *c, uint32_t shard, uint64_t height, const struct segment_ref *ref) MUST_CHECK;
+/* Drains the versions that blocks ended in `st` since the last call. A commit that is dropped takes
+ * them with it: `st` then answers -ESTALE. */
+int commit_state(struct commit *c, struct state *st) MUST_CHECK;
+/* A rollback: the view goes on as a branch of `parent` that sees its versions up to heights[shard].
+ * The caller sets the shards' fields back; states are opened anew once it is applied. -ESTALE: the
+ * versions of such a height are gone; -EINVAL: no such parent. */
+int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights[SHARD_MAX],
+		       uint32_t *out) MUST_CHECK;
+/* From now on nobody reads other branches than the current one: the collector may pass their forks. */
+int commit_branch_settle(struct commit *c) MUST_CHECK;
+size_t commit_bytes_held(const struct commit *c); /* what the batch holds; a bound for runs */
+/* Segments synced, one batch written and synced, the view published. `c` is empty afterwards and can
+ * be used again; states that were drained into it now read through to the store. */
+int commit_apply(struct commit *c, struct err *err) MUST_CHECK;
+
+/* ---- the collector: chooses what lies behind every held view; ingest applies ---- */
+/* Adds deletions of rows dead at or below `horizon` of a shard; up to `most` deaths, and never what a
+ * pin, a held view or another branch still reads. Returns how many; call it again for a shard only
+ * after commit_apply. Raises kept_from in the view being built. */
+int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most,
+		     struct commit *c, struct err *err) MUST_CHECK;
+/* A height whose rows must stay readable, per shard: counted pins (view slots, checkpoints).
+ * -ESTALE: the collector went past it already. */
+int  network_pin(struct network *n, uint32_t shard, uint64_t height) MUST_CHECK;
+void network_unpin(struct network *n, uint32_t shard, uint64_t height);
+uint64_t network_pinned_lowest(struct network *n, uint32_t shard); /* UINT64_MAX: none */
+
+#endif

@@ -1,0 +1,364 @@
+#include "core/store/segment.h"
+
+#include "core/base/hash.h"
+#include "core/base/trace.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#define FRAME_VERSION  1
+#define FRAME_ZSTD     0x01
+#define CHECKSUM_SIZE  8
+#define ZSTD_LEVEL     3 /* higher levels cost more time than they save bytes on blocks */
+#define NAME_SIZE      24
+
+struct segments {
+	int       folder;   /* descriptor of the folder */
+	int       file;     /* segment being written; -1: none yet */
+	bool      sync_off, dirty, folder_dirty;
+	struct segments_end end;
+	ZSTD_CCtx *packer;
+	struct buf packed;
+};
+
+static void name_of(char out[NAME_SIZE], uint32_t segment)
+{
+	snprintf(out, NAME_SIZE, "%06" PRIu32 ".seg", segment);
+}
+
+static int failed(struct err *err, const char *what, uint32_t segment)
+{
+	int rc = errno ? -errno : -EIO;
+
+	return err_set(err, rc, "segment %u: %s: %s", segment, what, strerror(-rc));
+}
+
+/* ---- opening ---- */
+
+/* Number of a segment's file name; 0: not one. */
+static uint32_t number_of(const char *name)
+{
+	const char *dot = strchr(name, '.');
+	uint64_t n;
+
+	if (!dot || strcmp(dot, ".seg") != 0 || dec_get(name, (size_t)(dot - name), UINT32_MAX, &n) < 0)
+		return 0;
+	return (uint32_t)n;
+}
+
+/* Segments behind the end were begun by a commit that did not come to its end. */
+static int remove_orphans(struct segments *s, struct err *err)
+{
+	int fd = openat(s->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	int rc = 0;
+
+	if (!dir) {
+		rc = failed(err, "folder", 0);
+		base_closep(&fd);
+		return rc;
+	}
+	while (rc == 0 && (entry = readdir(dir))) {
+		uint32_t n = number_of(entry->d_name);
+
+		if (n <= s->end.segment)
+			continue;
+		trace_warn("store", "an uncommitted segment is removed", "segment=%u", n);
+		if (unlinkat(s->folder, entry->d_name, 0) < 0)
+			rc = failed(err, "unlink", n);
+	}
+	closedir(dir);
+	return rc;
+}
+
+/* Every committed segment is there, and the last one ends where the last commit did. */
+static int check_files(struct segments *s, struct err *err)
+{
+	char name[NAME_SIZE];
+	struct stat st;
+
+	for (uint32_t n = 1; n <= s->end.segment; n++) {
+		name_of(name, n);
+		if (fstatat(s->folder, name, &st, 0) < 0)
+			return failed(err, "a committed file is gone", n);
+	}
+	if (s->end.segment == 0)
+		return 0;
+	s->file = openat(s->folder, name, O_RDWR | O_CLOEXEC);
+	if (s->file < 0)
+		return failed(err, "open", s->end.segment);
+	if ((uint64_t)st.st_size < s->end.offset)
+		return err_set(err, -EBADMSG,
+			       "segment %u has %" PRIu64 " bytes, %" PRIu64 " were committed",
+			       s->end.segment, (uint64_t)st.st_size, s->end.offset);
+	if ((uint64_t)st.st_size == s->end.offset)
+		return 0;
+	trace_info("store", "uncommitted bytes are cut", "segment=%u bytes=%" PRIu64, s->end.segment,
+		   (uint64_t)st.st_size - s->end.offset);
+	return ftruncate(s->file, (off_t)s->end.offset) < 0 ? failed(err, "cut", s->end.segment) : 0;
+}
+
+int segments_open(const char *folder, struct segments_end end, bool sync_off, struct segments **out,
+		  struct err *err)
+{
+	AUTO(segments_closep) struct segments *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return err_set(err, -ENOMEM, "no memory for segments");
+	s->folder = s->file = -1;
+	s->sync_off = sync_off;
+	s->end = end;
+	s->packed = (struct buf)BUF_INIT(ZSTD_COMPRESSBOUND(FRAME_SIZE_MAX));
+	s->packer = ZSTD_createCCtx();
+	if (!s->packer)
+		return err_set(err, -ENOMEM, "no memory for zstd");
+	ZSTD_CCtx_setParameter(s->packer, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+	if (end.segment == 0 && mkdir(folder, 0700) < 0 && errno != EEXIST)
+		return failed(err, folder, 0);
+	s->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->folder < 0)
+		return failed(err, folder, 0);
+	int rc = remove_orphans(s, err);
+
+	if (rc == 0)
+		rc = check_files(s, err);
+	if (rc < 0)
+		return rc;
+	*out = TAKE(s);
+	return 0;
+}
+
+void segments_closep(struct segments **at)
+{
+	struct segments *s = TAKE(*at);
+
+	if (!s)
+		return;
+	base_closep(&s->file);
+	base_closep(&s->folder);
+	ZSTD_freeCCtx(s->packer);
+	buf_release(&s->packed);
+	free(s);
+}
+
+struct segments_end segments_end(const struct segments *s)
+{
+	return s->end;
+}
+
+/* ---- frames ---- */
+
+static void checksum(struct slice head, struct slice payload, uint8_t out[CHECKSUM_SIZE])
+{
+	struct blake3 h;
+
+	blake3_init(&h);
+	blake3_add(&h, head);
+	blake3_add(&h, payload);
+	blake3_end(&h, out, CHECKSUM_SIZE);
+}
+
+static void header_write(uint8_t out[FRAME_HEADER_SIZE], bool zstd, size_t size, struct slice payload)
+{
+	memcpy(out, "CFSF", 4);
+	out[4] = FRAME_VERSION;
+	out[5] = zstd ? FRAME_ZSTD : 0;
+	out[6] = out[7] = 0;
+	put_be32(out + 8, (uint32_t)size);
+	put_be32(out + 12, (uint32_t)payload.n);
+	checksum(SLICE(out, 16), payload, out + 16);
+}
+
+/* ---- writing ---- */
+
+static int begin_segment(struct segments *s, struct err *err)
+{
+	char name[NAME_SIZE];
+	uint32_t next = s->end.segment + 1;
+	int rc = segments_sync(s, err);
+
+	if (rc < 0)
+		return rc;
+	name_of(name, next);
+	/* A rewound commit may have left a file of that number: its bytes never happened. */
+	int file = openat(s->folder, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (file < 0)
+		return failed(err, "create", next);
+	base_closep(&s->file);
+	s->file = file;
+	s->folder_dirty = true;
+	s->end = (struct segments_end){ .segment = next };
+	return 0;
+}
+
+static int write_at(int file, struct slice bytes, uint64_t offset)
+{
+	while (bytes.n) {
+		ssize_t n = pwrite(file, bytes.p, bytes.n, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		bytes = slice_sub(bytes, (size_t)n, bytes.n);
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* The bytes packed into s->packed behind room for a header; 0 when packing does not pay. */
+static int pack(struct segments *s, struct slice bytes, size_t *out, struct err *err)
+{
+	buf_clear(&s->packed);
+	if (buf_reserve(&s->packed, FRAME_HEADER_SIZE + ZSTD_compressBound(bytes.n)) < 0)
+		return err_set(err, -ENOMEM, "no memory to pack %zu bytes", bytes.n);
+	size_t n = ZSTD_compress2(s->packer, s->packed.p + FRAME_HEADER_SIZE,
+				  s->packed.cap - FRAME_HEADER_SIZE, bytes.p, bytes.n);
+
+	if (ZSTD_isError(n))
+		return err_set(err, -EIO, "zstd: %s", ZSTD_getErrorName(n));
+	*out = n < bytes.n - bytes.n / 16 ? n : 0;
+	return 0;
+}
+
+int segments_append(struct segments *s, struct slice bytes, struct frame_ref *out, struct err *err)
+{
+	size_t n = 0;
+
+	if (bytes.n > FRAME_SIZE_MAX)
+		return err_set(err, -EMSGSIZE, "%zu bytes are too many for one frame", bytes.n);
+	int rc = pack(s, bytes, &n, err);
+
+	if (rc < 0)
+		return rc;
+	bool zstd = n > 0;
+
+	if (!zstd) {
+		n = bytes.n;
+		if (n)
+			memcpy(s->packed.p + FRAME_HEADER_SIZE, bytes.p, n);
+	}
+	if (s->end.segment == 0 || s->end.offset + FRAME_HEADER_SIZE + n > SEGMENT_SIZE_MAX)
+		rc = begin_segment(s, err);
+	if (rc < 0)
+		return rc;
+	header_write(s->packed.p, zstd, bytes.n, SLICE(s->packed.p + FRAME_HEADER_SIZE, n));
+	s->dirty = true;
+	if (write_at(s->file, SLICE(s->packed.p, FRAME_HEADER_SIZE + n), s->end.offset) < 0)
+		return failed(err, "write", s->end.segment);
+	*out = (struct frame_ref){
+		.segment = s->end.segment,
+		.offset = s->end.offset,
+		.stored = (uint32_t)n,
+		.size = (uint32_t)bytes.n,
+	};
+	s->end.offset += FRAME_HEADER_SIZE + n;
+	return 0;
+}
+
+int segments_sync(struct segments *s, struct err *err)
+{
+	if (s->dirty && !s->sync_off && fdatasync(s->file) < 0)
+		return failed(err, "sync", s->end.segment);
+	s->dirty = false;
+	if (s->folder_dirty && !s->sync_off && fsync(s->folder) < 0)
+		return failed(err, "sync of the folder", s->end.segment);
+	s->folder_dirty = false;
+	return 0;
+}
+
+void segments_rewind(struct segments *s, struct segments_end end)
+{
+	if (end.segment != s->end.segment) {
+		char name[NAME_SIZE];
+
+		base_closep(&s->file);
+		if (end.segment) {
+			name_of(name, end.segment);
+			s->file = openat(s->folder, name, O_RDWR | O_CLOEXEC);
+		}
+	}
+	s->end = end;
+}
+
+/* ---- reading ---- */
+
+static int read_at(int file, uint8_t *out, size_t n, uint64_t offset)
+{
+	while (n) {
+		ssize_t got = pread(file, out, n, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EBADMSG;
+		out += got;
+		n -= (size_t)got;
+		offset += (uint64_t)got;
+	}
+	return 0;
+}
+
+static int damaged(struct err *err, const struct frame_ref *ref, const char *what)
+{
+	return err_set(err, -EBADMSG, "segment %u, offset %" PRIu64 ": %s", ref->segment, ref->offset, what);
+}
+
+static int open_frame(const struct frame_ref *ref, struct slice frame, uint8_t *out, struct err *err)
+{
+	struct slice payload = SLICE(frame.p + FRAME_HEADER_SIZE, frame.n - FRAME_HEADER_SIZE);
+	uint8_t sum[CHECKSUM_SIZE];
+
+	checksum(SLICE(frame.p, 16), payload, sum);
+	if (memcmp(frame.p, "CFSF", 4) != 0 || memcmp(sum, frame.p + 16, sizeof sum) != 0)
+		return damaged(err, ref, "the bytes do not match their checksum");
+	if (frame.p[4] != FRAME_VERSION)
+		return damaged(err, ref, "a frame version that this program does not read");
+	if (get_be32(frame.p + 8) != ref->size || get_be32(frame.p + 12) != ref->stored)
+		return damaged(err, ref, "the frame has another size than its row says");
+	if (frame.p[5] == FRAME_ZSTD) {
+		size_t n = ZSTD_decompress(out, ref->size, payload.p, payload.n);
+
+		if (ZSTD_isError(n) || n != ref->size)
+			return damaged(err, ref, "the payload does not unpack");
+		return 0;
+	}
+	if (frame.p[5] != 0 || ref->stored != ref->size)
+		return damaged(err, ref, "unknown flags");
+	if (payload.n)
+		memcpy(out, payload.p, payload.n);
+	return 0;
+}
+
+int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t *out, struct err *err)
+{
+	char name[NAME_SIZE];
+	AUTO(base_closep) int file = -1;
+	size_t n = FRAME_HEADER_SIZE + (size_t)ref->stored;
+
+	if (ref->size > FRAME_SIZE_MAX || ref->stored > ZSTD_COMPRESSBOUND(FRAME_SIZE_MAX))
+		return damaged(err, ref, "a size over every bound");
+	name_of(name, ref->segment);
+	/* Opened for each read: a descriptor a segment would be thousands, and unpacking costs more. */
+	file = openat(s->folder, name, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return errno == ENOENT ? damaged(err, ref, "the file is gone") :
+		       failed(err, "open", ref->segment);
+	AUTO(base_freep) uint8_t *frame = malloc(n);
+
+	if (!frame)
+		return err_set(err, -ENOMEM, "no memory for a frame of %zu bytes", n);
+	int rc = read_at(file, frame, n, ref->offset);
+
+	if (rc == -EBADMSG)
+		return damaged(err, ref, "the file ends before the frame does");
+	if (rc < 0)
+		return err_set(err, rc, "segment %u: read: %s", ref->segment, strerror(-rc));
+	return open_frame(ref, SLICE(frame, n), out, err);
+}

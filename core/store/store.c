@@ -1,0 +1,461 @@
+#include "core/store/store.h"
+
+#include "core/base/trace.h"
+#include "core/store/inside.h"
+#include "core/store/lock.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define PATH_SIZE          4096
+#define CACHE_SIZE_DEFAULT (256u << 20)
+#define FORMAT_FILE        "chainfs-store"
+#define FORMAT_WORDS       "chainfs store "
+#define NEW_SUFFIX         ".new" /* a network being made: ".NAME.new", which is no network's name */
+
+struct store {
+	char                *path;
+	int                  lock;
+	struct network_place place;
+	char                *networks_folder;
+	struct network     **networks; /* ascending names */
+	size_t               network_count;
+};
+
+/* ---- small things about paths ---- */
+
+static int path_of(char out[PATH_SIZE], const char *folder, const char *name, struct err *err)
+{
+	int n = snprintf(out, PATH_SIZE, "%s/%s", folder, name);
+
+	if (n < 0 || n >= PATH_SIZE)
+		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", folder);
+	return 0;
+}
+
+static int path_error(struct err *err, const char *path)
+{
+	int rc = errno ? -errno : -EIO;
+
+	return err_set(err, rc, "%s: %s", path, strerror(-rc));
+}
+
+static int sync_folder(const char *path, struct err *err)
+{
+	AUTO(base_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? path_error(err, path) : 0;
+}
+
+static void close_dirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static bool name_is_good(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > NETWORK_NAME_MAX || name[0] == '.' || name[0] == '_' || name[0] == '-')
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == n;
+}
+
+/* ---- the format file ---- */
+
+static int read_format(const char *path, struct err *err)
+{
+	char file[PATH_SIZE], text[128] = "";
+	AUTO(base_closep) int fd = -1;
+	uint64_t format;
+	int rc = path_of(file, path, FORMAT_FILE, err);
+
+	if (rc < 0)
+		return rc;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : path_error(err, file);
+	ssize_t n = read(fd, text, sizeof text - 1);
+
+	if (n < 0)
+		return path_error(err, file);
+	size_t words = strlen(FORMAT_WORDS), end = strcspn(text, "\n");
+
+	if (strncmp(text, FORMAT_WORDS, words) != 0 ||
+	    dec_get(text + words, end - words, UINT32_MAX, &format) < 0)
+		return err_set(err, -EPROTONOSUPPORT, "%s does not say \"" FORMAT_WORDS "N\"", file);
+	if (format != STORE_FORMAT)
+		return err_set(err, -EPROTONOSUPPORT,
+			       "%s has format %" PRIu64 "; this program reads format %d", path, format,
+			       STORE_FORMAT);
+	return 1;
+}
+
+static int write_format(const char *path, struct err *err)
+{
+	char fresh[PATH_SIZE], file[PATH_SIZE], text[64];
+	AUTO(base_closep) int fd = -1;
+	int n = snprintf(text, sizeof text, FORMAT_WORDS "%d\n", STORE_FORMAT);
+	int rc = path_of(fresh, path, FORMAT_FILE NEW_SUFFIX, err);
+
+	if (rc == 0)
+		rc = path_of(file, path, FORMAT_FILE, err);
+	if (rc < 0)
+		return rc;
+	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) < 0 || rename(fresh, file) < 0)
+		return path_error(err, file);
+	return sync_folder(path, err);
+}
+
+/* 1: what lies at `path` is a store, or may become one; 0: there is nothing. A folder with anything
+ * in it that a store being made does not have is somebody else's. */
+static int look(const char *path, struct err *err)
+{
+	static const char *const ours[] = { ".", "..", "lock", FORMAT_FILE NEW_SUFFIX };
+	AUTO(close_dirp) DIR *dir = opendir(path);
+	const struct dirent *entry;
+	char foreign[64] = "";
+
+	if (!dir)
+		return errno == ENOENT ? 0 : path_error(err, path);
+	while ((entry = readdir(dir))) {
+		bool known = false;
+
+		if (strcmp(entry->d_name, FORMAT_FILE) == 0)
+			return 1;
+		for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+			known |= strcmp(entry->d_name, ours[i]) == 0;
+		if (!known)
+			snprintf(foreign, sizeof foreign, "%.60s", entry->d_name);
+	}
+	if (foreign[0])
+		return err_set(err, -ENOTEMPTY, "%s is not empty and not a store (it has %s)", path, foreign);
+	return 1;
+}
+
+/* ---- room on the disk ---- */
+
+static int fill_reserve(int fd)
+{
+	int rc = posix_fallocate(fd, 0, STORE_RESERVE_SIZE);
+
+	return rc ? -rc : 0;
+}
+
+static int keep_reserve(const char *path, struct err *err)
+{
+	char file[PATH_SIZE];
+	AUTO(base_closep) int fd = -1;
+	struct stat st;
+	int rc = path_of(file, path, "reserve", err);
+
+	if (rc < 0)
+		return rc;
+	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return path_error(err, file);
+	if (st.st_size >= (off_t)STORE_RESERVE_SIZE)
+		return 0;
+	rc = fill_reserve(fd);
+	if (rc < 0)
+		return err_set(err, rc, "%s: %s", file, strerror(-rc));
+	return 0;
+}
+
+int store_reserve_release(struct store *s, struct err *err)
+{
+	char file[PATH_SIZE];
+	int rc = path_of(file, s->path, "reserve", err);
+
+	if (rc < 0)
+		return rc;
+	return unlink(file) < 0 && errno != ENOENT ? path_error(err, file) : 0;
+}
+
+int store_space(const struct store *s, struct err *err)
+{
+	struct statvfs fs;
+
+	if (statvfs(s->path, &fs) < 0)
+		return path_error(err, s->path);
+	uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+
+	if (left < 2ull * STORE_RESERVE_SIZE)
+		return err_set(err, -ENOSPC, "%s: %" PRIu64 " bytes are free, %u have to be", s->path, left,
+			       2 * STORE_RESERVE_SIZE);
+	return 0;
+}
+
+static uint64_t folder_size(const char *path, bool top)
+{
+	AUTO(close_dirp) DIR *dir = opendir(path);
+	const struct dirent *entry;
+	uint64_t bytes = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		char child[PATH_SIZE];
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    (top && strcmp(entry->d_name, "reserve") == 0) ||
+		    path_of(child, path, entry->d_name, NULL) < 0 || lstat(child, &st) < 0)
+			continue;
+		if (S_ISDIR(st.st_mode))
+			bytes += folder_size(child, false);
+		else if (S_ISREG(st.st_mode))
+			bytes += (uint64_t)st.st_size;
+	}
+	return bytes;
+}
+
+uint64_t store_size(const struct store *s)
+{
+	return folder_size(s->path, true);
+}
+
+/* ---- networks ---- */
+
+size_t store_network_count(const struct store *s)
+{
+	return s->network_count;
+}
+
+struct network *store_network_at(const struct store *s, size_t i)
+{
+	return i < s->network_count ? s->networks[i] : NULL;
+}
+
+struct network *store_network_find(const struct store *s, const char *name)
+{
+	for (size_t i = 0; i < s->network_count; i++)
+		if (strcmp(network_name(s->networks[i]), name) == 0)
+			return s->networks[i];
+	return NULL;
+}
+
+static int add_network(struct store *s, const char *name, struct network **out, struct err *err)
+{
+	struct network **list = realloc(s->networks, (s->network_count + 1) * sizeof(struct network *));
+	size_t at = 0;
+
+	if (!list)
+		return err_set(err, -ENOMEM, "no memory for network %s", name);
+	s->networks = list;
+	int rc = network_open(&s->place, name, out, err);
+
+	if (rc < 0)
+		return rc;
+	while (at < s->network_count && strcmp(network_name(list[at]), name) < 0)
+		at++;
+	memmove(list + at + 1, list + at, (s->network_count - at) * sizeof(struct network *));
+	list[at] = *out;
+	s->network_count++;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int remove_tree(const char *path, struct err *err)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
+		return path_error(err, path);
+	return 0;
+}
+
+static int open_networks(struct store *s, struct err *err)
+{
+	AUTO(close_dirp) DIR *dir = opendir(s->networks_folder);
+	const struct dirent *entry;
+	int rc = 0;
+
+	if (!dir)
+		return path_error(err, s->networks_folder);
+	while (rc == 0 && (entry = readdir(dir))) {
+		const char *name = entry->d_name;
+		size_t n = strlen(name), suffix = strlen(NEW_SUFFIX);
+		struct network *network;
+
+		if (name_is_good(name)) {
+			rc = add_network(s, name, &network, err);
+		} else if (name[0] == '.' && n > suffix + 1 && strcmp(name + n - suffix, NEW_SUFFIX) == 0) {
+			char path[PATH_SIZE];
+
+			trace_warn("store", "a network that was never made whole is removed", "folder=%s", name);
+			rc = path_of(path, s->networks_folder, name, err);
+			if (rc == 0)
+				rc = remove_tree(path, err);
+		}
+	}
+	return rc;
+}
+
+/* Made beside its place and then moved there, so that a network is whole or not there. */
+static int make_network(struct store *s, const char *name, const struct chain_ops *ops,
+			struct slice params, const char *trust, struct err *err)
+{
+	char hidden[NETWORK_NAME_MAX + 16], from[PATH_SIZE], to[PATH_SIZE];
+	unsigned index = 0;
+
+	for (size_t i = 0; i < s->network_count; i++)
+		index = MAX(index, network_index(s->networks[i]));
+	snprintf(hidden, sizeof hidden, ".%s" NEW_SUFFIX, name);
+	int rc = path_of(from, s->networks_folder, hidden, err);
+
+	if (rc == 0)
+		rc = path_of(to, s->networks_folder, name, err);
+	if (rc == 0)
+		rc = remove_tree(from, err);
+	if (rc == 0)
+		rc = network_create(&s->place, hidden, ops, params, trust, index + 1, err);
+	if (rc == 0)
+		rc = sync_folder(from, err);
+	if (rc < 0)
+		return rc;
+	if (rename(from, to) < 0)
+		return path_error(err, to);
+	return sync_folder(s->networks_folder, err);
+}
+
+int store_network_new(struct store *s, const char *name, const struct chain_ops *ops, struct slice params,
+		      const char *trust, struct network **out, struct err *err)
+{
+	if (!name_is_good(name))
+		return err_set(err, -EINVAL, "%.80s is no name for a network: letters a-z, digits, . _ -, at most %d",
+			       name, NETWORK_NAME_MAX);
+	if (store_network_find(s, name))
+		return err_set(err, -EEXIST, "%s holds network %s already", s->path, name);
+	int rc = make_network(s, name, ops, params, trust, err);
+
+	if (rc == 0)
+		rc = add_network(s, name, out, err);
+	return rc < 0 ? err_note(err, rc, "network %s cannot be made", name) : 0;
+}
+
+/* ---- opening ---- */
+
+const char *store_path(const struct store *s)
+{
+	return s->path;
+}
+
+int store_holder(const char *path, char *out, size_t out_size)
+{
+	char lock[PATH_SIZE];
+	int rc = path_of(lock, path, "lock", NULL);
+
+	return rc < 0 ? rc : lock_holder(lock, out, out_size);
+}
+
+void store_closep(struct store **at)
+{
+	struct store *s = TAKE(*at);
+
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->network_count; i++)
+		network_closep(&s->networks[i]);
+	free(s->networks);
+	db_cache_freep(&s->place.db_cache);
+	lock_putp(&s->lock);
+	free(s->networks_folder);
+	free(s->path);
+	free(s);
+}
+
+/* The folder, ours or nobody's yet, and its lock. */
+static int take_folder(struct store *s, const struct store_options *options, struct err *err)
+{
+	char lock[PATH_SIZE];
+	int rc = look(s->path, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 && !options->create)
+		return err_set(err, -ENOENT, "there is no store at %s", s->path);
+	if (rc == 0 && mkdir(s->path, 0700) < 0 && errno != EEXIST)
+		return path_error(err, s->path);
+	/* The format decides before anything in the folder is touched, the lock included. */
+	rc = read_format(s->path, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 && !options->create)
+		return err_set(err, -ENOENT, "%s is an empty folder, not a store", s->path);
+	rc = path_of(lock, s->path, "lock", err);
+	if (rc == 0)
+		rc = lock_take(lock, options->holder, &s->lock, err);
+	return rc < 0 ? err_note(err, rc, "store %s", s->path) : 0;
+}
+
+static int make_layout(struct store *s, const struct store_options *options, struct err *err)
+{
+	int rc = read_format(s->path, err);
+
+	if (rc < 0)
+		return rc;
+	bool made = rc == 1;
+
+	/* The format comes first: a folder with anything else and without it is not ours. */
+	rc = made ? 0 : write_format(s->path, err);
+	if (rc < 0)
+		return rc;
+	if (mkdir(s->networks_folder, 0700) < 0 && errno != EEXIST)
+		return path_error(err, s->networks_folder);
+	rc = keep_reserve(s->path, err);
+	if (rc < 0 && made) {
+		trace_warn("store", "the reserve cannot be kept; going on without", "store=%s reason=%s", s->path,
+			   strerror(-rc));
+		return 0;
+	}
+	return rc;
+}
+
+static int open_parts(struct store *s, const char *path, const struct store_options *options, struct err *err)
+{
+	char networks[PATH_SIZE];
+	size_t cache_size = options->cache_size ? options->cache_size : CACHE_SIZE_DEFAULT;
+	int rc = path_of(networks, path, "networks", err);
+
+	if (rc < 0)
+		return rc;
+	s->path = strdup(path);
+	s->networks_folder = strdup(networks);
+	/* Rows are asked for far more often than the bytes of blocks, which the kernel caches besides. */
+	s->place.db_cache = db_cache_new(cache_size - cache_size / 4);
+	if (!s->path || !s->networks_folder || !s->place.db_cache)
+		return err_set(err, -ENOMEM, "no memory for store %s", path);
+	s->place.folder = s->networks_folder;
+	s->place.frame_cache_size = cache_size / 4;
+	s->place.sync_off = options->sync_off;
+	s->place.kind = options->kind ? options->kind : chain_kind;
+	rc = take_folder(s, options, err);
+	if (rc == 0)
+		rc = make_layout(s, options, err);
+	if (rc == 0)
+		rc = open_networks(s, err);
+	return rc;
+}
+
+int store_open(const char *path, const struct store_options *options, struct store **out, struct err *err)
+{
+	AUTO(store_closep) struct store *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return err_set(err, -ENOMEM, "no memory for store %s", path);
+	s->lock = -1;
+	int rc = open_parts(s, path, options, err);
+
+	if (rc < 0)
+		return rc;
+	*out = TAKE(s);
+	return 0;
+}

@@ -1,0 +1,59 @@
+/* store.h: the folder that holds everything, owned by one process at a time.
+ *
+ *     STORE/chainfs-store            "chainfs store 1": the format
+ *     STORE/lock                     held while open; says who holds it
+ *     STORE/reserve                  space kept free for a clean stop (faults.md 2.1)
+ *     STORE/control                  socket of the daemon that holds the store
+ *     STORE/networks/NAME/db/        one RocksDB a network
+ *     STORE/networks/NAME/segments/  bytes of blocks, append-only
+ *
+ * Errors   -EBUSY with the holder's words when another process owns it; -ENOTEMPTY for a folder that
+ *          is not ours; -EPROTONOSUPPORT for a format that this program does not read.
+ * Threads  open and close by one thread; the rest is said at each struct. */
+#ifndef CHAINFS_STORE_H
+#define CHAINFS_STORE_H
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+#include "core/chain/chain.h"
+
+#define STORE_FORMAT       1
+#define STORE_RESERVE_SIZE (32u << 20)
+#define NETWORK_NAME_MAX   64 /* [A-Za-z0-9][A-Za-z0-9._-]* */
+
+struct store;
+struct network;
+
+struct store_options {
+	bool        create;       /* make it where nothing is */
+	const char *holder;       /* "import, pid 123": what a second process is told */
+	size_t      cache_size;   /* bytes of block cache for all networks; 0: a default */
+	bool        sync_off;     /* generated chains and tests: no fsync. Never the default */
+	const struct chain_ops *(*kind)(const char *kind); /* adapters by kind; NULL: chain_kind() */
+};
+
+int  store_open(const char *path, const struct store_options *options, struct store **out,
+		struct err *err) MUST_CHECK;
+void store_closep(struct store **s);
+const char *store_path(const struct store *s);
+/* The networks found or made so far, ascending by name. Valid until the next store_network_new. */
+size_t store_network_count(const struct store *s);
+struct network *store_network_at(const struct store *s, size_t i);
+struct network *store_network_find(const struct store *s, const char *name);
+/* Makes a network; -EEXIST when there is one of that name; -EINVAL for a bad name. `params` is the
+ * canonical text, kept for good. `trust` says where it came from: "config", "preset", "archive". */
+int store_network_new(struct store *s, const char *name, const struct chain_ops *ops,
+		      struct slice params, const char *trust, struct network **out,
+		      struct err *err) MUST_CHECK;
+/* -ENOSPC when the disk that holds the store has less free than the reserve twice over. */
+int store_space(const struct store *s, struct err *err) MUST_CHECK;
+/* Gives the reserve back to the disk, so that a stop on a full one comes to its end. The next open
+ * keeps a new one when there is room. */
+int store_reserve_release(struct store *s, struct err *err) MUST_CHECK;
+/* Sum of the sizes of its files in bytes, without the reserve; walks the folder. */
+uint64_t store_size(const struct store *s);
+
+/* Who holds the store at `path`: copies the lock's text; -ENOENT when nobody does. */
+int store_holder(const char *path, char *out, size_t out_size) MUST_CHECK;
+
+#endif

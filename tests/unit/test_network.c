@@ -1,0 +1,582 @@
+#include "core/store/network.h"
+#include "tests/support/store_fixture.h"
+
+#include <stdatomic.h>
+
+static struct commit *begin(struct fixture *f)
+{
+	struct commit *c = NULL;
+
+	assert_int_equal(commit_new(f->network, &c), 0);
+	return c;
+}
+
+static void apply(struct commit *c)
+{
+	struct err err = ERR_INIT;
+
+	if (commit_apply(c, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* Bytes of a block that the test can make again. */
+static struct slice bytes_of(uint64_t height, size_t n, uint8_t *out)
+{
+	struct random r = random_of(height);
+
+	random_bytes(&r, out, n);
+	memset(out + n / 2, 'x', n - n / 2);
+	return SLICE(out, n);
+}
+
+static struct block_row row_of(uint64_t height, size_t canonical, size_t certificate)
+{
+	struct block_row row = {
+		.shard = 1, .height = height, .object = 1000 + height, .parent_size = 20, .time = 1700000000 + height,
+		.items = 3, .canonical_size = (uint32_t)canonical, .certificate_size = (uint32_t)certificate,
+		.line_bytes = 777, .header_size = 10, .header_json_size = 20, .parent_file_size = 30,
+		.witness_count = 2, .uncommitted = height % 2,
+	};
+	memset(row.hash, (int)height, HASH_SIZE);
+	memset(row.parent, (int)height - 1, 20);
+	row.witnesses[1] = (struct chain_witness){ .shard = 2, .height = height * 5 };
+	row.witnesses[1].hash[3] = 9;
+	row.levels[LEVEL_STRUCTURE].verdict = VERDICT_OK;
+	row.levels[LEVEL_COMMIT].verdict = VERDICT_ABSENT;
+	strcpy(row.levels[LEVEL_COMMIT].reason, "came without one");
+	return row;
+}
+
+static void put_block(struct commit *c, uint64_t height, size_t canonical, size_t certificate)
+{
+	uint8_t *bytes = malloc(canonical + certificate + 1);
+	struct block_row row = row_of(height, canonical, certificate);
+
+	bytes_of(height, canonical + certificate, bytes);
+	assert_int_equal(commit_bytes(c, SLICE(bytes, canonical), SLICE(bytes + canonical, certificate),
+				      &row.bytes, NULL), 0);
+	assert_int_equal(commit_block(c, &row), 0);
+	struct shard_view *sv = &commit_view(c)->shards[1];
+
+	assert_int_equal(gaps_add(&sv->gaps, (struct range){ height, height + 1 }), 0);
+	sv->tip = MAX(sv->tip, height);
+	free(bytes);
+}
+
+static void expect_block(struct network *n, uint64_t height, size_t canonical, size_t certificate)
+{
+	AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
+	uint8_t *wanted = malloc(canonical + certificate + 1);
+	struct block_row row, model = row_of(height, canonical, certificate);
+	struct err err = ERR_INIT;
+
+	bytes_of(height, canonical + certificate, wanted);
+	assert_int_equal(network_block(n, 1, height, &row), 1);
+	assert_int_equal(row.canonical_size, canonical);
+	assert_int_equal(row.certificate_size, certificate);
+	assert_int_equal(row.object, model.object);
+	assert_int_equal(row.time, model.time);
+	assert_int_equal(row.items, model.items);
+	assert_int_equal(row.line_bytes, model.line_bytes);
+	assert_int_equal(row.header_json_size, model.header_json_size);
+	assert_int_equal(row.uncommitted, model.uncommitted);
+	assert_memory_equal(row.hash, model.hash, HASH_SIZE);
+	assert_memory_equal(row.parent, model.parent, 20);
+	assert_int_equal(row.witness_count, 2);
+	assert_int_equal(row.witnesses[1].height, height * 5);
+	assert_int_equal(row.witnesses[1].hash[3], 9);
+	assert_memory_equal(row.levels, model.levels, sizeof row.levels);
+	if (network_block_bytes(n, &row, &bytes, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_true(slice_eq(bytes->canonical, SLICE(wanted, canonical)));
+	assert_true(slice_eq(bytes->certificate, SLICE(wanted + canonical, certificate)));
+	free(wanted);
+}
+
+static void blocks_come_back_whether_they_share_a_frame_or_not(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	struct block_row row;
+
+	for (uint64_t h = 1; h <= 100; h++)
+		put_block(c, h, 3000 + h, h % 3 * 100);
+	put_block(c, 101, 5u << 20, 1000);
+	put_block(c, 102, 0, 0);
+	put_block(c, 103, 1, 0);
+	assert_true(commit_bytes_held(c) > 0);
+	assert_int_equal(network_block(f.network, 1, 1, &row), 0);
+	apply(c);
+	for (int again = 0; again < 2; again++) {
+		for (uint64_t h = 1; h <= 100; h++)
+			expect_block(f.network, h, 3000 + h, h % 3 * 100);
+		expect_block(f.network, 101, 5u << 20, 1000);
+		expect_block(f.network, 102, 0, 0);
+		expect_block(f.network, 103, 1, 0);
+		assert_int_equal(network_block(f.network, 1, 104, &row), 0);
+		assert_int_equal(network_block(f.network, 2, 1, &row), 0);
+		commit_freep(&c);
+		fixture_reopen(&f);
+	}
+	/* Row 1 and 2 lie in one frame, which is packed. */
+	struct block_row other;
+
+	assert_int_equal(network_block(f.network, 1, 1, &row), 1);
+	assert_int_equal(network_block(f.network, 1, 2, &other), 1);
+	assert_int_equal(row.bytes.offset, other.bytes.offset);
+	assert_true(row.bytes.stored < row.bytes.size);
+	assert_true(row.bytes.size <= 128u << 10);
+}
+
+static void the_last_word_about_a_block_counts(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	struct block_row row;
+
+	put_block(c, 1, 100, 0);
+	put_block(c, 2, 100, 0);
+	assert_int_equal(commit_block_remove(c, 1, 1), 0);
+	apply(c);
+	assert_int_equal(network_block(f.network, 1, 1, &row), 0);
+	expect_block(f.network, 2, 100, 0);
+	/* A row that was read is written again with other levels; its bytes stay where they are. */
+	assert_int_equal(network_block(f.network, 1, 2, &row), 1);
+	row.levels[LEVEL_STATE].verdict = VERDICT_OK;
+	assert_int_equal(commit_block(c, &row), 0);
+	assert_int_equal(commit_aside(c, 1, 7, &row.bytes), 0);
+	apply(c);
+	assert_int_equal(network_block(f.network, 1, 2, &row), 1);
+	assert_int_equal(row.levels[LEVEL_STATE].verdict, VERDICT_OK);
+	AUTO(block_bytes_putp) const struct block_bytes *aside = NULL, *own = NULL;
+
+	assert_int_equal(network_aside(f.network, 1, 8, &aside, NULL), 0);
+	assert_int_equal(network_aside(f.network, 1, 7, &aside, NULL), 1);
+	assert_int_equal(network_block_bytes(f.network, &row, &own, NULL), 0);
+	assert_true(slice_eq(aside->canonical, own->canonical));
+}
+
+static void blocks_are_scanned_in_order_of_heights(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	AUTO(block_scan_freep) struct block_scan *s = NULL;
+	struct block_row row;
+	static const uint64_t heights[] = { 300, 2, 70000, 1, 255, 256 };
+	static const uint64_t wanted[] = { 2, 255, 256, 300, 70000 };
+
+	for (size_t i = 0; i < ARRAY_LEN(heights); i++)
+		put_block(c, heights[i], 10, 0);
+	apply(c);
+	assert_int_equal(block_scan_new(f.network, 1, 2, &s), 0);
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		assert_int_equal(block_scan_next(s, &row), 1);
+		assert_int_equal(row.height, wanted[i]);
+	}
+	assert_int_equal(block_scan_next(s, &row), 0);
+	assert_int_equal(block_scan_next(s, &row), 0);
+	block_scan_freep(&s);
+	assert_int_equal(block_scan_new(f.network, 0, 0, &s), 0);
+	assert_int_equal(block_scan_next(s, &row), 0);
+}
+
+static void what_replay_left_comes_back(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	const struct chain_change changes[] = {
+		{ SPACE_BOTH, false, REASON_MERGED, 0, 500, slice_str("record one") },
+		{ SPACE_BOTH, true, REASON_PRUNED, CHANGE_NO_ITEM, 40, slice_str("record zero") },
+		{ SPACE_HYPER, false, REASON_PRUNED, CHANGE_NO_ITEM, 40, slice_str("record zero") },
+		{ SPACE_HYPER, true, REASON_EXPIRED, 7, UINT64_MAX, SLICE_EMPTY },
+	};
+	const struct chain_outcome outcomes[] = {
+		{ OUTCOME_MERGED, NULL }, { OUTCOME_REFUSED, "signature does not match" }, { OUTCOME_NONE, NULL },
+		{ OUTCOME_REFUSED, "" },
+	};
+	const struct roots_row roots = {
+		.legacy = { { 1, 2 }, 20, 77 }, .hyper = { { 3, 4 }, 20, 80 }, .has_hyper = true, .retained = 3,
+		.envelope_size = 400, .envelope_json_size = 900,
+	};
+	const struct roots_row equal = { .legacy = { { 5 }, 20, 1 }, .hyper = { { 5 }, 20, 1 }, .has_hyper = true };
+	const struct range_row range = { 10, 20, { 30, 40 } };
+
+	assert_int_equal(commit_changes(c, 1, 5, changes, ARRAY_LEN(changes)), 0);
+	assert_int_equal(commit_changes(c, 1, 6, NULL, 0), 0);
+	assert_int_equal(commit_outcomes(c, 1, 5, outcomes, ARRAY_LEN(outcomes)), 0);
+	assert_int_equal(commit_roots(c, 1, 5, &roots), 0);
+	assert_int_equal(commit_roots(c, 1, 6, &equal), 0);
+	assert_int_equal(commit_roots(c, 1, 9, &roots), 0);
+	assert_int_equal(commit_range(c, 1, 0, &range), 0);
+	commit_view(c)->shards[1].replayed = 8;
+	apply(c);
+
+	AUTO(change_list_release) struct change_list l = { 0 }, none = { 0 };
+	AUTO(outcome_list_release) struct outcome_list o = { 0 };
+	struct roots_row got;
+	struct range_row got_range;
+	uint64_t height;
+
+	assert_int_equal(network_changes(f.network, 1, 5, &l), 1);
+	assert_int_equal(l.change_count, ARRAY_LEN(changes));
+	for (size_t i = 0; i < l.change_count; i++) {
+		assert_int_equal(l.changes[i].space, changes[i].space);
+		assert_int_equal(l.changes[i].deleted, changes[i].deleted);
+		assert_int_equal(l.changes[i].reason, changes[i].reason);
+		assert_int_equal(l.changes[i].item, changes[i].item);
+		assert_int_equal(l.changes[i].object, changes[i].object);
+		assert_true(slice_eq(l.changes[i].key, changes[i].key));
+	}
+	assert_int_equal(network_changes(f.network, 1, 6, &none), 1);
+	assert_int_equal(none.change_count, 0);
+	assert_int_equal(network_changes(f.network, 1, 7, &none), 0);
+	assert_int_equal(network_outcomes(f.network, 1, 5, &o), 1);
+	assert_int_equal(o.outcome_count, ARRAY_LEN(outcomes));
+	assert_null(o.outcomes[0].reason);
+	assert_string_equal(o.outcomes[1].reason, "signature does not match");
+	assert_string_equal(o.outcomes[3].reason, "");
+	assert_int_equal(network_roots(f.network, 1, 5, &got), 1);
+	assert_memory_equal(got.hyper.root, roots.hyper.root, ROOT_SIZE_MAX);
+	assert_int_equal(got.hyper.records, 80);
+	assert_int_equal(got.retained, 3);
+	assert_int_equal(got.envelope_json_size, 900);
+	assert_int_equal(network_roots(f.network, 1, 6, &got), 1);
+	assert_memory_equal(got.hyper.root, equal.legacy.root, ROOT_SIZE_MAX);
+	assert_int_equal(network_range(f.network, 1, 0, &got_range), 1);
+	assert_int_equal(got_range.roots_bytes[1], 40);
+	assert_int_equal(network_range(f.network, 1, 1, &got_range), 0);
+
+	/* Height 9 is marked too, but lies above what is replayed. */
+	assert_int_equal(network_diverged_next(f.network, 1, 0, &height), 1);
+	assert_int_equal(height, 5);
+	assert_int_equal(network_diverged_next(f.network, 1, 6, &height), 0);
+	assert_int_equal(network_diverged_next(f.network, 2, 0, &height), 0);
+}
+
+static void stat_records_come_back(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	const struct stat_record r = {
+		.type = OBJECT_INNER, .form = 65535, .shard = 2, .height = 1u << 30, .item = 9, .time = 1790000000,
+		.offset = 1000000, .size = 300, .json_size = UINT32_MAX, .line_size = 1, .renderer = 3,
+	};
+	struct stat_record got;
+
+	for (uint64_t object = 1; object < 400; object++)
+		assert_int_equal(commit_stat(c, object * 3, &r), 0);
+	apply(c);
+	assert_int_equal(network_stat(f.network, 3, &got), 1);
+	assert_int_equal(got.type, r.type);
+	assert_int_equal(got.form, r.form);
+	assert_int_equal(got.shard, r.shard);
+	assert_int_equal(got.height, r.height);
+	assert_int_equal(got.item, r.item);
+	assert_int_equal(got.time, r.time);
+	assert_int_equal(got.offset, r.offset);
+	assert_int_equal(got.size, r.size);
+	assert_int_equal(got.json_size, r.json_size);
+	assert_int_equal(got.line_size, r.line_size);
+	assert_int_equal(got.renderer, r.renderer);
+	assert_int_equal(network_stat(f.network, 4, &got), 0);
+	assert_int_equal(network_stat(f.network, 1200, &got), 0);
+}
+
+static void objects_are_found_by_any_number_of_nibbles(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	const uint8_t a[20] = { 0xab, 0xcd, 0xef, 1 }, b[20] = { 0xab, 0xcd, 0xe0, 2 }, z[20] = { 0xff };
+	struct hash_hit hits[8];
+
+	assert_int_equal(commit_hash(c, SLICE_ARRAY(a), 1, 300, HASH_HIT_BLOCK), 0);
+	assert_int_equal(commit_hash(c, SLICE_ARRAY(a), 1, 2, 7), 0);
+	assert_int_equal(commit_hash(c, SLICE_ARRAY(b), 0, 5, 0), 0);
+	assert_int_equal(commit_hash(c, SLICE_ARRAY(z), 2, 1, 1), 0);
+	assert_int_equal(commit_hash(c, SLICE("short", 5), 2, 1, 1), -EINVAL);
+	apply(c);
+	assert_int_equal(network_by_hash(f.network, a, 0, hits, 8), 4);
+	assert_int_equal(network_by_hash(f.network, a, 1, hits, 8), 3);
+	assert_int_equal(network_by_hash(f.network, a, 5, hits, 8), 3);
+	assert_int_equal(hits[0].height, 5);
+	assert_int_equal(hits[1].height, 2);
+	assert_int_equal(hits[1].item, 7);
+	assert_int_equal(hits[2].height, 300);
+	assert_int_equal(hits[2].item, HASH_HIT_BLOCK);
+	assert_memory_equal(hits[2].prefix, a, 8);
+	assert_int_equal(network_by_hash(f.network, a, 6, hits, 8), 2);
+	assert_int_equal(network_by_hash(f.network, a, 40, hits, 8), 2);
+	assert_int_equal(network_by_hash(f.network, z, 40, hits, 8), 1);
+	assert_int_equal(network_by_hash(f.network, a, 0, hits, 3), 3);
+}
+
+static void views_are_whole_and_live_as_long_as_they_are_held(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	AUTO(view_putp) struct view *empty = network_view_get(f.network);
+
+	commit_view(c)->next_object = 55;
+	put_block(c, 5, 10, 0);
+	AUTO(view_putp) struct view *before = network_view_get(f.network);
+
+	assert_ptr_equal(before, empty);
+	apply(c);
+	AUTO(view_putp) struct view *after = network_view_get(f.network);
+
+	assert_true(after->number > before->number);
+	assert_int_equal(after->next_object, 55);
+	assert_true(gaps_has(&after->shards[1].gaps, 5));
+	assert_false(gaps_has(&before->shards[1].gaps, 5));
+	assert_int_equal(before->next_object, 1);
+	/* The next one is a copy: changing it is not seen. */
+	assert_int_equal(gaps_add(&commit_view(c)->shards[1].gaps, (struct range){ 6, 7 }), 0);
+	assert_false(gaps_has(&after->shards[1].gaps, 6));
+	commit_freep(&c);
+	c = begin(&f);
+	assert_false(gaps_has(&commit_view(c)->shards[1].gaps, 6));
+}
+
+static void every_field_of_a_view_is_found_again(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	struct shard_view *sv = &commit_view(c)->shards[2];
+	struct gaps gaps = sv->gaps;
+
+	/* Each byte of the struct gets a value of its own, but where the type allows only some. */
+	memset(sv, 7, sizeof *sv);
+	sv->gaps = gaps;
+	sv->hyper_on = true;
+	sv->legacy.root_size = 20;
+	memset(sv->legacy.root + 20, 0, ROOT_SIZE_MAX - 20);
+	sv->base_root_size = 0;
+	memset(sv->base_root, 0, ROOT_SIZE_MAX);
+	sv->hyper.root_size = 32;
+	assert_int_equal(gaps_fault(&sv->gaps, 9, GAP_STATE, "why"), 0);
+	struct shard_view wanted = *sv;
+
+	apply(c);
+	commit_freep(&c);
+	fixture_reopen(&f);
+	AUTO(view_putp) struct view *v = network_view_get(f.network);
+	const struct shard_view *got = &v->shards[2];
+
+	assert_memory_equal(got->changes, wanted.changes, sizeof wanted.changes);
+	assert_memory_equal(got->tip_hash, wanted.tip_hash, HASH_SIZE);
+	assert_memory_equal(got->replayed_hash, wanted.replayed_hash, HASH_SIZE);
+	assert_memory_equal(got->legacy.root, wanted.legacy.root, ROOT_SIZE_MAX);
+	assert_memory_equal(got->hyper.root, wanted.hyper.root, ROOT_SIZE_MAX);
+	assert_int_equal(got->hyper.root_size, 32);
+	assert_int_equal(got->legacy.records, wanted.legacy.records);
+	assert_int_equal(got->first_held, wanted.first_held);
+	assert_int_equal(got->tip, wanted.tip);
+	assert_int_equal(got->known, wanted.known);
+	assert_int_equal(got->replayed, wanted.replayed);
+	assert_int_equal(got->kept_from, wanted.kept_from);
+	assert_int_equal(got->tip_time, wanted.tip_time);
+	assert_int_equal(got->replayed_time, wanted.replayed_time);
+	assert_int_equal(got->retained, wanted.retained);
+	assert_int_equal(got->diverged, wanted.diverged);
+	assert_true(got->hyper_on);
+	assert_int_equal(got->base_height, wanted.base_height);
+	assert_int_equal(got->items, wanted.items);
+	assert_int_equal(got->bytes, wanted.bytes);
+	assert_int_equal(got->refused_items, wanted.refused_items);
+	assert_int_equal(got->gaps.fault_count, 1);
+	assert_string_equal(got->gaps.faults[0].error, "why");
+}
+
+static void what_was_not_applied_never_happened(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f), *second = NULL;
+	struct block_row row;
+	struct stat_record s = { .type = OBJECT_BLOCK };
+
+	assert_int_equal(commit_new(f.network, &second), -EBUSY);
+	put_block(c, 1, 200000, 0);
+	assert_int_equal(commit_stat(c, 1, &s), 0);
+	commit_freep(&c);
+	assert_int_equal(network_block(f.network, 1, 1, &row), 0);
+	assert_int_equal(network_stat(f.network, 1, &s), 0);
+	c = begin(&f);
+	put_block(c, 2, 200000, 0);
+	apply(c);
+	expect_block(f.network, 2, 200000, 0);
+	commit_freep(&c);
+	fixture_reopen(&f);
+	expect_block(f.network, 2, 200000, 0);
+}
+
+static void note(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void each_publication_is_called_out(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+	int count = 0;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+
+	network_on_publish(f.network, note, &count);
+	apply(c);
+	apply(c);
+	assert_int_equal(count, 2);
+	network_on_publish(f.network, NULL, NULL);
+	apply(c);
+	assert_int_equal(count, 2);
+}
+
+static void a_damaged_segment_is_an_error_of_its_blocks_alone(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+	AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
+	struct block_row good, bad;
+	struct err err = ERR_INIT;
+	char path[300];
+
+	fixture_open(&f);
+	struct commit *c = begin(&f);
+
+	put_block(c, 1, 1000, 0);
+	apply(c);
+	put_block(c, 2, 1000, 0);
+	apply(c);
+	commit_freep(&c);
+	fixture_reopen(&f);
+	assert_int_equal(network_block(f.network, 1, 1, &good), 1);
+	assert_int_equal(network_block(f.network, 1, 2, &bad), 1);
+	snprintf(path, sizeof path, "%s/networks/net/segments/000001.seg", f.path);
+	FILE *file = fopen(path, "r+b");
+
+	assert_non_null(file);
+	fseek(file, (long)bad.bytes.offset + 40, SEEK_SET);
+	fputc(0x33, file);
+	fclose(file);
+	assert_int_equal(network_block_bytes(f.network, &bad, &bytes, &err), -EBADMSG);
+	assert_non_null(strstr(err.text, "checksum"));
+	assert_null(bytes);
+	expect_block(f.network, 1, 1000, 0);
+}
+
+static void pins_are_counted_by_height(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	assert_int_equal(network_pinned_lowest(f.network, 1), UINT64_MAX);
+	for (uint64_t h = 100; h > 50; h--)
+		assert_int_equal(network_pin(f.network, 1, h), 0);
+	assert_int_equal(network_pin(f.network, 1, 51), 0);
+	assert_int_equal(network_pinned_lowest(f.network, 1), 51);
+	assert_int_equal(network_pinned_lowest(f.network, 2), UINT64_MAX);
+	network_unpin(f.network, 1, 51);
+	assert_int_equal(network_pinned_lowest(f.network, 1), 51);
+	network_unpin(f.network, 1, 51);
+	assert_int_equal(network_pinned_lowest(f.network, 1), 52);
+	for (uint64_t h = 52; h <= 100; h++)
+		network_unpin(f.network, 1, h);
+	assert_int_equal(network_pinned_lowest(f.network, 1), UINT64_MAX);
+	assert_int_equal(network_pin(f.network, SHARD_MAX, 1), -EINVAL);
+}
+
+/* ---- readers beside the writer ---- */
+
+struct readers {
+	struct network *network;
+	_Atomic bool    stop;
+	_Atomic uint64_t reads;
+};
+
+/* What a view says is held can be read, whatever the writer does meanwhile. */
+static void *read_on(void *arg)
+{
+	struct readers *all = arg;
+	struct random r = random_of((uintptr_t)&r);
+
+	while (!all->stop) {
+		AUTO(view_putp) struct view *v = network_view_get(all->network);
+		const struct shard_view *sv = &v->shards[1];
+
+		if (sv->tip == 0)
+			continue;
+		uint64_t height = 1 + random_below(&r, sv->tip);
+		AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
+		struct block_row row;
+		uint8_t wanted[600];
+
+		assert(gaps_has(&sv->gaps, height) && gaps_held(&sv->gaps) == sv->tip);
+		assert(network_block(all->network, 1, height, &row) == 1);
+		assert(network_block_bytes(all->network, &row, &bytes, NULL) == 0);
+		assert(slice_eq(bytes->canonical, bytes_of(height, 600, wanted)));
+		all->reads++;
+	}
+	return NULL;
+}
+
+static void readers_see_whole_views_while_the_writer_goes_on(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+	pthread_t threads[3];
+
+	fixture_open(&f);
+	struct readers all = { .network = f.network };
+
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &all), 0);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+
+	for (uint64_t h = 1; h <= 600; h++) {
+		put_block(c, h, 600, 0);
+		if (h % 3 == 0)
+			apply(c);
+	}
+	while (all.reads < 100)
+		usleep(1000);
+	all.stop = true;
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		pthread_join(threads[i], NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blocks_come_back_whether_they_share_a_frame_or_not),
+		cmocka_unit_test(the_last_word_about_a_block_counts),
+		cmocka_unit_test(blocks_are_scanned_in_order_of_heights),
+		cmocka_unit_test(what_replay_left_comes_back),
+		cmocka_unit_test(stat_records_come_back),
+		cmocka_unit_test(objects_are_found_by_any_number_of_nibbles),
+		cmocka_unit_test(views_are_whole_and_live_as_long_as_they_are_held),
+		cmocka_unit_test(every_field_of_a_view_is_found_again),
+		cmocka_unit_test(what_was_not_applied_never_happened),
+		cmocka_unit_test(each_publication_is_called_out),
+		cmocka_unit_test(a_damaged_segment_is_an_error_of_its_blocks_alone),
+		cmocka_unit_test(pins_are_counted_by_height),
+		cmocka_unit_test(readers_see_whole_views_while_the_writer_goes_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
