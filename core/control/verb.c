@@ -1,0 +1,253 @@
+#include "core/control/verb.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core/store/network.h"
+
+#define LINE_SIZE 4096
+
+const struct exit_row exit_rows[] = {
+	{ EXIT_DONE, "done" },
+	{ EXIT_USAGE, "the command line is wrong" },
+	{ EXIT_SYSTEM, "the system refused something: permissions, I/O, memory" },
+	{ EXIT_ABSENT, "no such store, archive, network or height" },
+	{ EXIT_FAULTS, "done, but blocks were refused or data did not verify" },
+	{ EXIT_BUSY, "another process holds the store" },
+	{ EXIT_SPACE, "the disk is too full to go on safely" },
+	{ EXIT_INTERRUPTED, "interrupted; what was acknowledged is kept, the same command goes on" },
+	{ EXIT_MOUNT, "the mount failed" },
+	{ EXIT_STORAGE, "the storage library stopped at an I/O error; nothing acknowledged is lost" },
+};
+const size_t exit_row_count = ARRAY_LEN(exit_rows);
+
+const struct option_row option_rows[OPTION_COUNT] = {
+	[OPTION_NETWORK] = { "network", 0, "NAME", "the network: a folder of that name in the mount" },
+	[OPTION_CONFIG] = { "config", 0, "FILE", "parameters of the network; goes before presets and the archive" },
+	[OPTION_RANGE] = { "range", 0, "[SHARD:]FIRST-LAST",
+			   "only these heights; without a shard: of the main one, and what it witnesses of the others" },
+	[OPTION_HYPER] = { "hyper", 0, "on|off", "keep what legacy prunes; written to the store (default off)" },
+	[OPTION_ALLOW_UNCOMMITTED] = { "allow-uncommitted", 0, NULL, "take blocks that come without a certificate" },
+	[OPTION_TRUST_ARCHIVE] = { "trust-archive", 0, NULL, "let the archive's validators go before a preset's" },
+	[OPTION_JSON] = { "json", 0, NULL, "print JSON" },
+	[OPTION_QUIET] = { "quiet", 'q', NULL, "no progress" },
+	[OPTION_FOREGROUND] = { "foreground", 'f', NULL, "stay in front" },
+	[OPTION_OPTIONS] = { "options", 'o', "LIST", "mount options: allow_other,uid=N,gid=N,umask=N,threads=N" },
+	[OPTION_SHARD] = { "shard", 0, "N", "only this shard" },
+	[OPTION_LAZY] = { "lazy", 'z', NULL, "detach now, end when the last user is gone" },
+	[OPTION_SEED] = { "seed", 0, "N", "seed of the generated chain" },
+	[OPTION_BLOCKS] = { "blocks", 0, "N", "blocks to generate, over all shards" },
+	[OPTION_MESSAGES] = { "messages", 0, "N", "messages to generate" },
+	[OPTION_ACCOUNTS] = { "accounts", 0, "N", "accounts of the generated chain" },
+	[OPTION_CHECKERS] = { "checkers", 0, "N", "threads that check blocks (default: one a core)" },
+	[OPTION_STORED] = { "stored", 0, NULL, "show the results stored at import, check nothing again" },
+	[OPTION_NO_MOUNT] = { "no-mount", 0, NULL, "stop after the import" },
+	[OPTION_NO_SYNC] = { "no-sync", 0, NULL, "leave out fsync: for chains that can be made again" },
+	[OPTION_HELP] = { "help", 'h', NULL, "this text" },
+};
+static_assert(OPTION_COUNT <= 64, "options are a 64-bit set");
+
+int exit_of(int rc)
+{
+	switch (-rc) {
+	case 0:         return EXIT_DONE;
+	case EINVAL:    return EXIT_USAGE;
+	case ENOENT:
+	case ENODATA:
+	case ENOTDIR:   return EXIT_ABSENT;
+	case EBADMSG:
+	case EKEYREJECTED:
+	case EUCLEAN:
+	case EEXIST:    return EXIT_FAULTS;
+	case EBUSY:     return EXIT_BUSY;
+	case ENOSPC:    return EXIT_SPACE;
+	case EINTR:     return EXIT_INTERRUPTED;
+	default:        return EXIT_SYSTEM;
+	}
+}
+
+static void print_to(void (*to)(void *, const char *, size_t), void *arg, const char *format, va_list ap)
+{
+	char line[LINE_SIZE];
+	int n = vsnprintf(line, sizeof line, format, ap);
+	if (n > 0)
+		to(arg, line, MIN((size_t)n, sizeof line - 1));
+}
+
+void verb_print(struct verb_call *c, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	print_to(c->io->out, c->io->arg, format, ap);
+	va_end(ap);
+}
+
+void verb_say(struct verb_call *c, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	print_to(c->io->err, c->io->arg, format, ap);
+	va_end(ap);
+}
+
+void verb_write(struct verb_call *c, struct slice text)
+{
+	c->io->out(c->io->arg, (const char *)text.p, text.n);
+}
+
+int verb_fail(struct verb_call *c, int rc, const struct err *err)
+{
+	verb_say(c, "chainfs %s: %s\n", c->verb->name, err_text(err, rc));
+	return exit_of(rc);
+}
+
+bool verb_stopped(const struct verb_call *c)
+{
+	return c->io->stop && atomic_load(c->io->stop);
+}
+
+bool verb_has(const struct verb_call *c, enum option_id id)
+{
+	return c->options[id] != NULL;
+}
+
+int verb_path(const struct verb_call *c, const char *text, char *out, size_t size)
+{
+	int n = text[0] == '/' || !c->cwd ? snprintf(out, size, "%s", text) : snprintf(out, size, "%s/%s", c->cwd, text);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+int verb_network(struct verb_call *c, struct network **out, struct err *err)
+{
+	const char *name = c->options[OPTION_NETWORK];
+	size_t count = store_network_count(c->store);
+	if (name)
+		*out = store_network_find(c->store, name);
+	else
+		*out = count == 1 ? store_network_at(c->store, 0) : NULL;
+	if (*out)
+		return 0;
+	if (name)
+		return err_set(err, -ENOENT, "%s holds no network %s", store_path(c->store), name);
+	return err_set(err, -ENOENT, count ? "%s holds %zu networks; say which with --network NAME" : "%s holds no network yet",
+		       store_path(c->store), count);
+}
+
+/* ---- parsing ---- */
+
+static const struct verb *find_verb(const struct verb *table, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(table[i].name, name) == 0)
+			return &table[i];
+	return NULL;
+}
+
+/* The option that argv[*at] gives, with its argument; negative id: none of that name. */
+static int parse_option(int argc, char **argv, int *at, const char **argument)
+{
+	const char *word = argv[*at];
+	const char *equals = strchr(word, '=');
+	bool is_long = word[1] == '-';
+	size_t size = is_long && equals ? (size_t)(equals - word) - 2 : strlen(word) - (is_long ? 2 : 1);
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		const struct option_row *row = &option_rows[id];
+		bool match = is_long ? strlen(row->name) == size && memcmp(row->name, word + 2, size) == 0
+				     : row->letter && word[1] == row->letter && (word[2] == 0 || row->argument);
+		if (!match)
+			continue;
+		*argument = "";
+		if (!row->argument && !(is_long && equals))
+			return id;
+		if (!row->argument)
+			return -1;
+		if (is_long && equals)
+			*argument = equals + 1;
+		else if (!is_long && word[2])
+			*argument = word + 2;
+		else if (*at + 1 < argc)
+			*argument = argv[++*at];
+		else
+			return -1;
+		return id;
+	}
+	return -1;
+}
+
+static int usage(struct verb_call *c, const char *format, const char *word)
+{
+	verb_say(c, "chainfs %s: ", c->verb->name);
+	verb_say(c, format, word);
+	verb_say(c, "\nusage: chainfs %s %s\nchainfs %s --help says more.\n", c->verb->name, c->verb->words, c->verb->name);
+	return EXIT_USAGE;
+}
+
+int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c)
+{
+	c->verb = argc > 0 ? find_verb(table, count, argv[0]) : NULL;
+	if (!c->verb) {
+		verb_say(c, "chainfs: there is no verb \"%s\"; chainfs help lists them.\n", argc > 0 ? argv[0] : "");
+		return EXIT_USAGE;
+	}
+	bool only_words = false;
+	for (int i = 1; i < argc; i++) {
+		if (!only_words && strcmp(argv[i], "--") == 0) {
+			only_words = true;
+			continue;
+		}
+		if (only_words || argv[i][0] != '-' || argv[i][1] == 0) {
+			if (c->word_count == c->verb->words_max)
+				return usage(c, "\"%s\" is one word too many", argv[i]);
+			c->words[c->word_count++] = argv[i];
+			continue;
+		}
+		const char *word = argv[i], *argument;
+		int id = parse_option(argc, argv, &i, &argument);
+		if (id == OPTION_HELP) {
+			AUTO(buf_release) struct buf text = BUF_INIT(1u << 20);
+			verb_help(c->verb, &text);
+			verb_write(c, buf_slice(&text));
+			return EXIT_DONE;
+		}
+		if (id < 0 || !(c->verb->options & (1ull << id)))
+			return usage(c, "it has no option %s, or its argument is missing", word);
+		c->options[id] = argument;
+	}
+	if (c->word_count < c->verb->words_min)
+		return usage(c, "it needs %s", c->verb->words);
+	return -1;
+}
+
+/* ---- help ---- */
+
+void verb_help(const struct verb *v, struct buf *out)
+{
+	buf_fmt(out, "usage: chainfs %s %s\n\n%s\n", v->name, v->words, v->about);
+	bool any = false;
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		const struct option_row *row = &option_rows[id];
+		if (!(v->options & (1ull << id)))
+			continue;
+		if (!any)
+			buf_str(out, "\n");
+		any = true;
+		char left[80];
+		snprintf(left, sizeof left, "--%s%s%s", row->name, row->argument ? " " : "", row->argument ? row->argument : "");
+		if (row->letter)
+			buf_fmt(out, "  -%c, %-28s %s\n", row->letter, left, row->help);
+		else
+			buf_fmt(out, "      %-28s %s\n", left, row->help);
+	}
+}
+
+void verb_help_all(const struct verb *table, size_t count, struct buf *out)
+{
+	buf_str(out, "chainfs mounts a blockchain: blocks, accounts, gaps and diffs are files and folders.\n\n"
+		     "usage: chainfs VERB WORDS…\n\n");
+	for (size_t i = 0; i < count; i++)
+		if (!table[i].hidden)
+			buf_fmt(out, "  %-8s %-26s %s\n", table[i].name, table[i].words, table[i].summary);
+	buf_str(out, "\nchainfs VERB --help says more of each. Exit codes:\n\n");
+	for (size_t i = 0; i < exit_row_count; i++)
+		buf_fmt(out, "  %3d  %s\n", exit_rows[i].code, exit_rows[i].meaning);
+}

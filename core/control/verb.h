@@ -1,0 +1,120 @@
+/* verb.h: what a verb of the command line is: one row of a table, one function.
+ *
+ * A verb runs in the process that owns the store: in the program itself when nobody holds it, in the
+ * daemon when one does (its socket carries the words in and the lines out). So a verb prints through
+ * its call, never to stdout, and takes relative paths from the caller's folder.
+ * Threads  one call, one thread; the daemon runs several calls side by side. */
+#ifndef CHAINFS_CONTROL_VERB_H
+#define CHAINFS_CONTROL_VERB_H
+
+#include <stdatomic.h>
+
+#include "core/base/json.h"
+#include "core/control/events.h"
+#include "core/store/store.h"
+
+/* The exit codes of every verb; `chainfs help exit-codes` and the manual print this table. */
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_USAGE = 1,
+	EXIT_SYSTEM = 2,
+	EXIT_ABSENT = 3,
+	EXIT_FAULTS = 4,
+	EXIT_BUSY = 5,
+	EXIT_SPACE = 6,
+	EXIT_INTERRUPTED = 8,
+	EXIT_MOUNT = 32,
+	EXIT_STORAGE = 74,
+};
+struct exit_row {
+	int code;
+	const char *meaning;
+};
+extern const struct exit_row exit_rows[];
+extern const size_t exit_row_count;
+
+int exit_of(int rc); /* of a negative errno */
+
+enum store_need {
+	STORE_NONE,   /* the first word after the verb, if any, is not a store */
+	STORE_OPEN,   /* the first word is a store that exists */
+	STORE_CREATE, /* the same, made where there is none */
+	STORE_LOCAL   /* needs the store itself, not through a daemon: mount, demo */
+};
+
+enum option_id {
+	OPTION_NETWORK, OPTION_CONFIG, OPTION_RANGE, OPTION_HYPER, OPTION_ALLOW_UNCOMMITTED,
+	OPTION_TRUST_ARCHIVE, OPTION_JSON, OPTION_QUIET, OPTION_FOREGROUND, OPTION_OPTIONS, OPTION_SHARD,
+	OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS, OPTION_CHECKERS,
+	OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_HELP, OPTION_COUNT
+};
+
+struct option_row {
+	const char *name;     /* without the dashes */
+	char        letter;   /* 0: none */
+	const char *argument; /* what follows it, NULL: nothing */
+	const char *help;
+};
+extern const struct option_row option_rows[OPTION_COUNT];
+
+#define VERB_WORDS_MAX 8
+
+struct verb_call;
+
+struct verb {
+	const char *name, *words, *summary; /* "import", "STORE ARCHIVE", "reads an archive into a store" */
+	const char *about;                  /* a paragraph for its own help */
+	enum store_need need;
+	int         words_min, words_max;
+	uint64_t    options;                /* bit OPTION_X: accepted */
+	bool        hidden;
+	int       (*run)(struct verb_call *c);
+};
+#define OPT(id) (1ull << OPTION_##id)
+
+/* Where a call's lines go. */
+struct verb_io {
+	void (*out)(void *arg, const char *text, size_t size);
+	void (*err)(void *arg, const char *text, size_t size);
+	void *arg;
+	bool  terminal;      /* err is one: progress may be redrawn */
+	atomic_bool *stop;   /* set when the caller gave up (Ctrl-C, socket closed) */
+};
+
+struct verb_call {
+	const struct verb *verb;
+	const char *words[VERB_WORDS_MAX]; /* after the verb; words[0] is the store where it needs one */
+	int         word_count;
+	const char *options[OPTION_COUNT]; /* NULL: not given; "" for those without argument */
+	const char *cwd;
+	struct verb_io *io;
+	struct store   *store;             /* open, where the verb needs one */
+	struct events  *events;            /* of the daemon; NULL outside */
+};
+
+/* Parses words and options of `argv` (the verb's name first) into `c`. Prints the fault and gives an
+ * exit code >= 0 when the call ends here (usage, help), -1 when the verb should run. The strings are
+ * argv's own. */
+int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c);
+void verb_help(const struct verb *v, struct buf *out);
+void verb_help_all(const struct verb *table, size_t count, struct buf *out);
+
+void verb_print(struct verb_call *c, const char *format, ...) PRINTF_LIKE(2, 3);
+void verb_say(struct verb_call *c, const char *format, ...) PRINTF_LIKE(2, 3); /* to err */
+void verb_write(struct verb_call *c, struct slice text);
+/* "chainfs VERB: SENTENCE" to err; returns the exit code of rc. */
+int verb_fail(struct verb_call *c, int rc, const struct err *err);
+bool verb_stopped(const struct verb_call *c);
+bool verb_has(const struct verb_call *c, enum option_id id);
+/* `text` as seen from the caller's folder. */
+int verb_path(const struct verb_call *c, const char *text, char *out, size_t size) MUST_CHECK;
+/* The network that --network names, or the only one. -ENOENT with a sentence. */
+int verb_network(struct verb_call *c, struct network **out, struct err *err) MUST_CHECK;
+
+/* The verbs of core. Those that mount are in mount-helpers. */
+int verb_import(struct verb_call *c);
+int verb_status(struct verb_call *c);
+int verb_gaps(struct verb_call *c);
+int verb_verify(struct verb_call *c);
+
+#endif

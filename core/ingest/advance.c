@@ -1,0 +1,204 @@
+/* Replaying what follows the state of a shard, in both contexts. */
+#include "core/base/trace.h"
+#include "core/control/metrics.h"
+#include "core/ingest/envelope.h"
+#include "core/ingest/writer.h"
+
+#include <stdio.h>
+
+#define ENVELOPE_SIZE_MAX (64u << 20)
+
+static int row_after(void *arg, struct slice key, struct slice *value)
+{
+	return state_get(arg, SPACE_HYPER, key, value);
+}
+
+static int row_before(void *arg, struct slice key, struct slice *value)
+{
+	return state_get_committed(arg, SPACE_HYPER, key, value);
+}
+
+static int envelope_sizes(struct writer *w, const struct chain_block *b, const struct chain_result *res,
+			  struct roots_row *roots)
+{
+	struct envelope_rows rows = { row_after, row_before, w->lanes[b->shard].state };
+	const struct shard_view *sv = &commit_view(w->commit)->shards[b->shard];
+	AUTO(buf_release) struct buf out = BUF_INIT(ENVELOPE_SIZE_MAX);
+	for (int json = 0; json < 2; json++) {
+		buf_clear(&out);
+		int rc = envelope_render(w->ops, b->hash, SLICE(b->parent, b->parent_size), roots, sv, res->changes,
+					 res->change_count, &rows, json, &out);
+		if (rc == 0)
+			rc = buf_done(&out);
+		if (rc < 0)
+			return rc;
+		*(json ? &roots->envelope_json_size : &roots->envelope_size) = (uint32_t)out.n;
+	}
+	return 0;
+}
+
+/* What an earlier hyper base retained goes with the first block of the new one. */
+static int purge_retained(struct state *st)
+{
+	AUTO(state_scan_freep) struct state_scan *scan = NULL;
+	struct slice key, value;
+	int rc = state_scan_new(st, SPACE_HYPER, SLICE_EMPTY, SLICE_EMPTY, false, &scan);
+	while (rc == 0 && (rc = state_scan_next(scan, &key, &value)) == 1)
+		rc = state_delete(st, SPACE_HYPER, key, REASON_EXPIRED);
+	return rc;
+}
+
+static int put_result(struct writer *w, const struct chain_block *b, const struct chain_result *res, struct err *err)
+{
+	struct shard_view *sv = &commit_view(w->commit)->shards[b->shard];
+	struct roots_row roots = {
+		.legacy = res->legacy, .hyper = res->hyper, .has_hyper = sv->hyper_on, .retained = res->retained,
+	};
+	int rc = sv->hyper_on ? envelope_sizes(w, b, res, &roots) : 0;
+	if (rc == 0)
+		rc = commit_roots(w->commit, b->shard, b->height, &roots);
+	if (rc == 0)
+		rc = commit_changes(w->commit, b->shard, b->height, res->changes, res->change_count);
+	if (rc == 0)
+		rc = commit_outcomes(w->commit, b->shard, b->height, res->outcomes, res->outcome_count);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": what replay left of it: %s", b->shard, b->height,
+			       strerror(-rc));
+	for (size_t i = 0; i < res->change_count; i++) {
+		const struct chain_change *c = &res->changes[i];
+		if (c->space == SPACE_BOTH && (c->deleted || c->reason == REASON_MERGED))
+			sv->changes[c->reason]++;
+		if (c->space == SPACE_HYPER && !c->deleted)
+			metrics_add(COUNTER_PRUNE_NOOPS, 1);
+	}
+	sv->replayed = b->height;
+	sv->replayed_time = b->time;
+	memcpy(sv->replayed_hash, b->hash, HASH_SIZE);
+	sv->legacy = res->legacy;
+	sv->hyper = sv->hyper_on ? res->hyper : res->legacy;
+	sv->retained = sv->hyper_on ? res->retained : 0;
+	sv->diverged += sv->hyper_on && !slice_eq(SLICE(res->legacy.root, res->legacy.root_size),
+						  SLICE(res->hyper.root, res->hyper.root_size));
+	w->pending.replayed++;
+	return 0;
+}
+
+int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row, struct err *err)
+{
+	struct lane *lane = &w->lanes[b->shard];
+	const struct shard_view *sv = &commit_view(w->commit)->shards[b->shard];
+	struct chain_result res = { 0 };
+	struct err why = ERR_INIT;
+
+	int rc = state_block_begin(lane->state, b->height);
+	if (rc == 0 && lane->purge)
+		rc = purge_retained(lane->state);
+	if (rc == 0)
+		rc = w->ops->replay_block(lane->replay, lane->state, b, row->object + 1, sv->hyper_on, &res, &why);
+	if (rc == -EUCLEAN || rc == -EOPNOTSUPP) {
+		state_block_abort(lane->state);
+		w->ops->replay_abort(lane->replay);
+		lane->stopped = rc == -EOPNOTSUPP;
+		row->levels[LEVEL_ACCOUNTS] = res.accounts;
+		row->levels[LEVEL_STATE] = res.state;
+		if (lane->stopped) {
+			for (int l = LEVEL_ACCOUNTS; l <= LEVEL_STATE; l++) {
+				row->levels[l].verdict = VERDICT_UNSUPPORTED;
+				snprintf(row->levels[l].reason, REASON_SIZE, "%.150s", err_text(&why, rc));
+			}
+			trace_warn("ingest", "blocks are kept but not replayed", "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"",
+				   network_name(w->network), b->shard, b->height, err_text(&why, rc));
+		}
+		return 0;
+	}
+	if (rc == 0)
+		rc = put_result(w, b, &res, err);
+	if (rc == 0)
+		rc = state_block_end(lane->state);
+	if (rc < 0)
+		return err_note(err, rc, "shard %u height %" PRIu64 ": %s", b->shard, b->height, err_text(&why, rc));
+	lane->purge = false;
+	row->levels[LEVEL_ACCOUNTS] = res.accounts;
+	row->levels[LEVEL_STATE] = res.state;
+	return 1;
+}
+
+/* A block of the store, checked again. -EBADMSG when our copy is damaged. */
+static int load(struct writer *w, const struct block_row *row, struct job *job, struct err *err)
+{
+	int rc = job_load(w->network, row, job, err);
+	if (rc == 0)
+		job_check(w->ops, network_params(w->network), job);
+	return rc < 0 || job->rc == 0 ? rc : err_set(err, job->rc, "%s", err_text(&job->err, job->rc));
+}
+
+/* A block that waited as held leaves the shard; its height is a gap again. */
+static int take_out(struct writer *w, const struct block_row *row, enum gap_reason reason, const char *sentence,
+		    struct err *err)
+{
+	struct shard_view *sv = &commit_view(w->commit)->shards[row->shard];
+	int rc = gaps_remove(&sv->gaps, (struct range){ row->height, row->height + 1 });
+	if (rc == 0)
+		rc = commit_block_remove(w->commit, row->shard, row->height);
+	if (rc == 0)
+		rc = commit_aside(w->commit, row->shard, row->height, &row->bytes);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": it cannot be taken out", row->shard, row->height);
+	sv->items -= row->items;
+	sv->bytes -= row->canonical_size;
+	return writer_fault(w, row->shard, row->height, reason, sentence, err);
+}
+
+/* Replays the waiting block of `height`. 1: in the state; 0: the shard stops below it. */
+static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, struct err *err)
+{
+	struct lane *lane = &w->lanes[shard];
+	struct block_row row;
+	struct err why = ERR_INIT;
+	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
+	if (!job)
+		return err_set(err, -ENOMEM, "shard %u height %" PRIu64 ": no memory to replay it", shard, height);
+	int rc = network_block(w->network, shard, height, &row);
+	if (rc <= 0)
+		return err_set(err, rc ? rc : -EUCLEAN, "shard %u height %" PRIu64 " is held, but its row is not there",
+			       shard, height);
+	rc = load(w, &row, job, &why);
+	if (rc == -EBADMSG)
+		return take_out(w, &row, GAP_DAMAGED, err_text(&why, rc), err);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": %.300s", shard, height, err_text(&why, rc));
+	w->dirty = true;
+	rc = writer_replay(w, job->block, &row, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 && !lane->stopped) {
+		int level = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED ? LEVEL_ACCOUNTS : LEVEL_STATE;
+		return take_out(w, &row, GAP_STATE, row.levels[level].reason, err);
+	}
+	int put = commit_block(w->commit, &row);
+	if (put < 0)
+		return err_set(err, put, "shard %u height %" PRIu64 ": no memory for its row", shard, height);
+	return rc;
+}
+
+int writer_advance(struct writer *w, uint32_t shard, struct err *err)
+{
+	const struct lane *lane = &w->lanes[shard];
+	const struct shard_view *sv = &commit_view(w->commit)->shards[shard];
+	if (lane->stopped || !gaps_has(&sv->gaps, sv->replayed + 1))
+		return 0;
+	/* What waits may still be in the run: it must be readable from the store. */
+	int rc = writer_commit(w, err);
+	while (rc == 0) {
+		/* A commit publishes the view and begins another copy. */
+		sv = &commit_view(w->commit)->shards[shard];
+		if (lane->stopped || !gaps_has(&sv->gaps, sv->replayed + 1))
+			return 0;
+		rc = replay_waiting(w, shard, sv->replayed + 1, err);
+		if (rc == 0)
+			return 0;
+		if (rc == 1)
+			rc = writer_run_full(w, w->run_started_ms) ? writer_commit(w, err) : 0;
+	}
+	return rc;
+}

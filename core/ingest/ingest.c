@@ -1,0 +1,220 @@
+#include "core/ingest/ingest.h"
+
+#include "core/base/clock.h"
+#include "core/base/trace.h"
+#include "core/control/metrics.h"
+#include "core/ingest/writer.h"
+
+#define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
+#define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
+#define IDLE_MS        20u         /* nothing came for so long: commit what there is */
+
+struct ingest {
+	struct writer    writer;
+	struct pipeline *pipeline;
+	pthread_t        thread;
+	bool             started;
+
+	pthread_mutex_t  ingest_lock; /* guards the rest; a leaf */
+	struct ingest_totals totals;
+	int              failed;
+	struct err       why;
+};
+
+int writer_open(struct writer *w, struct network *n, const struct ingest_options *o, struct err *err)
+{
+	w->network = n;
+	w->ops = network_ops(n);
+	w->options = *o;
+	int rc = commit_new(n, &w->commit);
+	if (rc < 0)
+		return err_set(err, rc, "network %s: no memory for a batch", network_name(n));
+	struct view *v = commit_view(w->commit);
+	for (uint32_t s = 0; s < v->shard_count; s++) {
+		rc = state_open(n, s, UINT64_MAX, &w->lanes[s].state, err);
+		if (rc == 0)
+			rc = w->ops->replay_new(network_params(n), s, &w->lanes[s].replay, err);
+		if (rc < 0)
+			return err_note(err, rc, "network %s: shard %u", network_name(n), s);
+	}
+	return 0;
+}
+
+void writer_release(struct writer *w)
+{
+	for (uint32_t s = 0; s < SHARD_MAX; s++) {
+		if (w->lanes[s].replay)
+			w->ops->replay_free(w->lanes[s].replay);
+		w->lanes[s].replay = NULL;
+		state_freep(&w->lanes[s].state);
+	}
+	commit_freep(&w->commit);
+}
+
+bool writer_run_full(const struct writer *w, uint64_t now_ms)
+{
+	size_t bytes = commit_bytes_held(w->commit);
+	for (uint32_t s = 0; s < SHARD_MAX; s++)
+		bytes += w->lanes[s].state ? state_run_bytes(w->lanes[s].state) : 0;
+	return bytes > RUN_BYTES_MAX || (w->dirty && now_ms - w->run_started_ms > RUN_MS_MAX);
+}
+
+static void add_totals(struct ingest_totals *to, const struct ingest_totals *more)
+{
+	to->blocks += more->blocks;
+	to->held += more->held;
+	to->refused += more->refused;
+	to->replayed += more->replayed;
+	to->items += more->items;
+	to->bytes += more->bytes;
+}
+
+int writer_commit(struct writer *w, struct err *err)
+{
+	if (w->dirty) {
+		int rc = 0;
+		for (uint32_t s = 0; s < SHARD_MAX && rc == 0; s++)
+			if (w->lanes[s].state)
+				rc = commit_state(w->commit, w->lanes[s].state);
+		if (rc < 0)
+			return err_set(err, rc, "network %s: the batch cannot be built: %s",
+				       network_name(w->network), strerror(-rc));
+		rc = commit_apply(w->commit, err);
+		if (rc < 0)
+			return err_note(err, rc, "network %s", network_name(w->network));
+		w->totals.commits++;
+		metrics_add(COUNTER_COMMITS, 1);
+	}
+	metrics_add(COUNTER_BLOCKS_IMPORTED, w->pending.blocks);
+	metrics_add(COUNTER_BLOCKS_REFUSED, w->pending.refused);
+	add_totals(&w->totals, &w->pending);
+	w->pending = (struct ingest_totals){ 0 };
+	w->dirty = false;
+	return 0;
+}
+
+static void *ingest_thread(void *arg)
+{
+	struct ingest *in = arg;
+	struct writer *w = &in->writer;
+	struct err err = ERR_INIT;
+	bool closed = false;
+	int rc = 0;
+	while (rc == 0 && !closed) {
+		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, IDLE_MS, &closed);
+		if (job) {
+			if (!w->dirty)
+				w->run_started_ms = clock_mono_ms();
+			rc = writer_place(w, job, &err);
+		}
+		if (rc == 0 && (!job || writer_run_full(w, clock_mono_ms())))
+			rc = writer_commit(w, &err);
+		LOCKED(&in->ingest_lock);
+		in->totals = w->totals;
+		if (rc < 0) {
+			in->failed = rc;
+			in->why = err;
+		}
+	}
+	if (rc < 0) {
+		trace_error("ingest", "stopped; what was acknowledged is kept", "network=%s error=\"%s\"",
+			    network_name(w->network), err_text(&err, rc));
+		pipeline_close(in->pipeline);
+	}
+	return NULL;
+}
+
+int ingest_start(struct network *n, const struct ingest_options *o, struct ingest **out, struct err *err)
+{
+	AUTO(ingest_freep) struct ingest *in = calloc(1, sizeof *in);
+	if (!in)
+		return err_set(err, -ENOMEM, "no memory to ingest");
+	pthread_mutex_init(&in->ingest_lock, NULL);
+	int rc = writer_open(&in->writer, n, o, err);
+	if (rc < 0)
+		return rc;
+	rc = pipeline_new(network_ops(n), network_params(n), o->checkers, &in->pipeline);
+	if (rc < 0)
+		return err_set(err, rc, "no threads to check blocks with: %s", strerror(-rc));
+	*out = TAKE(in);
+	return 0;
+}
+
+int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
+{
+	struct writer *w = &in->writer;
+	struct view *v = commit_view(w->commit);
+	for (uint32_t s = 0; s < v->shard_count; s++) {
+		struct shard_view *sv = &v->shards[s];
+		if (sv->hyper_on == on)
+			continue;
+		sv->hyper_on = on;
+		w->dirty = true;
+		if (on) {
+			sv->base_height = sv->replayed;
+			sv->base_root_size = sv->legacy.root_size;
+			memcpy(sv->base_root, sv->legacy.root, sizeof sv->base_root);
+			sv->hyper = sv->legacy;
+			sv->retained = 0;
+			w->lanes[s].purge = sv->replayed > 0;
+		}
+	}
+	return writer_commit(w, err);
+}
+
+int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received, struct err *err)
+{
+	if (!in->started) {
+		int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
+		if (rc)
+			return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
+		in->started = true;
+	}
+	struct job *job = calloc(1, sizeof *job);
+	if (!job)
+		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", received->n);
+	job->shard = shard;
+	job->expected = expected;
+	job->received = *received;
+	*received = (struct buf)BUF_INIT(received->size_max);
+	int rc = pipeline_put(in->pipeline, job);
+	if (rc == 0)
+		return 0;
+	LOCKED(&in->ingest_lock);
+	return err_set(err, in->failed ? in->failed : rc, "%s", in->failed ? in->why.text : "ingest has stopped");
+}
+
+int ingest_finish(struct ingest *in, struct err *err)
+{
+	pipeline_close(in->pipeline);
+	if (in->started)
+		pthread_join(in->thread, NULL);
+	in->started = false;
+	if (in->failed)
+		return err_set(err, in->failed, "%s", in->why.text);
+	int rc = writer_commit(&in->writer, err);
+	in->totals = in->writer.totals;
+	return rc;
+}
+
+void ingest_totals(struct ingest *in, struct ingest_totals *out)
+{
+	LOCKED(&in->ingest_lock);
+	*out = in->totals;
+}
+
+void ingest_freep(struct ingest **out)
+{
+	struct ingest *in = *out;
+	if (!in)
+		return;
+	if (in->pipeline)
+		pipeline_close(in->pipeline);
+	if (in->started)
+		pthread_join(in->thread, NULL);
+	pipeline_freep(&in->pipeline);
+	writer_release(&in->writer);
+	pthread_mutex_destroy(&in->ingest_lock);
+	free(in);
+	*out = NULL;
+}

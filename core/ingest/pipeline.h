@@ -1,0 +1,42 @@
+/* pipeline.h: jobs checked on all cores and taken out in the order they were put in.
+ *
+ * The submitter waits while the pipeline is full, by number of jobs or by bytes; the taker gets jobs
+ * in order, each after its check. Nothing is dropped: who closes it drains what was put in.
+ * Threads  one submitter at a time, one taker, `checkers` threads of the pipeline's own. */
+#ifndef CHAINFS_INGEST_PIPELINE_H
+#define CHAINFS_INGEST_PIPELINE_H
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+#include "core/store/network.h"
+
+struct job {
+	uint32_t   shard;     /* of the stream that it came from */
+	uint64_t   expected;  /* height by its place in the stream; 0: not known */
+	struct buf received;    /* empty when the block comes from the store, split already: */
+	struct buf canonical, certificate;
+	/* set by the check */
+	struct chain_block *block; /* NULL when rc < 0 */
+	int        rc;
+	struct err err;
+};
+
+void job_freep(struct job **j);
+
+struct pipeline;
+
+int  pipeline_new(const struct chain_ops *ops, const struct chain_params *params, unsigned checkers,
+		  struct pipeline **out) MUST_CHECK;
+void pipeline_freep(struct pipeline **p); /* closes, drops what was not taken, joins the threads */
+int  pipeline_put(struct pipeline *p, struct job *job) MUST_CHECK; /* owns it; -EPIPE after close */
+void pipeline_close(struct pipeline *p);
+/* The next job, checked. NULL with *closed: closed and empty; NULL without: nothing for wait_ms. */
+struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed);
+
+/* A stored block as a job: its bytes, split as they are kept. -EBADMSG: damaged. */
+int job_load(struct network *n, const struct block_row *row, struct job *job, struct err *err) MUST_CHECK;
+
+/* The check itself, for callers that have one block in hand. */
+void job_check(const struct chain_ops *ops, const struct chain_params *params, struct job *job);
+
+#endif

@@ -1,0 +1,276 @@
+/* Placing a checked block: where it belongs, whether it may stand there, and the rows it leaves. */
+#include "core/base/trace.h"
+#include "core/ingest/writer.h"
+
+#include <stdio.h>
+
+static struct shard_view *shard_of(struct writer *w, uint32_t shard)
+{
+	return &commit_view(w->commit)->shards[shard];
+}
+
+int writer_fault(struct writer *w, uint32_t shard, uint64_t height, enum gap_reason reason,
+		 const char *sentence, struct err *err)
+{
+	struct shard_view *sv = shard_of(w, shard);
+	w->pending.refused++;
+	w->dirty = true;
+	trace_warn("ingest", "block refused; its height stays a gap", "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"",
+		   network_name(w->network), shard, height, sentence);
+	if (w->options.events)
+		events_post(w->options.events, network_name(w->network), "refused", "shard=%u height=%" PRIu64 " reason=\"%s\"",
+			    shard, height, sentence);
+	/* Only the next height may raise what we know to exist: a lie about a far one proves nothing. */
+	if (height == 0 || height > sv->known + 1 || gaps_has(&sv->gaps, height))
+		return 0;
+	sv->known = MAX(sv->known, height);
+	int rc = gaps_fault(&sv->gaps, height, reason, sentence);
+	return rc < 0 ? err_set(err, rc, "no memory for the gaps of shard %u", shard) : 0;
+}
+
+static int refuse(struct writer *w, const struct job *job, uint64_t height, const char *sentence, struct err *err)
+{
+	char text[REASON_SIZE + 64];
+	if (job->expected && height && height != job->expected)
+		snprintf(text, sizeof text, "%.110s (it calls itself height %" PRIu64 ")", sentence, height);
+	else
+		snprintf(text, sizeof text, "%.150s", sentence);
+	return writer_fault(w, job->shard, job->expected ? job->expected : height, GAP_REFUSED, text, err);
+}
+
+/* The first level that forbids the block, as a sentence; NULL when it may be stored. */
+static const char *forbidden(const struct writer *w, const struct chain_block *b, char *text, size_t size)
+{
+	for (int l = LEVEL_STRUCTURE; l <= LEVEL_COMMIT; l++) {
+		const struct level_result *r = &b->levels[l];
+		if (r->verdict == VERDICT_OK || (r->verdict == VERDICT_ABSENT && w->options.allow_uncommitted))
+			continue;
+		const char *reason = r->reason[0] ? r->reason : verdict_names[r->verdict];
+		bool named = strncmp(reason, level_names[l], strlen(level_names[l])) == 0;
+		snprintf(text, size, "%s%s%.90s%s", named ? "" : level_names[l], named ? "" : ": ", reason,
+			 r->verdict == VERDICT_ABSENT ? "; --allow-uncommitted would take it" : "");
+		return text;
+	}
+	return NULL;
+}
+
+/* The stored row of a height that the view says is held; what the run holds is committed first. */
+static int held_row(struct writer *w, uint32_t shard, uint64_t height, struct block_row *row, struct err *err)
+{
+	int rc = writer_commit(w, err);
+	if (rc < 0)
+		return rc;
+	rc = network_block(w->network, shard, height, row);
+	if (rc == 1)
+		return 0;
+	return err_set(err, rc ? rc : -EUCLEAN, "shard %u height %" PRIu64 " is held, but its row is not there",
+		       shard, height);
+}
+
+/* Do the neighbours that we hold agree with it? A sentence when not. */
+static int check_links(struct writer *w, const struct chain_block *b, char *text, size_t size, struct err *err)
+{
+	const struct shard_view *sv = shard_of(w, b->shard);
+	const struct lane *lane = &w->lanes[b->shard];
+	uint8_t prev_hash[HASH_SIZE];
+	const uint8_t *prev = NULL;
+	struct err why = ERR_INIT;
+
+	text[0] = 0;
+	if (b->height > 1 && lane->last_height == b->height - 1) {
+		prev = lane->last_hash;
+	} else if (b->height > 1 && gaps_has(&sv->gaps, b->height - 1)) {
+		struct block_row row;
+		int rc = held_row(w, b->shard, b->height - 1, &row, err);
+		if (rc < 0)
+			return rc;
+		memcpy(prev_hash, row.hash, HASH_SIZE);
+		prev = prev_hash;
+	}
+	if ((prev || b->height == 1) && w->ops->link(b, prev, &why) < 0) {
+		snprintf(text, size, "%.140s", why.text);
+		return 0;
+	}
+	if (gaps_has(&sv->gaps, b->height + 1)) {
+		struct block_row row;
+		int rc = held_row(w, b->shard, b->height + 1, &row, err);
+		if (rc < 0)
+			return rc;
+		if (row.parent_size && !slice_eq(SLICE(row.parent, row.parent_size), SLICE(b->hash, HASH_SIZE)))
+			snprintf(text, size, "header: hash differs from the parent that height %" PRIu64 " names",
+				 b->height + 1);
+	}
+	return 0;
+}
+
+static int put_stats(struct writer *w, const struct chain_block *b, const struct block_row *row)
+{
+	struct stat_record r = {
+		.type = OBJECT_BLOCK, .shard = b->shard, .height = b->height, .time = b->time,
+		.size = row->canonical_size, .renderer = w->ops->renderer,
+	};
+	int rc = commit_stat(w->commit, row->object, &r);
+	if (rc == 0)
+		rc = commit_hash(w->commit, SLICE(b->hash, HASH_SIZE), b->shard, b->height, HASH_HIT_BLOCK);
+	for (uint32_t i = 0; i < b->item_count && rc == 0; i++) {
+		const struct chain_item *it = &b->items[i];
+		uint64_t object = row->object + 1 + 2 * (uint64_t)i;
+		r.type = OBJECT_ITEM;
+		r.item = i;
+		r.form = it->form;
+		r.time = it->time;
+		r.offset = it->offset;
+		r.size = it->size;
+		r.json_size = it->json_size;
+		r.line_size = it->line_size;
+		rc = commit_stat(w->commit, object, &r);
+		if (rc == 0 && it->hash_size)
+			rc = commit_hash(w->commit, SLICE(it->hash, it->hash_size), b->shard, b->height, i);
+		if (rc < 0 || !it->has_inner)
+			continue;
+		r.type = OBJECT_INNER;
+		r.form = it->inner_form;
+		r.time = it->inner_time;
+		r.offset = it->inner_offset;
+		r.size = it->inner_size;
+		r.json_size = it->inner_json_size;
+		r.line_size = it->inner_line_size;
+		rc = commit_stat(w->commit, object + 1, &r);
+		if (rc == 0 && it->inner_hash_size)
+			rc = commit_hash(w->commit, SLICE(it->inner_hash, it->inner_hash_size), b->shard, b->height, i);
+	}
+	return rc;
+}
+
+static void fill_row(const struct chain_block *b, struct block_row *row)
+{
+	row->shard = b->shard;
+	row->height = b->height;
+	memcpy(row->hash, b->hash, HASH_SIZE);
+	memcpy(row->parent, b->parent, b->parent_size);
+	row->parent_size = b->parent_size;
+	row->time = b->time;
+	row->items = (uint32_t)b->item_count;
+	row->canonical_size = (uint32_t)b->canonical.n;
+	row->certificate_size = (uint32_t)b->certificate.n;
+	row->header_size = b->header_size;
+	row->header_json_size = b->header_json_size;
+	row->parent_file_size = b->parent_file_size;
+	for (size_t i = 0; i < b->item_count; i++)
+		row->line_bytes += b->items[i].line_size;
+	row->witness_count = (uint32_t)MIN(b->witness_count, (size_t)SHARD_MAX);
+	memcpy(row->witnesses, b->witnesses, row->witness_count * sizeof *b->witnesses);
+	memcpy(row->levels, b->levels, sizeof row->levels);
+	row->uncommitted = b->levels[LEVEL_COMMIT].verdict == VERDICT_ABSENT;
+}
+
+/* What the block adds to the view of its shard, and what it tells of other shards. */
+static int note_held(struct writer *w, const struct chain_block *b, struct err *err)
+{
+	struct view *v = commit_view(w->commit);
+	struct shard_view *sv = &v->shards[b->shard];
+	int rc = gaps_add(&sv->gaps, (struct range){ b->height, b->height + 1 });
+	if (rc < 0)
+		return err_set(err, rc, "no memory for the gaps of shard %u", b->shard);
+	sv->items += b->item_count;
+	sv->bytes += b->canonical.n;
+	for (size_t i = 0; i < b->item_count; i++)
+		sv->refused_items += b->items[i].refusal != NULL;
+	sv->known = MAX(sv->known, b->height);
+	sv->first_held = sv->gaps.held[0].first;
+	if (b->height >= sv->tip) {
+		sv->tip = b->height;
+		sv->tip_time = b->time;
+		memcpy(sv->tip_hash, b->hash, HASH_SIZE);
+	}
+	for (size_t i = 0; i < b->witness_count; i++) {
+		const struct chain_witness *wit = &b->witnesses[i];
+		if (wit->shard < v->shard_count)
+			v->shards[wit->shard].known = MAX(v->shards[wit->shard].known, wit->height);
+	}
+	struct lane *lane = &w->lanes[b->shard];
+	lane->last_height = b->height;
+	memcpy(lane->last_hash, b->hash, HASH_SIZE);
+	return 0;
+}
+
+static int store_block(struct writer *w, const struct chain_block *b, struct err *err)
+{
+	struct view *v = commit_view(w->commit);
+	struct shard_view *sv = &v->shards[b->shard];
+	struct block_row row = { .object = v->next_object };
+	fill_row(b, &row);
+	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate), &row.bytes, err);
+	if (rc < 0)
+		return rc;
+	v->next_object += 1 + 2 * (uint64_t)b->item_count;
+	w->dirty = true;
+
+	bool next = b->height == sv->replayed + 1 && !w->lanes[b->shard].stopped;
+	if (next) {
+		rc = writer_replay(w, b, &row, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 && !w->lanes[b->shard].stopped) {
+			rc = commit_aside(w->commit, b->shard, b->height, &row.bytes);
+			if (rc == 0)
+				rc = writer_fault(w, b->shard, b->height, GAP_STATE,
+						  row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED
+							  ? row.levels[LEVEL_ACCOUNTS].reason
+							  : row.levels[LEVEL_STATE].reason,
+						  err);
+			return rc;
+		}
+	}
+	rc = put_stats(w, b, &row);
+	if (rc == 0)
+		rc = commit_block(w->commit, &row);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows", b->shard, b->height);
+	rc = note_held(w, b, err);
+	if (rc < 0)
+		return rc;
+	w->pending.blocks++;
+	w->pending.items += b->item_count;
+	w->pending.bytes += b->canonical.n + b->certificate.n;
+	if (w->options.events)
+		events_post(w->options.events, network_name(w->network), "block", "shard=%u height=%" PRIu64 " items=%zu",
+			    b->shard, b->height, b->item_count);
+	return next ? writer_advance(w, b->shard, err) : 0;
+}
+
+int writer_place(struct writer *w, struct job *job, struct err *err)
+{
+	struct view *v = commit_view(w->commit);
+	char text[REASON_SIZE];
+	const struct chain_block *b = job->block;
+	if (job->rc == -ENOMEM)
+		return err_set(err, job->rc, "no memory to check a block of %zu bytes", job->received.n);
+	if (job->rc < 0) {
+		snprintf(text, sizeof text, "structure: %.140s", err_text(&job->err, job->rc));
+		return refuse(w, job, 0, text, err);
+	}
+	if (b->shard != job->shard || b->shard >= v->shard_count) {
+		snprintf(text, sizeof text, "structure: it is of shard %u", b->shard);
+		return refuse(w, job, b->height, text, err);
+	}
+	const char *why = forbidden(w, b, text, sizeof text);
+	if (why)
+		return refuse(w, job, b->height, why, err);
+	if (gaps_has(&v->shards[b->shard].gaps, b->height)) {
+		struct block_row row;
+		int rc = held_row(w, b->shard, b->height, &row, err);
+		if (rc < 0)
+			return rc;
+		if (memcmp(row.hash, b->hash, HASH_SIZE) != 0)
+			return refuse(w, job, b->height, "header: another block of this height is held", err);
+		w->pending.held++;
+		return 0;
+	}
+	int rc = check_links(w, b, text, sizeof text, err);
+	if (rc < 0)
+		return rc;
+	if (text[0])
+		return refuse(w, job, b->height, text, err);
+	return store_block(w, b, err);
+}

@@ -1,0 +1,51 @@
+/* writer.h: inside ingest: what its one thread works with, and the steps a block goes through.
+ * Every function here runs on the ingest thread. Errors stop the ingest (ingest.h). */
+#ifndef CHAINFS_INGEST_WRITER_H
+#define CHAINFS_INGEST_WRITER_H
+
+#include "core/ingest/ingest.h"
+#include "core/ingest/pipeline.h"
+
+struct lane { /* one shard */
+	struct state  *state;
+	struct replay *replay;
+	bool     stopped;     /* the rules of its next block are not ours: blocks are kept, not replayed */
+	bool     purge;       /* drop what an earlier hyper base retained with the next block */
+	uint64_t last_height; /* newest block placed by this ingest, for the parent link */
+	uint8_t  last_hash[HASH_SIZE];
+};
+
+struct writer {
+	struct network *network;
+	const struct chain_ops *ops;
+	struct ingest_options options;
+	struct commit *commit;
+	struct lane    lanes[SHARD_MAX];
+	struct ingest_totals totals;  /* of what is committed */
+	struct ingest_totals pending; /* of the run */
+	uint64_t run_started_ms;
+	bool     dirty;               /* the run holds something */
+};
+
+int  writer_open(struct writer *w, struct network *n, const struct ingest_options *o, struct err *err) MUST_CHECK;
+void writer_release(struct writer *w);
+
+/* place.c: a checked job becomes rows, or a fault of its height. */
+int writer_place(struct writer *w, struct job *job, struct err *err) MUST_CHECK;
+
+/* advance.c: replays `b`, the block that follows the shard's state. `row` gets its levels. 1: in the
+ * state; 0: its root does not come out and nothing of it is in the state, or its rules are not ours. */
+int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row, struct err *err) MUST_CHECK;
+/* Replays what is held and follows the state of the shard. */
+int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
+
+/* One batch; the view is published. Nothing when the run is empty. */
+int writer_commit(struct writer *w, struct err *err) MUST_CHECK;
+/* True when the run should be committed now. */
+bool writer_run_full(const struct writer *w, uint64_t now_ms);
+
+/* Notes why (shard, height) is missing. */
+int writer_fault(struct writer *w, uint32_t shard, uint64_t height, enum gap_reason reason,
+		 const char *sentence, struct err *err) MUST_CHECK;
+
+#endif

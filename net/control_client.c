@@ -1,0 +1,123 @@
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net/control.h"
+
+#define FRAME_HEAD_SIZE 5
+#define FRAME_SIZE_MAX  (1u << 20)
+#define STOP_POLL_MS    100
+
+/* The path of a socket is bounded by 108 bytes, a store's is not: reach it through its folder. */
+static int connect_to(const char *store_path, struct err *err)
+{
+	AUTO(base_closep) int folder = open(store_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return err_set(err, -errno, "%s: %s", store_path, strerror(errno));
+	AUTO(base_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, -errno, "no socket: %s", strerror(errno));
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	snprintf(to.sun_path, sizeof to.sun_path, "/proc/self/fd/%d/control", folder);
+	if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+		int code = errno == ENOENT ? ECONNREFUSED : errno;
+		return err_set(err, -code, "%s: no daemon listens there: %s", store_path, strerror(code));
+	}
+	int connected = fd;
+	fd = -1;
+	return connected;
+}
+
+static int send_frame(int fd, char kind, const char *text, size_t size)
+{
+	uint8_t head[FRAME_HEAD_SIZE] = { (uint8_t)kind };
+	put_be32(head + 1, (uint32_t)size);
+	struct { const void *p; size_t n; } parts[] = { { head, sizeof head }, { text, size } };
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		size_t done = 0;
+		while (done < parts[i].n) {
+			ssize_t n = send(fd, (const char *)parts[i].p + done, parts[i].n - done, MSG_NOSIGNAL);
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0)
+				return -errno;
+			done += (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int send_request(int fd, int argc, char **argv, bool terminal)
+{
+	char cwd[4096];
+	if (!getcwd(cwd, sizeof cwd))
+		return -errno;
+	cJSON *root = cJSON_CreateObject(), *words = cJSON_AddArrayToObject(root, "argv");
+	for (int i = 0; i < argc; i++)
+		cJSON_AddItemToArray(words, cJSON_CreateString(argv[i]));
+	cJSON_AddStringToObject(root, "cwd", cwd);
+	cJSON_AddBoolToObject(root, "terminal", terminal);
+	char *text = cJSON_PrintUnformatted(root);
+	cJSON_Delete(root);
+	int rc = text ? send_frame(fd, 'c', text, strlen(text)) : -ENOMEM;
+	cJSON_free(text);
+	return rc;
+}
+
+/* Exactly n bytes, passing a stop on while it waits. */
+static int receive(int fd, void *p, size_t n, struct verb_io *io, bool *told)
+{
+	size_t done = 0;
+	while (done < n) {
+		if (io->stop && atomic_load(io->stop) && !*told) {
+			*told = true;
+			(void)send_frame(fd, 'k', "", 0);
+		}
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+		int ready = poll(&wait, 1, STOP_POLL_MS);
+		if (ready == 0 || (ready < 0 && errno == EINTR))
+			continue;
+		ssize_t got = recv(fd, (char *)p + done, n - done, 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -ECONNRESET;
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+int control_call(const char *store_path, int argc, char **argv, struct verb_io *io, int *exit_code, struct err *err)
+{
+	AUTO(base_closep) int fd = connect_to(store_path, err);
+	if (fd < 0)
+		return fd;
+	int rc = send_request(fd, argc, argv, io->terminal);
+	AUTO(buf_release) struct buf body = BUF_INIT(FRAME_SIZE_MAX);
+	bool told = false;
+	while (rc == 0) {
+		uint8_t head[FRAME_HEAD_SIZE];
+		rc = receive(fd, head, sizeof head, io, &told);
+		uint32_t size = get_be32(head + 1);
+		if (rc < 0)
+			break;
+		buf_clear(&body);
+		rc = buf_reserve(&body, size + 1);
+		if (rc == 0)
+			rc = receive(fd, body.p, size, io, &told);
+		if (rc < 0)
+			break;
+		if (head[0] == 'x' && size == 4) {
+			*exit_code = (int)get_be32(body.p);
+			return 0;
+		}
+		(head[0] == 'o' ? io->out : io->err)(io->arg, (const char *)body.p, size);
+	}
+	return err_set(err, rc, "the daemon of %s went away in the middle: %s; what it acknowledged is kept", store_path,
+		       strerror(-rc));
+}

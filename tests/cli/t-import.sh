@@ -1,0 +1,81 @@
+#!/bin/bash
+# Importing recordings: counts, resuming, ranges in any order, what is refused and how it is said.
+. "$(dirname "$0")/../support/sh.sh"
+
+import() { "$CHAINFS" import "$@"; }
+state() { "$CHAINFS" status "$1" --json | grep -E '"(held|hyper_root|legacy_root|missing|replayed|records|retained|items|tip)"'; }
+
+a=$VECTORS/devnet-a
+counts() # STORE ARCHIVE BLOCKS
+{
+	local line
+	line=$(import "$1" "$2" --hyper on --json --quiet | tail -n 1) || return 1
+	[ "$(echo "$line" | field blocks)" = "$3" ] && [ "$(echo "$line" | field refused)" = 0 ] &&
+		[ "$(echo "$line" | field replayed)" = "$3" ] || { echo "$line"; return 1; }
+}
+check "devnet-a: 273 + 280 + 280 blocks are taken and replayed" counts "$T/a" "$a" 833
+check "devnet-c: 312 + 309 + 309 blocks are taken and replayed" counts "$T/c" "$VECTORS/devnet-c" 930
+check "devnet-r: three times 644 blocks are taken and replayed" counts "$T/r" "$VECTORS/devnet-r" 1932
+
+again() { import "$T/a" "$a" --json --quiet | grep -q '"blocks":0,.*"held":833,'; }
+check "a second import of the same archive takes nothing" again
+check "gaps has nothing to say of a whole import" test -z "$("$CHAINFS" gaps "$T/a")"
+check "verify finds every level ok" sh -c "'$CHAINFS' verify '$T/a' | grep -qx 'shard 1 state: ok 280'"
+check "verify says that the archive vouches for its own validators" \
+	sh -c "'$CHAINFS' verify '$T/a' --stored | grep -q 'validators from the archive'"
+
+disorder()
+{
+	local s=$T/disorder
+	for range in 0:200-273 2:1-100 1:150-280 100-199 1:1-149 2:101-280 1-99; do
+		import "$s" "$VECTORS/devnet-a-node2" --range "$range" --hyper on --quiet || return 1
+	done
+	import "$s" "$VECTORS/devnet-a-node2" --quiet || return 1
+	[ "$(state "$s")" = "$(state "$T/a")" ] || { diff <(state "$T/a") <(state "$s"); return 1; }
+}
+check "another validator's recording, in any order of ranges, is the same state" disorder
+
+gap()
+{
+	import "$T/gap" "$a" --range 1:50-100 --quiet || return 1
+	[ "$("$CHAINFS" gaps "$T/gap")" = "$(printf '1\t0000000001-0000000049\tnot-fetched\t')" ] &&
+		"$CHAINFS" status "$T/gap" --json | grep -q '"replayed": 0'
+}
+check "a range that begins above 1 leaves a gap, and what lies beyond it waits" gap
+fill() { import "$T/gap" "$a" --range 1:1-49 --quiet && "$CHAINFS" status "$T/gap" --json | grep -q '"replayed": 100'; }
+check "filling the gap replays what waited" fill
+
+check "another chain under the same name is refused" exits 4 import "$T/a" "$VECTORS/devnet-c" --quiet
+check "the same chain fits under another name" import "$T/a" "$VECTORS/devnet-c" --network other --quiet
+
+mkdir "$T/empty" "$T/foreign" "$T/cut" "$T/long"
+echo "this is no stream of blocks, whatever its name says" >"$T/foreign/blocks-0.pbs"
+cp "$a/network.json" "$T/foreign"
+zstd -dqc "$a/blocks-0.pbs.zst" | head -c 100000 >"$T/cut/blocks-0.pbs"
+cp "$a/network.json" "$T/cut"
+printf '\377\377\377\377\177' >"$T/long/blocks-0.pbs"
+cp "$a/network.json" "$T/long"
+says() # STATUS WORDS STORE ARCHIVE
+{
+	local out
+	out=$(import "$3" "$4" --quiet 2>&1)
+	[ $? = "$1" ] && echo "$out" | grep -q "$2" || { echo "$out"; return 1; }
+}
+check "an empty folder is no archive, in a sentence" says 3 "is no archive" "$T/s1" "$T/empty"
+check "a foreign file is refused in a sentence" says 4 "blocks-0.pbs" "$T/s2" "$T/foreign"
+nothing() { "$CHAINFS" status "$T/s2" --json | grep '"held"' | sort -u | grep -q '"held": 0,' ; }
+check "and nothing of it is stored" nothing
+check "a stream that is cut off keeps what came before" says 4 "cut off" "$T/s3" "$T/cut"
+check "an absurd size is refused before any memory is taken" says 4 "possible" "$T/s4" "$T/long"
+check "an archive that does not exist is a sentence" says 3 "No such file" "$T/s5" "$T/nowhere"
+check "a folder that is no store is not written to" says 2 "" "$a" "$a"
+check "a bad range is explained" sh -c "'$CHAINFS' import '$T/a' '$a' --range 9-2 2>&1 | grep -q 'FIRST-LAST'"
+
+bare=$T/bare
+mkdir "$bare"
+cp "$a"/*.zst "$bare"
+check "without network.json the parameters are asked for" says 1 "say --network" "$T/s6" "$bare"
+check "and taken from --config" import "$T/s6" "$bare" --network named --config "$a/network.json" --quiet
+check "verify then says that they come from the configuration" \
+	sh -c "'$CHAINFS' verify '$T/s6' --stored | grep -q 'validators from the config'"
+done_testing

@@ -1,0 +1,28 @@
+#!/bin/bash
+# Help, usage, exit codes and JSON of every verb.
+. "$(dirname "$0")/../support/sh.sh"
+
+says() { local words=$1; shift; "$@" 2>&1 | grep -q -- "$words" || { "$@"; return 1; }; }
+check "without words it prints its help and says that it is a mistake" exits 1 "$CHAINFS"
+check "--help is no mistake" exits 0 "$CHAINFS" --help
+for verb in demo import mount umount status gaps verify version help; do
+	check "$verb --help says how it is used" says "^usage: chainfs $verb" "$CHAINFS" "$verb" --help
+done
+check "the help lists the exit codes" says "another process holds the store" "$CHAINFS" help
+check "version names the store format" says "store format" "$CHAINFS" version
+check "version --json is JSON" sh -c "'$CHAINFS' version --json | jq -e .store_format"
+check "a verb that is none is a sentence" says "no verb" "$CHAINFS" frobnicate
+check "and exits with 1" exits 1 "$CHAINFS" frobnicate
+check "an option that is none is a sentence" says "no option" "$CHAINFS" status x --frobnicate
+check "a missing word is asked for" says "it needs STORE" "$CHAINFS" status
+check "a word too many is named" says "one word too many" "$CHAINFS" status a b
+check "status of what is not there exits with 3" exits 3 "$CHAINFS" status "$T/none"
+
+"$CHAINFS" import "$T/s" "$VECTORS/devnet-a" --quiet >/dev/null
+for verb in status gaps verify; do
+	check "$verb --json is JSON" sh -c "'$CHAINFS' $verb '$T/s' --json | jq -es ."
+done
+check "hyper is off unless asked for" sh -c "'$CHAINFS' status '$T/s' | grep -q 'hyper    off'"
+check "a network that is not there is named" says "no network nope" "$CHAINFS" gaps "$T/s" --network nope
+check "output to a closed pipe ends quietly" sh -c "'$CHAINFS' help | head -n 1"
+done_testing
