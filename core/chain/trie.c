@@ -1,15 +1,16 @@
 #include "core/chain/trie.h"
 
 #define ACCOUNT_DEPTH (2 * TRIE_PREFIX_SIZE) /* nibbles above an account's subtree */
-#define LIFT_DEPTH    12                     /* from here on a lone key is a leaf, however deep it ends */
+#define LIFT_DEPTH    12 /* from here on a lone key is a leaf, however deep it ends */
 
-/* A key that ends where another goes on has a branch of its own, before the 16 nibbles: the chain has
- * no such keys in practice, but whatever it carries must have one answer here. */
+/* A key that ends where another goes on has a branch of its own, before the 16 nibbles: the chain
+ * has no such keys in practice, but whatever it carries must have one answer here. */
 #define BRANCH_END 0
 #define BRANCHES   17
 
 /* Inner nodes hold their children by ascending branch; leaves of an account hold the key behind the
- * prefix; leaves of the upper trie (one an account) hold nothing but the hash that they were given. */
+ * prefix; leaves of the upper trie (one an account) hold nothing but
+ * the hash that they were given. */
 struct node {
 	uint64_t count;     /* keys below */
 	uint32_t branches;  /* bit b: a child for branch b; 0: a leaf */
@@ -31,7 +32,8 @@ static size_t inner_bytes(unsigned children)
 
 static size_t node_bytes(const struct node *n)
 {
-	return n->branches ? inner_bytes((unsigned)__builtin_popcount(n->branches)) : NODE_HEAD + n->size;
+	return n->branches ? inner_bytes((unsigned)__builtin_popcount(n->branches))
+			   : NODE_HEAD + n->size;
 }
 
 /* What malloc gives for a request: good enough for bounds, and the same on every allocator. */
@@ -125,7 +127,8 @@ static int inner_grow(struct pool *pool, struct node **at, unsigned branch)
 	n = realloc(n, MAX(inner_bytes(children + 1), sizeof *n));
 	if (!n)
 		return -ENOMEM;
-	memmove(&n->at.child[place + 1], &n->at.child[place], (children - place) * sizeof n->at.child[0]);
+	memmove(&n->at.child[place + 1], &n->at.child[place],
+		(children - place) * sizeof n->at.child[0]);
 	n->branches |= 1u << branch;
 	pool->bytes += heap_bytes(inner_bytes(children + 1)) - heap_bytes(inner_bytes(children));
 	*at = n;
@@ -180,8 +183,10 @@ static void chain_free(struct pool *pool, struct node *top, const struct node *b
 	}
 }
 
-/* A chain of inner nodes for nibbles [i, until) of the key above `below`. NULL: nothing was made. */
-static struct node *chain_new(struct pool *pool, struct slice key, size_t i, size_t until, struct node *below)
+/* A chain of inner nodes for nibbles [i, until) of the key above
+ * `below`. NULL: nothing was made. */
+static struct node *chain_new(struct pool *pool, struct slice key, size_t i, size_t until,
+			      struct node *below)
 {
 	struct node *top = below;
 
@@ -504,7 +509,8 @@ static int account_add(struct trie *t, struct slice prefix, const uint8_t *root,
 	return 0;
 }
 
-static void account_drop(struct pool *pool, struct node **at, struct slice prefix, size_t i, uint64_t keys)
+static void account_drop(struct pool *pool, struct node **at, struct slice prefix, size_t i,
+			 uint64_t keys)
 {
 	struct node *n = *at, **child;
 
@@ -525,7 +531,8 @@ static void account_drop(struct pool *pool, struct node **at, struct slice prefi
 	}
 }
 
-int trie_set(struct trie *t, const uint8_t prefix[TRIE_PREFIX_SIZE], const uint8_t *root, uint64_t keys)
+int trie_set(struct trie *t, const uint8_t prefix[TRIE_PREFIX_SIZE], const uint8_t *root,
+	     uint64_t keys)
 {
 	struct slice key = SLICE(prefix, TRIE_PREFIX_SIZE);
 	struct node *n = t->top;

@@ -34,7 +34,7 @@ struct commit {
 
 	struct short_key *hashes;     /* sorted before they are put: see run.h */
 	size_t            hash_count, hash_cap;
-	struct buf        deaths;     /* keys of deaths, each behind its size */
+	struct buf        deaths;     /* keys of deaths, each behind its size: be16; sorted likewise */
 	size_t            death_count;
 
 	struct state     *states[SHARD_MAX]; /* that gave versions, and wait to hear */
@@ -56,7 +56,7 @@ int commit_new(struct network *n, struct commit **out)
 	c->network = n;
 	n->commit = c;
 	c->frame = (struct buf)BUF_INIT(FRAME_SIZE_MAX);
-	c->late_bytes = c->key = c->value = (struct buf)BUF_INIT(ROW_BYTES_MAX);
+	c->late_bytes = c->deaths = c->key = c->value = (struct buf)BUF_INIT(ROW_BYTES_MAX);
 	int rc = db_batch_new(n->db, &c->batch);
 
 	if (rc < 0)
@@ -82,10 +82,12 @@ void commit_freep(struct commit **at)
 	view_freep(&c->box);
 	buf_release(&c->frame);
 	buf_release(&c->late_bytes);
+	buf_release(&c->deaths);
 	buf_release(&c->key);
 	buf_release(&c->value);
 	free(c->frames);
 	free(c->late);
+	free(c->hashes);
 	free(c);
 }
 
@@ -96,7 +98,8 @@ struct view *commit_view(struct commit *c)
 
 size_t commit_bytes_held(const struct commit *c)
 {
-	return db_batch_bytes(c->batch) + c->frame.n + c->late_bytes.n + c->late_count * sizeof *c->late;
+	return db_batch_bytes(c->batch) + c->frame.n + c->late_bytes.n + c->deaths.n +
+	       c->late_count * sizeof *c->late + c->hash_count * sizeof *c->hashes;
 }
 
 static int make_room(void *list, size_t *cap, size_t count, size_t size)
@@ -278,9 +281,29 @@ int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t he
 {
 	if (hash.n < 8)
 		return -EINVAL;
-	if (begin_value(c) < 0)
+	if (c->failed)
 		return c->failed;
-	return put_value(c, FAMILY_HASHES, key_hash(hash.p, shard, height, item));
+	int rc = make_room(&c->hashes, &c->hash_cap, c->hash_count, sizeof *c->hashes);
+
+	if (rc < 0) {
+		c->failed = rc;
+		return rc;
+	}
+	c->hashes[c->hash_count++] = key_hash(hash.p, shard, height, item);
+	return 0;
+}
+
+static int compare_short(const void *a, const void *b)
+{
+	return slice_cmp(short_slice(a), short_slice(b));
+}
+
+static void put_hashes(struct commit *c)
+{
+	if (c->hash_count > 1)
+		qsort(c->hashes, c->hash_count, sizeof *c->hashes, compare_short);
+	for (size_t i = 0; i < c->hash_count; i++)
+		db_batch_put(c->batch, FAMILY_HASHES, short_slice(&c->hashes[i]), SLICE_EMPTY);
 }
 
 int commit_roots(struct commit *c, uint32_t shard, uint64_t height, const struct roots_row *r)
@@ -350,10 +373,35 @@ static int put_version(struct commit *c, const struct state *st, const struct ve
 		return 0;
 	buf_clear(&c->key);
 	key_death(&c->key, state_shard(st), v->height, v->space, v->key);
+	static_assert(2 * ROW_KEY_MAX + 64 <= UINT16_MAX, "the size of a death's key has 16 bits");
+	buf_be16(&c->deaths, (uint16_t)c->key.n);
+	buf_add(&c->deaths, buf_slice(&c->key));
+	c->death_count++;
 	rc = buf_done(&c->key);
-	if (rc == 0)
-		db_batch_put(c->batch, FAMILY_DEATHS, buf_slice(&c->key), SLICE_EMPTY);
-	return rc;
+	return rc < 0 ? rc : buf_done(&c->deaths);
+}
+
+static int compare_slices(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static int put_deaths(struct commit *c)
+{
+	AUTO(base_freep) struct slice *keys = NULL;
+	struct rd r = rd_of(buf_slice(&c->deaths));
+
+	if (c->death_count == 0)
+		return 0;
+	keys = malloc(c->death_count * sizeof *keys);
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->death_count; i++)
+		keys[i] = rd_bytes(&r, rd_be16(&r));
+	qsort(keys, c->death_count, sizeof *keys, compare_slices);
+	for (size_t i = 0; i < c->death_count; i++)
+		db_batch_put(c->batch, FAMILY_DEATHS, keys[i], SLICE_EMPTY);
+	return 0;
 }
 
 int commit_state(struct commit *c, struct state *st)
@@ -472,6 +520,9 @@ static int write_all(struct commit *c, struct err *err)
 	if (rc < 0)
 		return rc;
 	rc = put_late(c);
+	put_hashes(c);
+	if (rc == 0)
+		rc = put_deaths(c);
 	if (rc == 0 && c->frame_count)
 		rc = put_segments_end(c);
 	if (rc == 0)
@@ -507,8 +558,9 @@ int commit_apply(struct commit *c, struct err *err)
 	}
 	n->committed = segments_end(n->segments);
 	db_batch_clear(c->batch);
-	c->frame_count = c->late_count = 0;
+	c->frame_count = c->late_count = c->hash_count = c->death_count = 0;
 	buf_clear(&c->late_bytes);
+	buf_clear(&c->deaths);
 	while (c->state_count)
 		state_applied(c->states[--c->state_count]);
 	struct view_box *box = c->box;

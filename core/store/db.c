@@ -16,6 +16,7 @@
 #define ZSTD_WINDOW_DEFAULT  (-14)         /* RocksDB's own word for "the library decides" */
 #define RECOVERY_POINT_IN_TIME 2           /* kPointInTimeRecovery */
 #define LOG_LEVEL_WARN       2
+#define COMPACT_FORCE        2               /* kForce */
 
 struct db {
 	rocksdb_t                       *rocks;
@@ -433,7 +434,13 @@ uint64_t db_family_bytes(struct db *db, enum family family)
 
 void db_compact(struct db *db)
 {
+	rocksdb_compactoptions_t *o = rocksdb_compactoptions_create();
+
+	/* Also what lies there already: on the last level nothing has to say any more when it was
+	 * written, which packs a tenth better. */
+	rocksdb_compactoptions_set_bottommost_level_compaction(o, COMPACT_FORCE);
 	(void)!flush(db, NULL);
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
-		rocksdb_compact_range_cf(db->rocks, db->handles[f], NULL, 0, NULL, 0);
+		rocksdb_compact_range_cf_opt(db->rocks, db->handles[f], o, NULL, 0, NULL, 0);
+	rocksdb_compactoptions_destroy(o);
 }

@@ -1,4 +1,5 @@
-/* Whatever the order of inserts and deletes, the root is the one that the rule gives for the key set. */
+/* Whatever the order of inserts and deletes, the root is the one
+ * that the rule gives for the key set. */
 #include "core/chain/trie.h"
 #include "tests/support/support.h"
 
@@ -112,9 +113,12 @@ static void change(struct random *r, struct model *m)
 	}
 	update_upper(m, k);
 	assert_int_equal(account_trie_count(t), naive_count(m->keys, m->count, SLICE(k->p, 5)));
-	assert_int_equal(account_trie_count_type(t, k->p[5]), naive_count(m->keys, m->count, SLICE(k->p, 6)));
-	assert_int_equal(trie_count(m->upper, SLICE(k->p, 1)), naive_count(m->keys, m->count, SLICE(k->p, 1)));
-	assert_int_equal(trie_count(m->upper, SLICE_EMPTY), naive_count(m->keys, m->count, SLICE_EMPTY));
+	assert_int_equal(account_trie_count_type(t, k->p[5]),
+			 naive_count(m->keys, m->count, SLICE(k->p, 6)));
+	assert_int_equal(trie_count(m->upper, SLICE(k->p, 1)),
+			 naive_count(m->keys, m->count, SLICE(k->p, 1)));
+	assert_int_equal(trie_count(m->upper, SLICE_EMPTY),
+			 naive_count(m->keys, m->count, SLICE_EMPTY));
 }
 
 static void the_root_follows_the_key_set_alone(void **state)
@@ -128,7 +132,8 @@ static void the_root_follows_the_key_set_alone(void **state)
 		for (size_t i = 0; i < m.count; i++) {
 			random_key(&r, &m.keys[i]);
 			for (size_t j = 0; j < i; j++) /* no key twice */
-				if (m.keys[i].n == m.keys[j].n && !memcmp(m.keys[i].p, m.keys[j].p, KEY_MAX))
+				if (m.keys[i].n == m.keys[j].n &&
+				    !memcmp(m.keys[i].p, m.keys[j].p, KEY_MAX))
 					random_key(&r, &m.keys[i]);
 		}
 		for (uint8_t v = 0; v < 3; v++)
@@ -145,7 +150,8 @@ static void the_root_follows_the_key_set_alone(void **state)
 			if (any)
 				assert_memory_equal(got, expected, HASH20_SIZE);
 		}
-		for (size_t i = 0; i < m.count; i++) { /* and empty again: as if nothing had ever been there */
+		for (size_t i = 0; i < m.count;
+		     i++) { /* and empty again: as if nothing had ever been there */
 			(void)!account_trie_delete(*account_of(&m, &m.keys[i]),
 						   SLICE(m.keys[i].p + 5, m.keys[i].n - 5));
 			update_upper(&m, &m.keys[i]);

@@ -420,6 +420,8 @@ static void want_of_memory_leaves_nothing(void **state)
 		int rc = block_read(p, received, true, &b, NULL);
 
 		assert_true((rc == 0 && b) || (rc == -ENOMEM && !b));
+		if (b)
+			assert_ok(b);
 	}
 }
 
@@ -463,6 +465,34 @@ static void another_order_is_followed_and_remarked(void **state)
 			    "structure: some fields are not where nodes put them");
 }
 
+static void only_a_network_without_validators_may_name_no_parent(void **state)
+{
+	static const char header[] = "\x0a\x04\x08\x01\x10\x01";
+	AUTO(params_freep) struct chain_params *p = recording_params(RECORDING);
+	AUTO(buf_release) struct buf chunk = BUF_INIT(1000);
+	AUTO(sc_block_freep) struct sc_block *b = NULL;
+	AUTO(sc_block_freep) struct sc_block *free_one = NULL;
+	struct sc_validators *validators = p->validators;
+	size_t count = p->validators_count;
+	uint8_t hash[HASH_SIZE];
+
+	hash_blake3(SLICE(header, sizeof header - 1), hash);
+	wire_put_message(&chunk, 1, SLICE(header, sizeof header - 1));
+	wire_put_bytes(&chunk, 2, SLICE_ARRAY(hash));
+	assert_int_equal(block_read(p, buf_slice(&chunk), false, &b, NULL), 0);
+	assert_int_equal(sc_block_link(&b->base, NULL, NULL), -EBADMSG);
+	assert_int_equal(sc_block_link(&b->base, hash, NULL), -EBADMSG);
+
+	p->validators = NULL;
+	p->validators_count = 0;
+	assert_int_equal(block_read(p, buf_slice(&chunk), false, &free_one, NULL), 0);
+	p->validators = validators;
+	p->validators_count = count;
+	assert_string_equal(free_one->base.levels[LEVEL_HEADER].reason, "header: names no parent");
+	assert_int_equal(free_one->base.levels[LEVEL_HEADER].verdict, VERDICT_ABSENT);
+	assert_int_equal(sc_block_link(&free_one->base, NULL, NULL), 0);
+}
+
 static int setup(void **state)
 {
 	return sign_init();
@@ -481,6 +511,7 @@ int main(void)
 		cmocka_unit_test(what_the_network_is_decides_too),
 		cmocka_unit_test(a_block_without_certificate_stands_by_itself),
 		cmocka_unit_test(other_bytes_are_refused_with_a_sentence),
+		cmocka_unit_test(only_a_network_without_validators_may_name_no_parent),
 		cmocka_unit_test(another_order_is_followed_and_remarked),
 		cmocka_unit_test(want_of_memory_leaves_nothing),
 		cmocka_unit_test(a_block_of_nothing_stays_within_its_bound),

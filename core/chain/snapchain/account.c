@@ -201,7 +201,8 @@ static void row_write(const struct account *a, const struct account_root *root,
 	}
 }
 
-static int scan_into(struct replay *r, const struct account *a, enum space space, struct account_trie *t)
+static int scan_into(struct replay *r, const struct account *a, enum space space,
+		     struct account_trie *t)
 {
 	AUTO(state_scan_freep) struct state_scan *s = NULL;
 	struct sc_key prefix;
@@ -210,7 +211,8 @@ static int scan_into(struct replay *r, const struct account *a, enum space space
 	int           rc;
 
 	sc_key_account_records(&prefix, a->prefix);
-	rc = state_scan_new(r->st, space, sc_key_slice(&prefix), SLICE_EMPTY, space == SPACE_HYPER, &s);
+	rc = state_scan_new(r->st, space, sc_key_slice(&prefix), SLICE_EMPTY, space == SPACE_HYPER,
+			    &s);
 	while (rc == 0 && (rc = state_scan_next(s, &key, &value)) == 1) {
 		int n = sc_record_trie_rest(key, value, rest);
 
@@ -220,9 +222,11 @@ static int scan_into(struct replay *r, const struct account *a, enum space space
 	return rc;
 }
 
-/* Builds one side from its row and its record rows. 1: there; 0: it has no row. Nothing of the account
- * was written in this block yet, but for what a new hyper base took away: so hyper is read as G. */
-static int side_load(struct replay *r, struct account *a, enum context context, struct account_root *root)
+/* Builds one side from its row and its record rows. 1: there; 0: it has no row. Nothing of the
+ * account was written in this block yet, but for what a new hyper base
+ * took away: so hyper is read as G. */
+static int side_load(struct replay *r, struct account *a, enum context context,
+		     struct account_root *root)
 {
 	enum space           space = context == CONTEXT_HYPER ? SPACE_HYPER : SPACE_BOTH;
 	struct account_side *side = &a->side[context];
@@ -233,8 +237,9 @@ static int side_load(struct replay *r, struct account *a, enum context context, 
 	int                  rc;
 
 	sc_key_account(&key, a->prefix);
-	rc = context == CONTEXT_HYPER ? state_get(r->st, space, sc_key_slice(&key), &value) :
-					state_get_committed(r->st, space, sc_key_slice(&key), &value);
+	rc = context == CONTEXT_HYPER
+		     ? state_get(r->st, space, sc_key_slice(&key), &value)
+		     : state_get_committed(r->st, space, sc_key_slice(&key), &value);
 	if (rc != 1)
 		return rc;
 	rc = account_row_read(value, root, &rows, &records, side->sets);
@@ -319,8 +324,8 @@ int account_touch(struct replay *r, struct account *a)
 		root_of(a->side[CONTEXT_HYPER].trie, &a->before[CONTEXT_HYPER]);
 	a->retained_before = a->retained_records;
 	for (size_t i = 0; i < SC_COUNTED_TYPES; i++)
-		a->counts_before[i] = (uint32_t)account_trie_count_type(a->side[CONTEXT_LEGACY].trie,
-									(uint8_t)(counted_types[i] << 3));
+		a->counts_before[i] = (uint32_t)account_trie_count_type(
+			a->side[CONTEXT_LEGACY].trie, (uint8_t)(counted_types[i] << 3));
 	return 0;
 }
 
@@ -350,7 +355,8 @@ struct sc_oldest *account_oldest(struct replay *r, struct account *a, enum sc_se
 		return NULL;
 	o = &a->oldest[places[set] - 1];
 	if (o->pruned_in && o->pruned_in < r->stamp) {
-		bool lower = o->put_in == o->pruned_in && memcmp(o->put, o->pruned, sizeof o->put) < 0;
+		bool lower =
+			o->put_in == o->pruned_in && memcmp(o->put, o->pruned, sizeof o->put) < 0;
 
 		memcpy(o->order, lower ? o->put : o->pruned, sizeof o->order);
 		o->pruned_in = 0;
@@ -364,7 +370,8 @@ int account_count(struct replay *r, struct account *a, int32_t type, uint64_t *o
 
 	if (rc < 0)
 		return rc;
-	*out = account_trie_count_type(a->side[CONTEXT_LEGACY].trie, (uint8_t)((uint32_t)type << 3));
+	*out = account_trie_count_type(a->side[CONTEXT_LEGACY].trie,
+				       (uint8_t)((uint32_t)type << 3));
 	for (size_t i = 0; !*out && i < SC_COUNTED_TYPES; i++)
 		if (counted_types[i] == type)
 			*out = a->counts_before[i];
@@ -403,8 +410,8 @@ static int load_context(struct replay *r, enum context context)
 	struct slice        key, value;
 	uint64_t            rows, records;
 	bool                hyper = context == CONTEXT_HYPER;
-	int rc = state_scan_new(r->st, hyper ? SPACE_HYPER : SPACE_BOTH, slice_str("A"), SLICE_EMPTY,
-				hyper, &s);
+	int rc = state_scan_new(r->st, hyper ? SPACE_HYPER : SPACE_BOTH, slice_str("A"),
+				SLICE_EMPTY, hyper, &s);
 
 	while (rc == 0 && (rc = state_scan_next(s, &key, &value)) == 1) {
 		if (key.n != 1 + TRIE_PREFIX_SIZE)
@@ -485,8 +492,8 @@ void accounts_begin(struct replay *r)
 }
 
 /* Writes one side's row, or takes it away. */
-static int side_end(struct replay *r, struct account *a, enum context context, const struct account_root *root,
-		    bool has)
+static int side_end(struct replay *r, struct account *a, enum context context,
+		    const struct account_root *root, bool has)
 {
 	bool       hyper = context == CONTEXT_HYPER;
 	enum space space = hyper ? SPACE_HYPER : SPACE_BOTH;
@@ -496,7 +503,9 @@ static int side_end(struct replay *r, struct account *a, enum context context, c
 
 	sc_key_account(&key, a->prefix);
 	if (!has)
-		return a->had_row[context] ? state_delete(r->st, space, sc_key_slice(&key), REASON_REMOVED) : 0;
+		return a->had_row[context]
+			       ? state_delete(r->st, space, sc_key_slice(&key), REASON_REMOVED)
+			       : 0;
 	row_write(a, root, &a->side[context], hyper, &row);
 	rc = buf_done(&row);
 	return rc < 0 ? rc : state_put(r->st, space, sc_key_slice(&key), buf_slice(&row), false);
@@ -528,8 +537,9 @@ static int account_end(struct replay *r, struct account *a)
 			rc = trie_set(as->upper[CONTEXT_HYPER], a->prefix, hyper.root, hyper.keys);
 	}
 	as->rows[vshard] += (uint32_t)has - (uint32_t)a->had_row[CONTEXT_LEGACY];
-	as->hyper_alone[vshard] += (uint32_t)(has_hyper && !has) -
-				   (uint32_t)(a->had_row[CONTEXT_HYPER] && !a->had_row[CONTEXT_LEGACY]);
+	as->hyper_alone[vshard] +=
+		(uint32_t)(has_hyper && !has) -
+		(uint32_t)(a->had_row[CONTEXT_HYPER] && !a->had_row[CONTEXT_LEGACY]);
 	as->retained += a->retained_records - a->retained_before;
 	as->bytes -= a->bytes;
 	a->bytes = sizeof *a + account_trie_bytes(a->side[CONTEXT_LEGACY].trie);
@@ -539,7 +549,8 @@ static int account_end(struct replay *r, struct account *a)
 	return rc;
 }
 
-static int put_count(struct replay *r, enum space space, uint8_t vshard, uint32_t now, uint32_t before)
+static int put_count(struct replay *r, enum space space, uint8_t vshard, uint32_t now,
+		     uint32_t before)
 {
 	struct sc_key key;
 	uint8_t       value[4];
@@ -575,7 +586,8 @@ static void root_result(struct trie *t, struct chain_root *out)
 	out->root_size = trie_root(t, out->root) ? HASH20_SIZE : 0;
 }
 
-/* What was not used in this block goes when the bound is passed; what it touched may yet be aborted. */
+/* What was not used in this block goes when the bound is
+ * passed; what it touched may yet be aborted. */
 static void trim(struct accounts *as, uint64_t stamp)
 {
 	while (as->bytes > ACCOUNTS_BYTES_MAX && as->oldest && as->oldest->used != stamp)
@@ -612,9 +624,10 @@ void accounts_abort(struct replay *r)
 		struct account *a = as->touched[i];
 
 		for (int c = 0; c < CONTEXT_COUNT; c++) {
-			/* A path that was taken away may need memory to come back; then all is read again. */
-			if (as->upper[c] &&
-			    trie_set(as->upper[c], a->prefix, a->before[c].root, a->before[c].keys) < 0)
+			/* A path that was taken away may need memory to
+			 * come back; then all is read again. */
+			if (as->upper[c] && trie_set(as->upper[c], a->prefix, a->before[c].root,
+						     a->before[c].keys) < 0)
 				r->loaded = false;
 		}
 		drop(as, a);

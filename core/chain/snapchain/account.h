@@ -1,16 +1,18 @@
 /* account.h: the accounts that a shard's state is made of, warm ones with their tries.
  *
  * A handle costs little; tries are built from the account's record rows when something is first put
- * or deleted, and kept while they are warm, the least recently used going first (ACCOUNTS_BYTES_MAX).
- * Above all accounts are two upper tries, one a context: (root, keys) pairs, held in full.
+ * or deleted, and kept while they are warm, the least recently used going first
+ * (ACCOUNTS_BYTES_MAX). Above all accounts are two upper tries, one a
+ * context: (root, keys) pairs, held in full.
  *
  * A block touches accounts, then accounts_end() writes their rows and gives the roots, or
- * accounts_abort() forgets them; either may also come after the other's block has been counted as done.
- * Hyper's side of an account exists while it has retained rows; else both contexts share one.
+ * accounts_abort() forgets them; either may also come after the other's block has been counted as
+ * done. Hyper's side of an account exists while it has retained rows; else both contexts share one.
  *
  * Account row: root20, then varints: keys, retained rows, retained records; then for each set with
  * records: its number, records, line bytes.
- * Threads  ingest. Errors  -ENOMEM, what the state says, -EUCLEAN when rows and roots do not agree. */
+ * Threads  ingest. Errors  -ENOMEM, what the state says, -EUCLEAN when
+ * rows and roots do not agree. */
 #ifndef CHAINFS_SNAPCHAIN_ACCOUNT_H
 #define CHAINFS_SNAPCHAIN_ACCOUNT_H
 
@@ -43,8 +45,9 @@ struct sc_slot_units { /* storage of an account (limits.h) */
 };
 
 /* Where the oldest row of a set is, so that pruning need not step over all that it has taken away
- * before. A lower bound: no row below `order` is committed. Block `pruned_in` has pruned up to `pruned`,
- * which holds from the block after it on, but for what it put below that: `put` and above. */
+ * before. A lower bound: no row below `order` is committed. Block `pruned_in` has pruned up to
+ * `pruned`, which holds from the block after it on, but for what
+ * it put below that: `put` and above. */
 struct sc_oldest {
 	uint8_t  order[SC_ORDER_SIZE], pruned[SC_ORDER_SIZE], put[SC_ORDER_SIZE];
 	uint64_t pruned_in, put_in;
@@ -67,8 +70,8 @@ struct account {
 	uint64_t            retained_before;
 	uint32_t            counts_before[SC_COUNTED_TYPES];
 
-	/* Storage as of the block of `slot_stamp` (limits.c says how long that holds), and the block that
-	 * last put or deleted what it is made of. */
+	/* Storage as of the block of `slot_stamp` (limits.c says how long that holds), and the
+	 * block that last put or deleted what it is made of. */
 	uint64_t             slot_stamp, slot_changed, slot_from;
 	uint32_t             slot_until;
 	bool                 slot_longer_year;
@@ -89,7 +92,8 @@ struct accounts *accounts_new(void);
 void accounts_freep(struct accounts **as);
 /* Reads every account row, as committed, into the upper tries. */
 int  accounts_load(struct replay *r, struct err *err) MUST_CHECK;
-/* 1: what was retained has been taken away since the last block; everything must be loaded again. */
+/* 1: what was retained has been taken away since the last block;
+ * everything must be loaded again. */
 int  accounts_rebased(struct replay *r) MUST_CHECK;
 void accounts_begin(struct replay *r);
 int  accounts_end(struct replay *r, struct chain_result *out) MUST_CHECK;

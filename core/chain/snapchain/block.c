@@ -183,7 +183,9 @@ static int read_header(struct decoder *d, bool main_shard, const struct parts *p
 	b->base.shard = shard;
 	b->base.height = parts->height->block_number;
 	b->base.time = parts->timestamp + SC_EPOCH;
-	b->unlinked = b->base.certificate.n == 0 && parts->parent.n == 0;
+	/* Where validators are known, nobody may leave out what ties a block to the one below it. */
+	b->unlinked = d->params->validators_count == 0 && b->base.certificate.n == 0 &&
+		      parts->parent.n == 0;
 	/* A hash of another size stays zero, which the header level finds to differ. */
 	if (parts->hash.n == HASH_SIZE)
 		memcpy(b->base.hash, parts->hash.p, HASH_SIZE);

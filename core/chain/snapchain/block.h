@@ -40,7 +40,7 @@ struct sc_block {
 	struct slice           header;    /* received bytes of the header */
 	uint32_t               time_fc;   /* header timestamp in Farcaster seconds */
 	uint32_t               version;   /* protocol version of a BlockHeader, 0 for chunks */
-	bool                   unlinked;  /* no certificate and no parent: of an engine without consensus */
+	bool unlinked; /* an engine's without consensus: no validators, no parent */
 	struct sc_transaction *transactions;
 	size_t                 transaction_count;
 	struct sc_block_event *events;    /* made by this block: shard 0 */

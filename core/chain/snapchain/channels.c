@@ -17,8 +17,12 @@ enum member_state { STATE_NONE, STATE_MEMBER, STATE_MODERATOR, STATE_REMOVED, ST
 enum role { ROLE_OTHER, ROLE_MEMBER, ROLE_MODERATOR, ROLE_OWNER };
 
 static const enum member_state state_after[] = {
-	[ADD_MEMBER] = STATE_MEMBER, [REMOVE_MEMBER] = STATE_REMOVED, [ADD_MODERATOR] = STATE_MODERATOR,
-	[REMOVE_MODERATOR] = STATE_MEMBER, [BAN] = STATE_BANNED, [UNBAN] = STATE_REMOVED,
+	[ADD_MEMBER] = STATE_MEMBER,
+	[REMOVE_MEMBER] = STATE_REMOVED,
+	[ADD_MODERATOR] = STATE_MODERATOR,
+	[REMOVE_MODERATOR] = STATE_MEMBER,
+	[BAN] = STATE_BANNED,
+	[UNBAN] = STATE_REMOVED,
 };
 
 /* One row a kind of channel message. */
@@ -28,10 +32,12 @@ static const struct kind {
 	enum sc_slot slot, counter; /* counter 0: the slots have no bound */
 	uint32_t     slots_max;
 } kinds[] = {
-	{ SC_CHANNEL_UPDATE, SC__MESSAGE_DATA__BODY_CHANNEL_UPDATE, SC_SET_CHANNEL_UPDATES, SC_SLOT_UPDATE, 0, 0 },
-	{ SC_CHANNEL_MEMBER, SC__MESSAGE_DATA__BODY_CHANNEL_MEMBER, SC_SET_CHANNEL_MEMBERS, SC_SLOT_MEMBER,
-	  SC_SLOT_MEMBER_COUNT, MEMBERS_MAX },
-	{ SC_CHANNEL_PIN, SC__MESSAGE_DATA__BODY_CHANNEL_PIN, SC_SET_CHANNEL_PINS, SC_SLOT_PIN, 0, 0 },
+	{ SC_CHANNEL_UPDATE, SC__MESSAGE_DATA__BODY_CHANNEL_UPDATE, SC_SET_CHANNEL_UPDATES,
+	  SC_SLOT_UPDATE, 0, 0 },
+	{ SC_CHANNEL_MEMBER, SC__MESSAGE_DATA__BODY_CHANNEL_MEMBER, SC_SET_CHANNEL_MEMBERS,
+	  SC_SLOT_MEMBER, SC_SLOT_MEMBER_COUNT, MEMBERS_MAX },
+	{ SC_CHANNEL_PIN, SC__MESSAGE_DATA__BODY_CHANNEL_PIN, SC_SET_CHANNEL_PINS,
+	  SC_SLOT_PIN, 0, 0 },
 	{ SC_CHANNEL_MODERATE, SC__MESSAGE_DATA__BODY_CHANNEL_MODERATE, SC_SET_CHANNEL_MODERATIONS,
 	  SC_SLOT_MODERATE, SC_SLOT_MODERATE_COUNT, MODERATED_MAX },
 };
@@ -44,7 +50,8 @@ bool sc_is_channel_type(int32_t type)
 static const struct kind *kind_of(const struct sc_message *m)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (kinds[i].type == m->content->type && kinds[i].body == (int)m->content->body_case)
+		if (kinds[i].type == m->content->type &&
+		    kinds[i].body == (int)m->content->body_case)
 			return &kinds[i];
 	return NULL;
 }
@@ -98,14 +105,17 @@ static const char *fault(const Sc__MessageData *d, const struct said *s)
 	case SC__MESSAGE_DATA__BODY_CHANNEL_UPDATE:
 		if (u->_casting_mode_case && (u->casting_mode < 0 || u->casting_mode > 3))
 			return "a casting mode that is none";
-		return s->membership < 0 || s->membership > APPROVAL ? "a membership mode that is none" : NULL;
+		return s->membership < 0 || s->membership > APPROVAL
+			       ? "a membership mode that is none"
+			       : NULL;
 	case SC__MESSAGE_DATA__BODY_CHANNEL_MEMBER:
 		if (s->action < ADD_MEMBER || s->action > UNBAN)
 			return "an action that is none";
 		return s->fid > UINT32_MAX ? "a member's fid is over 32 bits" : NULL;
 	case SC__MESSAGE_DATA__BODY_CHANNEL_PIN:
-		return d->channel_pin->cast_hash.len && d->channel_pin->cast_hash.len != HASH20_SIZE ?
-			       "a cast's hash is 20 bytes" : NULL;
+		return d->channel_pin->cast_hash.len && d->channel_pin->cast_hash.len != HASH20_SIZE
+			       ? "a cast's hash is 20 bytes"
+			       : NULL;
 	default:
 		if (s->suffix.n != HASH20_SIZE)
 			return "a cast's hash is 20 bytes";
@@ -115,8 +125,10 @@ static const char *fault(const Sc__MessageData *d, const struct said *s)
 
 /* ---- slots ---- */
 
-/* The message that fills a slot: 1, 0. kind of the record: action, or membership mode of an update. */
-static int incumbent(struct replay *r, enum sc_set set, const struct sc_key *slot, struct sc_record *out)
+/* The message that fills a slot: 1, 0. kind of the record: action, or
+ * membership mode of an update. */
+static int incumbent(struct replay *r, enum sc_set set, const struct sc_key *slot,
+		     struct sc_record *out)
 {
 	struct slice value;
 	uint8_t      prefix[TRIE_PREFIX_SIZE];
@@ -131,7 +143,8 @@ static int incumbent(struct replay *r, enum sc_set set, const struct sc_key *slo
 	return rc == 0 ? -EUCLEAN : rc;
 }
 
-static int member_state(struct replay *r, const uint8_t channel[CHANNEL_SIZE], uint64_t fid, enum member_state *out)
+static int member_state(struct replay *r, const uint8_t channel[CHANNEL_SIZE], uint64_t fid,
+			enum member_state *out)
 {
 	struct sc_key    slot;
 	struct sc_record rec;
@@ -146,7 +159,8 @@ static int member_state(struct replay *r, const uint8_t channel[CHANNEL_SIZE], u
 
 /* ---- authority ---- */
 
-/* Among those who verified the owner's address the newest claim, of equal ones the lowest fid. 1, 0. */
+/* Among those who verified the owner's address the newest claim, of
+ * equal ones the lowest fid. 1, 0. */
 static int owner_fid(struct replay *r, struct slice address, uint32_t *fid)
 {
 	AUTO(state_scan_freep) struct state_scan *scan = NULL;
@@ -162,7 +176,8 @@ static int owner_fid(struct replay *r, struct slice address, uint32_t *fid)
 		if (key.n != prefix.n + 4u)
 			continue;
 		sc_prefix(get_be32(key.p + prefix.n), like.prefix);
-		rc = sc_store_holding(r, &sc_verifications, sc_record_fid(&like), &like, false, &rec);
+		rc = sc_store_holding(r, &sc_verifications, sc_record_fid(&like), &like, false,
+				      &rec);
 		if (rc != 1)
 			continue;
 		rc = 0;
@@ -227,7 +242,8 @@ static const char *member_fault(const struct case_of *c, int32_t action)
 	}
 }
 
-static int member_authority(struct replay *r, const struct sc_message *m, const struct said *s, struct case_of *c)
+static int member_authority(struct replay *r, const struct sc_message *m, const struct said *s,
+			    struct case_of *c)
 {
 	struct sc_key    slot;
 	struct sc_record update;
@@ -303,7 +319,8 @@ static bool is_moderator(const struct sc_record *rec)
 	return rec->type == SC_CHANNEL_MEMBER && rec->kind == ADD_MODERATOR;
 }
 
-static int add_to(struct replay *r, enum sc_slot counter, const uint8_t *channel, int by, uint32_t max)
+static int add_to(struct replay *r, enum sc_slot counter, const uint8_t *channel, int by,
+		  uint32_t max)
 {
 	struct sc_key key;
 	uint64_t      n;
@@ -352,7 +369,8 @@ int sc_channel_merge(struct replay *r, const struct sc_message *m)
 	had = incumbent(r, k->set, &slot, &old);
 	if (had < 0)
 		return had;
-	if (had && memcmp(old.order + 4, rec.order + 4, HASH20_SIZE) == 0 && sc_record_fid(&old) == a->fid)
+	if (had && memcmp(old.order + 4, rec.order + 4, HASH20_SIZE) == 0 &&
+	    sc_record_fid(&old) == a->fid)
 		return refuse(r, "duplicate");
 	if (!had && k->counter)
 		rc = add_to(r, k->counter, s.channel.p, 1, k->slots_max);

@@ -55,6 +55,9 @@ static int check_signatures(const struct sc_validators *v, const Sc__Commits *c,
 	if (c->n_signatures > v->key_count)
 		return sc_say(out, VERDICT_FAILED, "commit: %zu signatures of %zu validators",
 			      c->n_signatures, v->key_count);
+	/* All the memory at once, so that below only a signer of no length of ours is too large. */
+	if (buf_reserve(&vote, VOTE_SIZE_MAX) < 0)
+		return buf_done(&vote);
 	wire_put_varint(&vote, 1, VOTE_PRECOMMIT);
 	wire_put_message(&vote, 2, wire_bytes_of(&c->height->base));
 	wire_put_varint(&vote, 3, (uint64_t)c->round);
@@ -66,8 +69,6 @@ static int check_signatures(const struct sc_validators *v, const Sc__Commits *c,
 		buf_clear(&vote);
 		vote.n = shared_size;
 		wire_put_bytes(&vote, 5, sc_bytes(c->signatures[i]->signer));
-		if (buf_done(&vote) == -ENOMEM)
-			return -ENOMEM;
 		const char *found = fault_of(v, c, i, buf_slice(&vote));
 
 		good += !found;

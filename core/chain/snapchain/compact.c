@@ -26,7 +26,8 @@ static int get(struct replay *r, uint32_t fid, struct slice link_type, struct co
 	out->order = value.p;
 	out->width = value.p[SC_ORDER_SIZE];
 	out->targets = slice_sub(value, HEAD_SIZE, value.n);
-	return (out->width == 4 || out->width == 8) && out->targets.n % out->width == 0 ? 1 : -EUCLEAN;
+	return (out->width == 4 || out->width == 8) && out->targets.n % out->width == 0 ? 1
+											: -EUCLEAN;
 }
 
 static bool lists(const struct compact *c, uint64_t target)
@@ -57,7 +58,8 @@ int sc_compact_gate(struct replay *r, const struct sc_record *link)
 		return MIN(rc, 0);
 	if (sc_record_is_remove(&sc_links, link))
 		return refuse(r, "earlier than the compact state of its type");
-	return link->b && !lists(&c, link->a) ? refuse(r, "not in the compact state of its type") : 0;
+	return link->b && !lists(&c, link->a) ? refuse(r, "not in the compact state of its type")
+					      : 0;
 }
 
 static int by_number(const void *a, const void *b)

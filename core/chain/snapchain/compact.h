@@ -1,7 +1,7 @@
 /* compact.h: link compact states: "these are all my links of this type" (snapchain-replay.md 7).
  *
- * One live state a (fid, padded type). Its row, found by the rules: order24, width (4 or 8), then the
- * target fids, sorted, as big-endian numbers of that width, for a search without decoding. */
+ * One live state a (fid, padded type). Its row, found by the rules: order24, width (4 or 8), then
+ * the target fids, sorted, as big-endian numbers of that width, for a search without decoding. */
 #ifndef CHAINFS_SNAPCHAIN_COMPACT_H
 #define CHAINFS_SNAPCHAIN_COMPACT_H
 

@@ -133,7 +133,8 @@ static void scopes(struct words *w, const Sc__KeyAddBody *b) /* uint32[] */
 	hash_keccak256(buf_slice(&list), out);
 }
 
-bool sc_eip712_key_add_signer(uint64_t fid, const Sc__KeyAddBody *b, uint8_t signer[ETH_ADDRESS_SIZE])
+bool sc_eip712_key_add_signer(uint64_t fid, const Sc__KeyAddBody *b,
+			      uint8_t signer[ETH_ADDRESS_SIZE])
 {
 	struct words w;
 
@@ -148,7 +149,8 @@ bool sc_eip712_key_add_signer(uint64_t fid, const Sc__KeyAddBody *b, uint8_t sig
 	return signer_of(&w, &key_add, bytes_of(b->custody_signature), signer);
 }
 
-bool sc_eip712_key_remove_signer(uint64_t fid, const Sc__KeyRemoveBody *b, uint8_t signer[ETH_ADDRESS_SIZE])
+bool sc_eip712_key_remove_signer(uint64_t fid, const Sc__KeyRemoveBody *b,
+				 uint8_t signer[ETH_ADDRESS_SIZE])
 {
 	struct words w;
 

@@ -20,12 +20,14 @@ static unsigned since(int32_t type)
 		return LENDS_SINCE;
 	if (type == SC_KEY_ADD || type == SC_KEY_REMOVE)
 		return SC_V_GASLESS;
-	if (type == SC_VERIFICATION_ADD || type == SC_VERIFICATION_REMOVE || sc_is_channel_type(type))
+	if (type == SC_VERIFICATION_ADD || type == SC_VERIFICATION_REMOVE ||
+	    sc_is_channel_type(type))
 		return SC_V_CHANNELS;
 	return 0;
 }
 
-static int apply_message(struct replay *r, const struct sc_message *m, unsigned version, int32_t *pruned_type)
+static int apply_message(struct replay *r, const struct sc_message *m, unsigned version,
+			 int32_t *pruned_type)
 {
 	int32_t type;
 	int     rc;
@@ -90,15 +92,17 @@ static bool same(const struct sc_emitted *made, const struct sc_block_event *e)
 		return d->type == EVENT_HEARTBEAT && !e->has_message && !e->has_onchain;
 	if (made->onchain)
 		return d->type == EVENT_ONCHAIN && e->has_onchain &&
-		       slice_eq(made->raw, wire_bytes_of(&d->merge_on_chain_event->on_chain_event->base));
+		       slice_eq(made->raw,
+				wire_bytes_of(&d->merge_on_chain_event->on_chain_event->base));
 	return d->type == EVENT_MESSAGE && e->has_message && slice_eq(made->raw, e->message.raw);
 }
 
 int sc_events_end(struct replay *r, const char **why)
 {
 	const struct sc_block *b = r->block;
-	uint64_t period = r->params->network == SC_MAINNET || r->params->network == SC_TESTNET ? HEARTBEAT :
-											    HEARTBEAT_OF_DEVNET;
+	uint64_t period = r->params->network == SC_MAINNET || r->params->network == SC_TESTNET
+				  ? HEARTBEAT
+				  : HEARTBEAT_OF_DEVNET;
 	size_t   made;
 
 	if (b->base.height % period == 0 && sc_emit(r, CHANGE_NO_ITEM, false, SLICE_EMPTY) < 0)
@@ -108,11 +112,13 @@ int sc_events_end(struct replay *r, const char **why)
 		r->seqnum += made;
 		return 0;
 	}
-	*why = made == b->event_count ? NULL : "the block tells of more or fewer events than it made";
+	*why = made == b->event_count ? NULL
+				      : "the block tells of more or fewer events than it made";
 	for (size_t i = 0; i < made && !*why; i++) {
 		const Sc__BlockEventData *d = b->events[i].pb->data;
 
-		if (!d || d->seqnum != ++r->seqnum || d->event_index != i || d->block_timestamp != b->time_fc)
+		if (!d || d->seqnum != ++r->seqnum || d->event_index != i ||
+		    d->block_timestamp != b->time_fc)
 			*why = "the block's events are not numbered in sequence";
 		else if (!same(&r->emissions.list[i], &b->events[i]))
 			*why = "the block tells of an event that it did not make";

@@ -6,7 +6,8 @@ static int compare(const struct sc_store *s, const struct sc_record *a, const st
 }
 
 /* The retained record that an index key names behind `head` bytes: fid4, then its order. */
-static int named(struct replay *r, enum sc_set set, struct slice index, size_t head, struct sc_record *out)
+static int named(struct replay *r, enum sc_set set, struct slice index, size_t head,
+		 struct sc_record *out)
 {
 	uint8_t       prefix[TRIE_PREFIX_SIZE];
 	struct sc_key key;
@@ -47,15 +48,17 @@ int hyper_supersede(struct replay *r, const struct sc_store *s, const struct sc_
 			return rc;
 		if (compare(s, &old, by) >= 0)
 			continue;
-		reason = sc_record_is_remove(s, by) && !sc_record_is_remove(s, &old) ? REASON_REMOVED :
-										       REASON_SUPERSEDED;
+		reason = sc_record_is_remove(s, by) && !sc_record_is_remove(s, &old)
+				 ? REASON_REMOVED
+				 : REASON_SUPERSEDED;
 		rc = MIN(sc_record_drop(r, &old, conflict, reason), 0);
 	}
 	return MIN(rc, 0);
 }
 
 int hyper_sweep(struct replay *r, struct account *a, const struct sc_store *s,
-		bool (*keep)(const struct sc_record *rec, const void *arg), const void *arg, enum reason reason)
+		bool (*keep)(const struct sc_record *rec, const void *arg), const void *arg,
+		enum reason reason)
 {
 	AUTO(state_scan_freep) struct state_scan *scan = NULL;
 	struct sc_key    prefix, conflict;

@@ -1,9 +1,9 @@
 /* hyper.h: what becomes of retained records when their authors act again (snapchain.md 3.5).
  *
- * Legacy has forgotten them, so its rules cannot act on them. Extra rule 1: when a message merges, each
- * retained record with the same conflict key and a lower order, in that store's own order, goes from
- * hyper too; a compact state sweeps retained links as it sweeps live ones. One of higher order stays.
- * A revoke names exactly what goes and touches nothing here. */
+ * Legacy has forgotten them, so its rules cannot act on them. Extra rule 1: when a message merges,
+ * each retained record with the same conflict key and a lower order, in that store's own order,
+ * goes from hyper too; a compact state sweeps retained links as it sweeps live ones. One of higher
+ * order stays. A revoke names exactly what goes and touches nothing here. */
 #ifndef CHAINFS_SNAPCHAIN_HYPER_H
 #define CHAINFS_SNAPCHAIN_HYPER_H
 

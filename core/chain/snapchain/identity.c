@@ -32,7 +32,8 @@ static int check_fname(struct replay *r, uint64_t fid, struct slice name)
 }
 
 /* The value has passed validation, so it is an address in the form of its type. */
-static bool address_of(struct slice value, bool sol, uint8_t out[SC_BASE58_BYTES_MAX], struct slice *address)
+static bool address_of(struct slice value, bool sol, uint8_t out[SC_BASE58_BYTES_MAX],
+		       struct slice *address)
 {
 	*address = SLICE(out, sol ? 32 : 20);
 	if (sol)
@@ -55,7 +56,9 @@ static int check_address(struct replay *r, uint64_t fid, struct slice value, boo
 	rc = sc_store_holding(r, &sc_verifications, a->fid, &like, false, &found);
 	if (rc < 0)
 		return rc;
-	return rc && found.kind == (sol ? 1u : 0u) ? 0 : refuse(r, "the address is not one that it verified");
+	return rc && found.kind == (sol ? 1u : 0u)
+		       ? 0
+		       : refuse(r, "the address is not one that it verified");
 }
 
 int sc_identity_check(struct replay *r, const struct sc_message *m)

@@ -12,7 +12,8 @@
 
 /* ---- rows ---- */
 
-int sc_gasless_get(struct replay *r, uint32_t fid, const uint8_t key[32], struct sc_gasless_key *out)
+int sc_gasless_get(struct replay *r, uint32_t fid, const uint8_t key[32],
+		   struct sc_gasless_key *out)
 {
 	struct sc_key row;
 	struct slice  value;
@@ -59,10 +60,10 @@ static int add_to_count(struct replay *r, uint32_t fid, int by)
 }
 
 /* The message's own record comes, the KEY_ADD that it ends goes. */
-static int swap_records(struct replay *r, struct account *a, const struct sc_message *m, struct slice key,
-			const uint8_t *old_order)
+static int swap_records(struct replay *r, struct account *a, const struct sc_message *m,
+			struct slice key, const uint8_t *old_order)
 {
-	enum reason      why = m->content->type == SC_KEY_REMOVE ? REASON_REMOVED : REASON_SUPERSEDED;
+	enum reason why = m->content->type == SC_KEY_REMOVE ? REASON_REMOVED : REASON_SUPERSEDED;
 	struct sc_record rec, old;
 	int              rc;
 
@@ -112,7 +113,8 @@ static bool request_read(struct slice in, struct request *out)
 	if (failed || size > in.n || base + at + 32 + size > in.n)
 		return false;
 	out->signature = slice_sub(in, base + at + 32, size);
-	memcpy(out->signer, in.p + base + 32 + 12, ETH_ADDRESS_SIZE); /* what stands before it is ignored */
+	/* What stands before the address in its word is ignored. */
+	memcpy(out->signer, in.p + base + 32 + 12, ETH_ADDRESS_SIZE);
 	return true;
 }
 
@@ -121,7 +123,8 @@ static bool custody_is(struct slice custody, const uint8_t address[ETH_ADDRESS_S
 	return slice_eq(custody, SLICE(address, ETH_ADDRESS_SIZE));
 }
 
-static int check_request(struct replay *r, const struct sc_message *m, bool foreign, struct request *q)
+static int check_request(struct replay *r, const struct sc_message *m, bool foreign,
+			 struct request *q)
 {
 	const Sc__KeyAddBody *b = m->content->key_add;
 	uint8_t      signer[ETH_ADDRESS_SIZE];
@@ -130,10 +133,12 @@ static int check_request(struct replay *r, const struct sc_message *m, bool fore
 
 	if (b->metadata_type != METADATA_TYPE || !request_read(sc_bytes(b->metadata), q))
 		return refuse(r, "its signed request does not parse");
-	/* Farcaster seconds against whatever the request holds, mostly unix seconds: upstream's rule. */
+	/* Farcaster seconds against whatever the request holds,
+	 * mostly unix seconds: upstream's rule. */
 	if (q->deadline < m->content->timestamp)
 		return refuse(r, "its signed request has expired");
-	if (!sc_eip712_key_request_signer(q->fid, sc_bytes(b->key), q->deadline, q->signature, signer) ||
+	if (!sc_eip712_key_request_signer(q->fid, sc_bytes(b->key), q->deadline, q->signature,
+					  signer) ||
 	    memcmp(signer, q->signer, sizeof signer) != 0)
 		return refuse(r, "its request is not signed by the requester");
 	if (foreign)
@@ -141,7 +146,9 @@ static int check_request(struct replay *r, const struct sc_message *m, bool fore
 	rc = sc_custody(r, q->fid, &custody);
 	if (rc < 0)
 		return rc;
-	return rc && custody_is(custody, q->signer) ? 0 : refuse(r, "the requester does not hold its fid");
+	return rc && custody_is(custody, q->signer)
+		       ? 0
+		       : refuse(r, "the requester does not hold its fid");
 }
 
 /* ---- KEY_ADD ---- */
@@ -179,10 +186,11 @@ static int check_custody(struct replay *r, const struct sc_message *m)
 	return b->key.len == KEY_SIZE ? 0 : refuse(r, "a key is 32 bytes");
 }
 
-/* Whose the key is now: *old when it is this account's, for the same requester. 1, 0, REFUSED is 2. */
+/* Whose the key is now: *old when it is this account's, for the same
+ * requester. 1, 0, REFUSED is 2. */
 #define TAKEN 2
-static int previous(struct replay *r, const struct account *a, const uint8_t key[KEY_SIZE], uint64_t request_fid,
-		    struct sc_gasless_key *old)
+static int previous(struct replay *r, const struct account *a, const uint8_t key[KEY_SIZE],
+		    uint64_t request_fid, struct sc_gasless_key *old)
 {
 	struct sc_key row;
 	uint64_t      owner;
@@ -208,8 +216,8 @@ static int previous(struct replay *r, const struct account *a, const uint8_t key
 	return 1;
 }
 
-static int put_record(struct replay *r, const struct account *a, const struct sc_message *m, uint64_t request_fid,
-		      uint64_t scopes)
+static int put_record(struct replay *r, const struct account *a, const struct sc_message *m,
+		      uint64_t request_fid, uint64_t scopes)
 {
 	const Sc__KeyAddBody *b = m->content->key_add;
 	struct sc_key row;
@@ -275,7 +283,8 @@ static int key_add(struct replay *r, struct account *a, const struct sc_message 
 
 /* ---- KEY_REMOVE ---- */
 
-static int check_remove(struct replay *r, const struct sc_message *m, const struct sc_gasless_key *g)
+static int check_remove(struct replay *r, const struct sc_message *m,
+			const struct sc_gasless_key *g)
 {
 	const Sc__KeyRemoveBody *b = m->content->key_remove;
 	uint8_t      signer[ETH_ADDRESS_SIZE];
@@ -287,7 +296,8 @@ static int check_remove(struct replay *r, const struct sc_message *m, const stru
 			return refuse(r, "not signed by the key that it removes");
 		return take_nonce(r, SC_GASLESS_APP_NONCE, g->request_fid, b->nonce);
 	}
-	if (b->signature_type != BY_CUSTODY || !sc_eip712_key_remove_signer(m->content->fid, b, signer))
+	if (b->signature_type != BY_CUSTODY ||
+	    !sc_eip712_key_remove_signer(m->content->fid, b, signer))
 		return refuse(r, "its signature does not parse");
 	rc = sc_custody(r, m->content->fid, &custody);
 	if (rc < 0)
@@ -299,7 +309,8 @@ static int check_remove(struct replay *r, const struct sc_message *m, const stru
 
 static int key_remove(struct replay *r, struct account *a, const struct sc_message *m)
 {
-	static const enum sc_gasless gone[] = { SC_GASLESS_RECORD, SC_GASLESS_OWNER, SC_GASLESS_USED };
+	static const enum sc_gasless gone[] = { SC_GASLESS_RECORD, SC_GASLESS_OWNER,
+						SC_GASLESS_USED };
 	const Sc__KeyRemoveBody *b = m->content->key_remove;
 	struct sc_gasless_key    g;
 	struct sc_key            row;
@@ -328,7 +339,8 @@ int sc_key_merge(struct replay *r, const struct sc_message *m, bool foreign)
 	if (!a)
 		return -ENOMEM;
 	if (m->pb->hash.len != HASH20_SIZE ||
-	    !sc_body_is(m, add ? SC__MESSAGE_DATA__BODY_KEY_ADD : SC__MESSAGE_DATA__BODY_KEY_REMOVE))
+	    !sc_body_is(m,
+			add ? SC__MESSAGE_DATA__BODY_KEY_ADD : SC__MESSAGE_DATA__BODY_KEY_REMOVE))
 		return refuse(r, "a key message without its body");
 	sc_signers_forget(r);
 	return add ? key_add(r, a, m, foreign) : key_remove(r, a, m);

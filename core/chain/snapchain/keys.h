@@ -1,6 +1,8 @@
-/* keys.h: signing keys that a custody address grants by message, without gas (snapchain-replay.md 12).
+/* keys.h: signing keys that a custody address grants by message,
+ * without gas (snapchain-replay.md 12).
  *
- * The record of a live key: order24 of its KEY_ADD, varints request fid, ttl, scopes (bit t: type t). */
+ * The record of a live key: order24 of its KEY_ADD, varints request
+ * fid, ttl, scopes (bit t: type t). */
 #ifndef CHAINFS_SNAPCHAIN_KEYS_H
 #define CHAINFS_SNAPCHAIN_KEYS_H
 
@@ -12,10 +14,11 @@ struct sc_gasless_key {
 	uint32_t       ttl;
 };
 
-int sc_gasless_get(struct replay *r, uint32_t fid, const uint8_t key[32], struct sc_gasless_key *out) MUST_CHECK;
+int sc_gasless_get(struct replay *r, uint32_t fid, const uint8_t key[32],
+		   struct sc_gasless_key *out) MUST_CHECK;
 
-/* KEY_ADD and KEY_REMOVE. foreign: the request's fid may be registered on another shard, as a data shard
- * has it; shard 0 asks for its custody. */
+/* KEY_ADD and KEY_REMOVE. foreign: the request's fid may be registered on another shard, as a data
+ * shard has it; shard 0 asks for its custody. */
 int sc_key_merge(struct replay *r, const struct sc_message *m, bool foreign) MUST_CHECK;
 
 #endif

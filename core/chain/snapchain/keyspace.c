@@ -184,7 +184,8 @@ static void add_name(struct sc_key *k, struct slice name)
 	sc_key_bytes(k, escaped, strlen(escaped));
 }
 
-void sc_key_fname_record(struct sc_key *k, const uint8_t prefix[TRIE_PREFIX_SIZE], struct slice name)
+void sc_key_fname_record(struct sc_key *k, const uint8_t prefix[TRIE_PREFIX_SIZE],
+			 struct slice name)
 {
 	sc_key_set(k, prefix, SC_SET_FNAMES);
 	add_name(k, sc_name_padless(name));
@@ -248,7 +249,8 @@ void sc_key_fname(struct sc_key *k, struct slice name)
 
 void sc_key_fname_gone(struct sc_key *k, struct slice name)
 {
-	rule(k, 0x0a, 0); /* a prefix that upstream has no use for; apart, so that names/ lists owners */
+	/* A prefix that upstream has no use for. Apart, so that names/ lists owners. */
+	rule(k, 0x0a, 0);
 	add_name(k, name);
 }
 

@@ -3,26 +3,29 @@
  *   'R' vshard fid4 set order    a record: one file in an account's folder
  *   'A' vshard fid4              an account: root, counts (account.h)
  *   'V' vshard                   how many accounts a vshard has: be32
- *   'X' …                        what the rules need beyond records; behind the X the bytes are those
- *                                of upstream's own keys, because what collides is part of the rules
+ *   'X' …                        what the rules need beyond records; behind the X the bytes are
+ *                                those of upstream's own keys: what collides is part of the rules
  *   'K' set fid4 …               retained records by conflict key, in SPACE_HYPER alone (hyper.h)
  *
  * order: timestamp4 hash20 for messages, type block4 log4 for onchain events, the escaped name for
  * fnames. An account is the fid cut to 32 bits, everywhere: that is consensus.
  * The last part of an X key, where users choose its size, is hashed when it is longer than 32 bytes
- * (then 33: a zero byte first), so that every key has a bound and none collides that did not before.
- * Memory   a struct sc_key is a value. Pure functions, any thread. */
+ * (then 33: a zero byte first), so that every key has a bound and none collides that did not
+ * before. Memory   a struct sc_key is a value. Pure functions, any thread. */
 #ifndef CHAINFS_SNAPCHAIN_KEYSPACE_H
 #define CHAINFS_SNAPCHAIN_KEYSPACE_H
 
 #include "core/chain/chain.h"
 #include "core/chain/trie.h"
 
-/* The sets of an account; the names and their order are sc_sets in listing.c, the key byte is + 1. */
+/* The sets of an account; the names and their order are sc_sets in
+ * listing.c, the key byte is + 1. */
 enum sc_set {
-	SC_SET_BORROWS, SC_SET_CASTS, SC_SET_CHANNEL_MEMBERS, SC_SET_CHANNEL_MODERATIONS, SC_SET_CHANNEL_PINS,
-	SC_SET_CHANNEL_UPDATES, SC_SET_FNAMES, SC_SET_KEYS, SC_SET_LENDS, SC_SET_LINK_COMPACTS, SC_SET_LINKS, SC_SET_ONCHAIN,
-	SC_SET_REACTIONS, SC_SET_USER_DATA, SC_SET_PROOFS, SC_SET_VERIFICATIONS, SC_SET_COUNT
+	SC_SET_BORROWS, SC_SET_CASTS, SC_SET_CHANNEL_MEMBERS, SC_SET_CHANNEL_MODERATIONS,
+	SC_SET_CHANNEL_PINS, SC_SET_CHANNEL_UPDATES, SC_SET_FNAMES, SC_SET_KEYS, SC_SET_LENDS,
+	SC_SET_LINK_COMPACTS, SC_SET_LINKS, SC_SET_ONCHAIN, SC_SET_REACTIONS, SC_SET_USER_DATA,
+	SC_SET_PROOFS, SC_SET_VERIFICATIONS,
+	SC_SET_COUNT
 };
 static_assert(SC_SET_COUNT <= SET_MAX, "more sets than an account row has room for");
 
@@ -65,18 +68,22 @@ void sc_key_vshard(struct sc_key *k, uint8_t vshard);
 /* Bytes of a name outside [a-z0-9._-] as %xx; "%h" and the hash when that is empty or too long. */
 void sc_name_escape(struct slice name, char out[SC_NAME_MAX + 1]);
 bool sc_name_listable(struct slice escaped); /* could sc_name_escape() have made this? */
-/* The part of a name that its trie key tells apart: zero bytes behind short ones are padding there. */
+/* The part of a name that its trie key tells apart: zero bytes behind
+ * short ones are padding there. */
 struct slice sc_name_padless(struct slice name);
-void sc_key_fname_record(struct sc_key *k, const uint8_t prefix[TRIE_PREFIX_SIZE], struct slice name);
+void sc_key_fname_record(struct sc_key *k, const uint8_t prefix[TRIE_PREFIX_SIZE],
+			 struct slice name);
 
 /* ---- what the rules need beyond records ---- */
-void sc_key_selector(struct sc_key *k, uint32_t fid, uint8_t selector); /* the conflict key follows */
+/* The conflict key follows. */
+void sc_key_selector(struct sc_key *k, uint32_t fid, uint8_t selector);
 void sc_key_compact(struct sc_key *k, uint32_t fid, struct slice link_type);
 void sc_key_link_type(struct sc_key *k, struct slice link_type); /* padded or cut to 8 bytes */
 void sc_key_proof_owner(struct sc_key *k, struct slice name);
 void sc_key_by_address(struct sc_key *k, struct slice address); /* fid4 follows */
 void sc_key_fname(struct sc_key *k, struct slice name);
-void sc_key_fname_gone(struct sc_key *k, struct slice name); /* the marker of a name without owner */
+/* The marker of a name without owner. */
+void sc_key_fname_gone(struct sc_key *k, struct slice name);
 void sc_key_names(struct sc_key *k);
 void sc_key_signer(struct sc_key *k, uint32_t fid, struct slice key);
 void sc_key_custody(struct sc_key *k, uint32_t fid);
@@ -96,9 +103,11 @@ enum sc_slot { /* snapchain-replay.md 2: 18 ix */
 	SC_SLOT_UPDATE = 1, SC_SLOT_MEMBER, SC_SLOT_PIN, SC_SLOT_MODERATE,
 	SC_SLOT_MEMBER_COUNT, SC_SLOT_MODERATE_COUNT, SC_SLOT_MODERATORS
 };
-void sc_key_slot(struct sc_key *k, enum sc_slot slot, const uint8_t channel[32]); /* suffix follows */
+void sc_key_slot(struct sc_key *k, enum sc_slot slot,
+		 const uint8_t channel[32]); /* suffix follows */
 
 /* ---- retained records ---- */
-void sc_key_retained(struct sc_key *k, enum sc_set set, uint32_t fid, const struct sc_key *conflict);
+void sc_key_retained(struct sc_key *k, enum sc_set set, uint32_t fid,
+		     const struct sc_key *conflict);
 
 #endif

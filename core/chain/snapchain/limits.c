@@ -47,8 +47,8 @@ struct sc_slot_units sc_units_of_lend(uint64_t units, uint32_t unit_type)
 	return s;
 }
 
-uint32_t sc_units_limit(const struct sc_slot_units *s, const uint32_t table[SC_UNIT_TYPES][SC_STORE_LIMITS],
-			enum sc_limit store)
+uint32_t sc_units_limit(const struct sc_slot_units *s,
+			const uint32_t table[SC_UNIT_TYPES][SC_STORE_LIMITS], enum sc_limit store)
 {
 	uint32_t limit = 0;
 
@@ -71,16 +71,18 @@ static const struct vintage vintages[] = {
 	{ { UINT64_MAX, UINT64_MAX }, 2, 1, false },
 };
 
-static struct sc_slot_units units_of_rent(uint32_t network, unsigned version, uint32_t units, uint64_t rented)
+static struct sc_slot_units units_of_rent(uint32_t network, unsigned version, uint32_t units,
+					  uint64_t rented)
 {
 	const struct vintage *v = vintages;
 	struct sc_slot_units  s = { .until = 0 };
 
-	while (rented >= v->sold_until[network != SC_MAINNET] && v < &vintages[ARRAY_LEN(vintages) - 1])
+	while (rented >= v->sold_until[network != SC_MAINNET] &&
+	       v < &vintages[ARRAY_LEN(vintages) - 1])
 		v++;
 	s.units[v->unit_type] = units;
-	s.until = (uint32_t)(rented + (uint64_t)YEAR_S *
-					      (v->years + (v->extended && version >= SC_V_UNIT_YEAR)));
+	s.until = (uint32_t)(rented + (uint64_t)YEAR_S * (v->years + (v->extended &&
+								      version >= SC_V_UNIT_YEAR)));
 	return s;
 }
 
@@ -102,8 +104,8 @@ static int join_rents(struct state *st, uint32_t network, const uint8_t prefix[T
 	return rc;
 }
 
-static int join_pending(uint32_t network, const struct sc_units_clock *clock, const struct sc_units_asked *asked,
-			struct sc_slot_units *out)
+static int join_pending(uint32_t network, const struct sc_units_clock *clock,
+			const struct sc_units_asked *asked, struct sc_slot_units *out)
 {
 	for (size_t i = 0; i < asked->pending_count; i++) {
 		const Sc__OnChainEvent *e = asked->pending[i].onchain;
@@ -113,7 +115,8 @@ static int join_pending(uint32_t network, const struct sc_units_clock *clock, co
 			continue;
 		if ((int)e->body_case != RENT_BODY)
 			return REFUSED;
-		rent = units_of_rent(network, clock->version, e->storage_rent->units, e->block_timestamp);
+		rent = units_of_rent(network, clock->version, e->storage_rent->units,
+				     e->block_timestamp);
 		sc_units_join(out, &rent, clock->now);
 	}
 	return 0;
@@ -142,7 +145,8 @@ static int join_lends(struct state *st, const uint8_t prefix[TRIE_PREFIX_SIZE], 
 }
 
 int sc_units(struct state *st, uint32_t network, const uint8_t prefix[TRIE_PREFIX_SIZE],
-	     const struct sc_units_clock *clock, const struct sc_units_asked *asked, struct sc_slot_units *out)
+	     const struct sc_units_clock *clock, const struct sc_units_asked *asked,
+	     struct sc_slot_units *out)
 {
 	struct sc_slot_units lent = { .until = 0 }, borrowed = { .until = 0 };
 	int                  rc;
@@ -187,7 +191,9 @@ static const struct prunable {
 	{ SC_SET_CASTS, SC_LIMIT_CASTS, { SC_CAST_ADD, SC_CAST_REMOVE } },
 	{ SC_SET_LINKS, SC_LIMIT_LINKS, { SC_LINK_ADD, SC_LINK_REMOVE, SC_LINK_COMPACT } },
 	{ SC_SET_REACTIONS, SC_LIMIT_REACTIONS, { SC_REACTION_ADD, SC_REACTION_REMOVE } },
-	{ SC_SET_VERIFICATIONS, SC_LIMIT_VERIFICATIONS, { SC_VERIFICATION_ADD, SC_VERIFICATION_REMOVE } },
+	{ SC_SET_VERIFICATIONS,
+	  SC_LIMIT_VERIFICATIONS,
+	  { SC_VERIFICATION_ADD, SC_VERIFICATION_REMOVE } },
 	{ SC_SET_USER_DATA, SC_LIMIT_USER_DATA, { SC_USER_DATA } },
 	{ SC_SET_PROOFS, SC_LIMIT_PROOFS, { SC_USERNAME_PROOF } },
 };
@@ -201,9 +207,10 @@ static const struct prunable *prunable_of(int32_t type)
 	return NULL;
 }
 
-/* What was counted once holds until a unit expires or a row that was counted changes. The change of a
- * block is seen from the next block on: all of it is read as C. */
-static bool slot_holds(const struct replay *r, const struct account *a, const struct sc_units_clock *clock)
+/* What was counted once holds until a unit expires or a row that was counted changes. The change of
+ * a block is seen from the next block on: all of it is read as C. */
+static bool slot_holds(const struct replay *r, const struct account *a,
+		       const struct sc_units_clock *clock)
 {
 	if (!a->slot_stamp || clock->now < a->slot_from || clock->now >= a->slot_until ||
 	    a->slot_longer_year != (clock->version >= SC_V_UNIT_YEAR))
@@ -232,9 +239,10 @@ static int slot_of(struct replay *r, struct account *a, struct sc_slot_units *ou
 	return 0;
 }
 
-/* The oldest go, as they were committed before this block; one that the block has already taken away
- * counts as gone once more. */
-static int prune_oldest(struct replay *r, struct account *a, const struct sc_store *s, uint64_t over)
+/* The oldest go, as they were committed before this block; one that the block has already taken
+ * away counts as gone once more. */
+static int prune_oldest(struct replay *r, struct account *a, const struct sc_store *s,
+			uint64_t over)
 {
 	AUTO(state_scan_freep) struct state_scan *scan = NULL;
 	struct sc_oldest *oldest = account_oldest(r, a, s->set);

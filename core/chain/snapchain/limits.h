@@ -12,7 +12,8 @@ struct sc_units_clock {
 	unsigned version;
 };
 
-/* Which of them count; pending: rents of a transaction of shard 0, joined after the committed ones. */
+/* Which of them count; pending: rents of a transaction of shard 0,
+ * joined after the committed ones. */
 struct sc_units_asked {
 	bool lent, borrowed;
 	const struct sc_system *pending;
@@ -33,10 +34,11 @@ extern const uint32_t sc_limits_default[SC_UNIT_TYPES][SC_STORE_LIMITS];
 void sc_units_join(struct sc_slot_units *a, const struct sc_slot_units *b, uint64_t now);
 void sc_units_subtract(struct sc_slot_units *a, const struct sc_slot_units *b, uint64_t now);
 struct sc_slot_units sc_units_of_lend(uint64_t units, uint32_t unit_type);
-uint32_t sc_units_limit(const struct sc_slot_units *s, const uint32_t table[SC_UNIT_TYPES][SC_STORE_LIMITS],
-			enum sc_limit store);
+uint32_t sc_units_limit(const struct sc_slot_units *s,
+			const uint32_t table[SC_UNIT_TYPES][SC_STORE_LIMITS], enum sc_limit store);
 
-/* REFUSED when a rent event of the account cannot be read: then it has no limits, and nothing is pruned. */
+/* REFUSED when a rent event of the account cannot be read: then it
+ * has no limits, and nothing is pruned. */
 int sc_units(struct state *st, uint32_t network, const uint8_t prefix[TRIE_PREFIX_SIZE],
 	     const struct sc_units_clock *clock, const struct sc_units_asked *asked,
 	     struct sc_slot_units *out) MUST_CHECK;

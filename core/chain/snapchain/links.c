@@ -1,4 +1,5 @@
-/* Links contest (padded type, target). text: the type as it came; a: target, b: whether there is one. */
+/* Links contest (padded type, target). text: the type as it came; a:
+ * target, b: whether there is one. */
 #include "core/chain/snapchain/compact.h"
 #include "core/chain/snapchain/stores.h"
 

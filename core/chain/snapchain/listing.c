@@ -8,10 +8,13 @@
 /* In byte order of the names, by enum sc_set. */
 #define SET(set, name, about) [set] = { name, (uint8_t)((set) + 1), about }
 const struct chain_set sc_sets[] = {
-	SET(SC_SET_BORROWS, "borrows", "storage lent to the account; the same messages as in the lenders' lends"),
+	SET(SC_SET_BORROWS, "borrows",
+	    "storage lent to the account; the same messages as in the lenders' lends"),
 	SET(SC_SET_CASTS, "casts", "casts, and removes of casts"),
-	SET(SC_SET_CHANNEL_MEMBERS, "channel-members", "what the account did to members of channels"),
-	SET(SC_SET_CHANNEL_MODERATIONS, "channel-moderations", "casts that the account hid or showed in channels"),
+	SET(SC_SET_CHANNEL_MEMBERS, "channel-members",
+	    "what the account did to members of channels"),
+	SET(SC_SET_CHANNEL_MODERATIONS, "channel-moderations",
+	    "casts that the account hid or showed in channels"),
 	SET(SC_SET_CHANNEL_PINS, "channel-pins", "casts that the account pinned in channels"),
 	SET(SC_SET_CHANNEL_UPDATES, "channel-updates", "what the account said of its channels"),
 	SET(SC_SET_FNAMES, "fnames", "names that the registry gave to the account"),
@@ -19,11 +22,13 @@ const struct chain_set sc_sets[] = {
 	SET(SC_SET_LENDS, "lends", "storage that the account lent"),
 	SET(SC_SET_LINK_COMPACTS, "link-compacts", "compact states: all links of a type at once"),
 	SET(SC_SET_LINKS, "links", "links to other accounts, and removes of links"),
-	SET(SC_SET_ONCHAIN, "onchain", "events of other chains: registration, signers, storage, tiers, channels"),
+	SET(SC_SET_ONCHAIN, "onchain",
+	    "events of other chains: registration, signers, storage, tiers, channels"),
 	SET(SC_SET_REACTIONS, "reactions", "likes and recasts, and removes of them"),
 	SET(SC_SET_USER_DATA, "user-data", "the account's profile"),
 	SET(SC_SET_PROOFS, "username-proofs", "proofs of ENS names and basenames"),
-	SET(SC_SET_VERIFICATIONS, "verifications", "addresses that the account verified, and removes of them"),
+	SET(SC_SET_VERIFICATIONS, "verifications",
+	    "addresses that the account verified, and removes of them"),
 };
 const size_t sc_set_count = ARRAY_LEN(sc_sets);
 static_assert(ARRAY_LEN(sc_sets) == SC_SET_COUNT, "a set without a name");
@@ -126,7 +131,8 @@ static int onchain_name(struct slice key, struct slice value, struct chain_recor
 	out->object = e.object;
 	out->line_size = e.line_size;
 	out->time = e.time;
-	snprintf(out->name, sizeof out->name, "%u-%010" PRIu32 "-%010" PRIu32, e.type, e.block, e.log);
+	snprintf(out->name, sizeof out->name, "%u-%010" PRIu32 "-%010" PRIu32, e.type, e.block,
+		 e.log);
 	return 0;
 }
 
@@ -187,8 +193,9 @@ static bool onchain_order(const char *name, struct sc_key *key)
 {
 	uint64_t block, log;
 
-	if (strlen(name) != 23 || name[0] < '0' || name[0] > '6' || name[1] != '-' || name[12] != '-' ||
-	    !number_at(name + 2, UINT32_MAX, &block) || !number_at(name + 13, UINT32_MAX, &log))
+	if (strlen(name) != 23 || name[0] < '0' || name[0] > '6' || name[1] != '-' ||
+	    name[12] != '-' || !number_at(name + 2, UINT32_MAX, &block) ||
+	    !number_at(name + 13, UINT32_MAX, &log))
 		return false;
 	sc_key_u8(key, (uint8_t)(name[0] - '0'));
 	sc_key_be32(key, (uint32_t)block);
@@ -278,8 +285,8 @@ int sc_name_key(const char *name, struct buf *out)
 	return 0;
 }
 
-int sc_name_read(struct slice key, struct slice value, char name[RECORD_NAME_SIZE], struct buf *text,
-		 uint64_t *time)
+int sc_name_read(struct slice key, struct slice value, char name[RECORD_NAME_SIZE],
+		 struct buf *text, uint64_t *time)
 {
 	static const char *const types[] = { "none", "fname", "ens", "basename" };
 	struct sc_key   head;
@@ -309,22 +316,27 @@ int sc_name_read(struct slice key, struct slice value, char name[RECORD_NAME_SIZ
 
 /* ---- limits ---- */
 
-int sc_render_limits(const struct chain_params *p, struct state *st, uint64_t account, uint64_t time,
-		     struct buf *out)
+int sc_render_limits(const struct chain_params *p, struct state *st, uint64_t account,
+		     uint64_t time, struct buf *out)
 {
 	struct sc_units_clock clock = { .now = p->wall_clock ? p->wall_clock : time };
-	struct sc_units_asked asked = { .lent = true, .borrowed = true };
-	struct sc_slot_units  slot;
 	uint8_t               prefix[TRIE_PREFIX_SIZE];
-	int                   rc;
+	int                   rc = 0;
 
 	clock.version = sc_engine_version(p->network, clock.now);
 	sc_prefix(account, prefix);
-	rc = sc_units(st, p->network, prefix, &clock, &asked, &slot);
-	if (rc == REFUSED)
-		return 0; /* a rent that cannot be read: it has no limits, and nothing of it is pruned */
-	for (size_t i = 0; i < SC_STORE_LIMITS && rc == 0; i++)
-		buf_fmt(out, "%s %" PRIu32 "\n", sc_limit_names[i],
-			sc_units_limit(&slot, p->limits, (enum sc_limit)i));
+	for (size_t i = 0; i < SC_STORE_LIMITS && rc == 0; i++) {
+		/* Lends are counted against what the account itself rents. */
+		bool                  all = i != SC_LIMIT_LENDS;
+		struct sc_units_asked asked = { .lent = all, .borrowed = all };
+		struct sc_slot_units  slot;
+
+		rc = sc_units(st, p->network, prefix, &clock, &asked, &slot);
+		if (rc == REFUSED)
+			return 0; /* a rent that cannot be read: no limits, and nothing is pruned */
+		if (rc == 0)
+			buf_fmt(out, "%s %" PRIu32 "\n", sc_limit_names[i],
+				sc_units_limit(&slot, p->limits, (enum sc_limit)i));
+	}
 	return rc < 0 ? rc : out->failed;
 }

@@ -23,11 +23,11 @@ int      sc_account_read(struct slice value, struct chain_account *out);
 int      sc_record_read(struct slice key, struct slice value, struct chain_record *out);
 int      sc_record_key(uint64_t account, uint8_t set_id, const char *name, struct buf *out);
 void     sc_names_prefix(struct buf *out);
-int      sc_name_read(struct slice key, struct slice value, char name[RECORD_NAME_SIZE], struct buf *text,
-		      uint64_t *time);
+int sc_name_read(struct slice key, struct slice value, char name[RECORD_NAME_SIZE],
+		 struct buf *text, uint64_t *time);
 int      sc_name_key(const char *name, struct buf *out);
-int      sc_render_limits(const struct chain_params *p, struct state *st, uint64_t account, uint64_t time,
-			  struct buf *out);
+int sc_render_limits(const struct chain_params *p, struct state *st, uint64_t account,
+		     uint64_t time, struct buf *out);
 int      sc_trie_key(struct slice record_key, struct slice record_value, struct buf *out);
 
 #endif

@@ -133,7 +133,8 @@ static int record_delete(struct replay *r, const struct sc_fname *f, enum reason
 	return sc_row_delete(r, &row, reason);
 }
 
-/* Trie: the new name in, then the old one out, also when they are one. So a renewal takes the name away. */
+/* Trie: the new name in, then the old one out, also when they are one.
+ * So a renewal takes the name away. */
 static int move_record(struct replay *r, const struct sc_fname *new, const struct sc_fname *old)
 {
 	bool in = new->type == SC_FNAME_TYPE && new->fid, out = old && old->type == SC_FNAME_TYPE;
@@ -143,7 +144,10 @@ static int move_record(struct replay *r, const struct sc_fname *new, const struc
 	if (in && !same)
 		rc = record_put(r, new);
 	if (out && rc >= 0)
-		rc = record_delete(r, old, same ? REASON_SUPERSEDED : new->fid ? REASON_MOVED : REASON_REMOVED);
+		rc = record_delete(r, old,
+				   same       ? REASON_SUPERSEDED
+				   : new->fid ? REASON_MOVED
+					      : REASON_REMOVED);
 	return MIN(rc, 0);
 }
 
@@ -163,7 +167,9 @@ static const char *fault(const struct replay *r, const Sc__UserNameProof *p)
 		return NULL;
 	if (!sc_eip712_fname_signer(p, signer))
 		return "the signature over a name does not parse";
-	return memcmp(signer, r->params->fname_signer, sizeof signer) == 0 ? NULL : "a name signed by another registry";
+	return memcmp(signer, r->params->fname_signer, sizeof signer) == 0
+		       ? NULL
+		       : "a name signed by another registry";
 }
 
 static int by_age(const struct sc_fname *a, const struct sc_fname *b)
@@ -183,7 +189,8 @@ static int merge(struct replay *r, const Sc__UserNameProof *p)
 	if (had < 0)
 		return had;
 	if (had && by_age(&old, &new) >= 0)
-		return refuse(r, by_age(&old, &new) ? "a newer proof of the name is there" : "duplicate");
+		return refuse(r, by_age(&old, &new) ? "a newer proof of the name is there"
+						    : "duplicate");
 	if (!had && !new.fid)
 		return refuse(r, "the name had no owner");
 	rc = put(r, &new);

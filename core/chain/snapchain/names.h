@@ -1,16 +1,17 @@
 /* names.h: fnames, the names that a registry off the chain gives out (snapchain-replay.md 10).
  *
- * A name's newest proof is a rule row, found by the name; a proof for fid 0 is a marker that the name has
- * no owner, kept apart so that names/ lists owners. Row: varint type, varint fid, varint timestamp, blob
- * owner, blob signature, blob name.
- * The name in its account's folder is a record of its own, present as long as its trie key is: a renewal
- * takes both away, by the rules. Its value behind the head: varint timestamp, blob name. */
+ * A name's newest proof is a rule row, found by the name; a proof for fid 0 is a marker that the
+ * name has no owner, kept apart so that names/ lists owners. Row: varint type, varint fid, varint
+ * timestamp, blob owner, blob signature, blob name.
+ * The name in its account's folder is a record of its own, present as long as its trie key is: a
+ * renewal takes both away, by the rules. Its value behind the head: varint timestamp, blob name. */
 #ifndef CHAINFS_SNAPCHAIN_NAMES_H
 #define CHAINFS_SNAPCHAIN_NAMES_H
 
 #include "core/chain/snapchain/records.h"
 
-#define SC_FNAME_TYPE 1 /* of three kinds of username proofs; the only one in the trie by its name */
+#define SC_FNAME_TYPE \
+	1 /* of three kinds of username proofs; the only one in the trie by its name */
 #define SC_NAME_SIZE_MAX (TRIE_REST_MAX - 1)
 
 struct sc_fname {
@@ -19,7 +20,8 @@ struct sc_fname {
 };
 
 int sc_fname_read(struct slice value, struct sc_fname *out) MUST_CHECK; /* -EUCLEAN */
-int sc_fname_get(struct replay *r, struct slice name, struct sc_fname *out) MUST_CHECK; /* G: 1, 0 */
+int sc_fname_get(struct replay *r, struct slice name, struct sc_fname *out)
+	MUST_CHECK; /* G: 1, 0 */
 int sc_fname_trie_rest(struct slice value, uint8_t out[TRIE_REST_MAX]) MUST_CHECK;
 
 int sc_fname_transfer(struct replay *r, const Sc__FnameTransfer *t) MUST_CHECK;

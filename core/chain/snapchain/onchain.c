@@ -53,7 +53,8 @@ int sc_onchain_read(struct slice key, struct slice value, struct sc_onchain *out
 	return rd_done(&in) < 0 || rd_done(&at) < 0 ? -EUCLEAN : 0;
 }
 
-static size_t trie_rest(uint32_t type, struct slice tx_hash, uint32_t log, uint8_t out[TRIE_REST_MAX])
+static size_t trie_rest(uint32_t type, struct slice tx_hash, uint32_t log,
+			uint8_t out[TRIE_REST_MAX])
 {
 	out[0] = (uint8_t)type;
 	if (tx_hash.n)
@@ -129,8 +130,8 @@ static int point_at_id(struct replay *r, const Sc__OnChainEvent *e)
 	return rc < 0 ? rc : sc_put(r, &key, buf_slice(&r->row_value));
 }
 
-static int put_signer(struct replay *r, const struct sc_key *key, uint32_t block, uint32_t event_type,
-		      uint32_t key_type)
+static int put_signer(struct replay *r, const struct sc_key *key, uint32_t block,
+		      uint32_t event_type, uint32_t key_type)
 {
 	buf_clear(&r->row_value);
 	buf_be32(&r->row_value, block);
@@ -175,7 +176,8 @@ static int point_at_signer(struct replay *r, const Sc__OnChainEvent *e)
 		return MIN(rc, 0);
 	if (e->signer->event_type == ADMIN_RESET)
 		return reset_signer(r, &key, e);
-	return put_signer(r, &key, e->block_number, (uint32_t)e->signer->event_type, e->signer->key_type);
+	return put_signer(r, &key, e->block_number, (uint32_t)e->signer->event_type,
+			  e->signer->key_type);
 }
 
 int sc_custody(struct replay *r, uint64_t fid, struct slice *address)
@@ -264,7 +266,8 @@ static bool label_is_of(struct slice channel_key, const uint8_t label[LABEL_SIZE
 	return memcmp(digest, label, LABEL_SIZE) == 0;
 }
 
-static int register_channel(struct replay *r, const Sc__ChannelRegisterBody *b, const uint8_t *place)
+static int register_channel(struct replay *r, const Sc__ChannelRegisterBody *b,
+			    const uint8_t *place)
 {
 	struct slice   channel_key = sc_bytes(b->channel_key);
 	struct channel old;
@@ -320,7 +323,8 @@ int sc_channel_fold(struct replay *r, const Sc__OnChainEvent *e)
 			return 0;
 		sc_key_channel_label(&key, b->label.data);
 		rc = sc_get(r, &key, &channel_key);
-		return rc != 1 ? rc : amend_channel(r, channel_key, b->owner_address.data, NULL, place);
+		return rc != 1 ? rc
+			       : amend_channel(r, channel_key, b->owner_address.data, NULL, place);
 	default:
 		return 0;
 	}
@@ -374,7 +378,8 @@ int sc_onchain_merge(struct replay *r, const Sc__OnChainEvent *e)
 		return refuse(r, "channels are not known before version 21 of the rules");
 	if (tx_hash.n > TRIE_REST_MAX - 5)
 		return refuse(r, "a transaction hash over what a trie key holds");
-	sc_key_onchain(&row.key, a->prefix, known ? (uint8_t)e->type : 0, e->block_number, e->log_index);
+	sc_key_onchain(&row.key, a->prefix, known ? (uint8_t)e->type : 0, e->block_number,
+		       e->log_index);
 	rc = sc_get(r, &row.key, &value);
 	if (rc)
 		return rc < 0 ? rc : refuse(r, "duplicate onchain event");

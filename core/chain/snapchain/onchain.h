@@ -1,11 +1,13 @@
-/* onchain.h: what happened on other chains, as Snapchain's consensus carries it (snapchain-replay.md 9).
+/* onchain.h: what happened on other chains, as Snapchain's consensus carries it
+ * (snapchain-replay.md 9).
  *
  * Every event is a record, at type ‖ block ‖ log. Its value behind the head: varint message type as
  * carried, blob transaction hash, varint unix time, varint body field number, then by body
  *   signer 9          blob key, varint key type, varint event type
  *   storage rent 12   varint units
  *   tier purchase 15  varint tier, varint days
- * The newest event of a signer and of an id are pointed to by rows of their own, with what the rules ask. */
+ * The newest event of a signer and of an id are pointed to by rows
+ * of their own, with what the rules ask. */
 #ifndef CHAINFS_SNAPCHAIN_ONCHAIN_H
 #define CHAINFS_SNAPCHAIN_ONCHAIN_H
 
@@ -29,8 +31,10 @@ struct sc_onchain { /* a row, read again */
 	uint64_t     number[2];
 };
 
-int sc_onchain_read(struct slice key, struct slice value, struct sc_onchain *out) MUST_CHECK; /* -EUCLEAN */
-int sc_onchain_trie_rest(struct slice key, struct slice value, uint8_t out[TRIE_REST_MAX]) MUST_CHECK;
+int sc_onchain_read(struct slice key, struct slice value, struct sc_onchain *out)
+	MUST_CHECK; /* -EUCLEAN */
+int sc_onchain_trie_rest(struct slice key, struct slice value, uint8_t out[TRIE_REST_MAX])
+	MUST_CHECK;
 
 int sc_onchain_merge(struct replay *r, const Sc__OnChainEvent *e) MUST_CHECK;
 /* The registry of channels alone, as block events bring it to data shards. */
@@ -40,7 +44,7 @@ int sc_channel_fold(struct replay *r, const Sc__OnChainEvent *e) MUST_CHECK;
 struct sc_onchain_scan { struct state_scan *scan; };
 int  sc_onchain_scan(struct state *st, const uint8_t prefix[TRIE_PREFIX_SIZE], uint8_t type,
 		     struct sc_onchain_scan *out) MUST_CHECK;
-int  sc_onchain_next(struct sc_onchain_scan *s, struct sc_onchain *out) MUST_CHECK; /* 1, 0, errno */
+int sc_onchain_next(struct sc_onchain_scan *s, struct sc_onchain *out) MUST_CHECK; /* 1, 0, errno */
 void sc_onchain_scan_release(struct sc_onchain_scan *s);
 
 /* Custody address of a fid's registration (G): 1 registered, 0 not. */
@@ -53,6 +57,7 @@ struct sc_channel_owner {
 	uint64_t     expiry;
 };
 /* Owner of the channel that a label stands for (G): 1, 0. */
-int sc_channel_owner(struct replay *r, const uint8_t label[32], struct sc_channel_owner *out) MUST_CHECK;
+int sc_channel_owner(struct replay *r, const uint8_t label[32], struct sc_channel_owner *out)
+	MUST_CHECK;
 
 #endif

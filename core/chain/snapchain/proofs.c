@@ -1,5 +1,5 @@
-/* Username proofs (ENS, basenames) contest a name among all accounts. text: the name; a: the fid that
- * the proof itself names. */
+/* Username proofs (ENS, basenames) contest a name among all accounts. text: the name; a: the fid
+ * that the proof itself names. */
 #include "core/chain/snapchain/stores.h"
 
 static const char *facts(const struct sc_message *m, struct sc_record *out)

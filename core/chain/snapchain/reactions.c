@@ -1,5 +1,5 @@
-/* Reactions contest (type, target). kind: the type; text: a url, or the hash of a cast whose author is
- * a. A url that happens to look like a cast id collides with it, as it does upstream. */
+/* Reactions contest (type, target). kind: the type; text: a url, or the hash of a cast whose author
+ * is a. A url that happens to look like a cast id collides with it, as it does upstream. */
 #include "core/chain/snapchain/stores.h"
 
 enum { NO_TARGET, URL, CAST }; /* b */

@@ -14,8 +14,8 @@ void sc_value_head(struct buf *out, uint64_t object, uint32_t line_size, uint32_
 	buf_varint(out, type);
 }
 
-void sc_record_begin(const struct replay *r, const struct sc_message *m, const uint8_t prefix[TRIE_PREFIX_SIZE],
-		     struct sc_record *out)
+void sc_record_begin(const struct replay *r, const struct sc_message *m,
+		     const uint8_t prefix[TRIE_PREFIX_SIZE], struct sc_record *out)
 {
 	memset(out, 0, sizeof *out);
 	memcpy(out->prefix, prefix, TRIE_PREFIX_SIZE);
@@ -135,7 +135,8 @@ static void count_retained(struct account *a, const struct sc_row *row, int by)
 
 #define ROW_REUNITED 2
 
-/* A row that hyper held alone is held by both again. Its bytes may have come in another encoding. */
+/* A row that hyper held alone is held by both again. Its bytes may
+ * have come in another encoding. */
 static int reunite(struct replay *r, const struct sc_row *row)
 {
 	struct account *a = row->account;
@@ -194,7 +195,7 @@ int sc_row_put(struct replay *r, const struct sc_row *row)
 int sc_row_delete(struct replay *r, const struct sc_row *row, enum reason reason)
 {
 	struct account *a = row->account;
-	bool            retain = reason == REASON_PRUNED && r->hyper && !context_rules[CONTEXT_HYPER].prunes;
+	bool retain = reason == REASON_PRUNED && r->hyper && !context_rules[CONTEXT_HYPER].prunes;
 	int             rc = account_touch(r, a);
 
 	if (rc == 0 && retain)
@@ -266,8 +267,11 @@ static int rows_of(struct replay *r, const struct sc_record *rec, struct rows *o
 	if (rc < 0)
 		return rc;
 	message_rest(rec->type, rec->order, out->rest);
-	out->row[0] = (struct sc_row){ .account = author, .set = rec->set, .object = rec->object,
-				       .line_size = rec->line_size, .value = buf_slice(&r->row_value),
+	out->row[0] = (struct sc_row){ .account = author,
+				       .set = rec->set,
+				       .object = rec->object,
+				       .line_size = rec->line_size,
+				       .value = buf_slice(&r->row_value),
 				       .rest = SLICE_ARRAY(out->rest) };
 	sc_key_record(&out->row[0].key, rec->prefix, rec->set, rec->order);
 	out->count = 1;
@@ -286,7 +290,8 @@ static int rows_of(struct replay *r, const struct sc_record *rec, struct rows *o
 	return 0;
 }
 
-static void retained_key(struct sc_key *k, const struct sc_record *rec, const struct sc_key *conflict)
+static void retained_key(struct sc_key *k, const struct sc_record *rec,
+			 const struct sc_key *conflict)
 {
 	/* A name is contested across accounts. */
 	sc_key_retained(k, rec->set, rec->set == SC_SET_PROOFS ? 0 : sc_record_fid(rec), conflict);

@@ -58,7 +58,8 @@ int sc_emit(struct replay *r, uint32_t item, bool onchain, struct slice raw)
 
 static int by_ledger(const void *a, const void *b)
 {
-	const struct sc_system *x = *(const struct sc_system *const *)a, *y = *(const struct sc_system *const *)b;
+	const struct sc_system *x = *(const struct sc_system *const *)a,
+			       *y = *(const struct sc_system *const *)b;
 
 	if (!x->onchain != !y->onchain)
 		return !x->onchain - !y->onchain;
@@ -69,9 +70,11 @@ static int by_ledger(const void *a, const void *b)
 	return (x->item > y->item) - (x->item < y->item); /* stable: items are numbered as given */
 }
 
-int sc_system_sorted(struct replay *r, const struct sc_transaction *tx, const struct sc_system ***out)
+int sc_system_sorted(struct replay *r, const struct sc_transaction *tx,
+		     const struct sc_system ***out)
 {
-	const struct sc_system **list = arena_alloc(r->arena, (tx->system_count + 1) * sizeof(struct sc_system *));
+	const struct sc_system **list =
+		arena_alloc(r->arena, (tx->system_count + 1) * sizeof(struct sc_system *));
 
 	if (!list)
 		return -ENOMEM;
@@ -84,7 +87,8 @@ int sc_system_sorted(struct replay *r, const struct sc_transaction *tx, const st
 
 /* ---- life ---- */
 
-int sc_replay_new(const struct chain_params *p, uint32_t shard, struct replay **out, struct err *err)
+int sc_replay_new(const struct chain_params *p, uint32_t shard, struct replay **out,
+		  struct err *err)
 {
 	struct replay *r = calloc(1, sizeof *r);
 
@@ -121,13 +125,14 @@ void sc_replay_abort(struct replay *r)
 
 /* ---- a block ---- */
 
-static int begin(struct replay *r, struct state *st, const struct sc_block *b, uint64_t object_first, bool hyper,
-		 const struct sc_clock *clock, struct err *err)
+static int begin(struct replay *r, struct state *st, const struct sc_block *b,
+		 uint64_t object_first, bool hyper, const struct sc_clock *clock, struct err *err)
 {
 	struct sc_key key;
 	int           rc;
 
-	accounts_begin(r); /* whatever comes: what the block before touched is not to be undone any more */
+	accounts_begin(
+		r); /* whatever comes: what the block before touched is not to be undone any more */
 	r->st = st;
 	r->block = b;
 	r->object_first = object_first;
@@ -139,7 +144,8 @@ static int begin(struct replay *r, struct state *st, const struct sc_block *b, u
 	sc_signers_forget(r);
 	r->version = sc_engine_version(r->params->network, b->base.time);
 	if (r->version < SC_ENGINE_OLDEST)
-		return err_set(err, -EOPNOTSUPP, "version %u of the rules is older than this program knows (%u)",
+		return err_set(err, -EOPNOTSUPP,
+			       "version %u of the rules is older than this program knows (%u)",
 			       r->version, SC_ENGINE_OLDEST);
 	arena_freep(&r->arena);
 	r->arena = arena_new(ARENA_SIZE_MAX);
@@ -183,8 +189,8 @@ static void fault(struct level_result *level, const char *format, ...)
 	va_end(args);
 }
 
-static int account_check(struct replay *r, const struct sc_transaction *tx, size_t index, struct roots *roots,
-			 struct level_result *level)
+static int account_check(struct replay *r, const struct sc_transaction *tx, size_t index,
+			 struct roots *roots, struct level_result *level)
 {
 	struct account     *a = account_of(r, tx->fid);
 	struct account_root root;
@@ -207,8 +213,9 @@ static int account_check(struct replay *r, const struct sc_transaction *tx, size
 	if (!slice_eq(got, tx->account_root)) {
 		short_hex(got, is);
 		short_hex(tx->account_root, said);
-		fault(level, "transaction %zu: fid %" PRIu64 " has root %s, the block says %s", index, tx->fid,
-		      got.n ? is : "(empty)", tx->account_root.n ? said : "(empty)");
+		fault(level, "transaction %zu: fid %" PRIu64 " has root %s, the block says %s",
+		      index, tx->fid, got.n ? is : "(empty)",
+		      tx->account_root.n ? said : "(empty)");
 	}
 	return 0;
 }
@@ -238,7 +245,8 @@ static int run(struct replay *r, struct roots *roots, struct chain_result *out)
 static void state_check(struct replay *r, struct chain_result *out)
 {
 	const struct chain_block *b = &r->block->base;
-	struct slice got = SLICE(out->legacy.root, out->legacy.root_size), said = SLICE(b->root, b->root_size);
+	struct slice got = SLICE(out->legacy.root, out->legacy.root_size),
+		     said = SLICE(b->root, b->root_size);
 	char         is[17], text[17];
 
 	if (slice_eq(got, said))
@@ -277,8 +285,9 @@ static int end(struct replay *r, struct roots *roots, struct chain_result *out)
 	return 0;
 }
 
-static int attempt(struct replay *r, struct state *st, const struct sc_block *b, uint64_t object_first, bool hyper,
-		   const struct sc_clock *clock, struct roots *roots, struct chain_result *out, struct err *err)
+static int attempt(struct replay *r, struct state *st, const struct sc_block *b,
+		   uint64_t object_first, bool hyper, const struct sc_clock *clock,
+		   struct roots *roots, struct chain_result *out, struct err *err)
 {
 	int rc;
 
@@ -291,22 +300,24 @@ static int attempt(struct replay *r, struct state *st, const struct sc_block *b,
 		rc = end(r, roots, out);
 	if (rc < 0) {
 		accounts_abort(r);
-		return rc == -EOPNOTSUPP ? rc : err_note(err, rc, "shard %u height %" PRIu64, b->base.shard,
-							 b->base.height);
+		return rc == -EOPNOTSUPP ? rc
+					 : err_note(err, rc, "shard %u height %" PRIu64,
+						    b->base.shard, b->base.height);
 	}
 	if (out->accounts.verdict == VERDICT_OK && out->state.verdict == VERDICT_OK)
 		return 0;
 	accounts_abort(r);
-	return err_set(err, -EUCLEAN, "%s", out->accounts.verdict == VERDICT_OK ? out->state.reason :
-										 out->accounts.reason);
+	return err_set(err, -EUCLEAN, "%s",
+		       out->accounts.verdict == VERDICT_OK ? out->state.reason
+							   : out->accounts.reason);
 }
 
 /* Nobody signed what upstream's machines took for the time, so a root that does not come out by the
  * block's own may come out by a clock close to it (snapchain-replay.md 15). */
 static const struct sc_clock clocks[] = { { 0, false }, { -2, false }, { 2, false }, { 0, true } };
 
-int sc_replay_block(struct replay *r, struct state *st, const struct chain_block *b, uint64_t object_first,
-		    bool hyper, struct chain_result *out, struct err *err)
+int sc_replay_block(struct replay *r, struct state *st, const struct chain_block *b,
+		    uint64_t object_first, bool hyper, struct chain_result *out, struct err *err)
 {
 	const struct sc_block *block = sc_block_of(b);
 	struct chain_result    first;
@@ -323,10 +334,12 @@ int sc_replay_block(struct replay *r, struct state *st, const struct chain_block
 		state_block_abort(st);
 		again = state_block_begin(st, b->height);
 		if (again == 0)
-			again = attempt(r, st, block, object_first, hyper, &clocks[i], &roots, out, &ignored);
+			again = attempt(r, st, block, object_first, hyper, &clocks[i], &roots, out,
+					&ignored);
 		if (again == 0) {
-			snprintf(out->accounts.reason, REASON_SIZE, "storage expired by another clock: %+d s%s",
-				 (int)clocks[i].shift, clocks[i].other_year ? ", by the year of the other rules" : "");
+			snprintf(out->accounts.reason, REASON_SIZE,
+				 "storage expired by another clock: %+d s%s", (int)clocks[i].shift,
+				 clocks[i].other_year ? ", by the year of the other rules" : "");
 			return 0;
 		}
 		if (again != -EUCLEAN)
@@ -340,11 +353,12 @@ int sc_replay_block(struct replay *r, struct state *st, const struct chain_block
 	return rc;
 }
 
-int sc_replay_propose(struct replay *r, struct state *st, const struct chain_block *b, uint64_t object_first,
-		      struct sc_proposal *out, struct err *err)
+int sc_replay_propose(struct replay *r, struct state *st, const struct chain_block *b,
+		      uint64_t object_first, struct sc_proposal *out, struct err *err)
 {
 	struct roots roots = { .wanted = true };
-	int rc = attempt(r, st, sc_block_of(b), object_first, false, &clocks[0], &roots, &out->result, err);
+	int rc = attempt(r, st, sc_block_of(b), object_first, false, &clocks[0], &roots,
+			 &out->result, err);
 
 	if (rc < 0)
 		return rc;

@@ -5,11 +5,6 @@ int sc_get(struct replay *r, const struct sc_key *key, struct slice *value)
 	return state_get(r->st, SPACE_BOTH, sc_key_slice(key), value);
 }
 
-int sc_get_before(struct replay *r, const struct sc_key *key, struct slice *value)
-{
-	return state_get_committed(r->st, SPACE_BOTH, sc_key_slice(key), value);
-}
-
 int sc_put(struct replay *r, const struct sc_key *key, struct slice value)
 {
 	return state_put(r->st, SPACE_BOTH, sc_key_slice(key), value, false);

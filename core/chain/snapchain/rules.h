@@ -1,12 +1,12 @@
 /* rules.h: what the modules that replay Snapchain's rules share while a block runs.
  *
- * A rule answers 0, REFUSED with a static sentence in r->refusal, or a negative errno when the store
- * or memory failed. A refused message has no effect; a negative errno ends the block.
+ * A rule answers 0, REFUSED with a static sentence in r->refusal, or a negative errno when the
+ * store or memory failed. A refused message has no effect; a negative errno ends the block.
  *
  * Reading  G sees what this block wrote, C only what was there before it (snapchain-replay.md 1).
- *          Which of the two a rule uses is consensus: sc_get() is G, sc_get_before() and all scans C.
- * Clocks   fc: Farcaster seconds. Three versions of the rules occur at a time: the block's, that of a
- *          message's own timestamp, that of a block event's.
+ *          Which of the two a rule uses is consensus: sc_get() is G, scans are C.
+ * Clocks   fc: Farcaster seconds. Three versions of the rules occur at a time: that of the block,
+ *          of a message's own timestamp, of a block event.
  * Threads  ingest. Memory  slices out of the state live as core/store/state.h says. */
 #ifndef CHAINFS_SNAPCHAIN_RULES_H
 #define CHAINFS_SNAPCHAIN_RULES_H
@@ -86,7 +86,7 @@ struct replay {
 	bool                   units_asked;  /* the clock of units was looked at */
 	struct sc_cause        cause;
 	const char            *refusal;
-	uint64_t               stamp;        /* counts blocks, aborted ones too: what is cached of which */
+	uint64_t stamp; /* counts blocks, aborted ones too: what is cached of which */
 	uint64_t               seqnum;       /* last applied, resp. emitted, block event; G */
 	struct sc_changes      changes;
 	struct chain_outcome  *outcomes;
@@ -119,8 +119,8 @@ static inline bool sc_body_is(const struct sc_message *m, Sc__MessageData__BodyC
 }
 
 /* ---- rule rows, all in SPACE_BOTH. 1 found, 0 absent, negative errno ---- */
-int sc_get(struct replay *r, const struct sc_key *key, struct slice *value) MUST_CHECK;        /* G */
-int sc_get_before(struct replay *r, const struct sc_key *key, struct slice *value) MUST_CHECK; /* C */
+int sc_get(struct replay *r, const struct sc_key *key, struct slice *value) MUST_CHECK; /* G */
+	MUST_CHECK; /* C */
 int sc_put(struct replay *r, const struct sc_key *key, struct slice value) MUST_CHECK;
 int sc_delete(struct replay *r, const struct sc_key *key) MUST_CHECK;
 /* Numbers; absent is 0, and 0 deletes. */
@@ -129,6 +129,7 @@ int sc_put_number(struct replay *r, const struct sc_key *key, uint64_t v) MUST_C
 
 /* Grows a vector of the replay by one; NULL: no memory. */
 void *sc_push(void *list, size_t *count, size_t *cap, size_t size);
-#define SC_PUSH(v) ((__typeof__((v)->list))sc_push(&(v)->list, &(v)->count, &(v)->cap, sizeof *(v)->list))
+#define SC_PUSH(v) \
+	((__typeof__((v)->list))sc_push(&(v)->list, &(v)->count, &(v)->cap, sizeof *(v)->list))
 
 #endif

@@ -68,8 +68,11 @@ static unsigned priority(const Sc__MessageData *d)
 	case SC_USER_DATA:
 		if (d->body_case != SC__MESSAGE_DATA__BODY_USER_DATA)
 			return 4;
-		return d->user_data->type == SC_USER_NAME || d->user_data->type == SC_USER_ETH_ADDRESS ||
-				       d->user_data->type == SC_USER_SOL_ADDRESS ? 3 : 4;
+		return d->user_data->type == SC_USER_NAME ||
+				       d->user_data->type == SC_USER_ETH_ADDRESS ||
+				       d->user_data->type == SC_USER_SOL_ADDRESS
+			       ? 3
+			       : 4;
 	default:
 		return 5;
 	}
@@ -106,7 +109,8 @@ static int validate(struct replay *r, const struct sc_message *m)
 		return rc;
 	type = m->content->type;
 	if (type == SC_LEND || sc_is_channel_type(type) ||
-	    (r->version >= SC_V_CHANNELS && (type == SC_VERIFICATION_ADD || type == SC_VERIFICATION_REMOVE)))
+	    (r->version >= SC_V_CHANNELS &&
+	     (type == SC_VERIFICATION_ADD || type == SC_VERIFICATION_REMOVE)))
 		return refuse(r, "messages of its type come through shard 0");
 	rc = sc_identity_check(r, m);
 	return rc ? rc : sc_signer_used(r, m, ttl);

@@ -51,8 +51,8 @@ static int onchain_events(struct replay *r, const struct sc_transaction *tx)
 
 /* ---- what the account may still do ---- */
 
-static int units(struct replay *r, const struct sc_transaction *tx, const struct budget *b, bool borrowed,
-		 struct sc_slot_units *out)
+static int units(struct replay *r, const struct sc_transaction *tx, const struct budget *b,
+		 bool borrowed, struct sc_slot_units *out)
 {
 	struct account       *a = account_of(r, tx->fid);
 	struct sc_units_asked asked = { .lent = true, .borrowed = borrowed, .pending = tx->system,
@@ -101,7 +101,8 @@ static int budget_of(struct replay *r, const struct sc_transaction *tx, struct b
 static int lend_allowed(struct replay *r, const struct sc_message *m, const struct budget *b)
 {
 	const Sc__LendStorageBody  *lend = m->content->lend;
-	const struct sc_slot_units *left = is_verification(m->content->type) ? &b->verifications : &b->lends;
+	const struct sc_slot_units *left =
+		is_verification(m->content->type) ? &b->verifications : &b->lends;
 	struct sc_units_asked       own = { .lent = false };
 	struct account             *a = account_of(r, m->content->fid);
 	struct sc_slot_units        rented;
@@ -120,11 +121,13 @@ static int lend_allowed(struct replay *r, const struct sc_message *m, const stru
 		       0 : refuse(r, "more than it has to lend");
 }
 
-static int verification_allowed(struct replay *r, const struct sc_message *m, const struct budget *b)
+static int verification_allowed(struct replay *r, const struct sc_message *m,
+				const struct budget *b)
 {
 	const Sc__MessageData *d = m->content;
 	bool     add = d->body_case == SC__MESSAGE_DATA__BODY_VERIFICATION_ADD;
-	uint64_t most = sc_units_limit(&b->verifications, sc_limits_default, SC_LIMIT_VERIFICATIONS);
+	uint64_t most =
+		sc_units_limit(&b->verifications, sc_limits_default, SC_LIMIT_VERIFICATIONS);
 	uint64_t removes_most = most ? MAX(most, (uint64_t)REMOVES_MIN) : 0;
 	uint64_t rows_most = MIN(most + removes_most, (uint64_t)UINT32_MAX);
 	struct account  *a = account_of(r, d->fid);
@@ -232,7 +235,8 @@ static int merge_lend(struct replay *r, const struct sc_message *m, struct budge
 
 static int merge_verification(struct replay *r, const struct sc_message *m, struct budget *b)
 {
-	int rc = r->version >= SC_V_CHANNELS ? sc_store_merge(r, &sc_verifications, m) : refuse(r, "not for shard 0");
+	int rc = r->version >= SC_V_CHANNELS ? sc_store_merge(r, &sc_verifications, m)
+					     : refuse(r, "not for shard 0");
 
 	if (rc)
 		return rc;

@@ -62,7 +62,8 @@ static int look_up(struct replay *r, uint64_t fid, const uint8_t key[32], struct
 	return 0;
 }
 
-static int signer_of(struct replay *r, uint64_t fid, const uint8_t key[32], const struct sc_signer **out)
+static int signer_of(struct replay *r, uint64_t fid, const uint8_t key[32],
+		     const struct sc_signer **out)
 {
 	struct sc_signer *s;
 	int               rc;
@@ -92,7 +93,8 @@ int sc_signer_allowed(struct replay *r, const struct sc_message *m, uint32_t *tt
 
 	*ttl = 0;
 	if (type == SC_KEY_ADD || type == SC_KEY_REMOVE)
-		return r->version >= SC_V_GASLESS ? 0 : refuse(r, "keys without gas are not known yet");
+		return r->version >= SC_V_GASLESS ? 0
+						  : refuse(r, "keys without gas are not known yet");
 	rc = signer_of(r, m->content->fid, m->pb->signer.data, &s);
 	if (rc < 0)
 		return rc;

@@ -12,7 +12,8 @@ void sc_signers_forget(struct replay *r);
 /* An id registration must exist. 0, REFUSED, errno. */
 int sc_registered(struct replay *r, uint64_t fid) MUST_CHECK;
 
-/* *ttl: not 0 when the signer is a gasless key, whose use sc_signer_used() notes after all other checks. */
+/* *ttl: not 0 when the signer is a gasless key, whose use
+ * sc_signer_used() notes after all other checks. */
 int sc_signer_allowed(struct replay *r, const struct sc_message *m, uint32_t *ttl) MUST_CHECK;
 int sc_signer_used(struct replay *r, const struct sc_message *m, uint32_t ttl) MUST_CHECK;
 

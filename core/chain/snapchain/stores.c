@@ -3,7 +3,8 @@
 #include "core/chain/snapchain/hyper.h"
 
 static const struct sc_store *const stores[] = {
-	&sc_casts, &sc_links, &sc_reactions, &sc_user_data, &sc_verifications, &sc_proofs, &sc_lends,
+	&sc_casts,         &sc_links,  &sc_reactions, &sc_user_data,
+	&sc_verifications, &sc_proofs, &sc_lends,
 };
 
 const struct sc_store *sc_store_of(int32_t type)
@@ -47,8 +48,8 @@ static int compare(const struct sc_store *s, const struct sc_record *a, const st
 	return s->order ? s->order(a, b) : sc_order_by_place(a, b);
 }
 
-static void selector_key(const struct sc_store *s, uint32_t fid, const struct sc_record *rec, bool remove,
-			 struct sc_key *k)
+static void selector_key(const struct sc_store *s, uint32_t fid, const struct sc_record *rec,
+			 bool remove, struct sc_key *k)
 {
 	sc_key_selector(k, fid, remove ? s->remove_selector : s->add_selector);
 	s->conflict(rec, k);
@@ -61,8 +62,8 @@ struct holder {
 	bool             has_row; /* a selector may outlive its row */
 };
 
-static int find(struct replay *r, const struct sc_store *s, uint32_t fid, const struct sc_record *like,
-		bool remove, struct holder *out)
+static int find(struct replay *r, const struct sc_store *s, uint32_t fid,
+		const struct sc_record *like, bool remove, struct holder *out)
 {
 	struct sc_key key;
 	struct slice  order;
@@ -91,8 +92,8 @@ static int find(struct replay *r, const struct sc_store *s, uint32_t fid, const 
 	return 1;
 }
 
-int sc_store_holding(struct replay *r, const struct sc_store *s, uint32_t fid, const struct sc_record *like,
-		     bool remove, struct sc_record *out)
+int sc_store_holding(struct replay *r, const struct sc_store *s, uint32_t fid,
+		     const struct sc_record *like, bool remove, struct sc_record *out)
 {
 	struct holder h;
 	int           rc = find(r, s, fid, like, remove, &h);
@@ -222,7 +223,8 @@ static int replace(struct replay *r, const struct sc_store *s, const struct sc_r
 
 		if (!old->list[i].has_row)
 			continue;
-		r->replaced[r->replaced_count++] = (struct sc_replaced){ gone->type, gone->kind, gone->b };
+		r->replaced[r->replaced_count++] =
+			(struct sc_replaced){ gone->type, gone->kind, gone->b };
 		rc = delete_row(r, s, gone, why_replaced(s, gone, rec));
 		if (rc == 0 && s->replaced)
 			rc = s->replaced(r, gone);
@@ -243,7 +245,8 @@ static int record_of(struct replay *r, const struct sc_store *s, const struct sc
 
 	if (!a)
 		return -ENOMEM;
-	if (m->pb->signature_scheme != 1 || m->content->body_case == SC__MESSAGE_DATA__BODY__NOT_SET ||
+	if (m->pb->signature_scheme != 1 ||
+	    m->content->body_case == SC__MESSAGE_DATA__BODY__NOT_SET ||
 	    m->pb->hash.len != HASH20_SIZE)
 		return refuse(r, "not a message of its store");
 	sc_record_begin(r, m, a->prefix, out);
@@ -261,7 +264,8 @@ int sc_store_merge(struct replay *r, const struct sc_store *s, const struct sc_m
 	if (rc == 0 && s->gate)
 		rc = s->gate(r, &rec);
 	if (rc == 0)
-		rc = s->holder ? named_holder(r, s, &rec, &holders) : own_holders(r, s, &rec, &holders);
+		rc = s->holder ? named_holder(r, s, &rec, &holders)
+			       : own_holders(r, s, &rec, &holders);
 	if (rc == 0)
 		rc = win(r, s, &rec, &holders);
 	return rc ? rc : replace(r, s, &rec, &holders);

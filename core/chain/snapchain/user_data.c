@@ -86,7 +86,8 @@ int sc_revoke_primary_addresses(struct replay *r)
 		else
 			sc_eip55(v->address.p, text);
 		value = slice_str(text);
-		rc = sc_user_data_revoke(r, v->fid, sol ? SC_USER_SOL_ADDRESS : SC_USER_ETH_ADDRESS, &value);
+		rc = sc_user_data_revoke(r, v->fid, sol ? SC_USER_SOL_ADDRESS : SC_USER_ETH_ADDRESS,
+					 &value);
 	}
 	return rc;
 }

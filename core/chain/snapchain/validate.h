@@ -1,7 +1,7 @@
 /* validate.h: what a message must be, whatever the state says (snapchain-replay.md 5).
  *
- * Only whether the author has a pro subscription is asked of the state (C), and only where it decides.
- * The body that is there selects the check, whatever the message's type says. */
+ * Only whether the author has a pro subscription is asked of the state (C), and only where it
+ * decides. The body that is there selects the check, whatever the message's type says. */
 #ifndef CHAINFS_SNAPCHAIN_VALIDATE_H
 #define CHAINFS_SNAPCHAIN_VALIDATE_H
 

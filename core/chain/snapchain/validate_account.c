@@ -29,8 +29,8 @@ static const char *ethereum_fault(const Sc__MessageData *d, const Sc__Verificati
 	enum { BY_ACCOUNT, BY_CONTRACT };
 	uint8_t signer[ETH_ADDRESS_SIZE];
 
-	if (b->address.len != 20 || b->block_hash.len != 32 || b->claim_signature.len > CLAIM_SIZE_MAX ||
-	    !is_chain(b->chain_id))
+	if (b->address.len != 20 || b->block_hash.len != 32 ||
+	    b->claim_signature.len > CLAIM_SIZE_MAX || !is_chain(b->chain_id))
 		return "a claim to an Ethereum address that is not well-formed";
 	if (b->verification_type == BY_CONTRACT)
 		return NULL; /* whoever takes the message asks the contract; consensus does not */
@@ -51,8 +51,9 @@ static const char *solana_fault(const Sc__MessageData *d, const Sc__Verification
 		return "a claim to a Solana address that is not well-formed";
 	sc_base58(sc_bytes(b->address), address);
 	sc_base58(sc_bytes(b->block_hash), block);
-	buf_fmt(&text, "fid: %" PRIu64 " address: %s network: %" PRId32 " blockHash: %s protocol: 1", d->fid,
-		address, d->network, block);
+	buf_fmt(&text,
+		"fid: %" PRIu64 " address: %s network: %" PRId32 " blockHash: %s protocol: 1",
+		d->fid, address, d->network, block);
 	if (buf_done(&text) < 0 ||
 	    !ed25519_verify(b->address.data, b->claim_signature.data, buf_slice(&text)))
 		return "a claim that its address has not signed";
@@ -75,7 +76,8 @@ int sc_validate_verification_remove(struct sc_check *c)
 {
 	const Sc__VerificationRemoveBody *b = c->m->content->verification_remove;
 
-	if ((b->protocol == ETHEREUM && b->address.len == 20) || (b->protocol == SOLANA && b->address.len == 32))
+	if ((b->protocol == ETHEREUM && b->address.len == 20) ||
+	    (b->protocol == SOLANA && b->address.len == 32))
 		return 0;
 	return refuse(c->r, "a verification of no address");
 }
@@ -90,7 +92,8 @@ int sc_validate_lend(struct sc_check *c)
 		return refuse(c->r, "a lend from more than ten minutes ago");
 	if (b->unit_type < 0 || b->unit_type >= SC_UNIT_TYPES)
 		return refuse(c->r, "units of an unknown type");
-	return b->num_units <= LEND_UNITS_MAX ? 0 : refuse(c->r, "more units than one lend may have");
+	return b->num_units <= LEND_UNITS_MAX ? 0
+					      : refuse(c->r, "more units than one lend may have");
 }
 
 static bool is_scope(int32_t type)
@@ -103,8 +106,8 @@ int sc_validate_key_add(struct sc_check *c)
 {
 	const Sc__KeyAddBody *b = c->m->content->key_add;
 
-	if (b->key.len != 32 || b->key_type != 1 || !b->deadline || !b->ttl || b->ttl > KEY_TTL_MAX_S ||
-	    b->metadata_type != 1 || !b->metadata.len)
+	if (b->key.len != 32 || b->key_type != 1 || !b->deadline || !b->ttl ||
+	    b->ttl > KEY_TTL_MAX_S || b->metadata_type != 1 || !b->metadata.len)
 		return refuse(c->r, "a key that is not well-formed");
 	if (!b->n_scopes || b->n_scopes > SCOPES_MAX)
 		return refuse(c->r, "a key has 1 to 16 scopes");
@@ -118,8 +121,9 @@ int sc_validate_key_remove(struct sc_check *c)
 {
 	const Sc__KeyRemoveBody *b = c->m->content->key_remove;
 
-	return b->key.len == 32 && (b->signature_type == 1 || b->signature_type == 2) && b->deadline ?
-		       0 : refuse(c->r, "the removal of a key that is not well-formed");
+	return b->key.len == 32 && (b->signature_type == 1 || b->signature_type == 2) && b->deadline
+		       ? 0
+		       : refuse(c->r, "the removal of a key that is not well-formed");
 }
 
 /* ---- channels ---- */
@@ -142,8 +146,9 @@ static const char *member_fault(const Sc__ChannelMemberBody *b)
 
 static const char *moderate_fault(const Sc__ChannelModerateBody *b)
 {
-	return b->cast_hash.len == HASH20_SIZE && (b->action == 1 || b->action == 2) ? NULL :
-										      "moderates no cast";
+	return b->cast_hash.len == HASH20_SIZE && (b->action == 1 || b->action == 2)
+		       ? NULL
+		       : "moderates no cast";
 }
 
 int sc_validate_channel(struct sc_check *c)

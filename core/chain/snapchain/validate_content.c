@@ -17,7 +17,9 @@ static bool is_cast(const Sc__CastId *id)
 }
 
 /* Bytes of text by cast type; the third is for pro accounts. */
-static const struct { size_t min, max; } text_sizes[] = { { 0, 320 }, { 321, 1024 }, { 1025, 10000 } };
+static const struct {
+	size_t min, max;
+} text_sizes[] = { { 0, 320 }, { 321, 1024 }, { 1025, 10000 } };
 #define CAST_PRO 2
 
 static const char *mentions_fault(const Sc__CastAddBody *b)
@@ -107,16 +109,18 @@ int sc_validate_cast_add(struct sc_check *c)
 
 int sc_validate_cast_remove(struct sc_check *c)
 {
-	return c->m->content->cast_remove->target_hash.len == HASH20_SIZE ? 0 :
-									     refuse(c->r, "its target is no cast");
+	return c->m->content->cast_remove->target_hash.len == HASH20_SIZE
+		       ? 0
+		       : refuse(c->r, "its target is no cast");
 }
 
 int sc_validate_reaction(struct sc_check *c)
 {
 	const Sc__ReactionBody *b = c->m->content->reaction;
-	bool good = b->target_case == SC__REACTION_BODY__TARGET_TARGET_URL ?
-			    is_url(b->target_url) :
-			    b->target_case == SC__REACTION_BODY__TARGET_TARGET_CAST_ID && is_cast(b->target_cast_id);
+	bool good = b->target_case == SC__REACTION_BODY__TARGET_TARGET_URL
+			    ? is_url(b->target_url)
+			    : b->target_case == SC__REACTION_BODY__TARGET_TARGET_CAST_ID &&
+				      is_cast(b->target_cast_id);
 
 	if (b->type < 0 || b->type > 2)
 		return refuse(c->r, "a reaction of an unknown type");

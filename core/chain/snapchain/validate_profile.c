@@ -44,7 +44,8 @@ static bool is_label(struct slice s)
 
 static bool is_label_under(struct slice s, const char *suffix, size_t size_max)
 {
-	return ends_with(s, suffix) && s.n <= size_max && is_label(slice_sub(s, 0, s.n - strlen(suffix)));
+	return ends_with(s, suffix) && s.n <= size_max &&
+	       is_label(slice_sub(s, 0, s.n - strlen(suffix)));
 }
 
 static bool is_ens(struct slice s)
@@ -75,7 +76,8 @@ static bool coordinate(struct slice *s, size_t digits_max, int *hundredths)
 
 	for (; i < s->n && is_digit(s->p[i]) && digits < digits_max; i++, digits++)
 		v = 10 * v + (s->p[i] - '0');
-	if (!digits || s->n - i < 3 || s->p[i] != '.' || !is_digit(s->p[i + 1]) || !is_digit(s->p[i + 2]))
+	if (!digits || s->n - i < 3 || s->p[i] != '.' || !is_digit(s->p[i + 1]) ||
+	    !is_digit(s->p[i + 2]))
 		return false;
 	v = 100 * v + 10 * (s->p[i + 1] - '0') + (s->p[i + 2] - '0');
 	*hundredths = negative ? -v : v;
@@ -93,7 +95,8 @@ static bool is_location(struct slice s)
 	if (!coordinate(&s, 2, &latitude) || !s.n || s.p[0] != ',')
 		return false;
 	s = slice_sub(s, 1, s.n);
-	return coordinate(&s, 3, &longitude) && !s.n && abs(latitude) <= 9000 && abs(longitude) <= 18000;
+	return coordinate(&s, 3, &longitude) && !s.n && abs(latitude) <= 9000 &&
+	       abs(longitude) <= 18000;
 }
 
 static bool is_twitter(struct slice s)
@@ -104,7 +107,8 @@ static bool is_twitter(struct slice s)
 	return s.n <= 15;
 }
 
-/* First of ten digits each: every decimal digit of Unicode 16, as the chain's pattern for GitHub has it. */
+/* First of ten digits each: every decimal digit of Unicode 16, as
+ * the chain's pattern for GitHub has it. */
 static const uint32_t digits[] = {
 	0x0030, 0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66,
 	0x0ce6, 0x0d66, 0x0de6, 0x0e50, 0x0ed0, 0x0f20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946,
@@ -151,7 +155,8 @@ static bool is_eth_address(struct slice s)
 	uint8_t address[20];
 	char    text[SC_EIP55_SIZE];
 
-	if (s.n != 42 || memcmp(s.p, "0x", 2) != 0 || hex_get((const char *)s.p + 2, 40, address, 20) < 0)
+	if (s.n != 42 || memcmp(s.p, "0x", 2) != 0 ||
+	    hex_get((const char *)s.p + 2, 40, address, 20) < 0)
 		return false;
 	sc_eip55(address, text);
 	return memcmp(text, s.p, 42) == 0;
@@ -164,7 +169,8 @@ static bool is_sol_address(struct slice s)
 	return sc_base58_get(s, bytes) == 32;
 }
 
-/* How many bytes in front of s are allowed: alphanumerics of either case or lower case only, or `more`. */
+/* How many bytes in front of s are allowed: alphanumerics of either
+ * case or lower case only, or `more`. */
 static size_t span(struct slice s, bool upper, const char *more)
 {
 	size_t n = 0;

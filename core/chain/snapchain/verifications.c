@@ -6,7 +6,8 @@ static const char *facts(const struct sc_message *m, struct sc_record *out)
 	const Sc__MessageData *d = m->content;
 	int32_t protocol;
 
-	if (d->type == SC_VERIFICATION_ADD && sc_body_is(m, SC__MESSAGE_DATA__BODY_VERIFICATION_ADD)) {
+	if (d->type == SC_VERIFICATION_ADD &&
+	    sc_body_is(m, SC__MESSAGE_DATA__BODY_VERIFICATION_ADD)) {
 		out->text = sc_bytes(d->verification_add->address);
 		protocol = d->verification_add->protocol;
 	} else if (d->type == SC_VERIFICATION_REMOVE &&

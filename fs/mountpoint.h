@@ -1,0 +1,33 @@
+/* mountpoint.h: a folder that something is, was or will be mounted on.
+ *
+ * Errors   a sentence that names the folder. Threads  any. */
+#ifndef CHAINFS_FS_MOUNTPOINT_H
+#define CHAINFS_FS_MOUNTPOINT_H
+
+#include <limits.h>
+
+#include "core/base/err.h"
+
+#define MOUNT_SUBTYPE     "chainfs"     /* shown as fuse.chainfs */
+#define MOUNT_SUBTYPE_CTL "chainfs-ctl"
+
+struct mount_info { /* of the topmost mount on a path */
+	char type[64];        /* "fuse.chainfs" */
+	char source[PATH_MAX]; /* the store */
+};
+
+/* The absolute path without links; also of a mount point whose daemon died. */
+int mountpoint_full(const char *path, char out[PATH_MAX], struct err *err) MUST_CHECK;
+/* 1 and what is mounted there, 0 nothing is. */
+int mountpoint_find(const char *full, struct mount_info *out, struct err *err) MUST_CHECK;
+bool mountpoint_is_ours(const struct mount_info *m); /* the main tree or ctl */
+
+/* True: something of ours is mounted there and its daemon is gone. */
+bool mountpoint_is_stale(const char *full);
+/* After this the folder can be mounted on: it exists, is empty, and no dead mount covers it. */
+int mountpoint_prepare(const char *full, struct err *err) MUST_CHECK;
+
+/* As root with umount(2), else with fusermount3. -EBUSY: somebody has something below it open. */
+int mountpoint_unmount(const char *full, bool lazy, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,91 @@
+#include "fs/render.h"
+
+#include "core/base/clock.h"
+
+#include <stdio.h>
+
+void render_hex(struct slice bytes, struct buf *out)
+{
+	if (bytes.n)
+		buf_hex(out, bytes);
+	else
+		buf_u8(out, '-');
+}
+
+void render_sentence(const char *text, struct buf *out)
+{
+	for (; *text; text++)
+		buf_u8(out, (uint8_t)*text < 0x20 || *text == 0x7f ? '?' : (uint8_t)*text);
+}
+
+/* ---- index.tsv ---- */
+
+static size_t digits(uint64_t v)
+{
+	size_t n = 1;
+
+	for (; v >= 10; v /= 10)
+		n++;
+	return n;
+}
+
+void render_index_line(const struct block_row *row, struct buf *out)
+{
+	char time[TIME_TEXT_SIZE];
+
+	time_text(row->time, time);
+	buf_fmt(out, "%010" PRIu64 "\t", row->height);
+	buf_hex(out, SLICE_ARRAY(row->hash));
+	buf_fmt(out, "\t%s\t%" PRIu32 "\t%" PRIu32 "\n", time, row->items, row->canonical_size);
+}
+
+size_t render_index_line_size(const struct block_row *row)
+{
+	char time[TIME_TEXT_SIZE];
+
+	time_text(row->time, time);
+	return MAX(digits(row->height), 10) + 2 * HASH_SIZE + strlen(time) + digits(row->items) +
+	       digits(row->canonical_size) + 5;
+}
+
+/* ---- verify ---- */
+
+static void verify_line(const char *what, const char *verdict, const char *reason, struct buf *out)
+{
+	buf_fmt(out, "%s\t%s\t", what, verdict);
+	render_sentence(reason, out);
+	buf_u8(out, '\n');
+}
+
+static const char *trust_reason(const char *trust)
+{
+	if (strcmp(trust, "archive") == 0)
+		return "the archive that brought the blocks named them: it vouches for itself";
+	return strcmp(trust, "preset") == 0 ? "known to this program" : "given by who runs this node";
+}
+
+void render_verify(const struct block_row *row, bool state_known, const char *trust, struct buf *out)
+{
+	for (int l = 0; l < LEVEL_COUNT; l++) {
+		const struct level_result *r = &row->levels[l];
+
+		if (l >= LEVEL_ACCOUNTS && !state_known)
+			verify_line(level_names[l], verdict_names[VERDICT_PENDING], "", out);
+		else
+			verify_line(level_names[l], verdict_names[r->verdict], r->reason, out);
+	}
+	verify_line("validators", trust, trust_reason(trust), out);
+}
+
+/* ---- outcomes.tsv ---- */
+
+void render_outcomes(const struct outcome_list *list, uint32_t items, struct buf *out)
+{
+	for (uint32_t i = 0; i < items; i++) {
+		const struct chain_outcome *o = list && i < list->outcome_count ? &list->outcomes[i] : NULL;
+
+		buf_fmt(out, "%06" PRIu32 "\t%s\t", i, o ? outcome_names[o->outcome] : "not-replayed");
+		render_sentence(o && o->reason ? o->reason : "", out);
+		buf_u8(out, '\n');
+	}
+}

@@ -1,0 +1,143 @@
+#include "fs/rundir.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/trace.h"
+#include "fs/mountpoint.h"
+
+#define NAME_START "ctl-"
+#define TRIES      16
+
+/* ---- the folder for all of a user's mounts ---- */
+
+static int base_name(char out[PATH_MAX], bool fallback)
+{
+	const char *own = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (!fallback && geteuid() == 0)
+		n = snprintf(out, PATH_MAX, "/run/chainfs");
+	else if (!fallback && own && *own == '/')
+		n = snprintf(out, PATH_MAX, "%s/chainfs", own);
+	else
+		n = snprintf(out, PATH_MAX, "/tmp/chainfs-%u", (unsigned)geteuid());
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* In /tmp anybody may have made it first, and would then own what ctl is mounted on. */
+static int base_make(const char *path, struct err *err)
+{
+	mode_t mode = geteuid() == 0 ? 0755 : 0700;
+	struct stat st;
+
+	if (mkdir(path, mode) == 0) {
+		if (chmod(path, mode) < 0) /* whatever the umask is */
+			return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	} else if (errno != EEXIST) {
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	}
+	if (lstat(path, &st) < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
+		return err_set(err, -EPERM, "%s: it is not a folder that only its owner may write", path);
+	return 0;
+}
+
+/* ---- what died ---- */
+
+static void dir_closep(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+static bool process_lives(const char *name)
+{
+	char *end;
+	long pid = strtol(name + strlen(NAME_START), &end, 10);
+
+	return pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+static void clear_dead(const char *base)
+{
+	AUTO(dir_closep) DIR *d = opendir(base);
+	const struct dirent *e;
+	char path[PATH_MAX];
+
+	while (d && (e = readdir(d))) {
+		/* Only of processes that are gone: asking about a live mount could wait for its daemon. */
+		if (strncmp(e->d_name, NAME_START, strlen(NAME_START)) != 0 || process_lives(e->d_name))
+			continue;
+		if ((size_t)snprintf(path, sizeof path, "%s/%s", base, e->d_name) >= sizeof path)
+			continue;
+		if (mountpoint_is_stale(path) && mountpoint_unmount(path, true, NULL) == 0)
+			trace_info("mount", "left by a daemon that died, removed", "path=%s", path);
+		rmdir(path);
+	}
+}
+
+/* ---- one of our own ---- */
+
+static int own_make(const char *base, char out[PATH_MAX], struct err *err)
+{
+	for (int i = 1; i <= TRIES; i++) {
+		int n = snprintf(out, PATH_MAX, i == 1 ? "%s/" NAME_START "%d" : "%s/" NAME_START "%d-%d", base,
+				 (int)getpid(), i);
+
+		if (n >= PATH_MAX)
+			return err_set(err, -ENAMETOOLONG, "%s: it is too long", base);
+		if (mkdir(out, 0755) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return err_set(err, -errno, "%s: %s", out, strerror(errno));
+		if (mountpoint_prepare(out, err) == 0) /* left by a process that had our number */
+			return 0;
+	}
+	return err_set(err, -EEXIST, "%s: all of its names for this process are in use", base);
+}
+
+int rundir_make(const char *wanted, char out[PATH_MAX], struct err *err)
+{
+	char base[PATH_MAX];
+
+	if (wanted) {
+		if (mkdir(wanted, 0755) < 0 && errno != EEXIST && errno != ENOTCONN)
+			return err_set(err, -errno, "%s: %s", wanted, strerror(errno));
+		int rc = mountpoint_full(wanted, out, err);
+
+		return rc < 0 ? rc : mountpoint_prepare(out, err);
+	}
+	int rc = base_name(base, false);
+
+	if (rc == 0)
+		rc = base_make(base, err);
+	if (rc < 0 && base_name(base, true) == 0)
+		rc = base_make(base, err);
+	if (rc < 0)
+		return err_note(err, rc, "no folder for ctl");
+	clear_dead(base);
+	return own_make(base, out, err);
+}
+
+void rundir_remove(const char *path)
+{
+	char base[PATH_MAX];
+
+	if (rmdir(path) < 0 && errno != ENOENT)
+		trace_info("mount", "the folder of ctl stays behind", "path=%s errno=%d", path, errno);
+	/* The last one takes the folder above with it, when that is one of ours. */
+	snprintf(base, sizeof base, "%s", path);
+	char *slash = strrchr(base, '/');
+
+	if (!slash || strncmp(slash + 1, NAME_START, strlen(NAME_START)) != 0)
+		return;
+	*slash = '\0';
+	slash = strrchr(base, '/');
+	if (slash && strncmp(slash + 1, "chainfs", strlen("chainfs")) == 0)
+		rmdir(base);
+}

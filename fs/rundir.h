@@ -1,0 +1,16 @@
+/* rundir.h: the folder that ctl is mounted on: /run/chainfs/ctl-PID for root, else below the user's
+ * run-time folder, else below /tmp/chainfs-UID, which nobody else may be able to write.
+ *
+ * Making one clears what daemons that died have left there. Threads: one. */
+#ifndef CHAINFS_FS_RUNDIR_H
+#define CHAINFS_FS_RUNDIR_H
+
+#include <limits.h>
+
+#include "core/base/err.h"
+
+/* `wanted`: this folder and no other; it is made where it is not there. */
+int  rundir_make(const char *wanted, char out[PATH_MAX], struct err *err) MUST_CHECK;
+void rundir_remove(const char *path); /* once nothing is mounted there any more */
+
+#endif

@@ -1,0 +1,33 @@
+/* session.h: one FUSE connection: mounted, served by a transport, unmounted.
+ *
+ * Threads  open, start, end and closep by one thread; the handlers run on the transport's threads. */
+#ifndef CHAINFS_FS_SESSION_H
+#define CHAINFS_FS_SESSION_H
+
+#include "core/base/err.h"
+
+struct fuse_session;
+struct fuse_lowlevel_ops;
+struct session;
+
+struct session_options {
+	const char *mountpoint;  /* absolute and prepared (mountpoint.h) */
+	const char *source;      /* what mount(8) lists as mounted there */
+	const char *subtype;
+	bool        allow_other;
+	bool        read_only;   /* for the kernel: every change is EROFS without asking us */
+};
+
+/* Mounts. Nothing is answered before session_start(). */
+int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct session_options *o,
+		 struct session **out, struct err *err) MUST_CHECK;
+struct fuse_session *session_fuse(struct session *s); /* for notifications */
+/* `ended` is called once, from another thread, when the file system was unmounted. */
+int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
+		  struct err *err) MUST_CHECK;
+/* Unmounts unless somebody uses it (tried for so long), answers what is in hand, takes no more. */
+void session_end(struct session *s, unsigned wait_ms);
+/* Who still uses it gets ENOTCONN from now on; what is still mounted is detached. */
+void session_closep(struct session **s);
+
+#endif

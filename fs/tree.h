@@ -1,0 +1,104 @@
+/* tree.h: the tree as one table, and the four questions that are asked of a place in it.
+ *
+ * A struct node is a place: the row of the table and what its path filled in, as plain values. It
+ * is all there is: an inode number is a node packed (ino.h), no table of places exists. No FUSE here.
+ *
+ * Two kinds of nodes:
+ *   of an object   (network, object id, row): the same file wherever and in whichever context it is
+ *                  listed; its bytes never change
+ *   of a scope     (scope, key, row): directories, and files computed from a view
+ * Scopes:
+ *   SCOPE_PLACE    a place that is always there: answered from the newest view, may grow
+ *   SCOPE_VIEW     a settling file or folder, as of one published view; its bytes never change,
+ *                  its name leads to another node once a newer view says otherwise
+ *   SCOPE_STATE    the state of (network, context, shard) as of a height; never changes
+ *
+ * `view` in every call: of SCOPE_VIEW nodes their own view, else the newest of node->network; NULL for
+ * the root's own rows. Threads: any. Errors: STYLE.md's table; what we do not hold is never empty bytes. */
+#ifndef CHAINFS_FS_TREE_H
+#define CHAINFS_FS_TREE_H
+
+#include "core/store/network.h"
+
+enum file_class { FIXED, SETTLING, FLOWING };
+enum node_type { NODE_FOLDER, NODE_FILE, NODE_LINK };
+
+enum scope_kind { SCOPE_PLACE, SCOPE_VIEW, SCOPE_STATE };
+
+struct scope {
+	uint8_t  kind;         /* enum scope_kind */
+	uint8_t  context;      /* enum context, where the place is below one */
+	uint32_t shard;
+	uint64_t height;       /* SCOPE_STATE: of the shard; also of diffs: of the main shard */
+	uint64_t view_number;  /* SCOPE_VIEW: the view's. SCOPE_STATE of a shard's folder below at/H or
+				* diffs/H: H, so that no folder is listed at two places; else 0 */
+};
+
+#define NODE_KEY_BITS    37 /* an account and a set, a range, a block's object id … */
+#define NODE_OBJECT_BITS 48
+
+struct node {
+	uint8_t         row;       /* index in tree[] */
+	bool            of_object;
+	struct network *network;   /* NULL: the root's own rows */
+	struct scope    scope;     /* all zero when of_object */
+	uint64_t        key;       /* or the object id */
+};
+
+struct attr {
+	uint8_t  type;        /* enum node_type */
+	uint64_t size;        /* exact; 0 for folders */
+	uint64_t mtime;       /* unix s: the block's or record's own time; of a growing folder its newest child's */
+	bool     settles;     /* the name may lead to another node later: no cache life for the name */
+	bool     grows;       /* a folder that can get more names: no cache life for what is absent */
+	bool     large;       /* a folder of more than about 10,000 names: list names only */
+};
+
+struct entry {
+	const char *path;      /* "{lane}/blocks/{range}/{height}/header"; "" is the root */
+	uint8_t     class;     /* enum file_class */
+	uint8_t     type;      /* enum node_type */
+	bool        unlisted;  /* resolves on lookup only */
+	const char *about;     /* for README files, the manual and the golden listing */
+	/* What stands at several places is spelled once: "{lane}" and "{state}" begin the paths of what
+	 * is below every row that opens them. NULL: it opens none. */
+	const char *opens;
+	const struct entry_ops *ops; /* rows.h */
+};
+
+extern const struct entry tree[];
+extern const size_t tree_count; /* at most 256 */
+
+/* Static things the root shows. */
+struct tree_env {
+	const struct store *store;
+	const char *ctl_target; /* where MNT/ctl points */
+};
+void tree_set_env(const struct tree_env *env); /* once, before the first question */
+
+struct node tree_root(void);
+
+/* The child of that name. -ENOENT there is none; -ENODATA it exists and we do not hold it. */
+int tree_lookup(const struct view *view, const struct node *folder, const char *name, struct node *out,
+		struct err *err) MUST_CHECK;
+
+/* A stable name order (byte order); `offset` is the key of the last entry given, 0 from the start. The
+ * callback returns false to stop. Offsets stay right while the chain grows; they fit 62 bits. Every
+ * child gets a whole attr when with_attr. "." and ".." are not given. */
+struct tree_child {
+	const char *name;
+	struct node node;
+	struct attr attr;       /* valid when with_attr */
+	uint64_t    offset;     /* to go on behind this entry */
+};
+typedef bool tree_each(void *arg, const struct tree_child *child);
+int tree_list(const struct view *view, const struct node *folder, uint64_t offset, bool with_attr,
+	      tree_each *each, void *arg, struct err *err) MUST_CHECK;
+
+int tree_attr(const struct view *view, const struct node *n, struct attr *out, struct err *err) MUST_CHECK;
+
+/* The whole file, or the target of a link. `out` is a BUF_INIT. attr.size of the same node and view is
+ * out->n, always. */
+int tree_read(const struct view *view, const struct node *n, struct buf *out, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,110 @@
+/* chainfs: the one program. Finds the verb, opens the store or asks the daemon that holds it. */
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/base/sign.h"
+#include "core/base/trace.h"
+#include "mount-helpers/verbs.h"
+#include "net/control.h"
+
+atomic_bool verbs_stop;
+
+static void on_signal(int signal_number)
+{
+	(void)signal_number;
+	atomic_store(&verbs_stop, true);
+}
+
+static void write_all(int fd, const char *text, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, text, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) { /* nobody reads any more: as if interrupted */
+			atomic_store(&verbs_stop, true);
+			return;
+		}
+		text += n;
+		size -= (size_t)n;
+	}
+}
+
+static void to_stdout(void *arg, const char *text, size_t size)
+{
+	(void)arg;
+	write_all(STDOUT_FILENO, text, size);
+}
+
+static void to_stderr(void *arg, const char *text, size_t size)
+{
+	(void)arg;
+	write_all(STDERR_FILENO, text, size);
+}
+
+/* Debian's RocksDB aborts on some I/O errors through this (it is built with its assertions on). One
+ * line and a code that a supervisor knows, instead of a core: nothing acknowledged is lost. */
+__attribute__((noreturn)) void __assert_fail(const char *what, const char *file, unsigned line, const char *function)
+{
+	fprintf(stderr, "chainfs: stopped, a rule was broken: %s (%s:%u, %s)\n", what, file, line, function);
+	_exit(EXIT_STORAGE);
+}
+
+/* The store in this process; where a daemon holds it, the daemon runs the verb. */
+static int run_on_store(struct verb_call *c, int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+	char holder[64];
+	snprintf(holder, sizeof holder, "%s, pid %d", c->verb->name, (int)getpid());
+	struct store_options o = {
+		.create = c->verb->need == STORE_CREATE, .holder = holder, .sync_off = verb_has(c, OPTION_NO_SYNC),
+	};
+	int rc = store_open(c->words[0], &o, &c->store, &err);
+	if (rc == -EBUSY) {
+		int code = EXIT_BUSY;
+		struct err refused = ERR_INIT;
+		rc = control_call(c->words[0], argc, argv, c->io, &code, &refused);
+		if (rc == 0)
+			return code;
+		return rc == -ECONNREFUSED ? verb_fail(c, -EBUSY, &err) : verb_fail(c, rc, &refused);
+	}
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	int code = c->verb->run(c);
+	store_closep(&c->store);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction stop = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	struct verb_io io = { to_stdout, to_stderr, NULL, .terminal = isatty(STDERR_FILENO), .stop = &verbs_stop };
+	struct verb_call call = { .io = &io };
+
+	if (getenv("CHAINFS_DEBUG"))
+		trace_set_level(TRACE_DEBUG);
+	if (sign_init() < 0) {
+		verb_say(&call, "chainfs: the signature library does not start\n");
+		return EXIT_SYSTEM;
+	}
+	char *help[] = { "help", NULL };
+	bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+	bool version = argc > 1 && strcmp(argv[1], "--version") == 0;
+	if (version)
+		argv[1] = "version";
+	if (argc < 2 || asked) {
+		int code = verb_parse(verbs, verb_count, 1, help, &call);
+		code = code >= 0 ? code : call.verb->run(&call);
+		return asked ? code : EXIT_USAGE;
+	}
+	int code = verb_parse(verbs, verb_count, argc - 1, argv + 1, &call);
+	if (code >= 0)
+		return code;
+	if (call.verb->need == STORE_OPEN || call.verb->need == STORE_CREATE)
+		return run_on_store(&call, argc - 1, argv + 1);
+	return call.verb->run(&call);
+}
