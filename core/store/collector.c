@@ -19,7 +19,7 @@ struct collector {
 	struct db_iter *rows;
 	struct lineage  lineage;
 	struct map     *seen;  /* stem → height below which this call has chosen everything already */
-	struct buf      stem, seek;
+	struct buf      key, stem, seek;
 	uint32_t        shard;
 };
 
@@ -28,6 +28,7 @@ static void release(struct collector *w)
 	db_iter_freep(&w->rows);
 	lineage_release(&w->lineage);
 	map_freep(&w->seen);
+	buf_release(&w->key);
 	buf_release(&w->stem);
 	buf_release(&w->seek);
 }
@@ -93,42 +94,61 @@ static int bury(struct collector *w, uint64_t height)
 	return rc < 0 ? rc : note_handled(w, MAX(newest, chosen_below));
 }
 
+/* Buries the rows that one block's row of deaths names; how many. */
+static int bury_block(struct collector *w, uint64_t height, struct slice list)
+{
+	struct rd r = rd_of(list);
+	int count = 0;
+
+	buf_clear(&w->key);
+	while (rd_ok(&r) && rd_left(&r)) {
+		uint8_t space = rd_u8(&r);
+		uint64_t shared = rd_varint(&r);
+		struct slice rest = rd_blob(&r);
+
+		if (!rd_ok(&r) || shared > w->key.n || (space != SPACE_BOTH && space != SPACE_HYPER))
+			return -EUCLEAN;
+		w->key.n = shared;
+		buf_add(&w->key, rest);
+		buf_clear(&w->stem);
+		row_key_stem(&w->stem, space, w->shard, buf_slice(&w->key));
+		int rc = buf_done(&w->key);
+
+		if (rc == 0)
+			rc = buf_done(&w->stem);
+		if (rc == 0)
+			rc = bury(w, height);
+		if (rc < 0)
+			return rc;
+		count++;
+	}
+	return rd_done(&r) < 0 ? -EUCLEAN : count;
+}
+
 /* How many deaths were handled; *kept_from is the height of the last one. */
 static int choose(struct collector *w, struct db_iter *deaths, uint64_t horizon, size_t most,
 		  uint64_t *kept_from)
 {
-	AUTO(buf_release) struct buf first = BUF_INIT(64);
+	struct short_key first = key_deaths(w->shard, 0, 0);
 	int count = 0;
-
-	buf_u8(&first, (uint8_t)w->shard);
-	if (buf_done(&first) < 0)
-		return buf_done(&first);
-	int rc = db_iter_seek(deaths, buf_slice(&first), NULL);
+	int rc = db_iter_seek(deaths, short_slice(&first), NULL);
 
 	for (; rc == 1 && (size_t)count < most; rc = db_iter_next(deaths, NULL)) {
-		struct slice key = db_iter_key(deaths), escaped;
+		struct slice key = db_iter_key(deaths);
 		uint64_t height;
-		uint8_t space;
+		uint32_t shard;
 
-		if (key.p[0] != w->shard)
-			break;
-		if (key_death_read(key, &height, &space, &escaped) < 0)
+		if (key_deaths_read(key, &shard, &height) < 0)
 			return unclean(key);
-		if (height > horizon)
+		if (shard != w->shard || height > horizon)
 			break;
-		buf_clear(&w->stem);
-		buf_u8(&w->stem, space);
-		buf_u8(&w->stem, (uint8_t)w->shard);
-		buf_add(&w->stem, escaped);
-		int buried = buf_done(&w->stem);
+		int buried = bury_block(w, height, db_iter_value(deaths));
 
-		if (buried == 0)
-			buried = bury(w, height);
 		if (buried < 0)
-			return buried;
+			return buried == -EUCLEAN ? unclean(key) : buried;
 		commit_delete(w->commit, FAMILY_DEATHS, key);
 		*kept_from = MAX(*kept_from, height);
-		count++;
+		count += buried;
 	}
 	return rc < 0 ? rc : count;
 }
@@ -152,7 +172,7 @@ int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t
 
 	if (shard >= SHARD_MAX)
 		return err_set(err, -EINVAL, "network %s has no shard %u", n->name, shard);
-	w.stem = w.seek = (struct buf)BUF_INIT(KEY_BYTES_MAX);
+	w.key = w.stem = w.seek = (struct buf)BUF_INIT(KEY_BYTES_MAX);
 	w.seen = map_new();
 	int rc = w.seen ? lineage_of(branches, v->branch, shard, &w.lineage) : -ENOMEM;
 

@@ -34,7 +34,7 @@ struct commit {
 
 	struct short_key *hashes;     /* sorted before they are put: see run.h */
 	size_t            hash_count, hash_cap;
-	struct buf        deaths;     /* keys of deaths, each behind its size: be16; sorted likewise */
+	struct buf        deaths;     /* see add_death() */
 	size_t            death_count;
 
 	struct state     *states[SHARD_MAX]; /* that gave versions, and wait to hear */
@@ -353,6 +353,82 @@ void commit_delete(struct commit *c, enum family family, struct slice key)
 	db_batch_delete(c->batch, family, key);
 }
 
+/* ---- deaths ---- */
+
+/* c->deaths: size 2 ‖ shard 1 ‖ height 8 ‖ branch 4 ‖ space 1 ‖ key, so that sorting groups them by
+ * block. The row of a block is the list of its keys: space, how many bytes the key shares with the one
+ * before, the rest. One row a block and not one a death, since deaths are as many as writes. */
+#define DEATH_BLOCK_SIZE 13 /* shard, height, branch: the key of the row */
+
+static int add_death(struct commit *c, uint32_t shard, uint32_t branch, const struct version_view *v)
+{
+	struct short_key block = key_deaths(shard, v->height, branch);
+
+	assert(block.n == DEATH_BLOCK_SIZE);
+	buf_be16(&c->deaths, (uint16_t)(block.n + 1 + v->key.n));
+	buf_add(&c->deaths, short_slice(&block));
+	buf_u8(&c->deaths, (uint8_t)v->space);
+	buf_add(&c->deaths, v->key);
+	c->death_count++;
+	return buf_done(&c->deaths);
+}
+
+static int compare_slices(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static size_t shared_size(struct slice a, struct slice b)
+{
+	size_t n = 0, most = MIN(a.n, b.n);
+
+	while (n < most && a.p[n] == b.p[n])
+		n++;
+	return n;
+}
+
+/* One row of deaths from the first of `list`; how many went in. */
+static size_t put_death_row(struct commit *c, const struct slice *list, size_t count)
+{
+	struct slice block = SLICE(list[0].p, DEATH_BLOCK_SIZE), before = SLICE_EMPTY;
+	size_t i = 0;
+
+	buf_clear(&c->value);
+	for (; i < count && slice_starts(list[i], block); i++) {
+		struct slice key = slice_sub(list[i], DEATH_BLOCK_SIZE + 1, list[i].n);
+		size_t shared = shared_size(before, key);
+
+		buf_u8(&c->value, list[i].p[DEATH_BLOCK_SIZE]);
+		buf_varint(&c->value, shared);
+		buf_blob(&c->value, slice_sub(key, shared, key.n));
+		before = key;
+	}
+	if (!c->value.failed)
+		db_batch_put(c->batch, FAMILY_DEATHS, block, buf_slice(&c->value));
+	return i;
+}
+
+static int put_deaths(struct commit *c)
+{
+	AUTO(base_freep) struct slice *list = NULL;
+	struct rd r = rd_of(buf_slice(&c->deaths));
+
+	if (c->death_count == 0)
+		return 0;
+	list = malloc(c->death_count * sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->death_count; i++)
+		list[i] = rd_bytes(&r, rd_be16(&r));
+	qsort(list, c->death_count, sizeof *list, compare_slices);
+	for (size_t i = 0; i < c->death_count;) {
+		i += put_death_row(c, list + i, c->death_count - i);
+		if (c->value.failed)
+			return c->value.failed;
+	}
+	return 0;
+}
+
 /* ---- versions ---- */
 
 static int put_version(struct commit *c, const struct state *st, const struct version_view *v)
@@ -369,39 +445,7 @@ static int put_version(struct commit *c, const struct state *st, const struct ve
 	if (rc < 0)
 		return rc;
 	db_batch_put(c->batch, FAMILY_ROWS, buf_slice(&c->key), buf_slice(&c->value));
-	if (!v->death)
-		return 0;
-	buf_clear(&c->key);
-	key_death(&c->key, state_shard(st), v->height, v->space, v->key);
-	static_assert(2 * ROW_KEY_MAX + 64 <= UINT16_MAX, "the size of a death's key has 16 bits");
-	buf_be16(&c->deaths, (uint16_t)c->key.n);
-	buf_add(&c->deaths, buf_slice(&c->key));
-	c->death_count++;
-	rc = buf_done(&c->key);
-	return rc < 0 ? rc : buf_done(&c->deaths);
-}
-
-static int compare_slices(const void *a, const void *b)
-{
-	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
-}
-
-static int put_deaths(struct commit *c)
-{
-	AUTO(base_freep) struct slice *keys = NULL;
-	struct rd r = rd_of(buf_slice(&c->deaths));
-
-	if (c->death_count == 0)
-		return 0;
-	keys = malloc(c->death_count * sizeof *keys);
-	if (!keys)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->death_count; i++)
-		keys[i] = rd_bytes(&r, rd_be16(&r));
-	qsort(keys, c->death_count, sizeof *keys, compare_slices);
-	for (size_t i = 0; i < c->death_count; i++)
-		db_batch_put(c->batch, FAMILY_DEATHS, keys[i], SLICE_EMPTY);
-	return 0;
+	return v->death ? add_death(c, state_shard(st), state_branch(st), v) : 0;
 }
 
 int commit_state(struct commit *c, struct state *st)

@@ -180,7 +180,7 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	/* Its own log is for its developers: short, warnings only, no statistics. */
 	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
 	rocksdb_options_set_max_log_file_size(o, LOG_SIZE_MAX);
-	rocksdb_options_set_keep_log_file_num(o, 2);
+	rocksdb_options_set_keep_log_file_num(o, 1);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
 	/* Opening reads no statistics out of every file: the mount answers sooner. */

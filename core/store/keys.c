@@ -112,6 +112,18 @@ struct short_key key_replay(enum replay_kind kind, uint32_t shard, uint64_t heig
 	return k;
 }
 
+struct short_key key_deaths(uint32_t shard, uint64_t height, uint32_t branch)
+{
+	struct short_key k = { .n = 0 };
+	uint8_t bytes[4];
+
+	add_u8(&k, (uint8_t)shard);
+	add_be64(&k, height);
+	put_be32(bytes, branch);
+	add(&k, bytes, sizeof bytes);
+	return k;
+}
+
 static int read_done(const struct rd *r)
 {
 	return rd_done(r) < 0 ? -EUCLEAN : 0;
@@ -144,6 +156,16 @@ int key_replay_read(struct slice key, uint8_t *kind, uint32_t *shard, uint64_t *
 	*kind = rd_u8(&r);
 	*shard = rd_u8(&r);
 	*height = rd_be64(&r);
+	return read_done(&r);
+}
+
+int key_deaths_read(struct slice key, uint32_t *shard, uint64_t *height)
+{
+	struct rd r = rd_of(key);
+
+	*shard = rd_u8(&r);
+	*height = rd_be64(&r);
+	rd_be32(&r);
 	return read_done(&r);
 }
 
@@ -183,23 +205,4 @@ int key_unescape(struct rd *r, struct buf *out)
 			return -EUCLEAN;
 		buf_u8(out, 0);
 	}
-}
-
-void key_death(struct buf *out, uint32_t shard, uint64_t height, enum space space, struct slice key)
-{
-	buf_u8(out, (uint8_t)shard);
-	buf_be64(out, height);
-	buf_u8(out, (uint8_t)space);
-	key_escape(out, key);
-}
-
-int key_death_read(struct slice in, uint64_t *height, uint8_t *space, struct slice *escaped)
-{
-	struct rd r = rd_of(in);
-
-	rd_u8(&r);
-	*height = rd_be64(&r);
-	*space = rd_u8(&r);
-	*escaped = rd_rest(&r);
-	return rd_ok(&r) && escaped->n >= 2 ? 0 : -EUCLEAN;
 }

@@ -7,7 +7,7 @@
  *              "shard" ‖ shard | "gaps" ‖ shard
  *     blocks   shard 1 ‖ height 8                                 → struct block_row
  *     rows     space 1 ‖ shard 1 ‖ escaped key ‖ ~height 8 ‖ ~index 4 ‖ branch 4 → row, see rows.h
- *     deaths   shard 1 ‖ height of death 8 ‖ space 1 ‖ escaped key → nothing
+ *     deaths   shard 1 ‖ height of death 8 ‖ branch 4             → keys of rows, see collector.c
  *     stats    object 8                                           → struct stat_record
  *     hashes   first bytes of the hash 8 ‖ shard 1 ‖ height ‖ item → nothing
  *              (height and item: a byte that counts the bytes, then these)
@@ -48,7 +48,7 @@ enum replay_kind {
 	REPLAY_ASIDE = 'a', REPLAY_RANGE = 'g'
 };
 
-/* Short keys fit here: all but those of rows, deaths and meta. */
+/* Short keys fit here: all but those of rows and of meta. */
 #define SHORT_KEY_MAX 24
 
 struct short_key {
@@ -66,20 +66,18 @@ struct short_key key_block(uint32_t shard, uint64_t height);
 struct short_key key_stat(uint64_t object);
 struct short_key key_hash(const uint8_t prefix[8], uint32_t shard, uint64_t height, uint32_t item);
 struct short_key key_replay(enum replay_kind kind, uint32_t shard, uint64_t height);
+struct short_key key_deaths(uint32_t shard, uint64_t height, uint32_t branch);
 
 /* -EUCLEAN when it is not such a key. */
 int key_block_read(struct slice key, uint32_t *shard, uint64_t *height) MUST_CHECK;
 int key_hash_read(struct slice key, uint8_t prefix[8], uint32_t *shard, uint64_t *height,
 		  uint32_t *item) MUST_CHECK;
 int key_replay_read(struct slice key, uint8_t *kind, uint32_t *shard, uint64_t *height) MUST_CHECK;
+int key_deaths_read(struct slice key, uint32_t *shard, uint64_t *height) MUST_CHECK;
 
 /* Order-preserving and prefix-free: 00 becomes 00 ff, then 00 00. */
 void key_escape(struct buf *out, struct slice key);
 /* Reads one escaped key and unescapes it into `out`; the reader stands behind it. */
 int  key_unescape(struct rd *r, struct buf *out) MUST_CHECK;
-
-void key_death(struct buf *out, uint32_t shard, uint64_t height, enum space space, struct slice key);
-/* `escaped` stays as it is: the part that a row's stem shares. */
-int  key_death_read(struct slice in, uint64_t *height, uint8_t *space, struct slice *escaped) MUST_CHECK;
 
 #endif

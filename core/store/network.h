@@ -210,7 +210,7 @@ size_t commit_bytes_held(const struct commit *c); /* what the batch holds; a bou
 int commit_apply(struct commit *c, struct err *err) MUST_CHECK;
 
 /* ---- the collector: chooses what lies behind every held view; ingest applies ---- */
-/* Adds deletions of rows dead at or below `horizon` of a shard; up to `most` deaths, and never what a
+/* Adds deletions of rows dead at or below `horizon` of a shard; about `most` deaths (blocks are not cut), and never what a
  * pin, a held view or another branch still reads. Returns how many; call it again for a shard only
  * after commit_apply. Raises kept_from in the view being built. */
 int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most,

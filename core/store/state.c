@@ -182,8 +182,12 @@ static int write_row(struct state *st, enum space space, struct slice key, struc
 	if (!e)
 		return -ENOMEM;
 	if (!e->block_written) {
-		int rc = make_room(&st->written, &st->written_cap, st->written_count, sizeof *st->written);
+		/* Asking once costs less than noting a death that never was, and so what is stored does
+		 * not depend on what happened to be asked before. */
+		int rc = fresh ? 0 : know(st, e);
 
+		if (rc == 0)
+			rc = make_room(&st->written, &st->written_cap, st->written_count, sizeof *st->written);
 		if (rc == 0)
 			rc = overlay_link(&st->overlay, e);
 		if (rc < 0)

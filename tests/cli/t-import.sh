@@ -30,7 +30,9 @@ disorder()
 	for range in 0:200-273 2:1-100 1:150-280 100-199 1:1-149 2:101-280 1-99; do
 		import "$s" "$VECTORS/devnet-a-node2" --range "$range" --hyper on --quiet || return 1
 	done
-	import "$s" "$VECTORS/devnet-a-node2" --quiet || return 1
+	for range in 0:1-273 1:1-280 2:1-280; do # the second recording goes on for one height more
+		import "$s" "$VECTORS/devnet-a-node2" --range "$range" --quiet || return 1
+	done
 	[ "$(state "$s")" = "$(state "$T/a")" ] || { diff <(state "$T/a") <(state "$s"); return 1; }
 }
 check "another validator's recording, in any order of ranges, is the same state" disorder

@@ -123,7 +123,7 @@ probe() {
 import_vectors() {
 	local store=$1
 	shift
-	"$CHAINFS" import "$store" "$ARCHIVE" --network $NET --quiet "$@"
+	"$CHAINFS" import "$store" "$ARCHIVE" --network $NET --quiet "$@" > "$T/import.out" 2>&1 || { cat "$T/import.out"; return 1; }
 }
 
 # mount_store STORE FOLDER [OPTION…]: returns when it answers; the daemon is in the background.

@@ -73,8 +73,22 @@ static struct chain_block *decode(struct chain *c, uint32_t shard, struct slice 
 	return rc == 0 ? b : NULL;
 }
 
+/* Is the item that differs from the honest block's one that its outcome calls refused? */
+static bool reports(const struct chain_block *b, const struct chain_block *honest, const struct chain_result *res)
+{
+	for (size_t i = 0; i < b->item_count; i++) {
+		const struct chain_item *it = &b->items[i], *was = &honest->items[i];
+		bool differs = !slice_eq(SLICE(b->canonical.p + it->offset, it->size),
+					 SLICE(honest->canonical.p + was->offset, was->size));
+		if (differs && (it->refusal || res->outcomes[i].outcome == OUTCOME_REFUSED))
+			return true;
+	}
+	return false;
+}
+
 /* The level that refuses the block on the state as it stands, or -1; `item` tells of a refused item. */
-static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b, bool *item)
+static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b, const struct chain_block *honest,
+		   bool *item)
 {
 	struct chain_result res = { 0 };
 	struct err why = ERR_INIT;
@@ -88,6 +102,7 @@ static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b,
 		return LEVEL_HEADER;
 	assert_int_equal(state_block_begin(c->state[shard], b->height), 0);
 	int rc = c->ops->replay_block(c->replay[shard], c->state[shard], b, c->objects, true, &res, &why);
+	bool reported = rc == 0 && reports(b, honest, &res);
 	state_block_abort(c->state[shard]);
 	c->ops->replay_abort(c->replay[shard]);
 	assert_true(rc == 0 || rc == -EUCLEAN);
@@ -96,12 +111,12 @@ static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b,
 		assert_true((level == LEVEL_ACCOUNTS ? res.accounts : res.state).reason[0] != 0);
 		return level;
 	}
-	for (size_t i = 0; i < b->item_count; i++)
-		*item |= b->items[i].refusal != NULL;
+	*item = reported;
 	return -1;
 }
 
-static void flip(struct chain *c, uint32_t shard, struct slice whole, struct random *r, const char *trust, struct tally *t)
+static void flip(struct chain *c, uint32_t shard, struct slice whole, const struct chain_block *honest, struct random *r,
+		 const char *trust, struct tally *t)
 {
 	AUTO(buf_release) struct buf damaged = BUF_INIT(BLOCK_SIZE_MAX);
 	struct err why = ERR_INIT;
@@ -118,7 +133,7 @@ static void flip(struct chain *c, uint32_t shard, struct slice whole, struct ran
 		return;
 	}
 	bool item = false;
-	int level = refuses(c, shard, b, &item);
+	int level = refuses(c, shard, b, honest, &item);
 	c->ops->block_free(b);
 	if (level >= 0) {
 		t->refused[level]++;
@@ -134,18 +149,15 @@ static void flip(struct chain *c, uint32_t shard, struct slice whole, struct ran
 	t->uncovered++;
 }
 
-static void advance(struct chain *c, uint32_t shard, struct slice whole)
+static void advance(struct chain *c, uint32_t shard, const struct chain_block *b)
 {
 	struct chain_result res = { 0 };
 	struct err why = ERR_INIT;
-	struct chain_block *b = decode(c, shard, whole, &why);
-	assert_non_null(b);
 	assert_int_equal(state_block_begin(c->state[shard], b->height), 0);
 	assert_int_equal(c->ops->replay_block(c->replay[shard], c->state[shard], b, c->objects, true, &res, &why), 0);
 	assert_int_equal(state_block_end(c->state[shard]), 0);
 	memcpy(c->last_hash[shard], b->hash, HASH_SIZE);
 	c->objects += 1 + 2 * b->item_count;
-	c->ops->block_free(b);
 }
 
 static void open_chain(struct chain *c)
@@ -191,9 +203,12 @@ static void a_flipped_bit_is_refused_or_reported_or_named_in_the_page_on_trust(v
 	for (uint32_t s = 0; s < archive_shards(c.archive); s++) {
 		AUTO(buf_release) struct buf message = BUF_INIT(BLOCK_SIZE_MAX);
 		while (archive_next(c.archive, s, &message, &err) == 1) {
+			struct chain_block *honest = decode(&c, s, buf_slice(&message), &err);
+			assert_non_null(honest);
 			for (uint64_t n = all / blocks + random_chance(&r, (unsigned)(all % blocks * 100 / blocks)); n; n--)
-				flip(&c, s, buf_slice(&message), &r, trust, &t);
-			advance(&c, s, buf_slice(&message));
+				flip(&c, s, buf_slice(&message), honest, &r, trust, &t);
+			advance(&c, s, honest);
+			c.ops->block_free(honest);
 		}
 	}
 	print_message("# %u flips: structure %u, header %u, commit %u, accounts %u, state %u refused; items %u reported; %u in "

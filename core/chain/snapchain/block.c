@@ -183,7 +183,7 @@ static int read_header(struct decoder *d, bool main_shard, const struct parts *p
 	b->base.shard = shard;
 	b->base.height = parts->height->block_number;
 	b->base.time = parts->timestamp + SC_EPOCH;
-	/* Where validators are known, nobody may leave out what ties a block to the one below it. */
+	/* Where validators are known, nobody may leave out what ties a block to the one below. */
 	b->unlinked = d->params->validators_count == 0 && b->base.certificate.n == 0 &&
 		      parts->parent.n == 0;
 	/* A hash of another size stays zero, which the header level finds to differ. */

@@ -10,8 +10,9 @@
  * order: timestamp4 hash20 for messages, type block4 log4 for onchain events, the escaped name for
  * fnames. An account is the fid cut to 32 bits, everywhere: that is consensus.
  * The last part of an X key, where users choose its size, is hashed when it is longer than 32 bytes
- * (then 33: a zero byte first), so that every key has a bound and none collides that did not
- * before. Memory   a struct sc_key is a value. Pure functions, any thread. */
+ * (then 33: a zero byte first): every key has a bound, and none collides that did not before.
+ * The marker 'H' stands in SPACE_HYPER while anything is retained (account.c).
+ * Memory   a struct sc_key is a value. Pure functions, any thread. */
 #ifndef CHAINFS_SNAPCHAIN_KEYSPACE_H
 #define CHAINFS_SNAPCHAIN_KEYSPACE_H
 

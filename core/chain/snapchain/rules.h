@@ -120,7 +120,6 @@ static inline bool sc_body_is(const struct sc_message *m, Sc__MessageData__BodyC
 
 /* ---- rule rows, all in SPACE_BOTH. 1 found, 0 absent, negative errno ---- */
 int sc_get(struct replay *r, const struct sc_key *key, struct slice *value) MUST_CHECK; /* G */
-	MUST_CHECK; /* C */
 int sc_put(struct replay *r, const struct sc_key *key, struct slice value) MUST_CHECK;
 int sc_delete(struct replay *r, const struct sc_key *key) MUST_CHECK;
 /* Numbers; absent is 0, and 0 deletes. */

@@ -1,0 +1,30 @@
+#!/bin/bash
+# A daemon that was killed leaves a dead mount point: the next mount clears it.
+. "$(dirname "$0")/lib.sh"
+
+import_vectors "$T/st" --hyper on || exit 1
+for round in 1 2 3; do
+	check "round $round: mounts" mount_store "$T/st" "$T/mnt"
+	pid=$(daemon_of "$T/st")
+	ctl=$(readlink "$T/mnt/ctl")
+	check "round $round: serves" test -s "$T/mnt/$NET/head/header"
+	[ $round != 2 ] || exec 9< "$T/mnt/README" # somebody has a file open meanwhile
+	kill -9 "$pid"
+	eventually 10 is_gone "$pid"
+	if said=$(ls "$T/mnt" 2>&1); then
+		not_ok "round $round: the mount point is dead"
+	else
+		same "round $round: the mount point is dead" "$(grep -c 'not connected' <<< "$said")" 1
+	fi
+done
+check "mounts once more" mount_store "$T/st" "$T/mnt"
+check "serves" test -s "$T/mnt/$NET/head/header"
+same "one mount stands there, not a pile" "$(mounts_of_test | grep -c "^$T/mnt$")" 1
+check "what the dead one left of ctl is gone" test ! -e "$ctl"
+exec 9<&-
+
+pid=$(daemon_of "$T/st")
+kill -9 "$pid"
+eventually 10 is_gone "$pid"
+check "chainfs umount clears a dead mount point, too" "$CHAINFS" umount "$T/mnt"
+check "it is a plain empty folder again" rmdir "$T/mnt"

@@ -1,0 +1,60 @@
+#!/bin/bash
+# The mount ends by umount, by a signal, and while somebody uses it; ctl goes with it.
+. "$(dirname "$0")/lib.sh"
+
+import_vectors "$T/st" --hyper on || exit 1
+
+start() {
+	mount_store "$T/st" "$T/mnt" || exit 1
+	pid=$(daemon_of "$T/st")
+	ctl=$(readlink "$T/mnt/ctl")
+}
+
+ended() { # SENTENCE
+	check "$1: the daemon ends" eventually 20 is_gone "$pid"
+	check "$1: nothing is mounted" is_not_mounted "$T/mnt"
+	check "$1: ctl is gone" test ! -e "$ctl"
+	check "$1: the store is free" "$CHAINFS" status "$T/st"
+}
+
+start
+check "umount MNT" unmount "$T/mnt"
+ended "after umount"
+
+start
+kill -TERM "$pid"
+ended "after SIGTERM"
+
+start
+exec 9< "$T/mnt/$NET/legacy/blocks/100/header"
+if unmount "$T/mnt" 2> /dev/null; then
+	not_ok "a busy mount is not unmounted"
+else
+	ok "a busy mount is not unmounted"
+fi
+if said=$("$CHAINFS" umount "$T/mnt" 2>&1); then
+	not_ok "nor by chainfs umount"
+else
+	same "nor by chainfs umount, which says why" "$(grep -c 'busy' <<< "$said")" 1
+fi
+check "and goes on serving" test -s "$T/mnt/$NET/head/header"
+kill -TERM "$pid"
+ended "after SIGTERM while a file is open"
+exec 9<&-
+
+start
+cat "$T/mnt/ctl/events" > "$T/events" &
+reader=$!
+check "a reader waits for events" eventually 10 grep -q . "/proc/$reader/stat"
+sleep 0.2
+unmount "$T/mnt"
+ended "after umount while events are read"
+check "the reader got the end of the file" eventually 10 is_gone $reader
+wait $reader
+same "and no error" $? 0
+
+start
+cd "$T/mnt/$NET"
+check "chainfs umount --lazy detaches a busy one" "$CHAINFS" umount --lazy "$T/mnt"
+cd /
+ended "after chainfs umount --lazy"
