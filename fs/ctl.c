@@ -21,21 +21,23 @@
 static const char readme[] =
 	"What flows, beside the tree of this mount.\n"
 	"\n"
-	"events   a line an event: time, network, kind, key=value pairs. Starts with what comes after its\n"
-	"         open and goes on until you stop it: cat events. A reader that is too slow is told how\n"
-	"         many lines it lost. Kinds: block, gap, refused, head, hyper, import, mount;\n"
-	"         of the reader itself: events.\n"
+	"events   a line an event: time, network, kind, key=value pairs. Starts with what comes\n"
+	"         after its open and goes on until you stop it: cat events. A reader that is too\n"
+	"         slow is told how many lines it lost. Kinds: block, gap, refused, head, hyper,\n"
+	"         import, mount; of the reader itself: events.\n"
 	"metrics  numbers in Prometheus' text format, as of the open.\n";
 
 enum file { ROOT = FUSE_ROOT_ID, README, EVENTS, METRICS, FILE_END };
-static const char *const names[FILE_END] = { [README] = "README", [EVENTS] = "events", [METRICS] = "metrics" };
+static const char *const names[FILE_END] = {
+	[README] = "README", [EVENTS] = "events", [METRICS] = "metrics"
+};
 
 struct handle { /* an open file */
 	enum file        file;
-	struct buf       text;      /* README, metrics: the content; events: taken and not given yet */
-	size_t           given;     /* events: how much of it was */
-	uint64_t         next;      /* events: number of the next line */
-	pthread_mutex_t  order_lock; /* of reads of one handle: text, given, next */
+	pthread_mutex_t  order_lock; /* of reads of one handle; guards the next three */
+	struct buf       text;       /* the content; of events: taken and not given yet */
+	size_t           given;      /* of events: how much of it was */
+	uint64_t         next;       /* number of the next event */
 	struct fuse_pollhandle *poll; /* under parked_lock, as the list that it is in */
 	struct handle   *newer, *older;
 };
@@ -75,13 +77,13 @@ void ctl_wake(struct ctl *c)
 	pthread_cond_signal(&c->woken);
 }
 
-/* libfuse holds a lock of the request here, so it is answered by the thread that answers them all. */
+/* libfuse holds a lock of the request here: it is answered by the thread that answers them all. */
 static void on_interrupt(fuse_req_t req, void *arg)
 {
 	ctl_wake(arg);
 }
 
-/* Bytes for a reader: what is left of the lines taken before, else new ones. None: nothing new yet. */
+/* Bytes for a reader: what is left of the lines taken before, else new ones; none is no error. */
 static int take(struct ctl *c, struct handle *h, size_t size, struct buf *out)
 {
 	LOCKED(&h->order_lock);
@@ -157,7 +159,8 @@ static void answer_all(struct ctl *c, struct parked *list, bool ending)
 
 	for (struct parked *next; list; list = next) {
 		next = list->next;
-		/* A line or an interrupt that comes in between wakes us once more, and finds it parked. */
+		/* A line or an interrupt that comes in between wakes us again, and finds it
+		 * parked. */
 		if (answer(c, list->req, list->handle, list->size, ending))
 			free(list);
 		else if (!park(c, list)) {
@@ -191,10 +194,16 @@ static void stat_of(const struct ctl *c, enum file file, struct stat *out)
 	struct timespec time = { .tv_sec = (time_t)c->time };
 
 	*out = (struct stat){
-		.st_ino = file, .st_nlink = 1, .st_uid = c->uid, .st_gid = c->gid, .st_blksize = 4096,
+		.st_ino = file,
+		.st_nlink = 1,
+		.st_uid = c->uid,
+		.st_gid = c->gid,
+		.st_blksize = 4096,
 		.st_mode = file == ROOT ? S_IFDIR | c->folder_mode : S_IFREG | c->file_mode,
 		.st_size = file == README ? (off_t)strlen(readme) : 0, /* what flows has no size */
-		.st_atim = time, .st_mtim = time, .st_ctim = time,
+		.st_atim = time,
+		.st_mtim = time,
+		.st_ctim = time,
 	};
 	out->st_blocks = (out->st_size + 511) / 512;
 }
@@ -219,7 +228,8 @@ static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	fuse_reply_attr(req, &st, FOR_EVER);
 }
 
-static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
 {
 	static const char *const listed[] = { ".", "..", "README", "events", "metrics" };
 	static const enum file files[] = { ROOT, ROOT, README, EVENTS, METRICS };
@@ -230,7 +240,8 @@ static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 		struct stat st;
 
 		stat_of(fuse_req_userdata(req), files[i], &st);
-		size_t n = fuse_add_direntry(req, bytes + used, room - used, listed[i], &st, (off_t)i + 1);
+		size_t n = fuse_add_direntry(req, bytes + used, room - used, listed[i], &st,
+					     (off_t)i + 1);
 
 		if (n > room - used)
 			break;
@@ -343,7 +354,8 @@ static void read_events(fuse_req_t req, struct ctl *c, struct handle *h, size_t 
 	ctl_wake(c); /* what came meanwhile was told to nobody */
 }
 
-static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
 {
 	struct ctl *c = fuse_req_userdata(req);
 	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
@@ -363,7 +375,8 @@ static bool has_lines(struct ctl *c, struct handle *h)
 	return h->given < h->text.n || events_last(c->events) >= h->next;
 }
 
-static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *poll)
+static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+		    struct fuse_pollhandle *poll)
 {
 	struct ctl *c = fuse_req_userdata(req);
 	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
@@ -400,7 +413,8 @@ static const struct fuse_lowlevel_ops ctl_ops = {
 
 /* ---- the contract ---- */
 
-int ctl_open(struct store *s, struct events *e, const struct ctl_options *o, struct ctl **out, struct err *err)
+int ctl_open(struct store *s, struct events *e, const struct ctl_options *o, struct ctl **out,
+	     struct err *err)
 {
 	AUTO(ctl_closep) struct ctl *c = calloc(1, sizeof *c);
 

@@ -5,15 +5,20 @@
 
 #include <stdio.h>
 
-static const char *const class_names[] = { [FIXED] = "fixed", [SETTLING] = "settling", [FLOWING] = "flowing" };
-static const char *const type_marks[] = { [NODE_FOLDER] = "/", [NODE_FILE] = "", [NODE_LINK] = " ->" };
+static const char *const class_names[] = {
+	[FIXED] = "fixed", [SETTLING] = "settling", [FLOWING] = "flowing",
+};
+static const char *const type_marks[] = {
+	[NODE_FOLDER] = "/", [NODE_FILE] = "", [NODE_LINK] = " ->",
+};
 
 static void row_line(const struct entry *e, struct buf *out)
 {
 	char path[128];
 
 	snprintf(path, sizeof path, "%s%s", e->path, type_marks[e->type]);
-	buf_fmt(out, "%-56s %-9s %s%s\n", path, class_names[e->class], e->unlisted ? "(not listed) " : "", e->about);
+	buf_fmt(out, "%-56s %-9s %s%s\n", path, class_names[e->class],
+		e->unlisted ? "(not listed) " : "", e->about);
 }
 
 void render_rows(const char *begin, struct buf *out)
@@ -23,22 +28,32 @@ void render_rows(const char *begin, struct buf *out)
 			row_line(&tree[i], out);
 }
 
+static const char words[] =
+	"chainfs: blockchains as files. Everything here is read-only; ls, cat, grep,\n"
+	"find, diff, tar and jq are the tools. What the chain's own rules keep is\n"
+	"legacy; all that was ever valid is hyper.\n"
+	"\n"
+	"    cat NETWORK/status                        what is held, replayed, missing\n"
+	"    cat NETWORK/head/header                   the newest block\n"
+	"    cat NETWORK/legacy/blocks/HEIGHT/verify   what was checked of a block\n"
+	"    ls NETWORK/legacy/state/accounts/FID      an account now; at/HEIGHT: then\n"
+	"    diff -r NETWORK/legacy/at/HEIGHT NETWORK/hyper/at/HEIGHT\n"
+	"\n"
+	"A fixed file gives the same bytes for ever. A settling one changes until it is\n"
+	"final; who opened it reads one whole version. What flows is below ctl. What\n"
+	"exists and is not held here answers \"No data available\"; gaps/ says why. {…}\n"
+	"stands for a name that the data gives; {lane} and {state} for several folders\n"
+	"that hold the same rows; {suffix} for how a chain's own bytes end.\n"
+	"\n"
+	"{lane}   {network}/{context}, for the main shard, and\n"
+	"         {network}/{context}/shards/{shard}\n"
+	"{state}  {network}/{context}/state, {lane}/at/{height}, and\n"
+	"         {state}/shards/{shard} of either\n"
+	"\n";
+
 void render_readme(struct buf *out)
 {
-	buf_str(out,
-		"chainfs: blockchains as files. Everything here is read-only; ls, cat, grep, find, diff, tar and jq are\n"
-		"the tools. What the chain's own rules keep is legacy; everything that was ever valid is hyper.\n\n"
-		"    cat NETWORK/status                              what is held, replayed and missing\n"
-		"    cat NETWORK/head/header                         the newest block\n"
-		"    cat NETWORK/legacy/blocks/HEIGHT/verify         what was checked of a block, and how it went\n"
-		"    ls NETWORK/legacy/state/accounts/FID            an account now; at/HEIGHT is the same as of a height\n"
-		"    diff -r NETWORK/legacy/at/HEIGHT NETWORK/hyper/at/HEIGHT\n\n"
-		"A fixed file gives the same bytes for ever. A settling one changes until it is final; who opened it\n"
-		"reads one whole version. What flows is below ctl. What exists and is not held here answers \"No data\n"
-		"available\"; gaps/ says why. {…} stands for a name that the data gives; {lane} and {state} for several\n"
-		"folders that hold the same rows; {suffix} for how a chain's own bytes end (.pb).\n\n"
-		"{lane}   {network}/{context}, for the main shard, and {network}/{context}/shards/{shard}\n"
-		"{state}  {network}/{context}/state, {lane}/at/{height}, and {state}/shards/{shard} of either\n\n");
+	buf_str(out, words);
 	render_rows("", out);
 }
 

@@ -4,13 +4,13 @@
 #define TEXT_SIZE_MAX 8192 /* larger ones are not kept */
 
 struct texts {
-	/* What the texts are a function of. The hash covers the header alone; of what follows it they
-	 * tell numbers. */
-	uint8_t  hash[HASH_SIZE];
+	/* What the texts are a function of. The hash covers the header alone; of what follows it
+	 * they tell numbers. */
+	uint8_t hash[HASH_SIZE];
 	uint64_t object;
 	uint32_t items, canonical_size;
-	uint8_t  bytes[TEXT_SIZE_MAX];
-	size_t   ends[HEADER_FILES];
+	uint8_t bytes[TEXT_SIZE_MAX];
+	size_t ends[HEADER_FILES];
 };
 
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next two; a leaf */
@@ -19,7 +19,8 @@ static size_t kept_next;
 
 static bool is_of(const struct texts *t, const struct block_row *row)
 {
-	return t && t->object == row->object && t->items == row->items && t->canonical_size == row->canonical_size &&
+	return t && t->object == row->object && t->items == row->items &&
+	       t->canonical_size == row->canonical_size &&
 	       memcmp(t->hash, row->hash, HASH_SIZE) == 0;
 }
 
@@ -70,7 +71,8 @@ static void block_freep(struct chain_block **b)
 		(*b)->ops->block_free(*b);
 }
 
-static int decode(struct network *n, const struct block_row *row, struct chain_block **out, struct err *err)
+static int decode(struct network *n, const struct block_row *row, struct chain_block **out,
+		  struct err *err)
 {
 	AUTO(block_bytes_putp) const struct block_bytes *stored = NULL;
 	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
@@ -82,7 +84,9 @@ static int decode(struct network *n, const struct block_row *row, struct chain_b
 	buf_add(&canonical, stored->canonical);
 	buf_add(&certificate, stored->certificate);
 	rc = buf_done(&canonical) < 0 ? buf_done(&canonical) : buf_done(&certificate);
-	return rc < 0 ? rc : network_ops(n)->decode(network_params(n), row->shard == 0, &canonical, &certificate, out, err);
+	return rc < 0 ? rc
+		      : network_ops(n)->decode(network_params(n), row->shard == 0, &canonical,
+					       &certificate, out, err);
 }
 
 static int render(const struct chain_ops *ops, const struct chain_block *b, struct buf *out,
@@ -91,14 +95,15 @@ static int render(const struct chain_ops *ops, const struct chain_block *b, stru
 	int rc = 0;
 
 	for (int f = 0; rc == 0 && f < HEADER_FILES; f++) {
-		rc = f == HEADER_PARENT ? ops->render_parent(b, out) : ops->render_header(b, f == HEADER_JSON, out);
+		rc = f == HEADER_PARENT ? ops->render_parent(b, out)
+					: ops->render_header(b, f == HEADER_JSON, out);
 		ends[f] = out->n;
 	}
 	return rc < 0 ? rc : buf_done(out);
 }
 
-int header_read(struct network *n, const struct block_row *row, enum header_file which, struct buf *out,
-		struct err *err)
+int header_read(struct network *n, const struct block_row *row, enum header_file which,
+		struct buf *out, struct err *err)
 {
 	AUTO(buf_release) struct buf all = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(block_freep) struct chain_block *block = NULL;

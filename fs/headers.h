@@ -10,7 +10,7 @@
 
 enum header_file { HEADER_TEXT, HEADER_JSON, HEADER_PARENT, HEADER_FILES };
 
-int header_read(struct network *n, const struct block_row *row, enum header_file which, struct buf *out,
-		struct err *err) MUST_CHECK;
+int header_read(struct network *n, const struct block_row *row, enum header_file which,
+		struct buf *out, struct err *err) MUST_CHECK;
 
 #endif

@@ -3,7 +3,8 @@
 #define ROW_BITS  8
 #define SCOPE_BIT (UINT64_C(1) << 63)
 
-static_assert(1 + INO_NETWORK_BITS + NODE_OBJECT_BITS + ROW_BITS == 64, "a node of an object is 64 bits");
+static_assert(1 + INO_NETWORK_BITS + NODE_OBJECT_BITS + ROW_BITS == 64,
+	      "a node of an object is 64 bits");
 static_assert(1 + INO_SLOT_BITS + NODE_KEY_BITS + ROW_BITS == 64, "a node of a scope is 64 bits");
 
 static uint64_t low(uint64_t number, unsigned bits)
@@ -30,7 +31,8 @@ struct ino ino_unpack(uint64_t number)
 	return (struct ino){
 		.of_object = of_object,
 		.row = (uint8_t)number,
-		.place = (uint32_t)low(number >> (key_bits + ROW_BITS), of_object ? INO_NETWORK_BITS : INO_SLOT_BITS),
+		.place = (uint32_t)low(number >> (key_bits + ROW_BITS),
+				       of_object ? INO_NETWORK_BITS : INO_SLOT_BITS),
 		.key = low(number >> ROW_BITS, key_bits),
 	};
 }

@@ -1,7 +1,7 @@
 /* ino.h: inode numbers. A node packed into 64 bits, so that no table of inodes exists.
  *
- *     0 | network 7 | object 48 | row 8     a node of an object: the same file wherever it is listed
- *     1 | slot   18 | key    37 | row 8     a node of a scope; the slot is the interned scope (slots.h)
+ *     0 | network 7 | object 48 | row 8    a node of an object: one file, wherever it is listed
+ * 1 | slot 18 | key 37 | row 8 a node of a scope: its slot is the scope interned (slots.h)
  *
  * 1 is the root; no node packs to it or to 0. Networks are numbered from 1. */
 #ifndef CHAINFS_FS_INO_H

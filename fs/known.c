@@ -11,7 +11,9 @@ static int of_object(struct serving *s, struct ino parts, struct asked *out)
 
 	if (!n)
 		return -ESTALE;
-	out->node = (struct node){ .row = parts.row, .of_object = true, .network = n, .key = parts.key };
+	out->node = (struct node){
+		.row = parts.row, .of_object = true, .network = n, .key = parts.key
+	};
 	return 0;
 }
 
@@ -23,7 +25,10 @@ static int of_scope(struct serving *s, struct ino parts, struct asked *out)
 		return rc;
 	out->generation = out->slot->generation;
 	out->node = (struct node){
-		.row = parts.row, .network = out->slot->network, .scope = out->slot->scope, .key = parts.key,
+		.row = parts.row,
+		.network = out->slot->network,
+		.scope = out->slot->scope,
+		.key = parts.key,
 	};
 	out->view = shared_view_share(out->slot->view);
 	return 0;
@@ -37,9 +42,12 @@ int asked_open(struct serving *s, uint64_t ino, struct asked *out)
 		return slots_enter(s->slots, s->root->number, &out->slot);
 	}
 	struct ino parts = ino_unpack(ino);
-	int rc = parts.row >= tree_count ? -ESTALE : parts.of_object ? of_object(s, parts, out) : of_scope(s, parts, out);
+	int rc = parts.row >= tree_count ? -ESTALE
+		 : parts.of_object       ? of_object(s, parts, out)
+					 : of_scope(s, parts, out);
 
-	if (rc == 0 && !out->view && out->node.network && !(out->view = views_newest(s->views, out->node.network)))
+	if (rc == 0 && !out->view && out->node.network &&
+	    !(out->view = views_newest(s->views, out->node.network)))
 		rc = -ENOMEM;
 	if (rc < 0)
 		asked_release(out);
@@ -90,9 +98,12 @@ int known_child(const struct asked *folder, const struct node *child, struct giv
 	int rc = 0;
 
 	*out = (struct given){ .serving = folder->serving };
+	if (child->network && network_index(child->network) >> INO_NETWORK_BITS)
+		return -EOVERFLOW; /* this network has no inode numbers */
 	if (child->network == folder->node.network)
 		out->view = shared_view_share(folder->view);
-	else if (child->network && !(out->view = views_newest(folder->serving->views, child->network)))
+	else if (child->network &&
+		 !(out->view = views_newest(folder->serving->views, child->network)))
 		return -ENOMEM;
 	if (child->of_object) {
 		parts.place = network_index(child->network);
@@ -147,26 +158,46 @@ uint64_t known_number(const struct asked *folder, const struct node *child)
 
 /* ---- attributes ---- */
 
-struct lives known_lives(struct serving *s, uint64_t ino, const struct node *n, const struct attr *a)
+struct lives known_lives(struct serving *s, uint64_t ino, const struct node *n,
+			 const struct attr *a)
 {
 	struct lives l = { KNOWN_FOR_EVER, a->settles ? 0 : KNOWN_FOR_EVER };
 	unsigned network = n->network ? network_index(n->network) : 0;
 
-	if (n->of_object || n->scope.kind != SCOPE_PLACE)
+	if (n->of_object)
 		return l; /* what it is never changes; its name may lead elsewhere */
-	if (a->settles || (a->grows && !notifier_watch(s->notifier, ino, network)))
+	if ((a->settles && n->scope.kind == SCOPE_PLACE) ||
+	    (a->grows && !notifier_watch(s->notifier, ino, network)))
 		l.attr = 0;
 	return l;
 }
 
-void known_stat(const struct serving *s, uint64_t ino, const struct view *v, const struct attr *a, struct stat *out)
+struct lives known_child_lives(const struct asked *folder, uint64_t ino, const struct node *child,
+			       const struct attr *a)
 {
-	static const mode_t types[] = { [NODE_FOLDER] = S_IFDIR, [NODE_FILE] = S_IFREG, [NODE_LINK] = S_IFLNK };
-	mode_t bits = a->type == NODE_FOLDER ? s->folder_mode : a->type == NODE_FILE ? s->file_mode : 0777;
+	struct lives l = known_lives(folder->serving, ino, child, a);
+
+	/* A name that settles leads elsewhere in another view; this folder is of one view for
+	 * good. */
+	if (folder->slot && folder->node.scope.kind == SCOPE_VIEW &&
+	    same_scope(folder->slot, child))
+		l.entry = KNOWN_FOR_EVER;
+	return l;
+}
+
+void known_stat(const struct serving *s, uint64_t ino, const struct view *v, const struct attr *a,
+		struct stat *out)
+{
+	static const mode_t types[] = {
+		[NODE_FOLDER] = S_IFDIR, [NODE_FILE] = S_IFREG, [NODE_LINK] = S_IFLNK
+	};
+	mode_t bits = a->type == NODE_FOLDER ? s->folder_mode
+		      : a->type == NODE_FILE ? s->file_mode
+					     : 0777;
 	struct timespec time = { .tv_sec = (time_t)MIN(a->mtime, (uint64_t)INT64_MAX) };
 
-	/* Blocks of one second give a folder one time. The kernel sees by it that a cached listing is old,
-	 * so it has to move with every view. */
+	/* Blocks of one second give a folder one time. The kernel sees by it that a cached
+	 * listing is old, so it has to move with every view. */
 	if (a->grows && v)
 		time.tv_nsec = (long)(v->number % 1000000000);
 	*out = (struct stat){

@@ -30,7 +30,7 @@ struct serving { /* what the main connection answers with */
 	pthread_mutex_t      init_lock;   /* guards the next two; a leaf */
 	pthread_cond_t       init_done;
 	bool                 inited, ended;
-	bool                 open_answered, opendir_answered; /* a kernel too old to go without; set in INIT */
+	bool open_answered, opendir_answered; /* a kernel too old to go without; set in INIT */
 };
 
 struct asked {
@@ -50,14 +50,15 @@ struct given {
 	uint64_t            ino, generation;
 	struct slot        *slot; /* entered; NULL: of an object */
 	struct shared_view *view; /* to ask about the child with */
-	bool                fresh; /* nothing held its height before: ask again whether it is there */
+	bool fresh; /* nothing held its height before: ask again whether it is there */
 };
 
-int  known_child(const struct asked *folder, const struct node *child, struct given *out) MUST_CHECK;
+int known_child(const struct asked *folder, const struct node *child, struct given *out) MUST_CHECK;
 void given_release(struct given *g);
 void known_give(const struct given *g);
 void known_forget(struct serving *s, uint64_t ino, uint64_t lookups);
-/* The number of a child whose scope is interned already, for a listing of names; 0: it has none yet. */
+/* The number of a child whose scope is interned already, for a listing of names; 0: it has none
+ * yet. */
 uint64_t known_number(const struct asked *folder, const struct node *child);
 
 /* How long the kernel may keep what it is told, in seconds. */
@@ -65,7 +66,11 @@ uint64_t known_number(const struct asked *folder, const struct node *child);
 struct lives {
 	double attr, entry;
 };
-struct lives known_lives(struct serving *s, uint64_t ino, const struct node *n, const struct attr *a);
+struct lives known_lives(struct serving *s, uint64_t ino, const struct node *n,
+			 const struct attr *a);
+/* The same of a child below this folder. */
+struct lives known_child_lives(const struct asked *folder, uint64_t ino, const struct node *child,
+			       const struct attr *a);
 void known_stat(const struct serving *s, uint64_t ino, const struct view *v, const struct attr *a,
 		struct stat *out);
 

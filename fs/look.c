@@ -21,7 +21,9 @@ const struct shard_view *look_shard(const struct look *l, uint32_t shard)
 
 static int gone(struct look *l, uint32_t shard, uint64_t height)
 {
-	return err_set(l->err, -ESTALE, "shard %u height %" PRIu64 ": the block that stood here is gone", shard, height);
+	return err_set(l->err, -ESTALE,
+		       "shard %u height %" PRIu64 ": the block that stood here is gone", shard,
+		       height);
 }
 
 int look_held(struct look *l, uint32_t shard, uint64_t height)
@@ -31,14 +33,16 @@ int look_held(struct look *l, uint32_t shard, uint64_t height)
 	struct gap gap;
 
 	if (height == 0 || height > sv->known)
-		return err_set(l->err, -ENOENT, "shard %u: height %" PRIu64 " is not known to exist, %" PRIu64 " is the newest",
+		return err_set(l->err, -ENOENT,
+			       "shard %u: height %" PRIu64 " is not known to exist, %" PRIu64
+			       " is the newest",
 			       shard, height, sv->known);
 	if (gaps_has(&sv->gaps, height))
 		return 0;
 	bool told = gaps_next(&sv->gaps, height, &cursor, &gap) && gap.fault;
-	return err_set(l->err, -ENODATA, "shard %u: height %" PRIu64 " is a gap: %s%s%s", shard, height,
-		       gap_reason_names[told ? gap.fault->reason : GAP_NOT_FETCHED], told ? ": " : "",
-		       told ? gap.fault->error : "");
+	return err_set(l->err, -ENODATA, "shard %u: height %" PRIu64 " is a gap: %s%s%s", shard,
+		       height, gap_reason_names[told ? gap.fault->reason : GAP_NOT_FETCHED],
+		       told ? ": " : "", told ? gap.fault->error : "");
 }
 
 int look_block(struct look *l, uint32_t shard, uint64_t height, const struct block_row **out)
@@ -93,16 +97,20 @@ int look_readable(struct look *l, uint8_t context, uint32_t shard, uint64_t heig
 	const struct shard_view *sv = look_shard(l, shard);
 
 	if (height > sv->known)
-		return err_set(l->err, -ENOENT, "shard %u: height %" PRIu64 " is not known to exist, %" PRIu64 " is the newest",
+		return err_set(l->err, -ENOENT,
+			       "shard %u: height %" PRIu64 " is not known to exist, %" PRIu64
+			       " is the newest",
 			       shard, height, sv->known);
 	if (height > sv->replayed)
-		return err_set(l->err, -ENODATA, "shard %u: replayed up to height %" PRIu64 " only", shard, sv->replayed);
+		return err_set(l->err, -ENODATA, "shard %u: replayed up to height %" PRIu64 " only",
+			       shard, sv->replayed);
 	if (context != CONTEXT_HYPER)
 		return 0;
 	if (!sv->hyper_on)
 		return err_set(l->err, -ENODATA, "hyper is off");
 	if (sv->base_height > 0 && height <= sv->base_height)
-		return err_set(l->err, -ENODATA, "shard %u: hyper begins above height %" PRIu64, shard, sv->base_height);
+		return err_set(l->err, -ENODATA, "shard %u: hyper begins above height %" PRIu64,
+			       shard, sv->base_height);
 	return 0;
 }
 
@@ -129,7 +137,9 @@ int look_readable_main(struct look *l, uint8_t context, uint64_t height)
 		uint64_t cut;
 		rc = look_cut(l, height, s, &cut);
 		if (rc == 0 && (!sv->hyper_on || (sv->base_height > 0 && cut <= sv->base_height)))
-			rc = err_set(l->err, -ENODATA, "shard %u: hyper begins above height %" PRIu64, s, sv->base_height);
+			rc = err_set(l->err, -ENODATA,
+				     "shard %u: hyper begins above height %" PRIu64, s,
+				     sv->base_height);
 	}
 	return rc;
 }
@@ -166,7 +176,8 @@ unsigned look_spaces(const struct look *l, const struct scope *s)
 
 	if (s->context != CONTEXT_HYPER || !sv->hyper_on)
 		return SPACES_LEGACY;
-	return sv->base_height == 0 || look_height(l, s) > sv->base_height ? SPACES_HYPER : SPACES_LEGACY;
+	return sv->base_height == 0 || look_height(l, s) > sv->base_height ? SPACES_HYPER
+									   : SPACES_LEGACY;
 }
 
 int look_state(struct look *l, const struct scope *s, struct state **out)
@@ -200,11 +211,12 @@ int look_row(struct look *l, const struct scope *s, struct slice key, struct sli
 
 static bool same_scope(const struct scope *a, const struct scope *b)
 {
-	return a->kind == b->kind && a->context == b->context && a->shard == b->shard && a->height == b->height &&
-	       a->view_number == b->view_number;
+	return a->kind == b->kind && a->context == b->context && a->shard == b->shard &&
+	       a->height == b->height && a->view_number == b->view_number;
 }
 
-int look_account(struct look *l, const struct scope *s, uint64_t account, const struct chain_account **out)
+int look_account(struct look *l, const struct scope *s, uint64_t account,
+		 const struct chain_account **out)
 {
 	AUTO(buf_release) struct buf key = BUF_INIT(KEY_BYTES_MAX);
 	struct slice value;
@@ -219,8 +231,9 @@ int look_account(struct look *l, const struct scope *s, uint64_t account, const 
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		return err_set(l->err, -ENOENT, "shard %u has no account %" PRIu64 " at height %" PRIu64, s->shard, account,
-			       look_height(l, s));
+		return err_set(l->err, -ENOENT,
+			       "shard %u has no account %" PRIu64 " at height %" PRIu64, s->shard,
+			       account, look_height(l, s));
 	l->has_account = false;
 	rc = look_ops(l)->account_read(value, &l->account);
 	if (rc < 0)
@@ -244,7 +257,8 @@ int look_vshard(struct look *l, const struct scope *s, unsigned vshard, uint32_t
 	if (rc <= 0)
 		return rc;
 	if (value.n != 4)
-		return err_set(l->err, -EUCLEAN, "vshard %02x: a count of %zu bytes", vshard, value.n);
+		return err_set(l->err, -EUCLEAN, "vshard %02x: a count of %zu bytes", vshard,
+			       value.n);
 	*count = get_be32(value.p);
 	return 0;
 }
@@ -252,8 +266,8 @@ int look_vshard(struct look *l, const struct scope *s, unsigned vshard, uint32_t
 /* ---- rows with numbers ---- */
 
 static const char ranked_alphabet[] = "%-.0123456789_abcdefghijklmnopqrstuvwxyz"; /* ascending */
-#define RANKED_BASE  (sizeof ranked_alphabet) /* and one for "the key has ended" */
-#define RANKED_HEAD  4
+#define RANKED_BASE (sizeof ranked_alphabet) /* and one for "the key has ended" */
+#define RANKED_HEAD 4
 
 static unsigned rank_bits(enum ranked_kind kind)
 {
@@ -268,7 +282,8 @@ static int head_of(enum ranked_kind kind, struct slice suffix, uint64_t *out)
 			*out = *out << 8 | (i < suffix.n ? suffix.p[i] : 0);
 			continue;
 		}
-		const char *at = i < suffix.n && suffix.p[i] ? strchr(ranked_alphabet, suffix.p[i]) : NULL;
+		const char *at =
+			i < suffix.n && suffix.p[i] ? strchr(ranked_alphabet, suffix.p[i]) : NULL;
 		if (i < suffix.n && !at)
 			return -EUCLEAN;
 		*out = *out * RANKED_BASE + (at ? (uint64_t)(at - ranked_alphabet) + 1 : 0);
@@ -284,15 +299,16 @@ static size_t head_bytes(enum ranked_kind kind, uint64_t head, uint8_t out[RANKE
 	for (size_t i = RANKED_HEAD; i-- > 0;) {
 		uint64_t digit = kind == RANKED_BYTES ? head & 0xff : head % RANKED_BASE;
 		head = kind == RANKED_BYTES ? head >> 8 : head / RANKED_BASE;
-		out[i] = kind == RANKED_BYTES || digit == 0 ? (uint8_t)digit : (uint8_t)ranked_alphabet[digit - 1];
+		out[i] = kind == RANKED_BYTES || digit == 0 ? (uint8_t)digit
+							    : (uint8_t)ranked_alphabet[digit - 1];
 	}
 	while (n > 0 && out[n - 1] == 0)
 		n--;
 	return n;
 }
 
-int ranked_open(struct state *st, unsigned spaces, struct slice prefix, enum ranked_kind kind, uint64_t from,
-		struct ranked *out)
+int ranked_open(struct state *st, unsigned spaces, struct slice prefix, enum ranked_kind kind,
+		uint64_t from, struct ranked *out)
 {
 	uint8_t start[RANKED_HEAD];
 	size_t n = from ? head_bytes(kind, (from - 1) >> rank_bits(kind), start) : 0;
@@ -320,8 +336,8 @@ int ranked_next(struct ranked *r, uint64_t *number, struct slice *key, struct sl
 	return 1;
 }
 
-int ranked_number(struct state *st, unsigned spaces, struct slice prefix, enum ranked_kind kind, struct slice key,
-		  uint64_t *out)
+int ranked_number(struct state *st, unsigned spaces, struct slice prefix, enum ranked_kind kind,
+		  struct slice key, uint64_t *out)
 {
 	AUTO(ranked_release) struct ranked r = { .scan = NULL };
 	struct slice at, value;

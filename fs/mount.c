@@ -74,7 +74,8 @@ static int serving_init(struct fs *fs, const struct fs_options *o, struct err *e
 	s->file_mode = 0444 & ~o->umask;
 	s->views = views_new(on_publish, fs);
 	s->slots = slots_new(INO_SLOTS);
-	s->cache = render_cache_new(o->render_cache ? o->render_cache : RENDER_CACHE_BYTES, RENDER_CACHE_ONE_MAX);
+	s->cache = render_cache_new(o->render_cache ? o->render_cache : RENDER_CACHE_BYTES,
+				    RENDER_CACHE_ONE_MAX);
 	s->notifier = notifier_new(trim, fs);
 	if (!s->views || !s->slots || !s->cache || !s->notifier)
 		return err_set(err, -ENOMEM, "no memory for the mount");
@@ -99,14 +100,18 @@ static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
 		return rc;
 	}
 	struct ctl_options co = {
-		.mountpoint = fs->ctl_path, .allow_other = o->allow_other, .uid = o->uid, .gid = o->gid, .umask = o->umask,
+		.mountpoint = fs->ctl_path,
+		.allow_other = o->allow_other,
+		.uid = o->uid,
+		.gid = o->gid,
+		.umask = o->umask,
 	};
 
 	return ctl_open(fs->store, fs->events, &co, &fs->ctl, err);
 }
 
-int fs_open(struct store *s, struct events *events, const char *mountpoint, const struct fs_options *o,
-	    struct fs **out, struct err *err)
+int fs_open(struct store *s, struct events *events, const char *mountpoint,
+	    const struct fs_options *o, struct fs **out, struct err *err)
 {
 	struct fs *fs = calloc(1, sizeof *fs);
 
@@ -211,7 +216,8 @@ static void *tell_ready(void *arg)
 	if (!wait_for_init(&fs->serving))
 		return NULL;
 	if (stat(fs->mountpoint, &st) < 0)
-		trace_warn("mount", "the root of the mount cannot be looked at", "path=%s errno=%d", fs->mountpoint, errno);
+		trace_warn("mount", "the root of the mount cannot be looked at", "path=%s errno=%d",
+			   fs->mountpoint, errno);
 	events_post(fs->events, NULL, "mount", "state=ready path=%s", fs->mountpoint);
 	if (start->ready)
 		start->ready(start->arg);
@@ -242,7 +248,8 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 	rc = -pthread_create(&starter, NULL, tell_ready, &starting);
 	if (rc < 0)
 		return err_set(err, rc, "no thread for the mount: %s", strerror(-rc));
-	trace_info("mount", "serving", "path=%s store=%s ctl=%s", fs->mountpoint, store_path(fs->store), fs->ctl_path);
+	trace_info("mount", "serving", "path=%s store=%s ctl=%s", fs->mountpoint,
+		   store_path(fs->store), fs->ctl_path);
 	while (!atomic_load(&fs->unmounted) && !atomic_load(&fs->stop_wanted))
 		sem_wait(&fs->woken);
 	/* First who speaks to the kernel, while those who answer it still do. */
@@ -275,9 +282,11 @@ int fs_unmount(const char *mountpoint, bool lazy, struct err *err)
 	rc = mountpoint_unmount(full, lazy, err);
 	if (rc < 0 || lazy)
 		return rc;
-	/* Its daemon still writes what is left to write; who goes on with the store should not meet it. */
-	for (uint64_t end = clock_mono_ms() + STORE_WAIT_MS; clock_mono_ms() < end; usleep(STORE_POLL_US))
-		if (store_holder(m.source, holder, sizeof holder) < 0)
-			break;
+	/* Its daemon may still be closing the store, and who goes on with it should not meet
+	 * that. */
+	uint64_t end = clock_mono_ms() + STORE_WAIT_MS;
+
+	while (store_holder(m.source, holder, sizeof holder) == 0 && clock_mono_ms() < end)
+		usleep(STORE_POLL_US);
 	return 0;
 }

@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/trace.h"
 
 #define STALE_MAX 16 /* dead mounts on top of each other */
+#define BUSY      "%s is busy: a file or folder below it is in use (--lazy detaches it)"
+#define FOREIGN   "a dead mount that is not of chainfs covers it; unmount it first"
 
 extern char **environ;
 
@@ -41,9 +44,12 @@ int mountpoint_full(const char *path, char out[PATH_MAX], struct err *err)
 	if (!realpath(name ? folder : ".", out))
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
 	size_t used = strlen(out);
-	int wrote = snprintf(out + used, PATH_MAX - used, "%s%.*s", used > 1 ? "/" : "", (int)(n - name), path + name);
+	int wrote = snprintf(out + used, PATH_MAX - used, "%s%.*s", used > 1 ? "/" : "",
+			     (int)(n - name), path + name);
 
-	return (size_t)wrote < PATH_MAX - used ? 0 : err_set(err, -ENAMETOOLONG, "%s: it is too long", path);
+	if ((size_t)wrote >= PATH_MAX - used)
+		return err_set(err, -ENAMETOOLONG, "%s: it is too long", path);
+	return 0;
 }
 
 /* "\040" is a blank there. */
@@ -53,7 +59,8 @@ static void unescape(char *text)
 
 	for (const char *from = text; *from; from++) {
 		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] && from[3]) {
-			*to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+			*to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 |
+				       (from[3] - '0'));
 			from += 3;
 		} else {
 			*to++ = *from;
@@ -109,16 +116,19 @@ int mountpoint_find(const char *full, struct mount_info *out, struct err *err)
 
 bool mountpoint_is_ours(const struct mount_info *m)
 {
-	return strcmp(m->type, "fuse." MOUNT_SUBTYPE) == 0 || strcmp(m->type, "fuse." MOUNT_SUBTYPE_CTL) == 0;
+	return strcmp(m->type, "fuse." MOUNT_SUBTYPE) == 0 ||
+	       strcmp(m->type, "fuse." MOUNT_SUBTYPE_CTL) == 0;
 }
 
+/* Not stat(2): the kernel still has the attributes of the root, and gives them. */
 bool mountpoint_is_stale(const char *full)
 {
 	struct mount_info m;
-	struct stat st;
+	struct statfs st;
 
-	return stat(full, &st) < 0 && errno == ENOTCONN && mountpoint_find(full, &m, NULL) == 1 &&
-	       mountpoint_is_ours(&m);
+	if (mountpoint_find(full, &m, NULL) != 1 || !mountpoint_is_ours(&m) || statfs(full, &st) == 0)
+		return false;
+	return errno == ENOTCONN || errno == ECONNABORTED; /* it died before, or while we asked */
 }
 
 /* ---- unmounting ---- */
@@ -128,7 +138,8 @@ static int words_of(int fd, char *out, size_t out_size)
 	size_t n = 0;
 	ssize_t more;
 
-	while (n + 1 < out_size && ((more = read(fd, out + n, out_size - 1 - n)) > 0 || (more < 0 && errno == EINTR)))
+	while (n + 1 < out_size &&
+	       ((more = read(fd, out + n, out_size - 1 - n)) > 0 || (more < 0 && errno == EINTR)))
 		n += more > 0 ? (size_t)more : 0;
 	while (n && (out[n - 1] == '\n' || out[n - 1] == ' '))
 		n--;
@@ -139,7 +150,7 @@ static int words_of(int fd, char *out, size_t out_size)
 /* What it says on standard error comes back, so that the person reads the reason. */
 static int fusermount(const char *full, bool lazy, struct err *err)
 {
-	char *args[] = { "fusermount3", "-u", lazy ? "-z" : "--", lazy ? "--" : (char *)full, lazy ? (char *)full : NULL, NULL };
+	char *args[] = { "fusermount3", "-u", lazy ? "-uz" : "-u", "--", (char *)full, NULL };
 	posix_spawn_file_actions_t actions;
 	char said[256] = "";
 	int ends[2], status = 0;
@@ -160,11 +171,12 @@ static int fusermount(const char *full, bool lazy, struct err *err)
 	}
 	base_closep(&ends[0]);
 	if (rc < 0)
-		return err_set(err, rc, "%s: fusermount3 does not start (package fuse3): %s", full, strerror(-rc));
+		return err_set(err, rc, "%s: fusermount3 does not start (package fuse3): %s", full,
+			       strerror(-rc));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (strstr(said, "busy"))
-		return err_set(err, -EBUSY, "%s is busy: a file or folder below it is in use (--lazy detaches it)", full);
+		return err_set(err, -EBUSY, BUSY, full);
 	return err_set(err, -EPERM, "%s: %s", full, said[0] ? said : "fusermount3 failed");
 }
 
@@ -175,7 +187,7 @@ int mountpoint_unmount(const char *full, bool lazy, struct err *err)
 	if (umount2(full, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
 		return 0;
 	if (errno == EBUSY)
-		return err_set(err, -EBUSY, "%s is busy: a file or folder below it is in use (--lazy detaches it)", full);
+		return err_set(err, -EBUSY, BUSY, full);
 	return err_set(err, -errno, "%s: %s", full, strerror(errno));
 }
 
@@ -197,7 +209,8 @@ static int check_empty(const char *full, struct err *err)
 	errno = 0;
 	while ((e = readdir(d)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			return err_set(err, -ENOTEMPTY, "%s is not empty: mount on an empty folder", full);
+			return err_set(err, -ENOTEMPTY, "%s is not empty: mount on an empty folder",
+				       full);
 	return errno ? err_set(err, -errno, "%s: %s", full, strerror(errno)) : 0;
 }
 
@@ -208,15 +221,15 @@ int mountpoint_prepare(const char *full, struct err *err)
 	int rc;
 
 	for (int i = 0; i < STALE_MAX && mountpoint_is_stale(full); i++) {
-		trace_warn("mount", "the daemon of this mount point is gone, it is detached", "path=%s", full);
+		trace_warn("mount", "the daemon of this mount point is gone, it is detached",
+			   "path=%s", full);
 		rc = mountpoint_unmount(full, true, err);
 		if (rc < 0)
 			return err_note(err, rc, "a dead mount cannot be detached");
 	}
 	if (stat(full, &st) < 0)
 		return err_set(err, -errno, "%s: %s", full,
-			       errno == ENOTCONN ? "a dead mount that is not of chainfs covers it; unmount it first"
-						 : strerror(errno));
+			       errno == ENOTCONN ? FOREIGN : strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, -ENOTDIR, "%s is not a folder", full);
 	rc = mountpoint_find(full, &m, err);

@@ -162,7 +162,8 @@ static void invalidate(struct notifier *n, uint64_t ino)
 	int rc = fuse_lowlevel_notify_inval_inode(n->session, ino, 0, 0);
 
 	if (rc < 0 && rc != -ENOENT) /* absent: it has forgotten the folder already */
-		trace_debug("fs", "the kernel did not take a notification", "ino=%" PRIx64 " errno=%d", ino, -rc);
+		trace_debug("fs", "the kernel did not take a notification",
+			    "ino=%" PRIx64 " errno=%d", ino, -rc);
 }
 
 static void tell_again(struct notifier *n, bool all)
@@ -202,7 +203,8 @@ static uint64_t next_due(const struct notifier *n)
 
 static void wait_until(struct notifier *n, uint64_t due_ms)
 {
-	struct timespec until = { .tv_sec = (time_t)(due_ms / 1000), .tv_nsec = (long)(due_ms % 1000) * 1000000 };
+	struct timespec until = { .tv_sec = (time_t)(due_ms / 1000),
+				  .tv_nsec = (long)(due_ms % 1000) * 1000000 };
 
 	if (due_ms == NEVER)
 		pthread_cond_wait(&n->wake, &n->notify_lock);

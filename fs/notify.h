@@ -1,13 +1,14 @@
 /* notify.h: the thread that tells the kernel what changed.
  *
- * Without OPENDIR the kernel caches every listing, and the attributes of folders for good. So each
- * growing folder that is given to it is remembered here, and when its network publishes a view, the
- * kernel is told to forget what it cached of the folder. Then it is forgotten here too: the kernel asks
- * again and it is remembered again, as long as it grows. A listing that was on its way meanwhile would
- * be cached after that, so the kernel is told a second time a little later.
+ * Without OPENDIR the kernel caches every listing, and the attributes of folders for good. So
+ * each growing folder that is given to it is remembered here, and when its network publishes a
+ * view, the kernel is told to forget what it cached of the folder. Then it is forgotten here
+ * too: the kernel asks again and it is remembered again, as long as it grows. A listing that was
+ * on its way meanwhile would be cached after that, so the kernel is told a second time a little
+ * later.
  *
- * Threads  start and stop by one thread, the rest any. The thread holds no lock while it speaks to the
- *          kernel, which may wait for a request that a worker is answering. */
+ * Threads  start and stop by one thread, the rest any. The thread holds no lock while it speaks
+ *          to the kernel, which may wait for a request that a worker is answering. */
 #ifndef CHAINFS_FS_NOTIFY_H
 #define CHAINFS_FS_NOTIFY_H
 
@@ -24,8 +25,8 @@ void notifier_freep(struct notifier **n);
 int  notifier_start(struct notifier *n, struct fuse_session *session, struct err *err) MUST_CHECK;
 void notifier_stop(struct notifier *n);
 
-/* A folder of a network (0: the root's own) that may grow. False: too many are remembered, so nothing
- * of it may have a life in the kernel's cache. */
+/* A folder of a network (0: the root's own) that may grow. False: too many are remembered, so
+ * nothing of it may have a life in the kernel's cache. */
 bool notifier_watch(struct notifier *n, uint64_t ino, unsigned network) MUST_CHECK;
 void notifier_published(struct notifier *n, unsigned network);
 /* Something older than what is published may just have been given: once more, a little later. */

@@ -8,7 +8,7 @@
 #include "core/control/metrics.h"
 
 #define CONTENT_MAX ((size_t)1 << 30) /* bytes of one file; memory holds it whole */
-#define WHOLE_MAX   (128u << 10)      /* the kernel's readahead: a first read below it asks for the whole file */
+#define WHOLE_MAX   (128u << 10)      /* a first read below the kernel's readahead wants it all */
 #define DOT         1                 /* offsets behind "." and ".."; the tree's own come after */
 #define DOT_DOT     2
 #define INO_UNKNOWN 0xffffffff        /* d_ino of a name that has no number yet */
@@ -24,13 +24,14 @@ static void refuse(fuse_req_t req, const char *request, uint64_t ino, int rc, co
 {
 	metrics_add(COUNTER_FUSE_ERRORS, 1);
 	if (trace_get_level() >= TRACE_DEBUG)
-		trace_debug("fs", "request refused", "request=%s ino=%" PRIx64 " errno=%d reason=\"%s\"", request, ino,
-			    -rc, err_text(err, rc));
+		trace_debug("fs", "request refused",
+			    "request=%s ino=%" PRIx64 " errno=%d reason=\"%s\"", request, ino, -rc,
+			    err_text(err, rc));
 	fuse_reply_err(req, rc < 0 && rc > -4096 ? -rc : EIO);
 }
 
-/* What grows was answered from a view; where a newer one is out by now, the notifier may have passed
- * before this folder was remembered. */
+/* What grows was answered from a view; where a newer one is out by now, the notifier may have
+ * passed before this folder was remembered. */
 static void answered(const struct asked *a, bool grows)
 {
 	if (grows && a->view && !views_is_newest(a->serving->views, a->view))
@@ -43,11 +44,11 @@ static void on_init(void *user, struct fuse_conn_info *conn)
 {
 	struct serving *s = user;
 
-	conn->want &= ~(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
-			FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	conn->want &= ~(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA |
+			FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	/* Not CACHE_SYMLINKS: there are few links, and those that settle must move. */
-	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS |
-				       FUSE_CAP_ASYNC_READ);
+	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
+				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ);
 	s->open_answered = !(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
 	s->opendir_answered = !(conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT);
 	LOCKED(&s->init_lock);
@@ -80,8 +81,8 @@ static void on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 /* ---- names ---- */
 
 /* A state that nothing held until now may have been collected between the answer and the pin. */
-static int lookup_child(struct asked *folder, const char *name, struct given *given, struct attr *attr,
-			struct fuse_entry_param *entry, struct err *err)
+static int lookup_child(struct asked *folder, const char *name, struct given *given,
+			struct attr *attr, struct fuse_entry_param *entry, struct err *err)
 {
 	struct node child;
 	int rc = tree_lookup(asked_view(folder), &folder->node, name, &child, err);
@@ -94,10 +95,13 @@ static int lookup_child(struct asked *folder, const char *name, struct given *gi
 		rc = tree_attr(shared_view_of(given->view), &child, attr, err);
 	if (rc < 0)
 		return rc;
-	struct lives lives = known_lives(folder->serving, given->ino, &child, attr);
+	struct lives lives = known_child_lives(folder, given->ino, &child, attr);
 
 	*entry = (struct fuse_entry_param){
-		.ino = given->ino, .generation = given->generation, .attr_timeout = lives.attr, .entry_timeout = lives.entry,
+		.ino = given->ino,
+		.generation = given->generation,
+		.attr_timeout = lives.attr,
+		.entry_timeout = lives.entry,
 	};
 	known_stat(folder->serving, given->ino, shared_view_of(given->view), attr, &entry->attr);
 	return 0;
@@ -108,7 +112,8 @@ static bool absence_lasts(struct asked *folder)
 {
 	struct attr attr;
 
-	return tree_attr(asked_view(folder), &folder->node, &attr, NULL) == 0 && !attr.grows && !attr.settles;
+	return tree_attr(asked_view(folder), &folder->node, &attr, NULL) == 0 && !attr.grows &&
+	       !attr.settles;
 }
 
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -201,7 +206,8 @@ static int render(struct asked *a, struct buf *out, struct err *err)
 	if (rc < 0)
 		return rc;
 	if (tree_attr(asked_view(a), &a->node, &attr, NULL) == 0 && attr.size != out->n)
-		trace_error("fs", "a file is not as large as was told", "path=%s ino=%" PRIx64 " told=%" PRIu64 " is=%zu",
+		trace_error("fs", "a file is not as large as was told",
+			    "path=%s ino=%" PRIx64 " told=%" PRIu64 " is=%zu",
 			    tree[a->node.row].path, a->ino, attr.size, out->n);
 	return 0;
 }
@@ -241,7 +247,8 @@ static void reply_slice(fuse_req_t req, struct slice content, size_t size, off_t
 	fuse_reply_buf(req, (const char *)part.p, part.n);
 }
 
-static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
 {
 	struct serving *s = serving_of(req);
 	AUTO(asked_release) struct asked a = { .ino = 0 };
@@ -250,7 +257,8 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	struct err err = ERR_INIT;
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &a);
 
-	/* A small file is asked for once and then lies in the kernel's cache, so ours need not hold it. */
+	/* A small file is asked for once and then lies in the kernel's cache: ours need not hold
+	 * it. */
 	bool whole = offset == 0 && size < WHOLE_MAX;
 	bool keeps = rc == 0 && is_kept(&a.node);
 
@@ -327,10 +335,14 @@ static bool add(struct listing *l, const char *name, struct fuse_entry_param *e,
 	return true;
 }
 
-static bool add_name(struct listing *l, const char *name, enum node_type type, uint64_t ino, uint64_t offset)
+static bool add_name(struct listing *l, const char *name, enum node_type type, uint64_t ino,
+		     uint64_t offset)
 {
-	static const mode_t types[] = { [NODE_FOLDER] = S_IFDIR, [NODE_FILE] = S_IFREG, [NODE_LINK] = S_IFLNK };
-	struct fuse_entry_param e = { .attr = { .st_ino = ino ? ino : INO_UNKNOWN, .st_mode = types[type] } };
+	static const mode_t types[] = {
+		[NODE_FOLDER] = S_IFDIR, [NODE_FILE] = S_IFREG, [NODE_LINK] = S_IFLNK
+	};
+	struct fuse_entry_param e = { .attr = { .st_ino = ino ? ino : INO_UNKNOWN,
+						.st_mode = types[type] } };
 
 	return add(l, name, &e, offset);
 }
@@ -338,9 +350,12 @@ static bool add_name(struct listing *l, const char *name, enum node_type type, u
 static bool add_whole(struct listing *l, const struct tree_child *c, const struct given *g)
 {
 	struct serving *s = l->folder->serving;
-	struct lives lives = known_lives(s, g->ino, &c->node, &c->attr);
+	struct lives lives = known_child_lives(l->folder, g->ino, &c->node, &c->attr);
 	struct fuse_entry_param e = {
-		.ino = g->ino, .generation = g->generation, .attr_timeout = lives.attr, .entry_timeout = lives.entry,
+		.ino = g->ino,
+		.generation = g->generation,
+		.attr_timeout = lives.attr,
+		.entry_timeout = lives.entry,
 	};
 
 	known_stat(s, g->ino, shared_view_of(g->view), &c->attr, &e.attr);
@@ -362,7 +377,8 @@ static bool on_child(void *arg, const struct tree_child *c)
 
 	if (l->plus && l->full && note_room(l) && known_child(l->folder, &c->node, &g) == 0)
 		return add_whole(l, c, &g);
-	return add_name(l, c->name, tree[c->node.row].type, known_number(l->folder, &c->node), c->offset + DOT_DOT);
+	return add_name(l, c->name, tree[c->node.row].type, known_number(l->folder, &c->node),
+			c->offset + DOT_DOT);
 }
 
 static int list(struct listing *l, uint64_t offset, struct err *err)
@@ -379,18 +395,21 @@ static int list(struct listing *l, uint64_t offset, struct err *err)
 	known_lives(folder->serving, folder->ino, &folder->node, &attr);
 	if (offset < DOT && !add_name(l, ".", NODE_FOLDER, folder->ino, DOT))
 		return 0;
-	if (offset < DOT_DOT && !add_name(l, "..", NODE_FOLDER, folder->ino == INO_ROOT ? INO_ROOT : 0, DOT_DOT))
+	if (offset < DOT_DOT &&
+	    !add_name(l, "..", NODE_FOLDER, folder->ino == INO_ROOT ? INO_ROOT : 0, DOT_DOT))
 		return 0;
-	rc = tree_list(asked_view(folder), &folder->node, offset < DOT_DOT ? 0 : offset - DOT_DOT, l->plus && l->full,
-		       on_child, l, err);
-	return l->used ? 0 : rc; /* what is there goes out first; the kernel comes again for the rest */
+	rc = tree_list(asked_view(folder), &folder->node, offset < DOT_DOT ? 0 : offset - DOT_DOT,
+		       l->plus && l->full, on_child, l, err);
+	return l->used ? 0
+		       : rc; /* what is there goes out first; the kernel comes again for the rest */
 }
 
 static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
 {
 	struct serving *s = serving_of(req);
 	AUTO(asked_release) struct asked folder = { .ino = 0 };
-	AUTO(listing_release) struct listing l = { .req = req, .folder = &folder, .plus = plus, .size = size };
+	AUTO(listing_release)
+	struct listing l = { .req = req, .folder = &folder, .plus = plus, .size = size };
 	struct err err = ERR_INIT;
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &folder);
 
@@ -408,12 +427,14 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	answered(&folder, l.grows);
 }
 
-static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
 {
 	answer_listing(req, ino, size, offset, false);
 }
 
-static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			   struct fuse_file_info *fi)
 {
 	answer_listing(req, ino, size, offset, true);
 }
@@ -430,11 +451,13 @@ static void on_statfs(fuse_req_t req, fuse_ino_t ino)
 		return;
 	}
 	disk.f_namemax = NAME_MAX_;
-	disk.f_files = disk.f_ffree = disk.f_favail = 0; /* nobody counts the files, and none can be made */
+	disk.f_files = disk.f_ffree = disk.f_favail =
+		0; /* nobody counts the files, and none can be made */
 	fuse_reply_statfs(req, &disk);
 }
 
-/* Not ENODATA: coreutils ask for three names a file, and remember this answer for the whole device. */
+/* Not ENODATA: coreutils ask for three names a file, and remember this answer for the whole
+ * device. */
 static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	serving_of(req);

@@ -26,8 +26,8 @@ int path_range(const char *text, size_t size, struct range *out)
 	size_t before = (size_t)(dash - text);
 
 	if (path_padded(text, before, HEIGHT_DIGITS, &out->first) < 0 ||
-	    path_padded(dash + 1, size - before - 1, HEIGHT_DIGITS, &last) < 0 || last < out->first ||
-	    last == UINT64_MAX)
+	    path_padded(dash + 1, size - before - 1, HEIGHT_DIGITS, &last) < 0 ||
+	    last < out->first || last == UINT64_MAX)
 		return -ENOENT;
 	out->end = last + 1;
 	return 0;

@@ -1,8 +1,9 @@
 /* render.h: what files say, as plain functions of what they are given: no store, no clock, no lock.
  *
- * One record a line, fields in a fixed order, decimal numbers, lower-case hex, UTC, a final newline;
- * nothing to say is an empty file. Tables (.tsv) part their fields by tabs, other files by blanks.
- * An empty root is a dash. Text from outside has its control bytes replaced, so that a line stays one.
+ * One record a line, fields in a fixed order, decimal numbers, lower-case hex, UTC, a final
+ * newline; nothing to say is an empty file. Tables (.tsv) part their fields by tabs, other files by
+ * blanks. An empty root is a dash. Text from outside has its control bytes replaced, so that a line
+ * stays one.
  * Errors  latch in the buf. */
 #ifndef CHAINFS_FS_RENDER_H
 #define CHAINFS_FS_RENDER_H
@@ -13,8 +14,10 @@
 
 void   render_index_line(const struct block_row *row, struct buf *out);
 size_t render_index_line_size(const struct block_row *row);
-/* state_known: the block was replayed, or its rules are not ours; else its two last levels are pending. */
-void   render_verify(const struct block_row *row, bool state_known, const char *trust, struct buf *out);
+/* state_known: the block was replayed, or its rules are not ours; else its last two levels are
+ * pending. */
+void   render_verify(const struct block_row *row, bool state_known, const char *trust,
+		     struct buf *out);
 /* list NULL: the block is not replayed. */
 void   render_outcomes(const struct outcome_list *list, uint32_t items, struct buf *out);
 
@@ -25,7 +28,8 @@ void   render_counts(const struct chain_ops *ops, const struct chain_account *a,
 /* A line of roots.tsv of a state: all are ACCOUNT_LINE_SIZE bytes. */
 #define ACCOUNT_LINE_ROOT 40
 #define ACCOUNT_LINE_SIZE (2 + 1 + 10 + 1 + ACCOUNT_LINE_ROOT + 1 + 10 + 1)
-void   render_account_line(unsigned vshard, uint64_t account, const struct chain_account *a, struct buf *out);
+void   render_account_line(unsigned vshard, uint64_t account, const struct chain_account *a,
+			   struct buf *out);
 /* A line of roots/RANGE.tsv. */
 void   render_root_line(uint64_t height, const struct chain_root *r, struct buf *out);
 size_t render_root_line_size(const struct chain_root *r);

@@ -61,10 +61,12 @@ static const char *trust_reason(const char *trust)
 {
 	if (strcmp(trust, "archive") == 0)
 		return "the archive that brought the blocks named them: it vouches for itself";
-	return strcmp(trust, "preset") == 0 ? "known to this program" : "given by who runs this node";
+	return strcmp(trust, "preset") == 0 ? "known to this program"
+					    : "given by who runs this node";
 }
 
-void render_verify(const struct block_row *row, bool state_known, const char *trust, struct buf *out)
+void render_verify(const struct block_row *row, bool state_known, const char *trust,
+		   struct buf *out)
 {
 	for (int l = 0; l < LEVEL_COUNT; l++) {
 		const struct level_result *r = &row->levels[l];
@@ -82,9 +84,11 @@ void render_verify(const struct block_row *row, bool state_known, const char *tr
 void render_outcomes(const struct outcome_list *list, uint32_t items, struct buf *out)
 {
 	for (uint32_t i = 0; i < items; i++) {
-		const struct chain_outcome *o = list && i < list->outcome_count ? &list->outcomes[i] : NULL;
+		const struct chain_outcome *o =
+			list && i < list->outcome_count ? &list->outcomes[i] : NULL;
 
-		buf_fmt(out, "%06" PRIu32 "\t%s\t", i, o ? outcome_names[o->outcome] : "not-replayed");
+		buf_fmt(out, "%06" PRIu32 "\t%s\t", i,
+			o ? outcome_names[o->outcome] : "not-replayed");
 		render_sentence(o && o->reason ? o->reason : "", out);
 		buf_u8(out, '\n');
 	}

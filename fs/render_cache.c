@@ -160,7 +160,8 @@ static struct rendering *take_out(struct render_cache *c, struct shard *s, struc
 
 /* ---- bounds ---- */
 
-static struct rendering *take_oldest(struct render_cache *c, struct shard *s, struct render_key keep)
+static struct rendering *take_oldest(struct render_cache *c, struct shard *s,
+				     struct render_key keep)
 {
 	LOCKED(&s->shard_lock);
 	if (!s->oldest || key_eq(s->oldest->key, keep) || atomic_load(&c->bytes) <= c->bytes_max)
@@ -290,7 +291,8 @@ int render_cache_get(struct render_cache *c, struct render_key key, struct rende
 	return *out != NULL;
 }
 
-void render_cache_fill(struct render_cache *c, struct render_key key, struct buf *content, struct rendering **out)
+void render_cache_fill(struct render_cache *c, struct render_key key, struct buf *content,
+		       struct rendering **out)
 {
 	struct shard *s = shard_of(c, key);
 	struct buf own = *content;

@@ -1,9 +1,9 @@
-/* render_cache.h: whole files as they were rendered, so that the next piece of one costs a lookup.
+/* render_cache.h: whole files as they were rendered: the next piece of one costs a lookup.
  *
- * Least recently used go first once `bytes_max` is reached. Contents above `one_max` are not kept with
- * the others: the last two of them stay while they are being read, because the kernel asks for a large
- * file in many pieces, and go with render_cache_trim(). While one thread renders a file, others who
- * want it wait for it.
+ * Least recently used go first once `bytes_max` is reached. Contents above `one_max` are not
+ * kept with the others: the last two of them stay while they are being read, because the kernel
+ * asks for a large file in many pieces, and go with render_cache_trim(). While one thread
+ * renders a file, others who want it wait for it.
  * Keys     an inode number and its generation: a number that is used again is another file.
  * Memory   a struct rendering is counted and immutable; it outlives the cache's interest in it.
  * Threads  any; the locks are sharded by key. */
@@ -25,11 +25,13 @@ struct render_key {
 struct render_cache *render_cache_new(size_t bytes_max, size_t one_max);
 void render_cache_freep(struct render_cache **c);
 
-/* 1: *out is it, to be put back. 0: nobody has it and the caller is to make it; render_cache_fill() or
- * render_cache_give_up() must follow. -ENOMEM. */
-int render_cache_get(struct render_cache *c, struct render_key key, struct rendering **out) MUST_CHECK;
+/* 1: *out is it, to be put back. 0: nobody has it and the caller is to make it;
+ * render_cache_fill() or render_cache_give_up() must follow. -ENOMEM. */
+int render_cache_get(struct render_cache *c, struct render_key key, struct rendering **out)
+	MUST_CHECK;
 /* Takes the bytes over; *out is counted for the caller. */
-void render_cache_fill(struct render_cache *c, struct render_key key, struct buf *content, struct rendering **out);
+void render_cache_fill(struct render_cache *c, struct render_key key, struct buf *content,
+		       struct rendering **out);
 void render_cache_give_up(struct render_cache *c, struct render_key key);
 
 struct slice rendering_bytes(const struct rendering *r);

@@ -25,7 +25,8 @@ void render_counts(const struct chain_ops *ops, const struct chain_account *a, s
 }
 
 /* Fixed widths give the file its size without a look at any account. */
-void render_account_line(unsigned vshard, uint64_t account, const struct chain_account *a, struct buf *out)
+void render_account_line(unsigned vshard, uint64_t account, const struct chain_account *a,
+			 struct buf *out)
 {
 	size_t shown = MIN((size_t)a->root_size, (size_t)ACCOUNT_LINE_ROOT / 2);
 

@@ -12,6 +12,7 @@ static bool hyper_is_on(const struct view *v)
 
 void render_store_line(const struct view *v, struct buf *out)
 {
+	const struct shard_view *first = &v->shards[0];
 	uint64_t held = 0, known = 0;
 
 	for (uint32_t s = 0; s < v->shard_count; s++) {
@@ -19,8 +20,8 @@ void render_store_line(const struct view *v, struct buf *out)
 		known += v->shards[s].known;
 	}
 	buf_fmt(out, "%s\t%s\t%010" PRIu64 "\t%010" PRIu64 "\t%010" PRIu64 "\t%010" PRIu64 "\n",
-		network_name(v->network), network_ops(v->network)->kind, v->shards[0].tip, v->shards[0].replayed, held,
-		known - MIN(held, known));
+		network_name(v->network), network_ops(v->network)->kind, first->tip,
+		first->replayed, held, known - MIN(held, known));
 }
 
 static void number(uint32_t shard, const char *what, uint64_t v, struct buf *out)
@@ -35,8 +36,8 @@ static void bytes(uint32_t shard, const char *what, struct slice v, struct buf *
 	buf_u8(out, '\n');
 }
 
-static void place(uint32_t shard, const char *what, uint64_t height, uint64_t time, const uint8_t *hash,
-		  struct buf *out)
+static void place(uint32_t shard, const char *what, uint64_t height, uint64_t time,
+		  const uint8_t *hash, struct buf *out)
 {
 	char text[TIME_TEXT_SIZE];
 
@@ -77,45 +78,69 @@ static void shard_status(uint32_t shard, const struct shard_view *sv, struct buf
 
 void render_status(const struct view *v, struct buf *out)
 {
-	buf_fmt(out, "network %s\nkind %s\nvalidators %s\nhyper %s\nshards %" PRIu32 "\n", network_name(v->network),
-		network_ops(v->network)->kind, network_trust(v->network), hyper_is_on(v) ? "on" : "off",
-		v->shard_count);
+	buf_fmt(out, "network %s\nkind %s\nvalidators %s\nhyper %s\nshards %" PRIu32 "\n",
+		network_name(v->network), network_ops(v->network)->kind, network_trust(v->network),
+		hyper_is_on(v) ? "on" : "off", v->shard_count);
 	for (uint32_t s = 0; s < v->shard_count; s++)
 		shard_status(s, &v->shards[s], out);
 }
 
+static const char hyper_off[] =
+	"Hyper is off: nothing that legacy prunes is retained. hyper/blocks and\n"
+	"hyper/shards show the same blocks as legacy; hyper/state and hyper/roots are\n"
+	"empty, and hyper/at has no heights.\n";
+
 static void hyper_words(const struct view *v, struct buf *out)
 {
 	if (!hyper_is_on(v)) {
-		buf_str(out, "Hyper is off: nothing that legacy prunes is retained. hyper/blocks and hyper/shards show the\n"
-			     "same blocks as legacy; hyper/state and hyper/roots are empty, and hyper/at has no heights.\n");
+		buf_str(out, hyper_off);
 		return;
 	}
 	buf_str(out, "Hyper is on: what legacy prunes is retained");
 	for (uint32_t s = 0; s < v->shard_count; s++)
 		if (v->shards[s].base_height)
-			buf_fmt(out, ", in shard %" PRIu32 " above height %" PRIu64, s, v->shards[s].base_height);
-	buf_str(out, ".\n`diff -r legacy/at/HEIGHT hyper/at/HEIGHT` prints what was retained, and nothing else.\n");
+			buf_fmt(out, ", in shard %" PRIu32 " above height %" PRIu64, s,
+				v->shards[s].base_height);
+	buf_str(out, ".\n`diff -r legacy/at/HEIGHT hyper/at/HEIGHT` prints what was retained, and\n"
+		     "what that explains.\n");
 }
 
-void render_network_readme(const struct view *v, struct buf *out)
+static void trust_words(const struct view *v, struct buf *out)
 {
 	const char *trust = network_trust(v->network);
 
-	buf_fmt(out, "%s: a network of kind %s with %" PRIu32 " shard%s.\n\n", network_name(v->network),
-		network_ops(v->network)->kind, v->shard_count, v->shard_count == 1 ? "" : "s");
-	hyper_words(v, out);
 	if (strcmp(trust, "archive") == 0)
-		buf_str(out, "\nThe validators were named by the archive that brought the blocks: it vouches for itself.\n");
+		buf_str(out, "The validators were named by the archive that brought the blocks:\n"
+			     "it vouches for itself.\n");
 	else
-		buf_fmt(out, "\nThe validators come from the %s.\n", trust);
-	buf_str(out, "\nEmpty folders: by-hash and at list nothing and resolve what they are asked for; gaps is empty when\n"
-		     "nothing is missing; an account's sets are listed also when they hold nothing.\n\n");
+		buf_fmt(out, "The validators come from the %s.\n", trust);
+}
+
+static const char empty_folders[] =
+	"Empty folders: by-hash and at list nothing and resolve what they are asked\n"
+	"for; gaps is empty when nothing is missing, retained when nothing was; an\n"
+	"account's sets are listed also when they hold nothing.\n";
+
+static const char lane_words[] =
+	"{lane} is {network}/{context}, for the main shard, or\n"
+	"{network}/{context}/shards/{shard}.\n";
+
+static const char state_words[] =
+	"{state} is {network}/{context}/state, {lane}/at/{height}, or\n"
+	"{state}/shards/{shard} of one of them.\n";
+
+void render_network_readme(const struct view *v, struct buf *out)
+{
+	buf_fmt(out, "%s: a network of kind %s with %" PRIu32 " shard%s.\n\n",
+		network_name(v->network), network_ops(v->network)->kind, v->shard_count,
+		v->shard_count == 1 ? "" : "s");
+	hyper_words(v, out);
+	buf_u8(out, '\n');
+	trust_words(v, out);
+	buf_fmt(out, "\n%s\n", empty_folders);
 	render_rows("{network}/", out);
-	buf_u8(out, '\n');
-	buf_str(out, "{lane} is {network}/{context}, for the main shard, or {network}/{context}/shards/{shard}.\n");
+	buf_fmt(out, "\n%s", lane_words);
 	render_rows("{lane}/", out);
-	buf_u8(out, '\n');
-	buf_str(out, "{state} is {network}/{context}/state, {lane}/at/{height}, or {state}/shards/{shard} of one of them.\n");
+	buf_fmt(out, "\n%s", state_words);
 	render_rows("{state}/", out);
 }

@@ -3,8 +3,8 @@
  * The table (tree.c) says what there is; each rows_*.c answers for the rows of one subject. A row's
  * functions see the folder or the node they are asked about and a struct look; they keep nothing.
  *
- * Errors   of make and find: -ENOENT, there is no such thing (a listing leaves it out); -ENODATA, it
- *          exists and we do not hold it (left out as well). Anything else ends the question.
+ * Errors   of make and find: -ENOENT, there is no such thing; -ENODATA, it exists and we do not
+ *          hold it. A listing leaves both out; anything else ends the question.
  * Threads  any; a struct look belongs to one question. */
 #ifndef CHAINFS_FS_ROWS_H
 #define CHAINFS_FS_ROWS_H
@@ -17,8 +17,8 @@ enum row {
 	ROW_README, ROW_STATUS, ROW_HEAD, ROW_BY_HASH, ROW_HASH,
 	ROW_CONTEXT, ROW_LANES, ROW_LANE,
 	ROW_BLOCKS, ROW_BLOCK_RANGE, ROW_BLOCK_SHORT, ROW_INDEX, ROW_ITEMS_BULK,
-	ROW_BLOCK, ROW_BLOCK_BYTES, ROW_COMMITS, ROW_HEADER, ROW_HEADER_JSON, ROW_PARENT, ROW_VERIFY,
-	ROW_OUTCOMES, ROW_ITEMS, ROW_ITEM, ROW_ITEM_BYTES,
+	ROW_BLOCK, ROW_BLOCK_BYTES, ROW_COMMITS, ROW_HEADER, ROW_HEADER_JSON, ROW_PARENT,
+	ROW_VERIFY, ROW_OUTCOMES, ROW_ITEMS, ROW_ITEM, ROW_ITEM_BYTES,
 	ROW_ROOTS, ROW_ROOTS_RANGE,
 	ROW_ENVELOPES, ROW_ENVELOPE_RANGE, ROW_ENVELOPE, ROW_ENVELOPE_JSON,
 	ROW_STATE, ROW_ATS, ROW_AT, ROW_STATE_SHARDS, ROW_STATE_SHARD, ROW_STATE_ROOTS,
@@ -31,27 +31,26 @@ enum row {
 	ROW_COUNT
 };
 
-/* Takes children, in order. `low` (1 .. LISTER_LOW_MAX) leads back to the place behind this child, by
- * itself: a height, an account, a row's number. attr may be NULL: it is asked for when it is needed.
+/* Takes children, in order. `low` (1 .. LISTER_LOW_MAX) leads back to the place behind this child
+ * by itself: a height, an account, a row's number. attr may be NULL: it is asked for when needed.
  * False: enough, stop. */
 #define LISTER_LOW_BITS 54
 #define LISTER_LOW_MAX  ((UINT64_C(1) << LISTER_LOW_BITS) - 1)
 struct lister;
 bool lister_give(struct lister *to, const char *name, const struct node *n, uint64_t low,
 		 const struct attr *attr);
-bool lister_wants_attr(const struct lister *to);
 
 struct entry_ops {
-	/* Rows with a plain last part: what stands there, below `folder`. `out` comes as the folder's
-	 * network, scope and key with this row. NULL: it stays so. */
+	/* Rows with a plain last part: what stands there, below `folder`. `out` comes with the
+	 * folder's network, scope and key, and this row. NULL: it stays so. */
 	int (*make)(struct look *l, const struct node *folder, struct node *out);
 	/* Rows with a {…} in their last part: the child of that name; `out` comes as above. */
 	int (*find)(struct look *l, const struct node *folder, const char *name, struct node *out);
 	/* Such rows that are listed: children behind the one that was given with `after`; 0: all of
 	 * them. `few`: at most some dozens; listed with 0 alone, in any order. Others come in byte
 	 * order, and before every other name of the folder. */
-	int (*list)(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		    struct lister *to);
+	int (*list)(struct look *l, const struct node *folder, const struct node *child,
+		    uint64_t after, struct lister *to);
 	bool few;
 	/* `out` comes with the row's type. NULL: a folder of no time that never changes. */
 	int (*attr)(struct look *l, const struct node *n, struct attr *out);
@@ -73,21 +72,22 @@ extern const struct entry_ops
 	/* rows_ranges.c */
 	blocks_ops, block_range_ops, block_short_ops, block_ops, index_ops, items_bulk_ops,
 	/* rows_roots.c */
-	roots_ops, roots_range_ops, envelopes_ops, envelope_range_ops, envelope_ops, envelope_json_ops,
+	roots_ops, roots_range_ops, envelopes_ops, envelope_range_ops, envelope_ops,
+	envelope_json_ops,
 	/* rows_block.c */
-	block_bytes_ops, commits_ops, header_ops, header_json_ops, parent_ops, verify_ops, outcomes_ops,
-	items_ops, item_ops, item_bytes_ops,
+	block_bytes_ops, commits_ops, header_ops, header_json_ops, parent_ops, verify_ops,
+	outcomes_ops, items_ops, item_ops, item_bytes_ops,
 	/* rows_state.c */
 	state_ops, ats_ops, at_ops, state_shards_ops, state_shard_ops, state_folder_ops,
 	state_roots_ops,
 	/* rows_accounts.c */
-	vshard_ops, account_short_ops, account_ops, account_root_ops, counts_ops, limits_ops, set_ops,
-	set_bulk_ops, record_ops, record_bytes_ops,
+	vshard_ops, account_short_ops, account_ops, account_root_ops, counts_ops, limits_ops,
+	set_ops, set_bulk_ops, record_ops, record_bytes_ops,
 	/* rows_names.c */
 	name_ops,
 	/* rows_gaps.c */
-	gaps_ops, gaps_shard_ops, gap_ops, gap_status_ops, gap_reason_ops, gap_error_ops, gap_tries_ops,
-	gap_next_ops, heights_ops, map_ops,
+	gaps_ops, gaps_shard_ops, gap_ops, gap_status_ops, gap_reason_ops, gap_error_ops,
+	gap_tries_ops, gap_next_ops, heights_ops, map_ops,
 	/* rows_diffs.c */
 	diffs_ops, latest_ops, diverged_ops, diff_ops, report_ops, report_json_ops, retained_ops,
 	retained_shard_ops, retained_account_ops, retained_set_ops, retained_record_ops;
@@ -115,21 +115,23 @@ int object_attr(struct look *l, uint64_t object, enum object_view as, struct att
 int object_read(struct look *l, uint64_t object, enum object_view as, struct buf *out) MUST_CHECK;
 /* "000003-cast-add-27f49c69" of item `index` of a block. */
 #define ITEM_NAME_SIZE 128
-int item_name(struct look *l, const struct block_row *row, uint32_t index, char out[ITEM_NAME_SIZE]) MUST_CHECK;
+int item_name(struct look *l, const struct block_row *row, uint32_t index,
+	      char out[ITEM_NAME_SIZE]) MUST_CHECK;
 /* Hash of an object that is an item or inside of one; size 0: it has none. */
-int object_hash(struct look *l, const struct block_row *row, uint64_t object, uint8_t hash[HASH_SIZE],
-		uint8_t *hash_size) MUST_CHECK;
+int object_hash(struct look *l, const struct block_row *row, uint64_t object,
+		uint8_t hash[HASH_SIZE], uint8_t *hash_size) MUST_CHECK;
 /* Renders every item of a block, a line each. */
 int items_lines(struct look *l, const struct block_row *row, struct buf *out) MUST_CHECK;
 
-/* rows_state.c: the scope of another shard's state beside this main one's: of the same view, or cut as
- * the main block witnesses it. -ENODATA: not replayed so far. */
+/* rows_state.c: the scope of another shard's state beside this main one's: of the same view, or cut
+ * as the main block witnesses it. -ENODATA: not replayed so far. */
 int scope_of_shard(struct look *l, struct scope *s, uint32_t shard) MUST_CHECK;
 
 /* rows_accounts.c: an account's folder: which of its sets has that name; -ENOENT: none. */
 int set_of_name(const struct chain_ops *ops, const char *name, size_t size);
 #define SET_BITS 5
-static_assert(SET_MAX <= 1 << SET_BITS && 32 + SET_BITS <= NODE_KEY_BITS, "a set does not fit a key");
+static_assert(SET_MAX <= 1 << SET_BITS && 32 + SET_BITS <= NODE_KEY_BITS,
+	      "an account and a set do not fit a key");
 /* An account and one of its sets as a key. */
 static inline uint64_t set_key(uint64_t account, size_t set)
 {
@@ -143,10 +145,11 @@ static inline size_t key_set(uint64_t key)
 {
 	return key & ((1u << SET_BITS) - 1);
 }
-/* The records of one set in given spaces: all, as the very nodes of ROW_RECORD, and one by its name. */
-int records_list(struct look *l, const struct scope *scope, unsigned spaces, uint64_t set_of_account,
-		 uint64_t after, struct lister *to) MUST_CHECK;
-int record_object(struct look *l, const struct scope *scope, unsigned spaces, uint64_t set_of_account,
-		  const char *name, const char *suffix, uint64_t *object) MUST_CHECK;
+/* The records of one set in given spaces: all, as the very nodes of ROW_RECORD, and one by name. */
+int records_list(struct look *l, const struct scope *scope, unsigned spaces,
+		 uint64_t set_of_account, uint64_t after, struct lister *to) MUST_CHECK;
+int record_object(struct look *l, const struct scope *scope, unsigned spaces,
+		  uint64_t set_of_account, const char *name, const char *suffix,
+		  uint64_t *object) MUST_CHECK;
 
 #endif

@@ -15,7 +15,8 @@ static int time_attr(struct look *l, const struct node *n, struct attr *out)
 
 /* ---- vshards ---- */
 
-static int vshard_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int vshard_find(struct look *l, const struct node *folder, const char *name,
+		       struct node *out)
 {
 	unsigned vshard;
 	uint32_t count;
@@ -29,8 +30,8 @@ static int vshard_find(struct look *l, const struct node *folder, const char *na
 	return count ? 0 : -ENOENT;
 }
 
-static int vshard_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		       struct lister *to)
+static int vshard_list(struct look *l, const struct node *folder, const struct node *child,
+		       uint64_t after, struct lister *to)
 {
 	for (unsigned v = (unsigned)MIN(after, VSHARDS); v < VSHARDS; v++) {
 		char name[PATH_NAME_SIZE];
@@ -73,7 +74,8 @@ static int account_enter(struct look *l, uint64_t account, struct node *out)
 	return rc;
 }
 
-static int account_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int account_find(struct look *l, const struct node *folder, const char *name,
+			struct node *out)
 {
 	uint64_t account;
 
@@ -88,7 +90,8 @@ static int short_find(struct look *l, const struct node *folder, const char *nam
 {
 	uint64_t account;
 
-	if (strlen(name) == 2 || path_number(name, strlen(name), &account) < 0 || account > UINT32_MAX)
+	if (strlen(name) == 2 || path_number(name, strlen(name), &account) < 0 ||
+	    account > UINT32_MAX)
 		return -ENOENT;
 	uint32_t own = look_ops(l)->shard_of(network_params(l->view->network), account);
 	int rc = 0;
@@ -97,8 +100,8 @@ static int short_find(struct look *l, const struct node *folder, const char *nam
 	return rc < 0 ? rc : account_enter(l, account, out);
 }
 
-static int account_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-			struct lister *to)
+static int account_list(struct look *l, const struct node *folder, const struct node *child,
+			uint64_t after, struct lister *to)
 {
 	AUTO(state_scan_freep) struct state_scan *scan = NULL;
 	AUTO(buf_release) struct buf prefix = BUF_INIT(KEY_BYTES_MAX);
@@ -110,7 +113,8 @@ static int account_list(struct look *l, const struct node *folder, const struct 
 
 	look_ops(l)->account_prefix((unsigned)folder->key, &prefix);
 	if (after) {
-		look_ops(l)->account_key(after - 1, &start); /* the one given last; a key names its vshard too */
+		look_ops(l)->account_key(
+			after - 1, &start); /* the one given last; a key names its vshard too */
 		from = slice_sub(buf_slice(&start), prefix.n, SIZE_MAX);
 	}
 	if (rc == 0)
@@ -118,7 +122,8 @@ static int account_list(struct look *l, const struct node *folder, const struct 
 	if (rc == 0)
 		rc = look_time(l, &folder->scope, &attr.mtime);
 	if (rc == 0)
-		rc = state_scan_new(st, look_spaces(l, &folder->scope), buf_slice(&prefix), from, false, &scan);
+		rc = state_scan_new(st, look_spaces(l, &folder->scope), buf_slice(&prefix), from,
+				    false, &scan);
 	while (rc == 0 && (rc = state_scan_next(scan, &key, &value)) == 1) {
 		char name[PATH_NAME_SIZE];
 		struct node n = *child;
@@ -176,12 +181,14 @@ static int limits_read(struct look *l, const struct node *n, struct buf *out)
 	if (rc == 0)
 		rc = look_state(l, &n->scope, &st);
 	if (rc == 0)
-		rc = look_ops(l)->render_limits(network_params(l->view->network), st, n->key, time, out);
+		rc = look_ops(l)->render_limits(network_params(l->view->network), st, n->key, time,
+						out);
 	return rc < 0 ? rc : buf_done(out);
 }
 
 static int text_attr(struct look *l, const struct node *n,
-		     int (*read)(struct look *l, const struct node *n, struct buf *out), struct attr *out)
+		     int (*read)(struct look *l, const struct node *n, struct buf *out),
+		     struct attr *out)
 {
 	AUTO(buf_release) struct buf text = BUF_INIT(TEXT_SIZE_MAX);
 	int rc = read(l, n, &text);
@@ -215,7 +222,8 @@ int set_of_name(const struct chain_ops *ops, const char *name, size_t size)
 	return -ENOENT;
 }
 
-static int set_enter(struct look *l, const struct node *folder, const char *name, size_t size, struct node *out)
+static int set_enter(struct look *l, const struct node *folder, const char *name, size_t size,
+		     struct node *out)
 {
 	int set = set_of_name(look_ops(l), name, size);
 
@@ -237,7 +245,8 @@ static int bulk_find(struct look *l, const struct node *folder, const char *name
 	return path_ends(name, ".jsonl", &size) ? set_enter(l, folder, name, size, out) : -ENOENT;
 }
 
-static int sets_list(struct look *l, const struct node *child, const char *suffix, struct lister *to)
+static int sets_list(struct look *l, const struct node *child, const char *suffix,
+		     struct lister *to)
 {
 	const struct chain_ops *ops = look_ops(l);
 
@@ -253,14 +262,14 @@ static int sets_list(struct look *l, const struct node *child, const char *suffi
 	return 0;
 }
 
-static int set_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		    struct lister *to)
+static int set_list(struct look *l, const struct node *folder, const struct node *child,
+		    uint64_t after, struct lister *to)
 {
 	return sets_list(l, child, "", to);
 }
 
-static int bulk_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		     struct lister *to)
+static int bulk_list(struct look *l, const struct node *folder, const struct node *child,
+		     uint64_t after, struct lister *to)
 {
 	return sets_list(l, child, ".jsonl", to);
 }
@@ -281,21 +290,22 @@ static int set_attr(struct look *l, const struct node *n, struct attr *out)
 
 /* ---- records ---- */
 
-static int records_open(struct look *l, const struct scope *scope, unsigned spaces, uint64_t set_of_account,
-			uint64_t from, struct ranked *out)
+static int records_open(struct look *l, const struct scope *scope, unsigned spaces,
+			uint64_t set_of_account, uint64_t from, struct ranked *out)
 {
 	AUTO(buf_release) struct buf prefix = BUF_INIT(KEY_BYTES_MAX);
 	struct state *st;
 	int rc = look_state(l, scope, &st);
 
-	look_ops(l)->set_prefix(key_account(set_of_account), look_ops(l)->sets[key_set(set_of_account)].id, &prefix);
+	look_ops(l)->set_prefix(key_account(set_of_account),
+				look_ops(l)->sets[key_set(set_of_account)].id, &prefix);
 	if (rc == 0)
 		rc = buf_done(&prefix);
 	return rc < 0 ? rc : ranked_open(st, spaces, buf_slice(&prefix), RANKED_BYTES, from, out);
 }
 
-int records_list(struct look *l, const struct scope *scope, unsigned spaces, uint64_t set_of_account, uint64_t after,
-		 struct lister *to)
+int records_list(struct look *l, const struct scope *scope, unsigned spaces,
+		 uint64_t set_of_account, uint64_t after, struct lister *to)
 {
 	AUTO(ranked_release) struct ranked rows = { .scan = NULL };
 	struct node n = { .network = l->view->network };
@@ -312,7 +322,8 @@ int records_list(struct look *l, const struct scope *scope, unsigned spaces, uin
 			continue;
 		rc = look_ops(l)->record_read(key, value, &record);
 		if (rc < 0)
-			return err_note(l->err, rc, "account %" PRIu64, key_account(set_of_account));
+			return err_note(l->err, rc, "account %" PRIu64,
+					key_account(set_of_account));
 		node_of_object(&n, ROW_RECORD, record.object);
 		snprintf(name, sizeof name, "%s.json", record.name);
 		if (!lister_give(to, name, &n, number, NULL))
@@ -321,14 +332,15 @@ int records_list(struct look *l, const struct scope *scope, unsigned spaces, uin
 	return MIN(rc, 0);
 }
 
-static int record_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		       struct lister *to)
+static int record_list(struct look *l, const struct node *folder, const struct node *child,
+		       uint64_t after, struct lister *to)
 {
-	return records_list(l, &folder->scope, look_spaces(l, &folder->scope), folder->key, after, to);
+	return records_list(l, &folder->scope, look_spaces(l, &folder->scope), folder->key, after,
+			    to);
 }
 
-int record_object(struct look *l, const struct scope *scope, unsigned spaces, uint64_t set_of_account,
-		  const char *name, const char *suffix, uint64_t *object)
+int record_object(struct look *l, const struct scope *scope, unsigned spaces,
+		  uint64_t set_of_account, const char *name, const char *suffix, uint64_t *object)
 {
 	AUTO(buf_release) struct buf row = BUF_INIT(KEY_BYTES_MAX);
 	const struct chain_ops *ops = look_ops(l);
@@ -342,7 +354,8 @@ int record_object(struct look *l, const struct scope *scope, unsigned spaces, ui
 		return -ENOENT;
 	memcpy(stem, name, size);
 	stem[size] = 0;
-	int rc = ops->record_key(key_account(set_of_account), ops->sets[key_set(set_of_account)].id, stem, &row);
+	int rc = ops->record_key(key_account(set_of_account), ops->sets[key_set(set_of_account)].id,
+				 stem, &row);
 	if (rc == 0)
 		rc = buf_done(&row);
 	if (rc == 0)
@@ -358,18 +371,20 @@ int record_object(struct look *l, const struct scope *scope, unsigned spaces, ui
 	return rc < 0 ? rc : strcmp(record.name, stem) == 0 ? 0 : -ENOENT;
 }
 
-static int record_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int record_find(struct look *l, const struct node *folder, const char *name,
+		       struct node *out)
 {
 	uint64_t object;
-	int rc = record_object(l, &folder->scope, look_spaces(l, &folder->scope), folder->key, name, ".json",
-			       &object);
+	int rc = record_object(l, &folder->scope, look_spaces(l, &folder->scope), folder->key, name,
+			       ".json", &object);
 
 	if (rc == 0)
 		node_of_object(out, ROW_RECORD, object);
 	return rc;
 }
 
-static int record_bytes_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int record_bytes_find(struct look *l, const struct node *folder, const char *name,
+			     struct node *out)
 {
 	uint64_t object;
 	int rc = record_object(l, &folder->scope, look_spaces(l, &folder->scope), folder->key, name,
@@ -407,17 +422,27 @@ static int bulk_read(struct look *l, const struct node *n, struct buf *out)
 	return MIN(rc, 0);
 }
 
-const struct entry_ops vshard_ops = { .find = vshard_find, .list = vshard_list, .attr = vshard_attr };
+const struct entry_ops vshard_ops = {
+	.find = vshard_find, .list = vshard_list, .attr = vshard_attr,
+};
 const struct entry_ops account_short_ops = { .find = short_find };
-const struct entry_ops account_ops = { .find = account_find, .list = account_list, .attr = time_attr };
+const struct entry_ops account_ops = {
+	.find = account_find, .list = account_list, .attr = time_attr,
+};
 const struct entry_ops account_root_ops = { .attr = root_attr, .read = root_read };
 const struct entry_ops counts_ops = { .attr = counts_attr, .read = counts_read };
-const struct entry_ops limits_ops = { .make = limits_make, .attr = limits_attr, .read = limits_read };
-const struct entry_ops set_ops = { .find = set_find, .list = set_list, .few = true, .attr = set_attr };
+const struct entry_ops limits_ops = {
+	.make = limits_make, .attr = limits_attr, .read = limits_read,
+};
+const struct entry_ops set_ops = {
+	.find = set_find, .list = set_list, .few = true, .attr = set_attr,
+};
 const struct entry_ops set_bulk_ops = {
 	.find = bulk_find, .list = bulk_list, .few = true, .attr = set_attr, .read = bulk_read,
 };
 const struct entry_ops record_ops = {
 	.find = record_find, .list = record_list, .attr = record_attr, .read = record_read,
 };
-const struct entry_ops record_bytes_ops = { .find = record_bytes_find, .attr = record_attr, .read = record_read };
+const struct entry_ops record_bytes_ops = {
+	.find = record_bytes_find, .attr = record_attr, .read = record_read,
+};

@@ -9,7 +9,9 @@
 int node_of_block(struct look *l, struct node *n, const struct block_row *row)
 {
 	if (row->object >> NODE_KEY_BITS)
-		return err_set(l->err, -EOVERFLOW, "object %" PRIu64 " of a block does not fit an inode number", row->object);
+		return err_set(l->err, -EOVERFLOW,
+			       "object %" PRIu64 " of a block does not fit an inode number",
+			       row->object);
 	n->row = ROW_BLOCK;
 	n->key = row->object;
 	return 0;
@@ -17,8 +19,8 @@ int node_of_block(struct look *l, struct node *n, const struct block_row *row)
 
 /* ---- objects: items, and records inside of items ---- */
 
-static int object_bytes(struct look *l, const struct stat_record *stat, const struct block_bytes **owner,
-			struct slice *out)
+static int object_bytes(struct look *l, const struct stat_record *stat,
+			const struct block_bytes **owner, struct slice *out)
 {
 	const struct block_row *row;
 	int rc = look_block(l, stat->shard, stat->height, &row);
@@ -28,12 +30,15 @@ static int object_bytes(struct look *l, const struct stat_record *stat, const st
 	if (rc < 0)
 		return rc;
 	*out = slice_sub((*owner)->canonical, stat->offset, stat->size);
-	return out->n == stat->size ? 0
-				    : err_set(l->err, -EUCLEAN, "shard %u height %" PRIu64 ": an item lies behind its end",
-					      stat->shard, stat->height);
+	return out->n == stat->size
+		       ? 0
+		       : err_set(l->err, -EUCLEAN,
+				 "shard %u height %" PRIu64 ": an item lies behind its end",
+				 stat->shard, stat->height);
 }
 
-static int render(struct look *l, const struct stat_record *stat, struct slice bytes, bool line, struct buf *out)
+static int render(struct look *l, const struct stat_record *stat, struct slice bytes, bool line,
+		  struct buf *out)
 {
 	struct chain_object o = { .form = stat->form, .bytes = bytes, .time = stat->time };
 	size_t before = out->n;
@@ -42,10 +47,14 @@ static int render(struct look *l, const struct stat_record *stat, struct slice b
 	if (rc == 0)
 		rc = buf_done(out);
 	if (rc < 0)
-		return err_note(l->err, rc, "shard %u height %" PRIu64 " item %u", stat->shard, stat->height, stat->item);
-	/* Sizes were given out already; other bytes under them would be cut or padded by the reader. */
-	if (stat->renderer == look_ops(l)->renderer && out->n - before != (line ? stat->line_size : stat->json_size))
-		return err_set(l->err, -EUCLEAN, "shard %u height %" PRIu64 " item %u: renders to another size than stored",
+		return err_note(l->err, rc, "shard %u height %" PRIu64 " item %u", stat->shard,
+				stat->height, stat->item);
+	/* Sizes were given out already: other bytes under them would be cut, or padded. */
+	if (stat->renderer == look_ops(l)->renderer &&
+	    out->n - before != (line ? stat->line_size : stat->json_size))
+		return err_set(l->err, -EUCLEAN,
+			       "shard %u height %" PRIu64
+			       " item %u: renders to another size than stored",
 			       stat->shard, stat->height, stat->item);
 	return 0;
 }
@@ -75,7 +84,9 @@ int object_attr(struct look *l, uint64_t object, enum object_view as, struct att
 	if (rc < 0)
 		return rc;
 	out->mtime = stat.time;
-	out->size = as == OBJECT_BYTES ? stat.size : as == OBJECT_LINE ? stat.line_size : stat.json_size;
+	out->size = as == OBJECT_BYTES  ? stat.size
+		    : as == OBJECT_LINE ? stat.line_size
+					: stat.json_size;
 	if (as == OBJECT_BYTES || stat.renderer == look_ops(l)->renderer)
 		return 0;
 	/* Stored by a program that renders otherwise. */
@@ -85,8 +96,8 @@ int object_attr(struct look *l, uint64_t object, enum object_view as, struct att
 	return rc;
 }
 
-int object_hash(struct look *l, const struct block_row *row, uint64_t object, uint8_t hash[HASH_SIZE],
-		uint8_t *hash_size)
+int object_hash(struct look *l, const struct block_row *row, uint64_t object,
+		uint8_t hash[HASH_SIZE], uint8_t *hash_size)
 {
 	AUTO(block_bytes_putp) const struct block_bytes *owner = NULL;
 	struct stat_record stat;
@@ -115,9 +126,11 @@ static int name_in(struct look *l, const struct stat_record *stat, const struct 
 	int rc = look_ops(l)->item_name(stat->form, bytes, kind, hash, &hash_size);
 
 	if (rc < 0)
-		return err_note(l->err, rc, "shard %u height %" PRIu64 " item %u", stat->shard, stat->height, stat->item);
+		return err_note(l->err, rc, "shard %u height %" PRIu64 " item %u", stat->shard,
+				stat->height, stat->item);
 	hex_put(digits, hash, MIN(hash_size, 4));
-	snprintf(out, ITEM_NAME_SIZE, "%06" PRIu32 "-%s%s%s", stat->item, kind, digits[0] ? "-" : "", digits);
+	snprintf(out, ITEM_NAME_SIZE, "%06" PRIu32 "-%s%s%s", stat->item, kind,
+		 digits[0] ? "-" : "", digits);
 	return 0;
 }
 
@@ -142,14 +155,15 @@ int items_lines(struct look *l, const struct block_row *row, struct buf *out)
 
 		rc = look_stat(l, item_object(row, i), &stat);
 		if (rc == 0)
-			rc = render(l, &stat, slice_sub(owner->canonical, stat.offset, stat.size), true, out);
+			rc = render(l, &stat, slice_sub(owner->canonical, stat.offset, stat.size),
+				    true, out);
 	}
 	return rc;
 }
 
-/* Names are <index>-<kind>-<digits><suffix>; the index alone finds the item, the rest must be its. */
-static int item_by_name(struct look *l, const struct node *folder, const char *name, const char *suffix,
-			uint64_t *object)
+/* Names are <index>-<kind>-<digits><suffix>: the index finds the item, the rest must be its. */
+static int item_by_name(struct look *l, const struct node *folder, const char *name,
+			const char *suffix, uint64_t *object)
 {
 	char whole[ITEM_NAME_SIZE];
 	const struct block_row *row;
@@ -182,7 +196,8 @@ static int item_find(struct look *l, const struct node *folder, const char *name
 	return rc;
 }
 
-static int item_bytes_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int item_bytes_find(struct look *l, const struct node *folder, const char *name,
+			   struct node *out)
 {
 	uint64_t object;
 	int rc = item_by_name(l, folder, name, look_ops(l)->block_suffix, &object);
@@ -192,8 +207,8 @@ static int item_bytes_find(struct look *l, const struct node *folder, const char
 	return rc;
 }
 
-static int item_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		     struct lister *to)
+static int item_list(struct look *l, const struct node *folder, const struct node *child,
+		     uint64_t after, struct lister *to)
 {
 	AUTO(block_bytes_putp) const struct block_bytes *owner = NULL;
 	const struct block_row *row;
@@ -213,8 +228,11 @@ static int item_list(struct look *l, const struct node *folder, const struct nod
 			return rc;
 		strcat(name, ".json");
 		node_of_object(&n, ROW_ITEM, item_object(row, (uint32_t)i));
-		struct attr attr = { .type = NODE_FILE, .size = stat.json_size, .mtime = stat.time };
-		if (!lister_give(to, name, &n, i + 1, stat.renderer == look_ops(l)->renderer ? &attr : NULL))
+		struct attr attr = { .type = NODE_FILE,
+				     .size = stat.json_size,
+				     .mtime = stat.time };
+		if (!lister_give(to, name, &n, i + 1,
+				 stat.renderer == look_ops(l)->renderer ? &attr : NULL))
 			return 0;
 	}
 	return rc;
@@ -250,19 +268,20 @@ static int object_make(struct look *l, const struct node *folder, struct node *o
 	return 0;
 }
 
-static int suffixed_find(struct look *l, const struct node *folder, const char *stem, const char *name,
-			 struct node *out)
+static int suffixed_find(struct look *l, const struct node *folder, const char *stem,
+			 const char *name, struct node *out)
 {
 	size_t size;
 
-	if (!path_ends(name, look_ops(l)->block_suffix, &size) || size != strlen(stem) || memcmp(name, stem, size) != 0)
+	if (!path_ends(name, look_ops(l)->block_suffix, &size) || size != strlen(stem) ||
+	    memcmp(name, stem, size) != 0)
 		return -ENOENT;
 	node_of_object(out, out->row, folder->key);
 	return 0;
 }
 
-static int suffixed_list(struct look *l, const struct node *folder, const struct node *child, const char *stem,
-			 struct lister *to)
+static int suffixed_list(struct look *l, const struct node *folder, const struct node *child,
+			 const char *stem, struct lister *to)
 {
 	char name[PATH_NAME_SIZE];
 	struct node n = *child;
@@ -273,13 +292,14 @@ static int suffixed_list(struct look *l, const struct node *folder, const struct
 	return 0;
 }
 
-static int block_bytes_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int block_bytes_find(struct look *l, const struct node *folder, const char *name,
+			    struct node *out)
 {
 	return suffixed_find(l, folder, "block", name, out);
 }
 
-static int block_bytes_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-			    struct lister *to)
+static int block_bytes_list(struct look *l, const struct node *folder, const struct node *child,
+			    uint64_t after, struct lister *to)
 {
 	return suffixed_list(l, folder, child, "block", to);
 }
@@ -293,15 +313,16 @@ static int has_commits(struct look *l, const struct node *folder)
 	return rc < 0 || row->certificate_size ? rc : -ENOENT;
 }
 
-static int commits_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int commits_find(struct look *l, const struct node *folder, const char *name,
+			struct node *out)
 {
 	int rc = suffixed_find(l, folder, "commits", name, out);
 
 	return rc < 0 ? rc : has_commits(l, folder);
 }
 
-static int commits_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-			struct lister *to)
+static int commits_list(struct look *l, const struct node *folder, const struct node *child,
+			uint64_t after, struct lister *to)
 {
 	int rc = has_commits(l, folder);
 
@@ -358,11 +379,13 @@ static int header_file_read(struct look *l, const struct node *n, struct buf *ou
 	if (rc < 0)
 		return rc;
 	return header_read(l->view->network, row,
-			   n->row == ROW_HEADER ? HEADER_TEXT : n->row == ROW_HEADER_JSON ? HEADER_JSON : HEADER_PARENT, out,
-			   l->err);
+			   n->row == ROW_HEADER        ? HEADER_TEXT
+			   : n->row == ROW_HEADER_JSON ? HEADER_JSON
+						       : HEADER_PARENT,
+			   out, l->err);
 }
 
-/* ---- verify and outcomes: of a view until the block is replayed, then the block's for ever ---- */
+/* ---- verify and outcomes: of a view until the block is replayed, then for ever ---- */
 
 #define KEY_UNSUPPORTED 1 /* in a key: the rules of this block are not ours, and its row says so */
 
@@ -377,8 +400,9 @@ static int settling_make(struct look *l, const struct node *folder, struct node 
 		node_of_object(out, out->row, folder->key);
 		return 0;
 	}
-	/* The row may say of a later view what this one did not know: the key says what it may tell. */
-	out->key = row->height << 1 | (row->levels[LEVEL_STATE].verdict == VERDICT_UNSUPPORTED ? KEY_UNSUPPORTED : 0);
+	/* The row may say what this view did not know yet: the key says what may be told. */
+	out->key = row->height << 1 |
+		   (row->levels[LEVEL_STATE].verdict == VERDICT_UNSUPPORTED ? KEY_UNSUPPORTED : 0);
 	node_common(out);
 	node_of_view(l, out);
 	return 0;
@@ -386,7 +410,8 @@ static int settling_make(struct look *l, const struct node *folder, struct node 
 
 static int settling_row(struct look *l, const struct node *n, const struct block_row **out)
 {
-	return n->of_object ? look_block_object(l, n->key, out) : look_block(l, n->scope.shard, n->key >> 1, out);
+	return n->of_object ? look_block_object(l, n->key, out)
+			    : look_block(l, n->scope.shard, n->key >> 1, out);
 }
 
 static int settling_read(struct look *l, const struct node *n, struct buf *out)
@@ -398,13 +423,15 @@ static int settling_read(struct look *l, const struct node *n, struct buf *out)
 	if (rc < 0)
 		return rc;
 	if (n->row == ROW_VERIFY) {
-		render_verify(row, n->of_object || n->key & KEY_UNSUPPORTED, network_trust(l->view->network), out);
+		render_verify(row, n->of_object || n->key & KEY_UNSUPPORTED,
+			      network_trust(l->view->network), out);
 		return buf_done(out);
 	}
 	if (n->of_object) {
 		rc = network_outcomes(l->view->network, row->shard, row->height, &list);
 		if (rc <= 0)
-			return err_set(l->err, rc ? rc : -EUCLEAN, "shard %u height %" PRIu64 ": its outcomes are missing",
+			return err_set(l->err, rc ? rc : -EUCLEAN,
+				       "shard %u height %" PRIu64 ": its outcomes are missing",
 				       row->shard, row->height);
 	}
 	render_outcomes(n->of_object ? &list : NULL, row->items, out);
@@ -426,16 +453,32 @@ static int settling_attr(struct look *l, const struct node *n, struct attr *out)
 }
 
 const struct entry_ops block_bytes_ops = {
-	.find = block_bytes_find, .list = block_bytes_list, .few = true, .attr = file_attr, .read = stored_read,
+	.find = block_bytes_find, .list = block_bytes_list, .few = true, .attr = file_attr,
+	.read = stored_read,
 };
 const struct entry_ops commits_ops = {
-	.find = commits_find, .list = commits_list, .few = true, .attr = file_attr, .read = stored_read,
+	.find = commits_find, .list = commits_list, .few = true, .attr = file_attr,
+	.read = stored_read,
 };
-const struct entry_ops header_ops = { .make = object_make, .attr = file_attr, .read = header_file_read };
-const struct entry_ops header_json_ops = { .make = object_make, .attr = file_attr, .read = header_file_read };
-const struct entry_ops parent_ops = { .make = object_make, .attr = file_attr, .read = header_file_read };
-const struct entry_ops verify_ops = { .make = settling_make, .attr = settling_attr, .read = settling_read };
-const struct entry_ops outcomes_ops = { .make = settling_make, .attr = settling_attr, .read = settling_read };
+const struct entry_ops header_ops = {
+	.make = object_make, .attr = file_attr, .read = header_file_read,
+};
+const struct entry_ops header_json_ops = {
+	.make = object_make, .attr = file_attr, .read = header_file_read,
+};
+const struct entry_ops parent_ops = {
+	.make = object_make, .attr = file_attr, .read = header_file_read,
+};
+const struct entry_ops verify_ops = {
+	.make = settling_make, .attr = settling_attr, .read = settling_read,
+};
+const struct entry_ops outcomes_ops = {
+	.make = settling_make, .attr = settling_attr, .read = settling_read,
+};
 const struct entry_ops items_ops = { .attr = items_attr };
-const struct entry_ops item_ops = { .find = item_find, .list = item_list, .attr = item_attr, .read = item_read };
-const struct entry_ops item_bytes_ops = { .find = item_bytes_find, .attr = item_attr, .read = item_read };
+const struct entry_ops item_ops = {
+	.find = item_find, .list = item_list, .attr = item_attr, .read = item_read,
+};
+const struct entry_ops item_bytes_ops = {
+	.find = item_bytes_find, .attr = item_attr, .read = item_read,
+};

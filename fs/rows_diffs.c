@@ -1,4 +1,4 @@
-/* diffs/: hyper against legacy at a main height, with every other shard at the height it witnesses. */
+/* diffs/: hyper against legacy at a main height, the other shards at the heights it witnesses. */
 #include "fs/path.h"
 #include "fs/render.h"
 #include "fs/rows.h"
@@ -46,7 +46,8 @@ static int diff_find(struct look *l, const struct node *folder, const char *name
 	int rc = look_readable_main(l, CONTEXT_HYPER, height);
 	if (rc == 0)
 		rc = all_cuts_replayed(l, height);
-	out->scope = (struct scope){ .kind = SCOPE_STATE, .context = CONTEXT_HYPER, .height = height };
+	out->scope =
+		(struct scope){ .kind = SCOPE_STATE, .context = CONTEXT_HYPER, .height = height };
 	return rc;
 }
 
@@ -116,22 +117,27 @@ static int diverged_read(struct look *l, const struct node *n, struct buf *out)
 		uint64_t height = 0, count = 0;
 		int rc;
 
-		while ((rc = network_diverged_next(l->view->network, s, height + 1, &height)) == 1 && height <= sv->replayed) {
+		while ((rc = network_diverged_next(l->view->network, s, height + 1, &height)) ==
+			       1 &&
+		       height <= sv->replayed) {
 			render_diverged_line(s, height, out);
 			count++;
 		}
 		if (rc < 0)
 			return rc;
 		if (count != sv->diverged)
-			return err_set(l->err, -EUCLEAN, "shard %u: %" PRIu64 " diverged heights, counted were %" PRIu64, s,
-				       count, sv->diverged);
+			return err_set(l->err, -EUCLEAN,
+				       "shard %u: %" PRIu64
+				       " diverged heights, counted were %" PRIu64,
+				       s, count, sv->diverged);
 	}
 	return buf_done(out);
 }
 
 /* ---- accounts with retained records: those that have a row of their own in hyper ---- */
 
-static int hyper_accounts(struct look *l, const struct scope *s, unsigned vshard, uint64_t from, struct state_scan **out)
+static int hyper_accounts(struct look *l, const struct scope *s, unsigned vshard, uint64_t from,
+			  struct state_scan **out)
 {
 	AUTO(buf_release) struct buf prefix = BUF_INIT(KEY_BYTES_MAX);
 	AUTO(buf_release) struct buf key = BUF_INIT(KEY_BYTES_MAX);
@@ -143,12 +149,14 @@ static int hyper_accounts(struct look *l, const struct scope *s, unsigned vshard
 	look_ops(l)->account_key(from, &key);
 	if (rc == 0)
 		rc = buf_done(&prefix) < 0 ? buf_done(&prefix) : buf_done(&key);
-	return rc < 0 ? rc : state_scan_new(st, SPACE_HYPER, buf_slice(&prefix),
-					    slice_sub(buf_slice(&key), prefix.n, SIZE_MAX), false, out);
+	return rc < 0 ? rc
+		      : state_scan_new(st, SPACE_HYPER, buf_slice(&prefix),
+				       slice_sub(buf_slice(&key), prefix.n, SIZE_MAX), false, out);
 }
 
 /* The first such account of a vshard at or above `from`; NO_ACCOUNT: none. */
-static int next_account(struct look *l, const struct scope *s, unsigned vshard, uint64_t from, uint64_t *out)
+static int next_account(struct look *l, const struct scope *s, unsigned vshard, uint64_t from,
+			uint64_t *out)
 {
 	AUTO(state_scan_freep) struct state_scan *scan = NULL;
 	struct slice key, value;
@@ -162,7 +170,8 @@ static int next_account(struct look *l, const struct scope *s, unsigned vshard, 
 	return rc == 1 ? look_ops(l)->account_of_key(key, out) : rc;
 }
 
-static int add_sets(struct look *l, const struct scope *s, struct slice key, struct slice value, struct diff_shard *out)
+static int add_sets(struct look *l, const struct scope *s, struct slice key, struct slice value,
+		    struct diff_shard *out)
 {
 	struct chain_account hyper, legacy = { .records = 0 };
 	struct slice both;
@@ -176,7 +185,8 @@ static int add_sets(struct look *l, const struct scope *s, struct slice key, str
 	if (rc == 1)
 		rc = look_ops(l)->account_read(both, &legacy);
 	for (size_t i = 0; rc == 0 && i < look_ops(l)->set_count; i++)
-		out->sets[i] += hyper.sets[i].records - MIN(legacy.sets[i].records, hyper.sets[i].records);
+		out->sets[i] +=
+			hyper.sets[i].records - MIN(legacy.sets[i].records, hyper.sets[i].records);
 	return rc;
 }
 
@@ -205,7 +215,9 @@ static int shard_roots(struct look *l, uint32_t shard, uint64_t height, struct r
 		return 0;
 	int rc = network_roots(l->view->network, shard, height, out);
 	return rc == 1 ? 0
-		       : err_set(l->err, rc ? rc : -EUCLEAN, "shard %u height %" PRIu64 ": its roots are missing", shard, height);
+		       : err_set(l->err, rc ? rc : -EUCLEAN,
+				 "shard %u height %" PRIu64 ": its roots are missing", shard,
+				 height);
 }
 
 static int report_read(struct look *l, const struct node *n, struct buf *out)
@@ -270,8 +282,8 @@ static int shard_find(struct look *l, const struct node *folder, const char *nam
 	return shard_enter(l, (uint32_t)shard, out);
 }
 
-static int shard_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		      struct lister *to)
+static int shard_list(struct look *l, const struct node *folder, const struct node *child,
+		      uint64_t after, struct lister *to)
 {
 	for (uint32_t s = 0; s < l->view->shard_count; s++) {
 		char name[PATH_NAME_SIZE];
@@ -287,7 +299,8 @@ static int shard_list(struct look *l, const struct node *folder, const struct no
 	return 0;
 }
 
-static int account_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int account_find(struct look *l, const struct node *folder, const char *name,
+			struct node *out)
 {
 	uint64_t account, found;
 
@@ -298,10 +311,10 @@ static int account_find(struct look *l, const struct node *folder, const char *n
 	return rc < 0 ? rc : found == account ? 0 : -ENOENT;
 }
 
-/* In the order of accounts, while their rows lie in the order of vshards: the next one of each vshard
- * is known, the lowest of them comes next. */
-static int account_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-			struct lister *to)
+/* In the order of accounts, while their rows lie in the order of vshards: the next one of each
+ * vshard is known, the lowest of them comes next. */
+static int account_list(struct look *l, const struct node *folder, const struct node *child,
+			uint64_t after, struct lister *to)
 {
 	struct attr attr = { .type = NODE_FOLDER };
 	uint64_t next[VSHARDS];
@@ -355,8 +368,8 @@ static int set_find(struct look *l, const struct node *folder, const char *name,
 	return set < 0 ? -ENOENT : set_enter(l, folder, (size_t)set, out);
 }
 
-static int set_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		    struct lister *to)
+static int set_list(struct look *l, const struct node *folder, const struct node *child,
+		    uint64_t after, struct lister *to)
 {
 	for (size_t i = 0; i < look_ops(l)->set_count; i++) {
 		struct node n = *child;
@@ -370,7 +383,8 @@ static int set_list(struct look *l, const struct node *folder, const struct node
 	return 0;
 }
 
-static int record_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int record_find(struct look *l, const struct node *folder, const char *name,
+		       struct node *out)
 {
 	uint64_t object;
 	int rc = record_object(l, &folder->scope, SPACE_HYPER, folder->key, name, ".json", &object);
@@ -380,20 +394,30 @@ static int record_find(struct look *l, const struct node *folder, const char *na
 	return rc;
 }
 
-static int record_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		       struct lister *to)
+static int record_list(struct look *l, const struct node *folder, const struct node *child,
+		       uint64_t after, struct lister *to)
 {
 	return records_list(l, &folder->scope, SPACE_HYPER, folder->key, after, to);
 }
 
 const struct entry_ops diffs_ops = { .attr = folder_attr };
-const struct entry_ops latest_ops = { .make = latest_make, .attr = latest_attr, .read = latest_read };
-const struct entry_ops diverged_ops = { .make = diverged_make, .attr = diverged_attr, .read = diverged_read };
+const struct entry_ops latest_ops = {
+	.make = latest_make, .attr = latest_attr, .read = latest_read,
+};
+const struct entry_ops diverged_ops = {
+	.make = diverged_make, .attr = diverged_attr, .read = diverged_read,
+};
 const struct entry_ops diff_ops = { .find = diff_find, .attr = time_attr };
 const struct entry_ops report_ops = { .attr = report_attr, .read = report_read };
 const struct entry_ops report_json_ops = { .attr = report_attr, .read = report_read };
 const struct entry_ops retained_ops = { .attr = time_attr };
-const struct entry_ops retained_shard_ops = { .find = shard_find, .list = shard_list, .few = true, .attr = time_attr };
-const struct entry_ops retained_account_ops = { .find = account_find, .list = account_list, .attr = time_attr };
-const struct entry_ops retained_set_ops = { .find = set_find, .list = set_list, .few = true, .attr = time_attr };
+const struct entry_ops retained_shard_ops = {
+	.find = shard_find, .list = shard_list, .few = true, .attr = time_attr,
+};
+const struct entry_ops retained_account_ops = {
+	.find = account_find, .list = account_list, .attr = time_attr,
+};
+const struct entry_ops retained_set_ops = {
+	.find = set_find, .list = set_list, .few = true, .attr = time_attr,
+};
 const struct entry_ops retained_record_ops = { .find = record_find, .list = record_list };

@@ -9,7 +9,7 @@ static int folder_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	for (uint32_t s = 0; s < l->view->shard_count; s++)
 		out->mtime = MAX(out->mtime, l->view->shards[s].tip_time);
-	out->grows = n->row != ROW_HEIGHTS;
+	out->grows = true;
 	return 0;
 }
 
@@ -41,8 +41,8 @@ static int shard_find(struct look *l, const struct node *folder, const char *nam
 	return 0;
 }
 
-static int shard_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		      struct lister *to)
+static int shard_list(struct look *l, const struct node *folder, const struct node *child,
+		      uint64_t after, struct lister *to)
 {
 	for (uint32_t s = 0; s < l->view->shard_count; s++) {
 		char name[PATH_NAME_SIZE];
@@ -66,7 +66,8 @@ static bool gap_at(const struct shard_view *sv, uint64_t first, struct gap *out)
 	uint64_t cursor = first;
 	struct gap below;
 
-	if (first == 0 || !gaps_next(&sv->gaps, sv->known, &cursor, out) || out->range.first != first)
+	if (first == 0 || !gaps_next(&sv->gaps, sv->known, &cursor, out) ||
+	    out->range.first != first)
 		return false;
 	if (first == 1 || gaps_has(&sv->gaps, first - 1))
 		return true;
@@ -86,15 +87,15 @@ static int gap_find(struct look *l, const struct node *folder, const char *name,
 	struct range r;
 	struct gap gap;
 
-	if (path_range(name, strlen(name), &r) < 0 || !gap_at(look_shard(l, folder->scope.shard), r.first, &gap) ||
-	    gap.range.end != r.end)
+	if (path_range(name, strlen(name), &r) < 0 ||
+	    !gap_at(look_shard(l, folder->scope.shard), r.first, &gap) || gap.range.end != r.end)
 		return -ENOENT;
 	gap_node(l, r.first, out);
 	return 0;
 }
 
-static int gap_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		    struct lister *to)
+static int gap_list(struct look *l, const struct node *folder, const struct node *child,
+		    uint64_t after, struct lister *to)
 {
 	const struct shard_view *sv = look_shard(l, folder->scope.shard);
 	uint64_t cursor = MAX(after, 1);
@@ -116,10 +117,8 @@ static int gap_list(struct look *l, const struct node *folder, const struct node
 }
 
 static void (*const renderers[ROW_COUNT])(const struct gap *g, struct buf *out) = {
-	[ROW_GAP_STATUS] = render_gap_status,
-	[ROW_GAP_REASON] = render_gap_reason,
-	[ROW_GAP_ERROR] = render_gap_error,
-	[ROW_GAP_TRIES] = render_gap_tries,
+	[ROW_GAP_STATUS] = render_gap_status, [ROW_GAP_REASON] = render_gap_reason,
+	[ROW_GAP_ERROR] = render_gap_error,   [ROW_GAP_TRIES] = render_gap_tries,
 	[ROW_GAP_NEXT] = render_gap_next,
 };
 
@@ -150,15 +149,16 @@ static int map_find(struct look *l, const struct node *folder, const char *name,
 	uint64_t shard;
 	size_t size;
 
-	if (!path_ends(name, ".map", &size) || path_padded(name, size, 1, &shard) < 0 || shard >= l->view->shard_count)
+	if (!path_ends(name, ".map", &size) || path_padded(name, size, 1, &shard) < 0 ||
+	    shard >= l->view->shard_count)
 		return -ENOENT;
 	out->scope.shard = (uint32_t)shard;
 	node_of_view(l, out);
 	return 0;
 }
 
-static int map_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		    struct lister *to)
+static int map_list(struct look *l, const struct node *folder, const struct node *child,
+		    uint64_t after, struct lister *to)
 {
 	for (uint32_t s = 0; s < l->view->shard_count; s++) {
 		char name[PATH_NAME_SIZE];
@@ -189,7 +189,9 @@ static int map_read(struct look *l, const struct node *n, struct buf *out)
 }
 
 const struct entry_ops gaps_ops = { .attr = folder_attr };
-const struct entry_ops gaps_shard_ops = { .find = shard_find, .list = shard_list, .few = true, .attr = shard_attr };
+const struct entry_ops gaps_shard_ops = {
+	.find = shard_find, .list = shard_list, .few = true, .attr = shard_attr,
+};
 const struct entry_ops gap_ops = { .find = gap_find, .list = gap_list, .attr = shard_attr };
 const struct entry_ops gap_status_ops = { .attr = file_attr, .read = file_read };
 const struct entry_ops gap_reason_ops = { .attr = file_attr, .read = file_read };
@@ -197,4 +199,6 @@ const struct entry_ops gap_error_ops = { .attr = file_attr, .read = file_read };
 const struct entry_ops gap_tries_ops = { .attr = file_attr, .read = file_read };
 const struct entry_ops gap_next_ops = { .attr = file_attr, .read = file_read };
 const struct entry_ops heights_ops = { .attr = folder_attr };
-const struct entry_ops map_ops = { .find = map_find, .list = map_list, .few = true, .attr = map_attr, .read = map_read };
+const struct entry_ops map_ops = {
+	.find = map_find, .list = map_list, .few = true, .attr = map_attr, .read = map_read,
+};

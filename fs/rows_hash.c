@@ -16,7 +16,7 @@ static int by_hash_attr(struct look *l, const struct node *n, struct attr *out)
 
 struct wanted {
 	uint8_t bytes[HASH_SIZE];
-	size_t  digits;
+	size_t digits;
 };
 
 static int read_digits(const char *name, struct wanted *out)
@@ -42,8 +42,8 @@ static bool begins(const struct wanted *w, const uint8_t *hash, size_t hash_size
 }
 
 struct found {
-	uint8_t  hash[HASH_SIZE];
-	uint8_t  hash_size; /* 0: nothing yet */
+	uint8_t hash[HASH_SIZE];
+	uint8_t hash_size; /* 0: nothing yet */
 	uint64_t object;
 	struct hash_hit at;
 };
@@ -59,8 +59,8 @@ static bool is_lower(const struct hash_hit *a, const struct hash_hit *b)
 }
 
 /* One thing with a whole hash that begins as wanted. */
-static int take(struct look *l, const struct wanted *w, const uint8_t *hash, uint8_t hash_size, uint64_t object,
-		const struct hash_hit *hit, struct found *f)
+static int take(struct look *l, const struct wanted *w, const uint8_t *hash, uint8_t hash_size,
+		uint64_t object, const struct hash_hit *hit, struct found *f)
 {
 	if (!begins(w, hash, hash_size))
 		return 0;
@@ -77,7 +77,8 @@ static int take(struct look *l, const struct wanted *w, const uint8_t *hash, uin
 
 /* The index knows the first bytes of a hash alone; the rest is in the block's row, or in the item's
  * bytes, or in those of the record inside of it. */
-static int check_hit(struct look *l, const struct wanted *w, const struct hash_hit *hit, struct found *f)
+static int check_hit(struct look *l, const struct wanted *w, const struct hash_hit *hit,
+		     struct found *f)
 {
 	const struct block_row *row;
 	uint8_t hash[HASH_SIZE], hash_size;
@@ -123,7 +124,8 @@ static int hash_find(struct look *l, const struct node *folder, const char *name
 			return rc;
 	}
 	if (!found.hash_size)
-		return err_set(l->err, -ENOENT, "no block or item that is held has a hash that begins so");
+		return err_set(l->err, -ENOENT,
+			       "no block or item that is held has a hash that begins so");
 	node_of_object(out, ROW_HASH, found.object);
 	return 0;
 }

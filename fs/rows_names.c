@@ -12,7 +12,8 @@ static int names_open(struct look *l, const struct scope *scope, uint64_t from, 
 	look_ops(l)->names_prefix(&prefix);
 	if (rc == 0)
 		rc = buf_done(&prefix);
-	return rc < 0 ? rc : ranked_open(st, SPACE_BOTH, buf_slice(&prefix), RANKED_TEXT, from, out);
+	return rc < 0 ? rc
+		      : ranked_open(st, SPACE_BOTH, buf_slice(&prefix), RANKED_TEXT, from, out);
 }
 
 static int name_find(struct look *l, const struct node *folder, const char *name, struct node *out)
@@ -31,19 +32,21 @@ static int name_find(struct look *l, const struct node *folder, const char *name
 		rc = buf_done(&prefix) < 0 ? buf_done(&prefix) : buf_done(&key);
 	if (rc == -EMSGSIZE)
 		return -ENOENT;
-	return rc < 0 ? rc : ranked_number(st, SPACE_BOTH, buf_slice(&prefix), RANKED_TEXT, buf_slice(&key), &out->key);
+	return rc < 0 ? rc
+		      : ranked_number(st, SPACE_BOTH, buf_slice(&prefix), RANKED_TEXT,
+				      buf_slice(&key), &out->key);
 }
 
-static int read_row(struct look *l, struct slice key, struct slice value, char name[RECORD_NAME_SIZE],
-		    struct buf *text, uint64_t *time)
+static int read_row(struct look *l, struct slice key, struct slice value,
+		    char name[RECORD_NAME_SIZE], struct buf *text, uint64_t *time)
 {
 	int rc = look_ops(l)->name_read(key, value, name, text, time);
 
 	return rc < 0 ? err_note(l->err, rc, "a name") : buf_done(text);
 }
 
-static int name_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		     struct lister *to)
+static int name_list(struct look *l, const struct node *folder, const struct node *child,
+		     uint64_t after, struct lister *to)
 {
 	AUTO(ranked_release) struct ranked rows = { .scan = NULL };
 	AUTO(buf_release) struct buf text = BUF_INIT(TEXT_SIZE_MAX);
@@ -102,4 +105,6 @@ static int name_file(struct look *l, const struct node *n, struct buf *out)
 	return name_text(l, n, out, &time);
 }
 
-const struct entry_ops name_ops = { .find = name_find, .list = name_list, .attr = name_attr, .read = name_file };
+const struct entry_ops name_ops = {
+	.find = name_find, .list = name_list, .attr = name_attr, .read = name_file,
+};

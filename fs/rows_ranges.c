@@ -81,16 +81,17 @@ static int range_find(struct look *l, const struct node *folder, const char *nam
 	uint64_t held = held_from(&sv->gaps, r.first);
 
 	if (r.first > sv->known || sv->known == 0)
-		return err_set(l->err, -ENOENT, "shard %u: %" PRIu64 " is the newest height known", folder->scope.shard,
-			       sv->known);
+		return err_set(l->err, -ENOENT, "shard %u: %" PRIu64 " is the newest height known",
+			       folder->scope.shard, sv->known);
 	if (!held || held >= r.end)
-		return err_set(l->err, -ENODATA, "shard %u: no block of %s is held", folder->scope.shard, name);
+		return err_set(l->err, -ENODATA, "shard %u: no block of %s is held",
+			       folder->scope.shard, name);
 	out->key = number;
 	return 0;
 }
 
-static int range_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		      struct lister *to)
+static int range_list(struct look *l, const struct node *folder, const struct node *child,
+		      uint64_t after, struct lister *to)
 {
 	const struct gaps *g = &look_shard(l, folder->scope.shard)->gaps;
 
@@ -124,7 +125,8 @@ static int block_find(struct look *l, const struct node *folder, const char *nam
 	const struct block_row *row;
 	uint64_t height;
 
-	if (path_padded(name, strlen(name), HEIGHT_DIGITS, &height) < 0 || height < r.first || height >= r.end)
+	if (path_padded(name, strlen(name), HEIGHT_DIGITS, &height) < 0 || height < r.first ||
+	    height >= r.end)
 		return -ENOENT;
 	int rc = look_block(l, folder->scope.shard, height, &row);
 	return rc < 0 ? rc : node_of_block(l, out, row);
@@ -141,14 +143,15 @@ static int short_find(struct look *l, const struct node *folder, const char *nam
 	return rc < 0 ? rc : node_of_block(l, out, row);
 }
 
-static int block_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		      struct lister *to)
+static int block_list(struct look *l, const struct node *folder, const struct node *child,
+		      uint64_t after, struct lister *to)
 {
 	const struct gaps *g = &look_shard(l, folder->scope.shard)->gaps;
 	struct range r = path_range_of(folder->key);
 	AUTO(block_scan_freep) struct block_scan *scan = NULL;
 	struct block_row row;
-	int rc = block_scan_new(l->view->network, folder->scope.shard, MAX(r.first, after + 1), &scan);
+	int rc = block_scan_new(l->view->network, folder->scope.shard, MAX(r.first, after + 1),
+				&scan);
 
 	if (rc < 0)
 		return rc;
@@ -190,10 +193,11 @@ static uint64_t held_in(const struct gaps *g, struct range r)
 	return sum;
 }
 
-/* Every block of a range that the view holds, in order. A block that left since makes the view's file
- * stale: it must not come out short. */
+/* Every block of a range that the view holds, in order. A block that left since makes the view's
+ * file stale: it must not come out short. */
 static int each_block(struct look *l, const struct node *n, struct range r,
-		      int (*call)(struct look *l, const struct block_row *row, void *arg), void *arg)
+		      int (*call)(struct look *l, const struct block_row *row, void *arg),
+		      void *arg)
 {
 	const struct gaps *g = &look_shard(l, n->scope.shard)->gaps;
 	AUTO(block_scan_freep) struct block_scan *scan = NULL;
@@ -213,7 +217,10 @@ static int each_block(struct look *l, const struct node *n, struct range r,
 	}
 	if (rc < 0)
 		return rc;
-	return seen == held_in(g, r) ? 0 : err_set(l->err, -ESTALE, "shard %u: a block of this range is gone", n->scope.shard);
+	return seen == held_in(g, r)
+		       ? 0
+		       : err_set(l->err, -ESTALE, "shard %u: a block of this range is gone",
+				 n->scope.shard);
 }
 
 /* Until all heights are held, a file of this view; then the same one for ever, in both contexts. */
@@ -289,8 +296,12 @@ static int items_bulk_read(struct look *l, const struct node *n, struct buf *out
 }
 
 const struct entry_ops blocks_ops = { .attr = blocks_attr };
-const struct entry_ops block_range_ops = { .find = range_find, .list = range_list, .attr = range_attr };
+const struct entry_ops block_range_ops = {
+	.find = range_find, .list = range_list, .attr = range_attr,
+};
 const struct entry_ops block_short_ops = { .find = short_find };
 const struct entry_ops block_ops = { .find = block_find, .list = block_list, .attr = block_attr };
 const struct entry_ops index_ops = { .make = bulk_make, .attr = bulk_attr, .read = index_read };
-const struct entry_ops items_bulk_ops = { .make = bulk_make, .attr = bulk_attr, .read = items_bulk_read };
+const struct entry_ops items_bulk_ops = {
+	.make = bulk_make, .attr = bulk_attr, .read = items_bulk_read,
+};

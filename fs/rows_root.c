@@ -19,7 +19,8 @@ static uint64_t newest_time(const struct view *v)
 static int root_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	for (size_t i = 0; i < store_network_count(tree_env()->store); i++) {
-		AUTO(view_putp) struct view *v = network_view_get(store_network_at(tree_env()->store, i));
+		AUTO(view_putp)
+		struct view *v = network_view_get(store_network_at(tree_env()->store, i));
 		out->mtime = MAX(out->mtime, newest_time(v));
 	}
 	out->grows = true;
@@ -69,7 +70,8 @@ static int root_status_make(struct look *l, const struct node *folder, struct no
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < store_network_count(tree_env()->store); i++) {
-		AUTO(view_putp) struct view *v = network_view_get(store_network_at(tree_env()->store, i));
+		AUTO(view_putp)
+		struct view *v = network_view_get(store_network_at(tree_env()->store, i));
 		sum += v->number;
 	}
 	out->key = sum & ((UINT64_C(1) << NODE_KEY_BITS) - 1);
@@ -79,7 +81,8 @@ static int root_status_make(struct look *l, const struct node *folder, struct no
 static int root_status_read(struct look *l, const struct node *n, struct buf *out)
 {
 	for (size_t i = 0; i < store_network_count(tree_env()->store); i++) {
-		AUTO(view_putp) struct view *v = network_view_get(store_network_at(tree_env()->store, i));
+		AUTO(view_putp)
+		struct view *v = network_view_get(store_network_at(tree_env()->store, i));
 		render_store_line(v, out);
 	}
 	return buf_done(out);
@@ -107,7 +110,8 @@ static void enter_network(struct node *n, struct network *network)
 	n->scope = (struct scope){ .kind = SCOPE_PLACE };
 }
 
-static int network_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int network_find(struct look *l, const struct node *folder, const char *name,
+			struct node *out)
 {
 	struct network *network = store_network_find(tree_env()->store, name);
 
@@ -117,8 +121,8 @@ static int network_find(struct look *l, const struct node *folder, const char *n
 	return 0;
 }
 
-static int network_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-			struct lister *to)
+static int network_list(struct look *l, const struct node *folder, const struct node *child,
+			uint64_t after, struct lister *to)
 {
 	for (size_t i = 0; i < store_network_count(tree_env()->store); i++) {
 		struct network *network = store_network_at(tree_env()->store, i);
@@ -144,7 +148,8 @@ static int view_make(struct look *l, const struct node *folder, struct node *out
 	return 0;
 }
 
-static int text_attr(struct look *l, void (*render)(const struct view *v, struct buf *out), struct attr *out)
+static int text_attr(struct look *l, void (*render)(const struct view *v, struct buf *out),
+		     struct attr *out)
 {
 	AUTO(buf_release) struct buf text = BUF_INIT(TEXT_SIZE_MAX);
 
@@ -209,7 +214,8 @@ static int head_attr(struct look *l, const struct node *n, struct attr *out)
 
 /* ---- contexts, and the shards beside the main one ---- */
 
-static int context_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int context_find(struct look *l, const struct node *folder, const char *name,
+			struct node *out)
 {
 	for (uint8_t c = 0; c < CONTEXT_COUNT; c++) {
 		if (strcmp(name, context_rules[c].name) != 0)
@@ -220,8 +226,8 @@ static int context_find(struct look *l, const struct node *folder, const char *n
 	return -ENOENT;
 }
 
-static int context_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-			struct lister *to)
+static int context_list(struct look *l, const struct node *folder, const struct node *child,
+			uint64_t after, struct lister *to)
 {
 	for (uint8_t c = 0; c < CONTEXT_COUNT; c++) {
 		struct node n = *child;
@@ -230,12 +236,6 @@ static int context_list(struct look *l, const struct node *folder, const struct 
 		if (!lister_give(to, context_rules[c].name, &n, c + 1u, NULL))
 			return 0;
 	}
-	return 0;
-}
-
-static int folder_attr(struct look *l, const struct node *n, struct attr *out)
-{
-	out->mtime = newest_time(l->view);
 	return 0;
 }
 
@@ -248,14 +248,15 @@ static int lane_find(struct look *l, const struct node *folder, const char *name
 {
 	uint64_t shard;
 
-	if (path_padded(name, strlen(name), 1, &shard) < 0 || shard == 0 || shard >= l->view->shard_count)
+	if (path_padded(name, strlen(name), 1, &shard) < 0 || shard == 0 ||
+	    shard >= l->view->shard_count)
 		return -ENOENT;
 	out->scope.shard = (uint32_t)shard;
 	return 0;
 }
 
-static int lane_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		     struct lister *to)
+static int lane_list(struct look *l, const struct node *folder, const struct node *child,
+		     uint64_t after, struct lister *to)
 {
 	for (uint32_t s = 1; s < l->view->shard_count; s++) {
 		char name[PATH_NAME_SIZE];
@@ -269,20 +270,34 @@ static int lane_list(struct look *l, const struct node *folder, const struct nod
 	return 0;
 }
 
+/* No name is added here, but the time moves: that too has no cache life in what grows. */
 static int lane_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	out->mtime = look_shard(l, n->scope.shard)->tip_time;
+	out->grows = true;
 	return 0;
 }
 
 const struct entry_ops root_ops = { .attr = root_attr };
 const struct entry_ops root_readme_ops = { .attr = root_readme_attr, .read = root_readme_read };
 const struct entry_ops ctl_ops = { .make = ctl_make, .attr = ctl_attr, .read = ctl_read };
-const struct entry_ops root_status_ops = { .make = root_status_make, .attr = root_status_attr, .read = root_status_read };
-const struct entry_ops networks_ops = { .find = network_find, .list = network_list, .few = true, .attr = newest_attr };
-const struct entry_ops network_readme_ops = { .make = view_make, .attr = network_readme_attr, .read = network_readme_read };
-const struct entry_ops network_status_ops = { .make = view_make, .attr = network_status_attr, .read = network_status_read };
+const struct entry_ops root_status_ops = {
+	.make = root_status_make, .attr = root_status_attr, .read = root_status_read,
+};
+const struct entry_ops networks_ops = {
+	.find = network_find, .list = network_list, .few = true, .attr = newest_attr,
+};
+const struct entry_ops network_readme_ops = {
+	.make = view_make, .attr = network_readme_attr, .read = network_readme_read,
+};
+const struct entry_ops network_status_ops = {
+	.make = view_make, .attr = network_status_attr, .read = network_status_read,
+};
 const struct entry_ops head_ops = { .make = head_make, .attr = head_attr, .read = head_read };
-const struct entry_ops context_ops = { .find = context_find, .list = context_list, .few = true, .attr = folder_attr };
-const struct entry_ops lanes_ops = { .make = lanes_make, .attr = folder_attr };
-const struct entry_ops lane_ops = { .find = lane_find, .list = lane_list, .few = true, .attr = lane_attr };
+const struct entry_ops context_ops = {
+	.find = context_find, .list = context_list, .few = true, .attr = newest_attr,
+};
+const struct entry_ops lanes_ops = { .make = lanes_make, .attr = newest_attr };
+const struct entry_ops lane_ops = {
+	.find = lane_find, .list = lane_list, .few = true, .attr = lane_attr,
+};

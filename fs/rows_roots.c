@@ -55,19 +55,22 @@ static int range_by_name(struct look *l, const char *name, size_t size, struct n
 	if (r.first < r.end)
 		return 0;
 	if (path_range_of(number).first > sv->known)
-		return err_set(l->err, -ENOENT, "shard %u: %" PRIu64 " is the newest height known", out->scope.shard, sv->known);
+		return err_set(l->err, -ENOENT, "shard %u: %" PRIu64 " is the newest height known",
+			       out->scope.shard, sv->known);
 	if (out->scope.context == CONTEXT_HYPER && !sv->hyper_on)
 		return err_set(l->err, -ENODATA, "hyper is off");
-	return err_set(l->err, -ENODATA, "shard %u: nothing of %s is replayed in this context", out->scope.shard, name);
+	return err_set(l->err, -ENODATA, "shard %u: nothing of %s is replayed in this context",
+		       out->scope.shard, name);
 }
 
 static int ranges_list(struct look *l, const struct node *child, const char *suffix,
-		       int (*make)(struct look *l, struct node *n), uint64_t after, struct lister *to)
+		       int (*make)(struct look *l, struct node *n), uint64_t after,
+		       struct lister *to)
 {
 	struct range all = heights_of(l, &child->scope);
 
-	for (uint64_t number = MAX(all.first / RANGE_SIZE, after); all.first < all.end && number <= (all.end - 1) / RANGE_SIZE;
-	     number++) {
+	for (uint64_t number = MAX(all.first / RANGE_SIZE, after);
+	     all.first < all.end && number <= (all.end - 1) / RANGE_SIZE; number++) {
 		char name[PATH_NAME_SIZE], whole[PATH_NAME_SIZE + 8];
 		struct node n = *child;
 
@@ -100,8 +103,8 @@ static int table_find(struct look *l, const struct node *folder, const char *nam
 	return rc < 0 ? rc : table_make(l, out);
 }
 
-static int table_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		      struct lister *to)
+static int table_list(struct look *l, const struct node *folder, const struct node *child,
+		      uint64_t after, struct lister *to)
 {
 	return ranges_list(l, child, ".tsv", table_make, after, to);
 }
@@ -115,9 +118,11 @@ static int each_root(struct look *l, const struct node *n, uint64_t *size, struc
 		int rc = network_roots(l->view->network, n->scope.shard, h, &row);
 
 		if (rc <= 0)
-			return err_set(l->err, rc ? rc : -EUCLEAN, "shard %u height %" PRIu64 ": its roots are missing",
+			return err_set(l->err, rc ? rc : -EUCLEAN,
+				       "shard %u height %" PRIu64 ": its roots are missing",
 				       n->scope.shard, h);
-		const struct chain_root *root = n->scope.context == CONTEXT_HYPER ? &row.hyper : &row.legacy;
+		const struct chain_root *root =
+			n->scope.context == CONTEXT_HYPER ? &row.hyper : &row.legacy;
 		*size += render_root_line_size(root);
 		if (out)
 			render_root_line(h, root, out);
@@ -164,13 +169,14 @@ static int plain(struct look *l, struct node *n)
 	return 0;
 }
 
-static int envelope_range_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int envelope_range_find(struct look *l, const struct node *folder, const char *name,
+			       struct node *out)
 {
 	return range_by_name(l, name, strlen(name), out);
 }
 
-static int envelope_range_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-			       struct lister *to)
+static int envelope_range_list(struct look *l, const struct node *folder, const struct node *child,
+			       uint64_t after, struct lister *to)
 {
 	return ranges_list(l, child, "", plain, after, to);
 }
@@ -188,33 +194,36 @@ static int envelope_range_attr(struct look *l, const struct node *n, struct attr
 	return 0;
 }
 
-static int envelope_by_name(struct look *l, const struct node *folder, const char *name, const char *suffix,
-			    struct node *out)
+static int envelope_by_name(struct look *l, const struct node *folder, const char *name,
+			    const char *suffix, struct node *out)
 {
 	struct range in = path_range_of(folder->key);
 	uint64_t height;
 	size_t size;
 
-	if (!path_ends(name, suffix, &size) || path_padded(name, size, HEIGHT_DIGITS, &height) < 0 ||
-	    height < MAX(in.first, 1) || height >= in.end)
+	if (!path_ends(name, suffix, &size) ||
+	    path_padded(name, size, HEIGHT_DIGITS, &height) < 0 || height < MAX(in.first, 1) ||
+	    height >= in.end)
 		return -ENOENT;
 	out->key = height;
 	return look_readable(l, CONTEXT_HYPER, folder->scope.shard, height);
 }
 
-static int envelope_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int envelope_find(struct look *l, const struct node *folder, const char *name,
+			 struct node *out)
 {
 	return envelope_by_name(l, folder, name, look_ops(l)->block_suffix, out);
 }
 
-static int envelope_json_find(struct look *l, const struct node *folder, const char *name, struct node *out)
+static int envelope_json_find(struct look *l, const struct node *folder, const char *name,
+			      struct node *out)
 {
 	return envelope_by_name(l, folder, name, ".json", out);
 }
 
 /* Both files of each height, since their names take turns: .json stands before .pb. */
-static int envelope_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-			 struct lister *to)
+static int envelope_list(struct look *l, const struct node *folder, const struct node *child,
+			 uint64_t after, struct lister *to)
 {
 	struct range r = heights_in(l, folder);
 
@@ -226,7 +235,8 @@ static int envelope_list(struct look *l, const struct node *folder, const struct
 		n.row = json ? ROW_ENVELOPE_JSON : ROW_ENVELOPE;
 		n.key = low / 2;
 		path_height_name(n.key, name);
-		snprintf(whole, sizeof whole, "%s%s", name, json ? ".json" : look_ops(l)->block_suffix);
+		snprintf(whole, sizeof whole, "%s%s", name,
+			 json ? ".json" : look_ops(l)->block_suffix);
 		if (!lister_give(to, whole, &n, low, NULL))
 			return 0;
 	}
@@ -246,7 +256,9 @@ static int envelope_attr(struct look *l, const struct node *n, struct attr *out)
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		return err_set(l->err, -EUCLEAN, "shard %u height %" PRIu64 ": its roots are missing", n->scope.shard, n->key);
+		return err_set(l->err, -EUCLEAN,
+			       "shard %u height %" PRIu64 ": its roots are missing", n->scope.shard,
+			       n->key);
 	out->size = n->row == ROW_ENVELOPE_JSON ? row.envelope_json_size : row.envelope_size;
 	out->mtime = block->time;
 	return 0;
@@ -254,11 +266,14 @@ static int envelope_attr(struct look *l, const struct node *n, struct attr *out)
 
 static int envelope_bytes(struct look *l, const struct node *n, struct buf *out)
 {
-	return envelope_read(l->view, n->scope.shard, n->key, n->row == ROW_ENVELOPE_JSON, out, l->err);
+	return envelope_read(l->view, n->scope.shard, n->key, n->row == ROW_ENVELOPE_JSON, out,
+			     l->err);
 }
 
 const struct entry_ops roots_ops = { .attr = folder_attr };
-const struct entry_ops roots_range_ops = { .find = table_find, .list = table_list, .attr = table_attr, .read = table_read };
+const struct entry_ops roots_range_ops = {
+	.find = table_find, .list = table_list, .attr = table_attr, .read = table_read,
+};
 const struct entry_ops envelopes_ops = { .make = envelopes_make, .attr = folder_attr };
 const struct entry_ops envelope_range_ops = {
 	.find = envelope_range_find, .list = envelope_range_list, .attr = envelope_range_attr,
@@ -266,4 +281,6 @@ const struct entry_ops envelope_range_ops = {
 const struct entry_ops envelope_ops = {
 	.find = envelope_find, .list = envelope_list, .attr = envelope_attr, .read = envelope_bytes,
 };
-const struct entry_ops envelope_json_ops = { .find = envelope_json_find, .attr = envelope_attr, .read = envelope_bytes };
+const struct entry_ops envelope_json_ops = {
+	.find = envelope_json_find, .attr = envelope_attr, .read = envelope_bytes,
+};

@@ -32,7 +32,8 @@ int scope_of_shard(struct look *l, struct scope *s, uint32_t shard)
 /* A state of hyper shows nothing while hyper is off; at/HEIGHT says so itself. */
 static int shown(struct look *l, const struct scope *s)
 {
-	if (s->kind != SCOPE_STATE && s->context == CONTEXT_HYPER && !look_shard(l, s->shard)->hyper_on)
+	if (s->kind != SCOPE_STATE && s->context == CONTEXT_HYPER &&
+	    !look_shard(l, s->shard)->hyper_on)
 		return err_set(l->err, -ENODATA, "hyper is off");
 	return 0;
 }
@@ -70,7 +71,10 @@ static int at_find(struct look *l, const struct node *folder, const char *name, 
 	int rc = shard ? look_readable(l, folder->scope.context, shard, height)
 		       : look_readable_main(l, folder->scope.context, height);
 	out->scope = (struct scope){
-		.kind = SCOPE_STATE, .context = folder->scope.context, .shard = shard, .height = height,
+		.kind = SCOPE_STATE,
+		.context = folder->scope.context,
+		.shard = shard,
+		.height = height,
 	};
 	return rc;
 }
@@ -105,14 +109,15 @@ static int shard_find(struct look *l, const struct node *folder, const char *nam
 {
 	uint64_t shard;
 
-	if (path_padded(name, strlen(name), 1, &shard) < 0 || shard == 0 || shard >= l->view->shard_count)
+	if (path_padded(name, strlen(name), 1, &shard) < 0 || shard == 0 ||
+	    shard >= l->view->shard_count)
 		return -ENOENT;
 	int rc = scope_of_shard(l, &out->scope, (uint32_t)shard);
 	return rc < 0 ? rc : shown(l, &out->scope);
 }
 
-static int shard_list(struct look *l, const struct node *folder, const struct node *child, uint64_t after,
-		      struct lister *to)
+static int shard_list(struct look *l, const struct node *folder, const struct node *child,
+		      uint64_t after, struct lister *to)
 {
 	for (uint32_t s = 1; s < l->view->shard_count; s++) {
 		char name[PATH_NAME_SIZE];
@@ -160,7 +165,8 @@ static int vshard_lines(struct look *l, const struct node *n, unsigned vshard, s
 	if (rc == 0)
 		rc = buf_done(&prefix);
 	if (rc == 0)
-		rc = state_scan_new(st, look_spaces(l, &n->scope), buf_slice(&prefix), SLICE_EMPTY, false, &scan);
+		rc = state_scan_new(st, look_spaces(l, &n->scope), buf_slice(&prefix), SLICE_EMPTY,
+				    false, &scan);
 	while (rc == 0 && (rc = state_scan_next(scan, &key, &value)) == 1) {
 		struct chain_account account;
 		uint64_t number;
@@ -192,6 +198,10 @@ const struct entry_ops state_ops = { .make = state_make, .attr = time_attr };
 const struct entry_ops ats_ops = { .attr = ats_attr };
 const struct entry_ops at_ops = { .find = at_find, .attr = at_attr };
 const struct entry_ops state_shards_ops = { .make = shards_make, .attr = shards_attr };
-const struct entry_ops state_shard_ops = { .find = shard_find, .list = shard_list, .few = true, .attr = time_attr };
+const struct entry_ops state_shard_ops = {
+	.find = shard_find, .list = shard_list, .few = true, .attr = time_attr,
+};
 const struct entry_ops state_folder_ops = { .make = shown_make, .attr = time_attr };
-const struct entry_ops state_roots_ops = { .make = shown_make, .attr = roots_attr, .read = roots_read };
+const struct entry_ops state_roots_ops = {
+	.make = shown_make, .attr = roots_attr, .read = roots_read,
+};

@@ -43,7 +43,8 @@ static int base_make(const char *path, struct err *err)
 	if (lstat(path, &st) < 0)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
-		return err_set(err, -EPERM, "%s: it is not a folder that only its owner may write", path);
+		return err_set(err, -EPERM, "%s: it is not a folder that only its owner may write",
+			       path);
 	return 0;
 }
 
@@ -70,8 +71,10 @@ static void clear_dead(const char *base)
 	char path[PATH_MAX];
 
 	while (d && (e = readdir(d))) {
-		/* Only of processes that are gone: asking about a live mount could wait for its daemon. */
-		if (strncmp(e->d_name, NAME_START, strlen(NAME_START)) != 0 || process_lives(e->d_name))
+		/* Of processes that are gone alone: a live mount could let us wait for its
+		 * daemon. */
+		if (strncmp(e->d_name, NAME_START, strlen(NAME_START)) != 0 ||
+		    process_lives(e->d_name))
 			continue;
 		if ((size_t)snprintf(path, sizeof path, "%s/%s", base, e->d_name) >= sizeof path)
 			continue;
@@ -86,7 +89,8 @@ static void clear_dead(const char *base)
 static int own_make(const char *base, char out[PATH_MAX], struct err *err)
 {
 	for (int i = 1; i <= TRIES; i++) {
-		int n = snprintf(out, PATH_MAX, i == 1 ? "%s/" NAME_START "%d" : "%s/" NAME_START "%d-%d", base,
+		int n = snprintf(out, PATH_MAX,
+				 i == 1 ? "%s/" NAME_START "%d" : "%s/" NAME_START "%d-%d", base,
 				 (int)getpid(), i);
 
 		if (n >= PATH_MAX)
@@ -129,7 +133,8 @@ void rundir_remove(const char *path)
 	char base[PATH_MAX];
 
 	if (rmdir(path) < 0 && errno != ENOENT)
-		trace_info("mount", "the folder of ctl stays behind", "path=%s errno=%d", path, errno);
+		trace_info("mount", "the folder of ctl stays behind", "path=%s errno=%d", path,
+			   errno);
 	/* The last one takes the folder above with it, when that is one of ours. */
 	snprintf(base, sizeof base, "%s", path);
 	char *slash = strrchr(base, '/');

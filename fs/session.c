@@ -29,7 +29,8 @@ static void on_log(enum fuse_log_level level, const char *format, va_list args)
 {
 	vsnprintf(last_words, sizeof last_words, format, args);
 	last_words[strcspn(last_words, "\n")] = '\0';
-	trace_line(level <= FUSE_LOG_ERR ? TRACE_WARN : TRACE_DEBUG, "fs", "libfuse", "says=\"%s\"", last_words);
+	trace_line(level <= FUSE_LOG_ERR ? TRACE_WARN : TRACE_DEBUG, "fs", "libfuse", "says=\"%s\"",
+		   last_words);
 }
 
 /* ---- mounting ---- */
@@ -91,9 +92,12 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 	if (!s || write_options(o, &options) < 0)
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	if (o->allow_other && !others_allowed())
-		return err_set(err, -EPERM, "allow_other is for root, unless /etc/fuse.conf has the line user_allow_other");
+		return err_set(err, -EPERM,
+			       "allow_other is for root, unless /etc/fuse.conf has the line "
+			       "user_allow_other");
 	if (access("/dev/fuse", F_OK) < 0)
-		return err_set(err, -ENODEV, "/dev/fuse is not there: the kernel's module fuse is not loaded");
+		return err_set(err, -ENODEV,
+			       "/dev/fuse is not there: the kernel's module fuse is not loaded");
 	snprintf(s->mountpoint, sizeof s->mountpoint, "%s", o->mountpoint);
 	argv[2] = (char *)options.p;
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
@@ -106,7 +110,9 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 		return err_set(err, -EINVAL, "libfuse refuses the mount: %s", last_words);
 	if (fuse_session_mount(s->fuse, s->mountpoint) < 0)
 		return err_set(err, -EPERM, "%s cannot be mounted on: %s", s->mountpoint,
-			       last_words[0] ? last_words : "fusermount3 (package fuse3) refused or is not there");
+			       last_words[0]
+				       ? last_words
+				       : "fusermount3 (package fuse3) refused or is not there");
 	*out = TAKE(s);
 	return 0;
 }
@@ -116,7 +122,8 @@ struct fuse_session *session_fuse(struct session *s)
 	return s->fuse;
 }
 
-int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg, struct err *err)
+int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
+		  struct err *err)
 {
 	return transport_start(s->fuse, threads, ended, arg, &s->transport, err);
 }
@@ -129,13 +136,15 @@ void session_end(struct session *s, unsigned wait_ms)
 	struct err why = ERR_INIT;
 	int rc = 0;
 
-	/* libfuse's own unmounting closes the connection first and would cut off who is being answered. */
-	while (!fuse_session_exited(s->fuse) && (rc = mountpoint_unmount(s->mountpoint, false, &why)) == -EBUSY &&
+	/* libfuse's own unmounting closes the connection first, and cuts off who is being
+	 * answered. */
+	while (!fuse_session_exited(s->fuse) &&
+	       (rc = mountpoint_unmount(s->mountpoint, false, &why)) == -EBUSY &&
 	       clock_mono_ms() < deadline)
 		usleep(RETRY_US);
 	if (rc < 0 && !fuse_session_exited(s->fuse))
-		trace_info("mount", "still in use, it is detached", "path=%s reason=\"%s\"", s->mountpoint,
-			   err_text(&why, rc));
+		trace_info("mount", "still in use, it is detached", "path=%s reason=\"%s\"",
+			   s->mountpoint, err_text(&why, rc));
 	transport_stopp(&s->transport);
 }
 

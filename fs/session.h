@@ -1,6 +1,6 @@
 /* session.h: one FUSE connection: mounted, served by a transport, unmounted.
  *
- * Threads  open, start, end and closep by one thread; the handlers run on the transport's threads. */
+ * Threads  open, start, end and closep by one thread; handlers run on the transport's. */
 #ifndef CHAINFS_FS_SESSION_H
 #define CHAINFS_FS_SESSION_H
 

@@ -136,8 +136,11 @@ static int slot_take(struct slots *s, struct slot **out)
 	if (rc < 0) {
 		uint64_t now = clock_mono_ms(), last = atomic_load(&s->shouted_ms);
 
-		if ((last == 0 || now - last > SHOUT_MS) && atomic_compare_exchange_strong(&s->shouted_ms, &last, now))
-			trace_error("fs", "all view slots are in use, new folders answer ENFILE until the kernel forgets some",
+		if ((last == 0 || now - last > SHOUT_MS) &&
+		    atomic_compare_exchange_strong(&s->shouted_ms, &last, now))
+			trace_error("fs",
+				    "all view slots are in use, new folders answer ENFILE until "
+				    "the kernel forgets some",
 				    "slots=%u", s->slots_max);
 	}
 	return rc;
@@ -181,13 +184,15 @@ static bool count_up(struct slot *slot)
 	uint_fast64_t count = atomic_load_explicit(&slot->count, memory_order_relaxed);
 
 	while (count)
-		if (atomic_compare_exchange_weak_explicit(&slot->count, &count, count + 1, memory_order_acquire,
+		if (atomic_compare_exchange_weak_explicit(&slot->count, &count, count + 1,
+							  memory_order_acquire,
 							  memory_order_relaxed))
 			return true;
 	return false;
 }
 
-static struct slot *find_and_enter(struct slots *s, uint32_t first, const struct network *n, const struct scope *scope)
+static struct slot *find_and_enter(struct slots *s, uint32_t first, const struct network *n,
+				   const struct scope *scope)
 {
 	for (uint32_t at = first; at; ) {
 		struct slot *slot = slot_at(s, at - 1);
@@ -201,7 +206,8 @@ static struct slot *find_and_enter(struct slots *s, uint32_t first, const struct
 
 /* ---- interning ---- */
 
-static int hold(struct slot *slot, struct network *n, const struct scope *scope, struct shared_view *view)
+static int hold(struct slot *slot, struct network *n, const struct scope *scope,
+		struct shared_view *view)
 {
 	if (scope->kind == SCOPE_STATE && n) {
 		int rc = network_pin(n, scope->shard, scope->height);
@@ -222,8 +228,8 @@ static bool is_of_view(const struct scope *scope, const struct shared_view *view
 	return scope->kind != SCOPE_VIEW || !v || v->number == scope->view_number;
 }
 
-int slots_intern(struct slots *s, struct network *n, const struct scope *scope, struct shared_view *view,
-		 struct slot **out)
+int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
+		 struct shared_view *view, struct slot **out)
 {
 	uint64_t hash = hash_of(n, scope);
 	struct shard *shard = shard_of(s, hash);
@@ -252,7 +258,8 @@ int slots_intern(struct slots *s, struct network *n, const struct scope *scope, 
 	found = find_and_enter(s, *chain, n, scope);
 	if (!found) {
 		/* A place is owned by the table itself, so that it never comes down to zero. */
-		atomic_store_explicit(&fresh->count, scope->kind == SCOPE_PLACE ? 2 : 1, memory_order_release);
+		atomic_store_explicit(&fresh->count, scope->kind == SCOPE_PLACE ? 2 : 1,
+				      memory_order_release);
 		fresh->next = *chain;
 		*chain = fresh->number + 1;
 	}
@@ -299,10 +306,11 @@ static void count_down(struct slots *s, struct slot *slot, uint64_t n)
 
 	do {
 		left = count - MIN(n, count);
-	} while (!atomic_compare_exchange_weak_explicit(&slot->count, &count, left, memory_order_acq_rel,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&slot->count, &count, left, memory_order_acq_rel, memory_order_relaxed));
 	if (n > count)
-		trace_error("fs", "more was forgotten of a slot than was given", "slot=%u", slot->number);
+		trace_error("fs", "more was forgotten of a slot than was given", "slot=%u",
+			    slot->number);
 	if (left == 0 && count)
 		retire(s, slot);
 }

@@ -1,8 +1,8 @@
 /* slots.h: scopes interned, so that a directory's inode number can name its scope in 18 bits.
  *
- * A slot is a (network, scope). It is counted as a whole: once for each lookup that the kernel holds
- * in it and for each request under way, never one entry an inode. At zero it is free, and returns
- * only with a higher generation.
+ * A slot is a (network, scope). It is counted as a whole: once for each lookup that the kernel
+ * holds in it and for each request under way, never one entry an inode. At zero it is free, and
+ * returns only with a higher generation.
  *   SCOPE_PLACE  stays for good
  *   SCOPE_VIEW   holds its view
  *   SCOPE_STATE  pins its height against the collector
@@ -31,14 +31,14 @@ struct slot { /* to be read by who has entered it */
 struct slots;
 
 struct slots *slots_new(uint32_t slots_max); /* at most INO_SLOTS; NULL: no memory */
-void slots_freep(struct slots **s);          /* lets go of views and pins, whatever the kernel knows */
+void slots_freep(struct slots **s); /* lets go of views and pins, whatever the kernel knows */
 uint32_t slots_used(struct slots *s);
 
-/* Both give a slot that the caller has entered and leaves again. `view` is the one that the question
- * was answered with; a new SCOPE_VIEW slot shares it, and -ESTALE says that it is another. 1: the slot
- * is new, so nothing held its height until now. */
-int  slots_intern(struct slots *s, struct network *n, const struct scope *scope, struct shared_view *view,
-		  struct slot **out) MUST_CHECK;
+/* Both give a slot that the caller has entered and leaves again. `view` is the one that the
+ * question was answered with; a new SCOPE_VIEW slot shares it, and -ESTALE says that it is
+ * another. 1: the slot is new, so nothing held its height until now. */
+int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
+		 struct shared_view *view, struct slot **out) MUST_CHECK;
 int  slots_enter(struct slots *s, uint32_t number, struct slot **out) MUST_CHECK;
 void slots_leave(struct slots *s, struct slot *slot);
 

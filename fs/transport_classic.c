@@ -58,7 +58,7 @@ static void answer(struct transport *t, const struct fuse_buf *request)
 	atomic_fetch_add_explicit(&t->answered, 1, memory_order_relaxed);
 }
 
-/* One of those that came because others were blocked goes when another is waiting for work beside it. */
+/* One that came because others were blocked goes when another one waits for work beside it. */
 static bool is_surplus(struct transport *t)
 {
 	unsigned serving = atomic_load_explicit(&t->serving, memory_order_relaxed);
@@ -74,7 +74,7 @@ static void free_request(void *arg)
 	free(((struct fuse_buf *)arg)->mem);
 }
 
-/* A read of /dev/fuse can be ended from outside by cancellation alone, so that is where it is allowed. */
+/* Cancellation is how a read of /dev/fuse is ended from outside, so here alone it is allowed. */
 static int next_request(struct transport *t, struct fuse_buf *request)
 {
 	int rc, ignored;
@@ -104,7 +104,8 @@ static void *work(void *arg)
 	pthread_cleanup_pop(1);
 	if (!surplus) {
 		if (rc < 0)
-			trace_error("fs", "the kernel's connection failed, the mount ends", "errno=%d", -rc);
+			trace_error("fs", "the kernel's connection failed, the mount ends",
+				    "errno=%d", -rc);
 		if (!atomic_exchange(&t->closed, true))
 			t->ended(t->arg);
 	}
@@ -173,9 +174,10 @@ static void *watch(void *arg)
 			uint64_t now = atomic_load(&t->answered);
 
 			idle = all_busy(t) ? 0 : idle + 1;
-			if (all_busy(t) && now == answered && !atomic_load(&t->closed) && worker_start(t) == 0)
-				trace_debug("fs", "all threads are blocked, one more serves", "threads=%u",
-					    atomic_load(&t->serving));
+			if (all_busy(t) && now == answered && !atomic_load(&t->closed) &&
+			    worker_start(t) == 0)
+				trace_debug("fs", "all threads are blocked, one more serves",
+					    "threads=%u", atomic_load(&t->serving));
 			answered = now;
 		}
 		atomic_store(&t->watching, false);
@@ -204,8 +206,8 @@ static void stop_workers(struct transport *t)
 			pthread_join(t->workers[i].thread, NULL);
 }
 
-int transport_start(struct fuse_session *session, unsigned threads, void (*ended)(void *arg), void *arg,
-		    struct transport **out, struct err *err)
+int transport_start(struct fuse_session *session, unsigned threads, void (*ended)(void *arg),
+		    void *arg, struct transport **out, struct err *err)
 {
 	struct transport *t = calloc(1, sizeof *t);
 	pthread_condattr_t monotonic;

@@ -7,159 +7,178 @@
 /* ---- the table ---- */
 
 #define FOLDER NODE_FOLDER
-#define FILE_  NODE_FILE
+#define PLAIN  NODE_FILE
 #define LINK   NODE_LINK
 
 const struct entry tree[] = {
 	[ROW_ROOT] = { "", SETTLING, FOLDER, false, "what this mount shows", NULL, &root_ops },
-	[ROW_ROOT_README] = { "README", FIXED, FILE_, false, "this page", NULL, &root_readme_ops },
-	[ROW_CTL] = { "ctl", FIXED, LINK, false, "what flows or is ordered: events and metrics", NULL, &ctl_ops },
-	[ROW_ROOT_STATUS] = { "status", SETTLING, FILE_, false,
-		"a line a network: name, kind, main height, replayed, held, missing", NULL, &root_status_ops },
+	[ROW_ROOT_README] = { "README", FIXED, PLAIN, false, "this page", NULL, &root_readme_ops },
+	[ROW_CTL] = { "ctl", FIXED, LINK, false,
+		"what flows or is ordered: events and metrics", NULL, &ctl_ops },
+	[ROW_ROOT_STATUS] = { "status", SETTLING, PLAIN, false,
+		"a line a network: name, kind, main height, replayed, held, missing",
+		NULL, &root_status_ops },
 	[ROW_NETWORK] = { "{network}", SETTLING, FOLDER, false, "one chain", NULL, &networks_ops },
 
-	[ROW_README] = { "{network}/README", SETTLING, FILE_, false,
-		"what is here, whether hyper is on, who vouches for the validators", NULL, &network_readme_ops },
-	[ROW_STATUS] = { "{network}/status", SETTLING, FILE_, false, "what is held, replayed and missing", NULL,
-		&network_status_ops },
-	[ROW_HEAD] = { "{network}/head", SETTLING, LINK, false, "the newest main block", NULL, &head_ops },
-	[ROW_BY_HASH] = { "{network}/by-hash", SETTLING, FOLDER, false, "lists nothing; resolves hashes", NULL,
-		&by_hash_ops },
+	[ROW_README] = { "{network}/README", SETTLING, PLAIN, false,
+		"what is here, whether hyper is on, who vouches for the validators",
+		NULL, &network_readme_ops },
+	[ROW_STATUS] = { "{network}/status", SETTLING, PLAIN, false,
+		"what is held, replayed and missing", NULL, &network_status_ops },
+	[ROW_HEAD] = { "{network}/head", SETTLING, LINK, false,
+		"the newest main block", NULL, &head_ops },
+	[ROW_BY_HASH] = { "{network}/by-hash", SETTLING, FOLDER, false,
+		"lists nothing; resolves hashes", NULL, &by_hash_ops },
 	[ROW_HASH] = { "{network}/by-hash/{hash}", SETTLING, LINK, true,
-		"the block or item of a hash, or of 8 of its first digits or more", NULL, &hash_ops },
+		"the block or item of a hash, or of 8 of its first digits or more",
+		NULL, &hash_ops },
 
-	[ROW_DIFFS] = { "{network}/diffs", SETTLING, FOLDER, false, "hyper against legacy, by main height", NULL,
-		&diffs_ops },
-	[ROW_DIVERGED] = { "{network}/diffs/diverged", SETTLING, FILE_, false,
+	[ROW_DIFFS] = { "{network}/diffs", SETTLING, FOLDER, false,
+		"hyper against legacy, by main height", NULL, &diffs_ops },
+	[ROW_DIVERGED] = { "{network}/diffs/diverged", SETTLING, PLAIN, false,
 		"a line a height whose two roots differ: shard, height", NULL, &diverged_ops },
-	[ROW_LATEST] = { "{network}/diffs/latest", SETTLING, LINK, false, "the newest height with a report", NULL,
-		&latest_ops },
-	[ROW_DIFF] = { "{network}/diffs/{height}", FIXED, FOLDER, true, "the two contexts at a main height", NULL,
-		&diff_ops },
-	[ROW_REPORT] = { "{network}/diffs/{height}/report", FIXED, FILE_, false,
-		"a line a shard: height, roots, records, retained; then retained by set", NULL, &report_ops },
-	[ROW_REPORT_JSON] = { "{network}/diffs/{height}/report.json", FIXED, FILE_, false, "the same as JSON", NULL,
-		&report_json_ops },
+	[ROW_LATEST] = { "{network}/diffs/latest", SETTLING, LINK, false,
+		"the newest height with a report", NULL, &latest_ops },
+	[ROW_DIFF] = { "{network}/diffs/{height}", FIXED, FOLDER, true,
+		"the two contexts at a main height", NULL, &diff_ops },
+	[ROW_REPORT] = { "{network}/diffs/{height}/report", FIXED, PLAIN, false,
+		"a line a shard: height, roots, records, retained; then retained by set",
+		NULL, &report_ops },
+	[ROW_REPORT_JSON] = { "{network}/diffs/{height}/report.json", FIXED, PLAIN, false,
+		"the same as JSON", NULL, &report_json_ops },
 	[ROW_RETAINED] = { "{network}/diffs/{height}/retained", FIXED, FOLDER, false,
 		"the records that hyper holds and legacy does not", NULL, &retained_ops },
 	[ROW_RETAINED_SHARD] = { "{network}/diffs/{height}/retained/{shard}", FIXED, FOLDER, false,
 		"those of one shard", NULL, &retained_shard_ops },
-	[ROW_RETAINED_ACCOUNT] = { "{network}/diffs/{height}/retained/{shard}/{fid}", FIXED, FOLDER, false,
-		"those of one account", NULL, &retained_account_ops },
-	[ROW_RETAINED_SET] = { "{network}/diffs/{height}/retained/{shard}/{fid}/{set}", FIXED, FOLDER, false,
-		"those of one set", NULL, &retained_set_ops },
-	[ROW_RETAINED_RECORD] = { "{network}/diffs/{height}/retained/{shard}/{fid}/{set}/{record}.json", FIXED, FILE_,
-		false, "the very file that is in hyper/at", NULL, &retained_record_ops },
+	[ROW_RETAINED_ACCOUNT] = { "{network}/diffs/{height}/retained/{shard}/{fid}",
+		FIXED, FOLDER, false, "those of one account", NULL, &retained_account_ops },
+	[ROW_RETAINED_SET] = { "{network}/diffs/{height}/retained/{shard}/{fid}/{set}",
+		FIXED, FOLDER, false, "those of one set", NULL, &retained_set_ops },
+	[ROW_RETAINED_RECORD] = {
+		"{network}/diffs/{height}/retained/{shard}/{fid}/{set}/{record}.json",
+		FIXED, PLAIN, false, "the very file that is in hyper/at",
+		NULL, &retained_record_ops },
 
-	[ROW_GAPS] = { "{network}/gaps", SETTLING, FOLDER, false, "empty when nothing is missing", NULL, &gaps_ops },
-	[ROW_GAPS_SHARD] = { "{network}/gaps/{shard}", SETTLING, FOLDER, false, "a shard that misses heights", NULL,
-		&gaps_shard_ops },
-	[ROW_GAP] = { "{network}/gaps/{shard}/{range}", SETTLING, FOLDER, false, "missing heights, for one reason", NULL,
-		&gap_ops },
-	[ROW_GAP_ERROR] = { "{network}/gaps/{shard}/{range}/last_error", SETTLING, FILE_, false,
+	[ROW_GAPS] = { "{network}/gaps", SETTLING, FOLDER, false,
+		"empty when nothing is missing", NULL, &gaps_ops },
+	[ROW_GAPS_SHARD] = { "{network}/gaps/{shard}", SETTLING, FOLDER, false,
+		"a shard that misses heights", NULL, &gaps_shard_ops },
+	[ROW_GAP] = { "{network}/gaps/{shard}/{range}", SETTLING, FOLDER, false,
+		"missing heights, for one reason", NULL, &gap_ops },
+	[ROW_GAP_ERROR] = { "{network}/gaps/{shard}/{range}/last_error", SETTLING, PLAIN, false,
 		"why the last copy was refused", NULL, &gap_error_ops },
-	[ROW_GAP_NEXT] = { "{network}/gaps/{shard}/{range}/next_try", SETTLING, FILE_, false,
+	[ROW_GAP_NEXT] = { "{network}/gaps/{shard}/{range}/next_try", SETTLING, PLAIN, false,
 		"when it is asked for again; empty: when somebody brings it", NULL, &gap_next_ops },
-	[ROW_GAP_REASON] = { "{network}/gaps/{shard}/{range}/reason", SETTLING, FILE_, false,
+	[ROW_GAP_REASON] = { "{network}/gaps/{shard}/{range}/reason", SETTLING, PLAIN, false,
 		"not-fetched, refused, state or damaged", NULL, &gap_reason_ops },
-	[ROW_GAP_STATUS] = { "{network}/gaps/{shard}/{range}/status", SETTLING, FILE_, false,
+	[ROW_GAP_STATUS] = { "{network}/gaps/{shard}/{range}/status", SETTLING, PLAIN, false,
 		"missing, or refused when copies came", NULL, &gap_status_ops },
-	[ROW_GAP_TRIES] = { "{network}/gaps/{shard}/{range}/tries", SETTLING, FILE_, false, "copies refused so far",
-		NULL, &gap_tries_ops },
-	[ROW_HEIGHTS] = { "{network}/heights", FIXED, FOLDER, false, "what is known of every height", NULL,
-		&heights_ops },
-	[ROW_MAP] = { "{network}/heights/{shard}.map", SETTLING, FILE_, false,
-		"a byte a height from 1 on: r replayed, h held, x refused, . missing", NULL, &map_ops },
+	[ROW_GAP_TRIES] = { "{network}/gaps/{shard}/{range}/tries", SETTLING, PLAIN, false,
+		"copies refused so far", NULL, &gap_tries_ops },
+	[ROW_HEIGHTS] = { "{network}/heights", FIXED, FOLDER, false,
+		"what is known of every height", NULL, &heights_ops },
+	[ROW_MAP] = { "{network}/heights/{shard}.map", SETTLING, PLAIN, false,
+		"a byte a height from 1 on: r replayed, h held, x refused, . missing",
+		NULL, &map_ops },
 
 	[ROW_CONTEXT] = { "{network}/{context}", SETTLING, FOLDER, false,
-		"legacy: what the chain's rules keep; hyper: all that was ever valid", "{lane}", &context_ops },
-	[ROW_LANES] = { "{network}/{context}/shards", SETTLING, FOLDER, false, "the shards beside the main one", NULL,
-		&lanes_ops },
-	[ROW_LANE] = { "{network}/{context}/shards/{shard}", SETTLING, FOLDER, false, "one shard", "{lane}",
-		&lane_ops },
+		"legacy: what the chain's rules keep; hyper: all that was ever valid",
+		"{lane}", &context_ops },
+	[ROW_LANES] = { "{network}/{context}/shards", SETTLING, FOLDER, false,
+		"the shards beside the main one", NULL, &lanes_ops },
+	[ROW_LANE] = { "{network}/{context}/shards/{shard}", SETTLING, FOLDER, false,
+		"one shard", "{lane}", &lane_ops },
 	[ROW_STATE] = { "{network}/{context}/state", SETTLING, FOLDER, false,
 		"each shard at its own newest replayed height", "{state}", &state_ops },
 
-	[ROW_ATS] = { "{lane}/at", SETTLING, FOLDER, false, "lists nothing; resolves heights", NULL, &ats_ops },
+	[ROW_ATS] = { "{lane}/at", SETTLING, FOLDER, false,
+		"lists nothing; resolves heights", NULL, &ats_ops },
 	[ROW_AT] = { "{lane}/at/{height}", FIXED, FOLDER, true,
-		"the state as of a height; of a main one with the other shards as it witnesses them", "{state}",
-		&at_ops },
-	[ROW_BLOCKS] = { "{lane}/blocks", SETTLING, FOLDER, false, "blocks in ranges of 1,000", NULL, &blocks_ops },
-	[ROW_BLOCK_RANGE] = { "{lane}/blocks/{range}", SETTLING, FOLDER, false, "the heights that are held", NULL,
-		&block_range_ops },
-	[ROW_BLOCK_SHORT] = { "{lane}/blocks/{height}", FIXED, FOLDER, true, "the block without its range", NULL,
-		&block_short_ops },
-	[ROW_INDEX] = { "{lane}/blocks/{range}/index.tsv", SETTLING, FILE_, false,
+		"the state as of a height; of a main one with the shards as it witnesses them",
+		"{state}", &at_ops },
+	[ROW_BLOCKS] = { "{lane}/blocks", SETTLING, FOLDER, false,
+		"blocks in ranges of 1,000", NULL, &blocks_ops },
+	[ROW_BLOCK_RANGE] = { "{lane}/blocks/{range}", SETTLING, FOLDER, false,
+		"the heights that are held", NULL, &block_range_ops },
+	[ROW_BLOCK_SHORT] = { "{lane}/blocks/{height}", FIXED, FOLDER, true,
+		"the block without its range", NULL, &block_short_ops },
+	[ROW_INDEX] = { "{lane}/blocks/{range}/index.tsv", SETTLING, PLAIN, false,
 		"a line a block: height, hash, time, items, bytes", NULL, &index_ops },
-	[ROW_ITEMS_BULK] = { "{lane}/blocks/{range}/items.jsonl", SETTLING, FILE_, false,
+	[ROW_ITEMS_BULK] = { "{lane}/blocks/{range}/items.jsonl", SETTLING, PLAIN, false,
 		"every item of the range, one a line", NULL, &items_bulk_ops },
-	[ROW_BLOCK] = { "{lane}/blocks/{range}/{height}", FIXED, FOLDER, false, "one block", NULL,
-		&block_ops },
-	[ROW_BLOCK_BYTES] = { "{lane}/blocks/{range}/{height}/block{suffix}", FIXED, FILE_, false,
+	[ROW_BLOCK] = { "{lane}/blocks/{range}/{height}", FIXED, FOLDER, false,
+		"one block", NULL, &block_ops },
+	[ROW_BLOCK_BYTES] = { "{lane}/blocks/{range}/{height}/block{suffix}", FIXED, PLAIN, false,
 		"the block as received, without its certificate", NULL, &block_bytes_ops },
-	[ROW_COMMITS] = { "{lane}/blocks/{range}/{height}/commits{suffix}", FIXED, FILE_, false,
+	[ROW_COMMITS] = { "{lane}/blocks/{range}/{height}/commits{suffix}", FIXED, PLAIN, false,
 		"the certificate that this node was given", NULL, &commits_ops },
-	[ROW_HEADER] = { "{lane}/blocks/{range}/{height}/header", FIXED, FILE_, false, "a field a line", NULL,
-		&header_ops },
-	[ROW_HEADER_JSON] = { "{lane}/blocks/{range}/{height}/header.json", FIXED, FILE_, false, "the same as JSON",
-		NULL, &header_json_ops },
-	[ROW_ITEMS] = { "{lane}/blocks/{range}/{height}/items", FIXED, FOLDER, false, "what the block carries", NULL,
-		&items_ops },
-	[ROW_ITEM] = { "{lane}/blocks/{range}/{height}/items/{item}.json", FIXED, FILE_, false,
+	[ROW_HEADER] = { "{lane}/blocks/{range}/{height}/header", FIXED, PLAIN, false,
+		"a field a line", NULL, &header_ops },
+	[ROW_HEADER_JSON] = { "{lane}/blocks/{range}/{height}/header.json", FIXED, PLAIN, false,
+		"the same as JSON", NULL, &header_json_ops },
+	[ROW_ITEMS] = { "{lane}/blocks/{range}/{height}/items", FIXED, FOLDER, false,
+		"what the block carries", NULL, &items_ops },
+	[ROW_ITEM] = { "{lane}/blocks/{range}/{height}/items/{item}.json", FIXED, PLAIN, false,
 		"one item: index, kind, first digits of its hash", NULL, &item_ops },
-	[ROW_ITEM_BYTES] = { "{lane}/blocks/{range}/{height}/items/{item}{suffix}", FIXED, FILE_, true,
-		"its bytes as received", NULL, &item_bytes_ops },
-	[ROW_OUTCOMES] = { "{lane}/blocks/{range}/{height}/outcomes.tsv", SETTLING, FILE_, false,
-		"a line an item: index, merged, refused, none or not-replayed, reason", NULL, &outcomes_ops },
-	[ROW_PARENT] = { "{lane}/blocks/{range}/{height}/parent", FIXED, FILE_, false, "height and hash", NULL,
-		&parent_ops },
-	[ROW_VERIFY] = { "{lane}/blocks/{range}/{height}/verify", SETTLING, FILE_, false,
+	[ROW_ITEM_BYTES] = { "{lane}/blocks/{range}/{height}/items/{item}{suffix}",
+		FIXED, PLAIN, true, "its bytes as received", NULL, &item_bytes_ops },
+	[ROW_OUTCOMES] = { "{lane}/blocks/{range}/{height}/outcomes.tsv", SETTLING, PLAIN, false,
+		"a line an item: index, merged, refused, none or not-replayed, reason",
+		NULL, &outcomes_ops },
+	[ROW_PARENT] = { "{lane}/blocks/{range}/{height}/parent", FIXED, PLAIN, false,
+		"height and hash", NULL, &parent_ops },
+	[ROW_VERIFY] = { "{lane}/blocks/{range}/{height}/verify", SETTLING, PLAIN, false,
 		"a line a check of this node: level, verdict, reason", NULL, &verify_ops },
-	[ROW_ENVELOPES] = { "{lane}/envelopes", SETTLING, FOLDER, false, "hyper alone: what it retained, by block", NULL,
-		&envelopes_ops },
-	[ROW_ENVELOPE_RANGE] = { "{lane}/envelopes/{range}", SETTLING, FOLDER, false, "of 1,000 heights", NULL,
-		&envelope_range_ops },
-	[ROW_ENVELOPE] = { "{lane}/envelopes/{range}/{height}{suffix}", FIXED, FILE_, false,
+	[ROW_ENVELOPES] = { "{lane}/envelopes", SETTLING, FOLDER, false,
+		"hyper alone: what it retained, by block", NULL, &envelopes_ops },
+	[ROW_ENVELOPE_RANGE] = { "{lane}/envelopes/{range}", SETTLING, FOLDER, false,
+		"of 1,000 heights", NULL, &envelope_range_ops },
+	[ROW_ENVELOPE] = { "{lane}/envelopes/{range}/{height}{suffix}", FIXED, PLAIN, false,
 		"hyper root and the retained changes of a block", NULL, &envelope_ops },
-	[ROW_ENVELOPE_JSON] = { "{lane}/envelopes/{range}/{height}.json", FIXED, FILE_, false, "the same as JSON", NULL,
-		&envelope_json_ops },
-	[ROW_ROOTS] = { "{lane}/roots", SETTLING, FOLDER, false, "state roots of this context", NULL, &roots_ops },
-	[ROW_ROOTS_RANGE] = { "{lane}/roots/{range}.tsv", SETTLING, FILE_, false,
+	[ROW_ENVELOPE_JSON] = { "{lane}/envelopes/{range}/{height}.json", FIXED, PLAIN, false,
+		"the same as JSON", NULL, &envelope_json_ops },
+	[ROW_ROOTS] = { "{lane}/roots", SETTLING, FOLDER, false,
+		"state roots of this context", NULL, &roots_ops },
+	[ROW_ROOTS_RANGE] = { "{lane}/roots/{range}.tsv", SETTLING, PLAIN, false,
 		"a line a replayed height: height, root, records", NULL, &roots_range_ops },
 
-	[ROW_STATE_SHARDS] = { "{state}/shards", FIXED, FOLDER, false, "the shards beside the main one", NULL,
-		&state_shards_ops },
-	[ROW_STATE_SHARD] = { "{state}/shards/{shard}", FIXED, FOLDER, false, "the same of one shard", "{state}",
-		&state_shard_ops },
-	[ROW_STATE_ROOTS] = { "{state}/roots.tsv", FIXED, FILE_, false,
-		"a line an account: vshard, account, root, records; all lines as long", NULL, &state_roots_ops },
-	[ROW_ACCOUNTS] = { "{state}/accounts", FIXED, FOLDER, false, "the accounts that hold something", NULL,
-		&state_folder_ops },
-	[ROW_VSHARD] = { "{state}/accounts/{vshard}", FIXED, FOLDER, false, "accounts of one of 256 parts", NULL,
-		&vshard_ops },
+	[ROW_STATE_SHARDS] = { "{state}/shards", FIXED, FOLDER, false,
+		"the shards beside the main one", NULL, &state_shards_ops },
+	[ROW_STATE_SHARD] = { "{state}/shards/{shard}", FIXED, FOLDER, false,
+		"the same of one shard", "{state}", &state_shard_ops },
+	[ROW_STATE_ROOTS] = { "{state}/roots.tsv", FIXED, PLAIN, false,
+		"a line an account: vshard, account, root, records; all lines as long",
+		NULL, &state_roots_ops },
+	[ROW_ACCOUNTS] = { "{state}/accounts", FIXED, FOLDER, false,
+		"the accounts that hold something", NULL, &state_folder_ops },
+	[ROW_VSHARD] = { "{state}/accounts/{vshard}", FIXED, FOLDER, false,
+		"accounts of one of 256 parts", NULL, &vshard_ops },
 	[ROW_ACCOUNT_SHORT] = { "{state}/accounts/{fid}", FIXED, FOLDER, true,
-		"the account in its own shard; two digits are a vshard, so pad those", NULL, &account_short_ops },
-	[ROW_ACCOUNT] = { "{state}/accounts/{vshard}/{fid}", FIXED, FOLDER, false, "one account", NULL, &account_ops },
-	[ROW_COUNTS] = { "{state}/accounts/{vshard}/{fid}/counts", FIXED, FILE_, false, "records by set, and in total",
-		NULL, &counts_ops },
-	[ROW_LIMITS] = { "{state}/accounts/{vshard}/{fid}/limits", FIXED, FILE_, false,
+		"the account in its own shard; two digits are a vshard, so pad those",
+		NULL, &account_short_ops },
+	[ROW_ACCOUNT] = { "{state}/accounts/{vshard}/{fid}", FIXED, FOLDER, false,
+		"one account", NULL, &account_ops },
+	[ROW_COUNTS] = { "{state}/accounts/{vshard}/{fid}/counts", FIXED, PLAIN, false,
+		"records by set, and in total", NULL, &counts_ops },
+	[ROW_LIMITS] = { "{state}/accounts/{vshard}/{fid}/limits", FIXED, PLAIN, false,
 		"how many the chain's rules let it keep", NULL, &limits_ops },
-	[ROW_ACCOUNT_ROOT] = { "{state}/accounts/{vshard}/{fid}/root", FIXED, FILE_, false,
+	[ROW_ACCOUNT_ROOT] = { "{state}/accounts/{vshard}/{fid}/root", FIXED, PLAIN, false,
 		"of its records in this context", NULL, &account_root_ops },
 	[ROW_SET] = { "{state}/accounts/{vshard}/{fid}/{set}", FIXED, FOLDER, false,
 		"records of one kind; listed also when empty", NULL, &set_ops },
-	[ROW_SET_BULK] = { "{state}/accounts/{vshard}/{fid}/{set}.jsonl", FIXED, FILE_, false,
+	[ROW_SET_BULK] = { "{state}/accounts/{vshard}/{fid}/{set}.jsonl", FIXED, PLAIN, false,
 		"the same records, one a line", NULL, &set_bulk_ops },
-	[ROW_RECORD] = { "{state}/accounts/{vshard}/{fid}/{set}/{record}.json", FIXED, FILE_, false, "one record", NULL,
-		&record_ops },
-	[ROW_RECORD_BYTES] = { "{state}/accounts/{vshard}/{fid}/{set}/{record}{suffix}", FIXED, FILE_, true,
-		"its bytes as received", NULL, &record_bytes_ops },
-	[ROW_NAMES] = { "{state}/names", FIXED, FOLDER, false, "the names that have an owner", NULL,
-		&state_folder_ops },
-	[ROW_NAME] = { "{state}/names/{name}", FIXED, FILE_, false, "one name: owner and proof", NULL, &name_ops },
+	[ROW_RECORD] = { "{state}/accounts/{vshard}/{fid}/{set}/{record}.json", FIXED, PLAIN, false,
+		"one record", NULL, &record_ops },
+	[ROW_RECORD_BYTES] = { "{state}/accounts/{vshard}/{fid}/{set}/{record}{suffix}",
+		FIXED, PLAIN, true, "its bytes as received", NULL, &record_bytes_ops },
+	[ROW_NAMES] = { "{state}/names", FIXED, FOLDER, false,
+		"the names that have an owner", NULL, &state_folder_ops },
+	[ROW_NAME] = { "{state}/names/{name}", FIXED, PLAIN, false,
+		"one name: owner and proof", NULL, &name_ops },
 };
 const size_t tree_count = ARRAY_LEN(tree);
-static_assert(ARRAY_LEN(tree) == ROW_COUNT && ROW_COUNT <= 256, "a row without its place in the table");
+static_assert(ARRAY_LEN(tree) == ROW_COUNT && ROW_COUNT <= 256, "a row without its place");
 
 static struct tree_env env;
 
@@ -179,9 +198,9 @@ const struct tree_env *tree_env(void)
 
 struct shape {
 	const char *leaf; /* the last part of the path */
-	bool        plain;
-	uint8_t     children[CHILDREN_MAX];
-	size_t      child_count;
+	bool plain;
+	uint8_t children[CHILDREN_MAX];
+	size_t child_count;
 };
 
 static struct shape shapes[ROW_COUNT];
@@ -192,7 +211,8 @@ static bool is_below(const struct entry *folder, const char *path, size_t parent
 	const char *names[] = { folder->path, folder->opens };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (names[i] && strlen(names[i]) == parent_size && memcmp(names[i], path, parent_size) == 0)
+		if (names[i] && strlen(names[i]) == parent_size &&
+		    memcmp(names[i], path, parent_size) == 0)
 			return true;
 	return false;
 }
@@ -206,7 +226,8 @@ static void find_shapes(void)
 		shapes[r].leaf = slash ? slash + 1 : path;
 		shapes[r].plain = !strchr(shapes[r].leaf, '{');
 		for (size_t f = 0; f < ROW_COUNT; f++) {
-			if (tree[f].type != NODE_FOLDER || f == r || !is_below(&tree[f], path, parent_size))
+			if (tree[f].type != NODE_FOLDER || f == r ||
+			    !is_below(&tree[f], path, parent_size))
 				continue;
 			assert(shapes[f].child_count < CHILDREN_MAX);
 			shapes[f].children[shapes[f].child_count++] = (uint8_t)r;
@@ -279,8 +300,8 @@ static int plain_child(struct look *l, const struct node *folder, uint8_t row, s
 	return tree[row].ops && tree[row].ops->make ? tree[row].ops->make(l, folder, out) : 0;
 }
 
-int tree_lookup(const struct view *view, const struct node *folder, const char *name, struct node *out,
-		struct err *err)
+int tree_lookup(const struct view *view, const struct node *folder, const char *name,
+		struct node *out, struct err *err)
 {
 	AUTO(look_release) struct look l = LOOK_INIT(view, err);
 	const struct shape *shape = shape_of(folder->row);
@@ -315,7 +336,7 @@ static int attr_of(struct look *l, const struct node *n, struct attr *out)
 
 	*out = (struct attr){ .type = e->type };
 	int rc = e->ops && e->ops->attr ? e->ops->attr(l, n, out) : 0;
-	/* What is below a folder of its own view keeps its name there, but says so by a shorter life. */
+	/* Below a folder of its own view a name is not going to move; it is asked for again. */
 	if (e->class == SETTLING && !n->of_object && n->network && n->scope.kind == SCOPE_VIEW)
 		out->settles = true;
 	return rc;
@@ -348,29 +369,24 @@ int tree_read(const struct view *view, const struct node *n, struct buf *out, st
 /* ---- listing ---- */
 
 struct name {
-	char        text[RECORD_NAME_SIZE + 16];
+	char text[RECORD_NAME_SIZE + 16];
 	struct node node;
-	uint64_t    offset;
+	uint64_t offset;
 };
 
 struct lister {
 	struct look *look;
-	bool         with_attr;
-	tree_each   *each;
-	void        *arg;
-	uint8_t      row; /* whose names are given */
-	int          rc;
-	bool         stopped;
+	bool with_attr;
+	tree_each *each;
+	void *arg;
+	uint8_t row; /* whose names are given */
+	int rc;
+	bool stopped;
 	struct name *names; /* not NULL: names are collected to be sorted */
-	size_t       name_count, name_cap;
+	size_t name_count, name_cap;
 };
 
 #define NAMES_MAX 4096 /* of a folder whose names are few; far more than there ever are */
-
-bool lister_wants_attr(const struct lister *to)
-{
-	return to->with_attr && !to->names;
-}
 
 static uint64_t offset_of(uint8_t row, uint64_t low)
 {
@@ -431,7 +447,8 @@ static bool give(struct lister *to, const char *name, const struct node *n, uint
 	return !to->stopped;
 }
 
-bool lister_give(struct lister *to, const char *name, const struct node *n, uint64_t low, const struct attr *attr)
+bool lister_give(struct lister *to, const char *name, const struct node *n, uint64_t low,
+		 const struct attr *attr)
 {
 	uint64_t offset = offset_of(to->row, low);
 
@@ -482,7 +499,8 @@ static int collect_few(struct lister *to, const struct node *folder, const struc
 }
 
 /* Few names: collected, sorted, and given from behind the one at `offset` on (0: all of them). */
-static int list_few(struct lister *to, const struct node *folder, const struct shape *shape, uint64_t offset)
+static int list_few(struct lister *to, const struct node *folder, const struct shape *shape,
+		    uint64_t offset)
 {
 	AUTO(base_freep) struct name *names = NULL;
 	size_t first = 0;
@@ -507,8 +525,8 @@ static int list_few(struct lister *to, const struct node *folder, const struct s
 	return to->rc;
 }
 
-int tree_list(const struct view *view, const struct node *folder, uint64_t offset, bool with_attr, tree_each *each,
-	      void *arg, struct err *err)
+int tree_list(const struct view *view, const struct node *folder, uint64_t offset, bool with_attr,
+	      tree_each *each, void *arg, struct err *err)
 {
 	AUTO(look_release) struct look l = LOOK_INIT(view, err);
 	struct lister to = { .look = &l, .with_attr = with_attr, .each = each, .arg = arg };

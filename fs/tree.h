@@ -1,20 +1,24 @@
 /* tree.h: the tree as one table, and the four questions that are asked of a place in it.
  *
  * A struct node is a place: the row of the table and what its path filled in, as plain values. It
- * is all there is: an inode number is a node packed (ino.h), no table of places exists. No FUSE here.
+ * is all there is: an inode number is a node packed (ino.h), no table of places exists. No FUSE.
  *
  * Two kinds of nodes:
  *   of an object   (network, object id, row): the same file wherever and in whichever context it is
  *                  listed; its bytes never change
  *   of a scope     (scope, key, row): directories, and files computed from a view
  * Scopes:
- *   SCOPE_PLACE    a place that is always there: answered from the newest view, may grow
+ *   SCOPE_PLACE    a place that is always there: folders are answered from the newest view and may
+ *                  grow; a file of a network here is final, whatever its row's class says. The
+ *                  root's own status has no view: its key moves with each publication, its size
+ *                  never does
  *   SCOPE_VIEW     a settling file or folder, as of one published view; its bytes never change,
  *                  its name leads to another node once a newer view says otherwise
  *   SCOPE_STATE    the state of (network, context, shard) as of a height; never changes
  *
- * `view` in every call: of SCOPE_VIEW nodes their own view, else the newest of node->network; NULL for
- * the root's own rows. Threads: any. Errors: STYLE.md's table; what we do not hold is never empty bytes. */
+ * `view` in every call: of SCOPE_VIEW nodes their own view, else the newest of node->network; NULL
+ * for the root's own rows. Threads: any. Errors: fs/README.md; what we do not hold is
+ * never empty bytes. */
 #ifndef CHAINFS_FS_TREE_H
 #define CHAINFS_FS_TREE_H
 
@@ -29,9 +33,10 @@ struct scope {
 	uint8_t  kind;         /* enum scope_kind */
 	uint8_t  context;      /* enum context, where the place is below one */
 	uint32_t shard;
-	uint64_t height;       /* SCOPE_STATE: of the shard; also of diffs: of the main shard */
-	uint64_t view_number;  /* SCOPE_VIEW: the view's. SCOPE_STATE of a shard's folder below at/H or
-				* diffs/H: H, so that no folder is listed at two places; else 0 */
+	uint64_t height;       /* SCOPE_STATE: of the shard, also below a main height */
+	/* SCOPE_VIEW: the view's. SCOPE_STATE of another shard below a main height's at/H or
+	 * diffs/H: H, so that no folder is listed at two places; else 0. */
+	uint64_t view_number;
 };
 
 #define NODE_KEY_BITS    37 /* an account and a set, a range, a block's object id … */
@@ -48,9 +53,9 @@ struct node {
 struct attr {
 	uint8_t  type;        /* enum node_type */
 	uint64_t size;        /* exact; 0 for folders */
-	uint64_t mtime;       /* unix s: the block's or record's own time; of a growing folder its newest child's */
-	bool     settles;     /* the name may lead to another node later: no cache life for the name */
-	bool     grows;       /* a folder that can get more names: no cache life for what is absent */
+	uint64_t mtime;       /* unix s: the block's or record's own; its newest child's, of what grows */
+	bool     settles;     /* the name may lead to another node later: the name has no cache life */
+	bool     grows;       /* can get more names, or a later time: nothing absent has a cache life */
 	bool     large;       /* a folder of more than about 10,000 names: list names only */
 };
 
@@ -60,8 +65,8 @@ struct entry {
 	uint8_t     type;      /* enum node_type */
 	bool        unlisted;  /* resolves on lookup only */
 	const char *about;     /* for README files, the manual and the golden listing */
-	/* What stands at several places is spelled once: "{lane}" and "{state}" begin the paths of what
-	 * is below every row that opens them. NULL: it opens none. */
+	/* What stands at several places is spelled once: "{lane}" and "{state}" begin the paths of
+	 * what is below every row that opens them. NULL: it opens none. */
 	const char *opens;
 	const struct entry_ops *ops; /* rows.h */
 };
@@ -79,12 +84,12 @@ void tree_set_env(const struct tree_env *env); /* once, before the first questio
 struct node tree_root(void);
 
 /* The child of that name. -ENOENT there is none; -ENODATA it exists and we do not hold it. */
-int tree_lookup(const struct view *view, const struct node *folder, const char *name, struct node *out,
-		struct err *err) MUST_CHECK;
+int tree_lookup(const struct view *view, const struct node *folder, const char *name,
+		struct node *out, struct err *err) MUST_CHECK;
 
-/* A stable name order (byte order); `offset` is the key of the last entry given, 0 from the start. The
- * callback returns false to stop. Offsets stay right while the chain grows; they fit 62 bits. Every
- * child gets a whole attr when with_attr. "." and ".." are not given. */
+/* A stable name order (byte order); `offset` is the key of the last entry given, 0 from the start.
+ * The callback returns false to stop. Offsets stay right while the chain grows; they fit 62 bits.
+ * Every child gets a whole attr when with_attr. "." and ".." are not given. */
 struct tree_child {
 	const char *name;
 	struct node node;
@@ -95,10 +100,12 @@ typedef bool tree_each(void *arg, const struct tree_child *child);
 int tree_list(const struct view *view, const struct node *folder, uint64_t offset, bool with_attr,
 	      tree_each *each, void *arg, struct err *err) MUST_CHECK;
 
-int tree_attr(const struct view *view, const struct node *n, struct attr *out, struct err *err) MUST_CHECK;
+int tree_attr(const struct view *view, const struct node *n, struct attr *out,
+	      struct err *err) MUST_CHECK;
 
-/* The whole file, or the target of a link. `out` is a BUF_INIT. attr.size of the same node and view is
- * out->n, always. */
-int tree_read(const struct view *view, const struct node *n, struct buf *out, struct err *err) MUST_CHECK;
+/* The whole file, or the target of a link. `out` is a BUF_INIT. attr.size of the same node and view
+ * is out->n, always. */
+int tree_read(const struct view *view, const struct node *n, struct buf *out,
+	      struct err *err) MUST_CHECK;
 
 #endif

@@ -94,19 +94,22 @@ static void on_publish(void *arg)
 		p->views->published(p->views->arg, p->network);
 }
 
+/* NULL: there is no number for so many networks. */
 static struct place *place_of(struct views *v, struct network *n)
 {
 	unsigned i = network_index(n);
 
-	assert(i < ARRAY_LEN(v->places)); /* the store makes no more networks than fit an inode number */
-	return &v->places[i];
+	return i < ARRAY_LEN(v->places) ? &v->places[i] : NULL;
 }
 
 void views_watch(struct views *v, struct network *n)
 {
 	struct place *p = place_of(v, n);
 
-	if (atomic_load_explicit(&p->watched, memory_order_relaxed) || atomic_exchange(&p->watched, true))
+	if (!p)
+		return;
+	if (atomic_load_explicit(&p->watched, memory_order_relaxed) ||
+	    atomic_exchange(&p->watched, true))
 		return;
 	atomic_store(&p->network, n);
 	network_on_publish(n, on_publish, p);
@@ -121,7 +124,9 @@ struct network *views_network(const struct views *v, unsigned index)
 
 bool views_is_newest(struct views *v, const struct shared_view *s)
 {
-	return s->published == atomic_load(&place_of(v, s->view->network)->published);
+	const struct place *p = place_of(v, s->view->network);
+
+	return s->published == atomic_load(&p->published);
 }
 
 static struct shared_view *current(struct place *p)
@@ -150,9 +155,9 @@ struct shared_view *views_newest(struct views *v, struct network *n)
 {
 	views_watch(v, n);
 	struct place *p = place_of(v, n);
-	struct shared_view *s = current(p);
+	struct shared_view *s = p ? current(p) : NULL;
 
-	if (s)
+	if (!p || s)
 		return s;
 	s = malloc(sizeof *s);
 	if (!s)

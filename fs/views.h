@@ -1,7 +1,7 @@
-/* views.h: the newest view of each network, shared among the requests and slots that read with it.
+/* views.h: the newest view of each network, shared among the requests and slots that use it.
  *
- * The store hands views out one owner at a time; a slot may need one for as long as the kernel knows
- * a settling file, also when newer ones were published. A struct shared_view is counted.
+ * The store hands views out one owner at a time; a slot may need one for as long as the kernel
+ * knows a settling file, also when newer ones were published. A struct shared_view is counted.
  * Threads  any. A request that starts after network_on_publish() was called sees that view. */
 #ifndef CHAINFS_FS_VIEWS_H
 #define CHAINFS_FS_VIEWS_H
@@ -22,7 +22,8 @@ void views_watch(struct views *v, struct network *n);
 /* The network of that index, once it was asked for; NULL: never. */
 struct network *views_network(const struct views *v, unsigned index);
 
-struct shared_view *views_newest(struct views *v, struct network *n); /* NULL: no memory */
+/* NULL: no memory, or its index does not fit an inode number. */
+struct shared_view *views_newest(struct views *v, struct network *n);
 /* False once a newer one was published. */
 bool views_is_newest(struct views *v, const struct shared_view *s);
 struct shared_view *shared_view_share(struct shared_view *v);

@@ -64,7 +64,8 @@ static size_t line_start(char line[EVENT_LINE_MAX], const char *network, const c
 	char time[TIME_TEXT_SIZE];
 
 	time_text(clock_unix_s(), time);
-	int n = snprintf(line, EVENT_LINE_MAX - 1, "%s %s %s ", time, network ? network : "-", kind);
+	int n = snprintf(line, EVENT_LINE_MAX - 1, "%s %s %s ", time, network ? network : "-",
+			 kind);
 
 	return MIN((size_t)n, (size_t)EVENT_LINE_MAX - 2);
 }
@@ -82,7 +83,8 @@ void events_post(struct events *e, const char *network, const char *kind, const 
 	if (n && line[n - 1] == ' ')
 		n--; /* nothing came behind the kind */
 	line_end(line, n);
-	char *kept = strdup(line); /* without memory the number is used up: readers are told lost=1 */
+	char *kept =
+		strdup(line); /* without memory the number is used up: readers are told lost=1 */
 
 	pthread_mutex_lock(&e->events_lock);
 	char **place = &e->lines[++e->last % e->lines_max];
@@ -132,7 +134,8 @@ static uint64_t lost_before(const struct events *e, uint64_t *next)
 	return *next - first;
 }
 
-/* One line at `at`, or how many were lost before the next; 0 when it does not fit or there is none. */
+/* One line at `at`, or how many were lost before the next; 0 when it does not fit or there is
+ * none. */
 static size_t take_line(struct events *e, uint64_t *next, char *at, size_t room)
 {
 	uint64_t ahead = *next, lost = lost_before(e, &ahead);

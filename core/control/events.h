@@ -1,8 +1,8 @@
 /* events.h: what happened, as lines that people and scripts follow (ctl/events), the newest few
  * thousand of them kept in memory.
  *
- * A line is "TIME NETWORK KIND key=value …": UTC time, then a word of a fixed vocabulary (block, gap,
- * refused, head, hyper, import, mount), then pairs in a fixed order. Numbered from 1.
+ * A line is "TIME NETWORK KIND key=value …": UTC time, then a word of a fixed vocabulary (block,
+ * gap, refused, head, hyper, import, mount), then pairs in a fixed order. Numbered from 1.
  * Threads  any. events_post() never waits for a reader; a reader too slow loses the oldest lines
  *          and is told how many ("… lost=N"). */
 #ifndef CHAINFS_CONTROL_EVENTS_H
@@ -19,8 +19,9 @@ void events_freep(struct events **e);
 void events_post(struct events *e, const char *network, const char *kind, const char *format, ...)
 	PRINTF_LIKE(4, 5);
 uint64_t events_last(struct events *e); /* number of the newest line, 0: none */
-/* Appends whole lines from number *next on, at most size_max bytes; moves *next behind the last one
- * given. 0 bytes: nothing new, or size_max is below EVENT_LINE_MAX and the next line does not fit. */
+/* Appends whole lines from number *next on, at most size_max bytes; moves *next behind the last
+ * one given. 0 bytes: nothing new, or size_max is below EVENT_LINE_MAX and the next line does
+ * not fit. */
 int events_read(struct events *e, uint64_t *next, size_t size_max, struct buf *out) MUST_CHECK;
 /* Called after each post, holding no lock. One listener; NULL returns when no call is under way. */
 void events_on_post(struct events *e, void (*call)(void *arg), void *arg);

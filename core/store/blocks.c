@@ -103,7 +103,8 @@ static void write_levels(const struct block_row *row, struct buf *out)
 	buf_u8(out, with_reason);
 	for (size_t l = 0; l < LEVEL_COUNT; l++)
 		if (with_reason >> l & 1)
-			buf_blob(out, SLICE(row->levels[l].reason, strnlen(row->levels[l].reason, REASON_SIZE - 1)));
+			buf_blob(out, SLICE(row->levels[l].reason,
+					    strnlen(row->levels[l].reason, REASON_SIZE - 1)));
 }
 
 static void rd_levels(struct rd *r, struct block_row *out)
@@ -189,7 +190,8 @@ static void rd_root(struct rd *r, struct chain_root *out)
 
 static bool same_root(const struct chain_root *a, const struct chain_root *b)
 {
-	return a->records == b->records && slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
+	return a->records == b->records &&
+	       slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
 }
 
 /* hyper's root is written only where it differs. */
@@ -200,7 +202,9 @@ void roots_row_write(const struct roots_row *row, struct buf *out)
 {
 	bool differ = !same_root(&row->legacy, &row->hyper);
 
-	buf_u8(out, (uint8_t)((row->has_hyper ? ROOTS_HAS_HYPER : 0) | (differ ? ROOTS_DIFFER : 0)));
+	uint8_t flags = (row->has_hyper ? ROOTS_HAS_HYPER : 0) | (differ ? ROOTS_DIFFER : 0);
+
+	buf_u8(out, flags);
 	write_root(&row->legacy, out);
 	if (differ)
 		write_root(&row->hyper, out);
@@ -230,8 +234,8 @@ int roots_row_read(struct slice in, struct roots_row *out)
 
 /* ---- changes ---- */
 
-/* One byte of space, deleted and reason; then item + 1, object as distance from the change before,
- * how many bytes the key shares with the key before, and the rest of it. */
+/* One byte of space, deleted and reason; then item + 1 and object, as distances from the change
+ * before, how many bytes the key shares with the key before, and the rest of it. */
 #define CHANGE_SPACE_MASK   0x03
 #define CHANGE_DELETED      0x04
 #define CHANGE_REASON_SHIFT 3
@@ -257,10 +261,16 @@ static size_t shared_size(struct slice a, struct slice b)
 	return n;
 }
 
+/* No item is 0, so that most distances are 1 or 0. */
+static uint64_t item_number(const struct chain_change *c)
+{
+	return c->item == CHANGE_NO_ITEM ? 0 : (uint64_t)c->item + 1;
+}
+
 void changes_write(const struct chain_change *list, size_t count, struct buf *out)
 {
 	struct slice key = SLICE_EMPTY;
-	uint64_t object = 0;
+	uint64_t object = 0, item = 0;
 
 	buf_varint(out, count);
 	for (size_t i = 0; i < count; i++) {
@@ -269,12 +279,13 @@ void changes_write(const struct chain_change *list, size_t count, struct buf *ou
 
 		buf_u8(out, (uint8_t)(c->space | (c->deleted ? CHANGE_DELETED : 0) |
 				      c->reason << CHANGE_REASON_SHIFT));
-		buf_varint(out, c->item == CHANGE_NO_ITEM ? 0 : (uint64_t)c->item + 1);
+		buf_varint(out, zigzag((int64_t)(item_number(c) - item)));
 		buf_varint(out, zigzag((int64_t)(c->object - object)));
 		buf_varint(out, shared);
 		buf_blob(out, slice_sub(c->key, shared, c->key.n));
 		key = c->key;
 		object = c->object;
+		item = item_number(c);
 	}
 }
 
@@ -288,8 +299,9 @@ static void rd_change(struct rd *r, const struct chain_change *before, struct bu
 		.deleted = flags & CHANGE_DELETED,
 		.reason = flags >> CHANGE_REASON_SHIFT,
 	};
-	r->failed |= (out->space != SPACE_BOTH && out->space != SPACE_HYPER) || out->reason >= REASON_COUNT;
-	uint64_t item = rd_varint(r);
+	r->failed |= (out->space != SPACE_BOTH && out->space != SPACE_HYPER) ||
+		     out->reason >= REASON_COUNT;
+	uint64_t item = (before ? item_number(before) : 0) + (uint64_t)unzigzag(rd_varint(r));
 
 	r->failed |= item > CHANGE_NO_ITEM;
 	out->item = item ? (uint32_t)(item - 1) : CHANGE_NO_ITEM;
@@ -403,7 +415,7 @@ void outcome_list_release(struct outcome_list *l)
 	*l = (struct outcome_list){ 0 };
 }
 
-/* ---- ranges and stat records ---- */
+/* ---- ranges ---- */
 
 void range_row_write(const struct range_row *row, struct buf *out)
 {
@@ -421,43 +433,6 @@ int range_row_read(struct slice in, struct range_row *out)
 	out->items_bytes = rd_varint(&r);
 	for (size_t i = 0; i < CONTEXT_COUNT; i++)
 		out->roots_bytes[i] = rd_varint(&r);
-	return done(&r);
-}
-
-/* Bytes that are alike from object to object come first: neighbours then pack well. */
-void stat_record_write(const struct stat_record *s, struct buf *out)
-{
-	buf_u8(out, s->type);
-	buf_varint(out, s->renderer);
-	buf_varint(out, s->shard);
-	buf_varint(out, s->height);
-	buf_varint(out, s->form);
-	buf_varint(out, s->time);
-	buf_varint(out, s->item);
-	buf_varint(out, s->offset);
-	buf_varint(out, s->size);
-	buf_varint(out, s->json_size);
-	buf_varint(out, s->line_size);
-}
-
-int stat_record_read(struct slice in, struct stat_record *out)
-{
-	struct rd r = rd_of(in);
-
-	*out = (struct stat_record){ .type = rd_u8(&r) };
-	out->renderer = rd_u32(&r);
-	out->shard = rd_u32(&r);
-	out->height = rd_varint(&r);
-	uint32_t form = rd_u32(&r);
-
-	out->form = (uint16_t)form;
-	out->time = rd_varint(&r);
-	out->item = rd_u32(&r);
-	out->offset = rd_u32(&r);
-	out->size = rd_u32(&r);
-	out->json_size = rd_u32(&r);
-	out->line_size = rd_u32(&r);
-	r.failed |= out->type < OBJECT_BLOCK || out->type > OBJECT_INNER || form > UINT16_MAX;
 	return done(&r);
 }
 

@@ -46,7 +46,8 @@ int branches_copy(struct branches *to, const struct branches *from)
 	return 0;
 }
 
-int branches_open(struct branches *b, uint32_t parent, const uint64_t heights[SHARD_MAX], uint32_t *out)
+int branches_open(struct branches *b, uint32_t parent, const uint64_t heights[SHARD_MAX],
+		  uint32_t *out)
 {
 	if (parent >= b->count)
 		return -EINVAL;
@@ -138,8 +139,8 @@ int lineage_of(const struct branches *b, uint32_t branch, uint32_t shard, struct
 		return -ENOMEM;
 	out->count = count;
 
-	/* A parent is older than its child, so walking up fills the list from its end. What is seen of
-	 * an ancestor ends at the lowest parting on the way to it. */
+	/* A parent is older than its child, so walking up fills the list from its end. What is seen
+	 * of an ancestor ends at the lowest parting on the way to it. */
 	uint64_t height = UINT64_MAX;
 
 	for (uint32_t id = branch; count--; id = b->list[id].parent) {

@@ -1,8 +1,8 @@
 /* branch.h: the lines of state versions, and which versions a line sees.
  *
  * Branch 0 is where a network begins. A rollback to a height opens a branch there: it sees its
- * parent's versions up to that height and its own above. A branch parts at one height a shard, since
- * a block of the main shard fixes the heights of the others.
+ * parent's versions up to that height and its own above. A branch parts at one height a shard: a
+ * block of the main shard fixes the heights of the others.
  * Memory   a struct branches and a struct lineage own their arrays.
  * Threads  ingest changes a struct branches under the network's lock; a lineage is its owner's. */
 #ifndef CHAINFS_STORE_BRANCH_H

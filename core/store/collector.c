@@ -1,13 +1,14 @@
 /* The collector: which versions lie behind everything that anybody may still read.
  *
- * A death at height d says that the version of a row written at d has an older one below it, or is a
- * tombstone. With the horizon at or above d nobody reads below d any more: the older versions go, and
- * a tombstone itself, which then says no more than absence does. Deaths are walked in ascending order
- * and each one is deleted with what it named, so that the next call goes on where this one ended.
+ * A death at height d says that the version of a row written at d has an older one below it, or is
+ * a tombstone. With the horizon at or above d nobody reads below d any more: the older versions go,
+ * and a tombstone itself, which then says no more than absence does. Deaths are walked in ascending
+ * order and each is deleted with what it named, so that the next call goes on where this one ended.
+ * The deaths of a block are one row (commit.c), and are handled together.
  *
- * Where lines parted that can both be read, the walk stops: above a parting one line's old version may
- * be another one's newest. A version that no line sees (left behind by a settled rollback) goes when
- * it is met. */
+ * Where lines parted that can both be read, the walk stops: above a parting one line's old version
+ * may be another one's newest. A version that no line sees (left behind by a settled rollback) goes
+ * when it is met; one that was fresh on its line has no death, is never met, and stays unseen. */
 #include "core/base/map.h"
 #include "core/base/trace.h"
 #include "core/store/inside.h"
@@ -18,7 +19,7 @@ struct collector {
 	struct commit  *commit;
 	struct db_iter *rows;
 	struct lineage  lineage;
-	struct map     *seen;  /* stem → height below which this call has chosen everything already */
+	struct map     *seen; /* stem → height below which everything is chosen already */
 	struct buf      key, stem, seek;
 	uint32_t        shard;
 };
@@ -83,7 +84,8 @@ static int bury(struct collector *w, uint64_t height)
 		version.place = row_place(stored);
 		if (version.place.height < chosen_below)
 			break;
-		if (!newest_met && lineage_sees(&w->lineage, version.place.branch, version.place.height)) {
+		if (!newest_met &&
+		    lineage_sees(&w->lineage, version.place.branch, version.place.height)) {
 			newest_met = true;
 			newest = version.place.height;
 			if (!version.tombstone)
@@ -106,7 +108,8 @@ static int bury_block(struct collector *w, uint64_t height, struct slice list)
 		uint64_t shared = rd_varint(&r);
 		struct slice rest = rd_blob(&r);
 
-		if (!rd_ok(&r) || shared > w->key.n || (space != SPACE_BOTH && space != SPACE_HYPER))
+		if (!rd_ok(&r) || shared > w->key.n ||
+		    (space != SPACE_BOTH && space != SPACE_HYPER))
 			return -EUCLEAN;
 		w->key.n = shared;
 		buf_add(&w->key, rest);
@@ -155,15 +158,16 @@ static int choose(struct collector *w, struct db_iter *deaths, uint64_t horizon,
 
 /* The highest horizon that takes nothing away from anybody. Pins come last: from then on nobody can
  * ask for what is chosen. */
-static uint64_t clamp(struct network *n, const struct branches *branches, uint32_t shard, uint64_t horizon)
+static uint64_t clamp(struct network *n, const struct branches *branches, uint32_t shard,
+		      uint64_t horizon)
 {
 	horizon = MIN(horizon, views_lowest(n, shard));
 	horizon = MIN(horizon, branches_lowest(branches, shard));
 	return pins_take_horizon(n, shard, horizon);
 }
 
-int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most, struct commit *c,
-		     struct err *err)
+int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most,
+		     struct commit *c, struct err *err)
 {
 	AUTO(release) struct collector w = { .commit = c, .shard = shard };
 	AUTO(db_iter_freep) struct db_iter *deaths = NULL;
@@ -183,9 +187,12 @@ int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t
 	if (rc == 0) {
 		uint64_t *kept_from = &commit_view(c)->shards[shard].kept_from;
 
-		rc = choose(&w, deaths, clamp(n, branches, shard, horizon), MIN(most, (size_t)INT32_MAX),
-			    kept_from);
+		rc = choose(&w, deaths, clamp(n, branches, shard, horizon),
+			    MIN(most, (size_t)INT32_MAX), kept_from);
 		pins_set_horizon(n, shard, *kept_from);
 	}
-	return rc < 0 ? err_set(err, rc, "network %s: collecting shard %u: %s", n->name, shard, strerror(-rc)) : rc;
+	if (rc < 0)
+		return err_set(err, rc, "network %s: collecting shard %u: %s", n->name, shard,
+			       strerror(-rc));
+	return rc;
 }

@@ -2,6 +2,7 @@
 #include "core/store/blocks.h"
 #include "core/store/inside.h"
 #include "core/store/run.h"
+#include "core/store/stats.h"
 
 /* Small blocks are gathered up to this many bytes before they are packed: packing together what is
  * alike saves a third, and reading one block still unpacks little. */
@@ -14,7 +15,7 @@ struct late_row {
 	enum family        family;
 	struct short_key   key;
 	bool               deleted;
-	size_t             head, head_size; /* of the value, in late_bytes; the place goes behind it */
+	size_t             head, head_size; /* in late_bytes: the value up to the place */
 	struct segment_ref ref;
 };
 
@@ -32,6 +33,7 @@ struct commit {
 	size_t            late_count, late_cap;
 	struct buf        late_bytes;
 
+	struct stat_group stats;      /* being gathered */
 	struct short_key *hashes;     /* sorted before they are put: see run.h */
 	size_t            hash_count, hash_cap;
 	struct buf        deaths;     /* see add_death() */
@@ -126,7 +128,8 @@ static int write_frame(struct commit *c, struct err *err)
 
 	if (rc < 0)
 		return err_set(err, rc, "no memory for a frame");
-	rc = segments_append(c->network->segments, buf_slice(&c->frame), &c->frames[c->frame_count], err);
+	rc = segments_append(c->network->segments, buf_slice(&c->frame), &c->frames[c->frame_count],
+			     err);
 	if (rc < 0) {
 		c->failed = rc; /* rows may refer to it already */
 		return rc;
@@ -154,7 +157,8 @@ int commit_bytes(struct commit *c, struct slice canonical, struct slice certific
 			return rc;
 	}
 	if (buf_reserve(&c->frame, MAX(n, 1)) < 0) {
-		c->frame.failed = 0; /* nothing of it was added: the batch is whole without this block */
+		/* Nothing of it was added: the batch is whole without this block. */
+		c->frame.failed = 0;
 		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", n);
 	}
 	*out = (struct segment_ref){
@@ -172,8 +176,8 @@ int commit_bytes(struct commit *c, struct slice canonical, struct slice certific
 
 /* ---- rows that name a place of bytes ---- */
 
-static int add_late(struct commit *c, enum family family, struct short_key key, const struct segment_ref *ref,
-		    size_t head)
+static int add_late(struct commit *c, enum family family, struct short_key key,
+		    const struct segment_ref *ref, size_t head)
 {
 	int rc = buf_done(&c->late_bytes);
 
@@ -216,7 +220,8 @@ int commit_aside(struct commit *c, uint32_t shard, uint64_t height, const struct
 {
 	if (c->failed)
 		return c->failed;
-	return add_late(c, FAMILY_REPLAY, key_replay(REPLAY_ASIDE, shard, height), ref, c->late_bytes.n);
+	return add_late(c, FAMILY_REPLAY, key_replay(REPLAY_ASIDE, shard, height), ref,
+			c->late_bytes.n);
 }
 
 static int put_late(struct commit *c)
@@ -269,12 +274,27 @@ static int begin_value(struct commit *c)
 	return c->failed;
 }
 
+static int put_stats(struct commit *c)
+{
+	if (c->stats.count == 0)
+		return 0;
+	buf_clear(&c->value);
+	stat_group_write(&c->stats, &c->value);
+	c->stats.count = 0;
+	return put_value(c, FAMILY_STATS, key_stat(c->stats.objects[0]));
+}
+
 int commit_stat(struct commit *c, uint64_t object, const struct stat_record *r)
 {
-	if (begin_value(c) < 0)
+	if (c->failed)
 		return c->failed;
-	stat_record_write(r, &c->value);
-	return put_value(c, FAMILY_STATS, key_stat(object));
+	if (stat_group_add(&c->stats, object, r))
+		return 0;
+	int rc = put_stats(c);
+
+	if (rc == 0 && !stat_group_add(&c->stats, object, r))
+		rc = -EINVAL;
+	return rc;
 }
 
 int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t height, uint32_t item)
@@ -322,17 +342,30 @@ int commit_roots(struct commit *c, uint32_t shard, uint64_t height, const struct
 	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_ROOTS, shard, height));
 }
 
-int commit_changes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_change *list,
-		   size_t count)
+int commit_changes_of(struct commit *c, uint32_t shard, uint64_t height, struct slice canonical,
+		      const struct chain_change *list, size_t count)
 {
 	if (begin_value(c) < 0)
 		return c->failed;
-	changes_write(list, count, &c->value);
-	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_CHANGES, shard, height));
+	buf_clear(&c->key);
+	changes_write(list, count, &c->key);
+	int rc = buf_done(&c->key);
+
+	if (rc == 0)
+		rc = packed_write(buf_slice(&c->key), canonical, &c->value);
+	if (rc < 0)
+		c->failed = rc;
+	return rc < 0 ? rc : put_value(c, FAMILY_REPLAY, key_replay(REPLAY_CHANGES, shard, height));
 }
 
-int commit_outcomes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_outcome *list,
-		    size_t count)
+int commit_changes(struct commit *c, uint32_t shard, uint64_t height,
+		   const struct chain_change *list, size_t count)
+{
+	return commit_changes_of(c, shard, height, SLICE_EMPTY, list, count);
+}
+
+int commit_outcomes(struct commit *c, uint32_t shard, uint64_t height,
+		    const struct chain_outcome *list, size_t count)
 {
 	if (begin_value(c) < 0)
 		return c->failed;
@@ -356,11 +389,12 @@ void commit_delete(struct commit *c, enum family family, struct slice key)
 /* ---- deaths ---- */
 
 /* c->deaths: size 2 ‖ shard 1 ‖ height 8 ‖ branch 4 ‖ space 1 ‖ key, so that sorting groups them by
- * block. The row of a block is the list of its keys: space, how many bytes the key shares with the one
- * before, the rest. One row a block and not one a death, since deaths are as many as writes. */
+ * block. The row of a block is the list of its keys: space, how many bytes the key shares with the
+ * one before, the rest. One row a block and not one a death, since there are as many as writes. */
 #define DEATH_BLOCK_SIZE 13 /* shard, height, branch: the key of the row */
 
-static int add_death(struct commit *c, uint32_t shard, uint32_t branch, const struct version_view *v)
+static int add_death(struct commit *c, uint32_t shard, uint32_t branch,
+		     const struct version_view *v)
 {
 	struct short_key block = key_deaths(shard, v->height, branch);
 
@@ -503,7 +537,8 @@ static void swap_table(struct commit *c, struct branch_table *t)
 	c->box->table = t;
 }
 
-int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights[SHARD_MAX], uint32_t *out)
+int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights[SHARD_MAX],
+		       uint32_t *out)
 {
 	struct branch_table *t;
 
@@ -556,7 +591,8 @@ static int put_segments_end(struct commit *c)
 static int write_all(struct commit *c, struct err *err)
 {
 	struct network *n = c->network;
-	const struct view_box *before = n->publications > 1 ? n->newest : NULL; /* what this process wrote */
+	/* Rows are compared with those that this process wrote; the first time all are written. */
+	const struct view_box *before = n->publications > 1 ? n->newest : NULL;
 	int rc = write_frame(c, err);
 
 	if (rc == 0)
@@ -565,6 +601,8 @@ static int write_all(struct commit *c, struct err *err)
 		return rc;
 	rc = put_late(c);
 	put_hashes(c);
+	if (rc == 0)
+		rc = put_stats(c);
 	if (rc == 0)
 		rc = put_deaths(c);
 	if (rc == 0 && c->frame_count)
@@ -594,10 +632,12 @@ int commit_apply(struct commit *c, struct err *err)
 
 	if (!next)
 		return err_set(err, -ENOMEM, "no memory for the next view");
-	int rc = c->failed ? err_set(err, c->failed, "the batch could not be built") : write_all(c, err);
+	int rc = c->failed ? err_set(err, c->failed, "the batch could not be built")
+			   : write_all(c, err);
 
 	if (rc < 0) {
-		c->failed = rc; /* what is on the disk is known again when the store is opened again */
+		/* What is on the disk now is known again when the store is opened again. */
+		c->failed = rc;
 		return err_note(err, rc, "network %s: commit", n->name);
 	}
 	n->committed = segments_end(n->segments);

@@ -1,5 +1,6 @@
 #include "core/store/db.h"
 
+#include "core/base/clock.h"
 #include "core/base/trace.h"
 
 #include <rocksdb/c.h>
@@ -11,23 +12,15 @@
 #define WAL_SIZE_MAX         (192u << 20)  /* what a start after a kill has to replay at most */
 #define BYTES_PER_SYNC       (1u << 20)
 #define OPEN_FILES_MAX       400           /* of 1,024 descriptors, for each network */
+#define POOL_SIZE_MAX        8             /* idle iterators of a family and order */
+#define ITERATOR_AGE_MAX_MS  10000
 #define LOG_SIZE_MAX         (1u << 20)
 #define ZSTD_LEVEL           3
 #define ZSTD_WINDOW_DEFAULT  (-14)         /* RocksDB's own word for "the library decides" */
 #define RECOVERY_POINT_IN_TIME 2           /* kPointInTimeRecovery */
 #define LOG_LEVEL_WARN       2
+#define PACKED_AT_CLOSE_MAX  (32u << 20)  /* half a second of work */
 #define COMPACT_FORCE        2               /* kForce */
-
-struct db {
-	rocksdb_t                       *rocks;
-	rocksdb_options_t               *options;
-	rocksdb_column_family_handle_t  *handles[FAMILY_COUNT];
-	rocksdb_options_t               *family_options[FAMILY_COUNT];
-	rocksdb_block_based_table_options_t *tables[FAMILY_COUNT];
-	rocksdb_readoptions_t           *read_ordered, *read_stem;
-	rocksdb_writeoptions_t          *write;
-	_Atomic uint64_t                 epoch;
-};
 
 struct db_cache {
 	rocksdb_cache_t *lru;
@@ -39,13 +32,37 @@ struct db_batch {
 };
 
 struct db_iter {
+	struct db          *db;
 	rocksdb_iterator_t *it;
-	uint64_t            epoch;
+	uint64_t            epoch, made_ms;
+	enum family         family;
+	enum db_order       order;
+	struct db_iter     *next; /* in the pool */
+};
+
+/* Iterators that were put back, for whoever asks next: making one costs as much as a read. */
+struct pool {
+	struct db_iter *idle;
+	size_t          count;
+};
+
+struct db {
+	rocksdb_t                       *rocks;
+	rocksdb_options_t               *options;
+	rocksdb_column_family_handle_t  *handles[FAMILY_COUNT];
+	rocksdb_options_t               *family_options[FAMILY_COUNT];
+	rocksdb_block_based_table_options_t *tables[FAMILY_COUNT];
+	rocksdb_readoptions_t           *read_ordered, *read_stem;
+	rocksdb_writeoptions_t          *write;
+	_Atomic uint64_t                 epoch;
+
+	pthread_mutex_t                  pool_lock; /* guards pools; a leaf */
+	struct pool                      pools[FAMILY_COUNT][DB_ORDER_COUNT];
 };
 
 #ifdef __SANITIZE_THREAD__
-/* RocksDB and the zstd below it are not instrumented: the checker sees their copies and not the atomics
- * that order them. */
+/* RocksDB and the zstd below it are not instrumented: the checker sees their copies and not the
+ * atomics that order them. */
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
@@ -121,12 +138,12 @@ static rocksdb_block_based_table_options_t *table_options(enum family f, rocksdb
 
 	rocksdb_block_based_options_set_block_cache(t, cache);
 	rocksdb_block_based_options_set_block_size(t, rules->block_size);
-	/* Indexes and filters count as cache, so that memory has one bound however big the store is;
-	 * those of the newest files stay, since every read asks them. */
+	/* Indexes and filters count as cache, so that memory has one bound however big the store
+	 * is; those of the newest files stay, since every read asks them. */
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
 	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
-	rocksdb_block_based_options_set_format_version(t, 5); /* the filter that is fast and exact */
+	rocksdb_block_based_options_set_format_version(t, 5); /* the filter that is exact */
 	if (rules->filter)
 		rocksdb_block_based_options_set_filter_policy(
 			t, rocksdb_filterpolicy_create_bloom_full(FILTER_BITS));
@@ -141,19 +158,20 @@ static rocksdb_options_t *family_options(enum family f, rocksdb_block_based_tabl
 
 	rocksdb_options_set_block_based_table_factory(o, table);
 	rocksdb_options_set_write_buffer_size(o, rules->write_buffer_size);
-	rocksdb_options_set_max_write_buffer_number(o, 3); /* one is filled while one is written out */
+	rocksdb_options_set_max_write_buffer_number(o, 3); /* fill one while one is written out */
 	rocksdb_options_set_target_file_size_base(o, FILE_SIZE);
 	/* Levels sized from the last one up: obsolete bytes stay at a tenth of the whole. */
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
-	/* zstd on every level: our rows are small and alike, unpacking is rare behind the cache, and a
-	 * small store has most of its bytes on the upper levels. */
+	/* zstd on every level: our rows are small and alike, unpacking is rare behind the cache,
+	 * and a small store has most of its bytes on the upper levels. */
 	rocksdb_options_set_compression(o, rocksdb_zstd_compression);
 	rocksdb_options_set_compression_options(o, ZSTD_WINDOW_DEFAULT, ZSTD_LEVEL, 0, 0);
 	rocksdb_options_set_optimize_filters_for_hits(o, rules->mostly_hits);
 	if (rules->suffix_size) {
 		rocksdb_options_set_prefix_extractor(
-			o, rocksdb_slicetransform_create((void *)(uintptr_t)&rules->suffix_size, keep,
-							 stem, has_stem, no_range, stem_name));
+			o,
+			rocksdb_slicetransform_create((void *)(uintptr_t)&rules->suffix_size, keep,
+						      stem, has_stem, no_range, stem_name));
 		/* The same for what is still in memory. */
 		rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
 	}
@@ -169,8 +187,8 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	rocksdb_options_set_error_if_exists(o, options->create);
 	rocksdb_options_set_create_missing_column_families(o, 1); /* a format may gain families */
 	rocksdb_options_set_paranoid_checks(o, 1); /* a damaged file is an error, not a guess */
-	/* A log with a torn tail opens as of its last whole batch. A height that is lost so is a gap
-	 * and is filled again; a store that does not open is not. */
+	/* A log with a torn tail opens as of its last whole batch. A height that is lost so is a
+	 * gap and is filled again; a store that does not open is not. */
 	rocksdb_options_set_wal_recovery_mode(o, RECOVERY_POINT_IN_TIME);
 	rocksdb_options_set_max_total_wal_size(o, WAL_SIZE_MAX);
 	/* The disk gets files as they are written and not all at once at their end. */
@@ -188,6 +206,102 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	return o;
 }
 
+/* ---- iterators ---- */
+
+static uint64_t epoch_of(const struct db *db)
+{
+	return atomic_load_explicit(&db->epoch, memory_order_acquire);
+}
+
+static void iter_free(struct db_iter *it)
+{
+	rocksdb_iter_destroy(it->it);
+	free(it);
+}
+
+/* An iterator keeps files alive that compaction has replaced, so an old one is not kept. */
+static bool is_current(const struct db_iter *it)
+{
+	return it->epoch == epoch_of(it->db) && clock_mono_ms() - it->made_ms < ITERATOR_AGE_MAX_MS;
+}
+
+static struct db_iter *pool_take(struct db *db, enum family family, enum db_order order)
+{
+	struct pool *p = &db->pools[family][order];
+
+	LOCKED(&db->pool_lock);
+	struct db_iter *it = p->idle;
+
+	if (it) {
+		p->idle = it->next;
+		p->count--;
+	}
+	return it;
+}
+
+/* False: the pool is full. */
+static bool pool_put(struct db_iter *it)
+{
+	struct pool *p = &it->db->pools[it->family][it->order];
+
+	LOCKED(&it->db->pool_lock);
+	if (p->count >= POOL_SIZE_MAX)
+		return false;
+	it->next = p->idle;
+	p->idle = it;
+	p->count++;
+	return true;
+}
+
+static void pools_empty(struct db *db)
+{
+	struct db_iter *it;
+
+	for (size_t f = 0; f < FAMILY_COUNT; f++)
+		for (size_t o = 0; o < DB_ORDER_COUNT; o++)
+			while ((it = pool_take(db, f, o)))
+				iter_free(it);
+}
+
+int db_iter_new(struct db *db, enum family family, enum db_order order, struct db_iter **out)
+{
+	struct db_iter *it;
+
+	while ((it = pool_take(db, family, order))) {
+		if (is_current(it)) {
+			*out = it;
+			return 0;
+		}
+		iter_free(it);
+	}
+	it = calloc(1, sizeof *it);
+	if (!it)
+		return -ENOMEM;
+	it->db = db;
+	it->family = family;
+	it->order = order;
+	it->made_ms = clock_mono_ms();
+	it->epoch = epoch_of(db); /* first: a write in between makes it look old, never new */
+	it->it = rocksdb_create_iterator_cf(db->rocks,
+					    order == DB_STEM ? db->read_stem : db->read_ordered,
+					    db->handles[family]);
+	*out = it;
+	return 0;
+}
+
+void db_iter_freep(struct db_iter **at)
+{
+	struct db_iter *it = TAKE(*at);
+
+	if (it && !(is_current(it) && pool_put(it)))
+		iter_free(it);
+}
+
+bool db_iter_is_current(const struct db_iter *it)
+{
+	return it->epoch == epoch_of(it->db);
+}
+
 /* ---- opening ---- */
 
 static int flush(struct db *db, struct err *err)
@@ -202,14 +316,29 @@ static int flush(struct db *db, struct err *err)
 	return words ? fault(words, err) : 0;
 }
 
+/* So that the next open has no log to replay. Nothing is lost when it fails: it is all in the log.
+ * A small store is packed besides, which big ones come to by themselves as they grow. */
+static void tidy(struct db *db)
+{
+	uint64_t bytes = 0;
+
+	if (flush(db, NULL) < 0)
+		return;
+	for (size_t f = 0; f < FAMILY_COUNT; f++)
+		bytes += db_family_bytes(db, f);
+	if (bytes <= PACKED_AT_CLOSE_MAX)
+		db_compact(db);
+}
+
 void db_closep(struct db **at)
 {
 	struct db *db = TAKE(*at);
 
 	if (!db)
 		return;
-	if (db->rocks && atomic_load(&db->epoch))
-		(void)!flush(db, NULL); /* nothing is lost: what is not flushed is in the log */
+	pools_empty(db);
+	if (db->rocks && epoch_of(db))
+		tidy(db);
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
 		if (db->handles[f])
 			rocksdb_column_family_handle_destroy(db->handles[f]);
@@ -229,6 +358,7 @@ void db_closep(struct db **at)
 		rocksdb_writeoptions_destroy(db->write);
 	if (db->options)
 		rocksdb_options_destroy(db->options);
+	pthread_mutex_destroy(&db->pool_lock);
 	free(db);
 }
 
@@ -241,6 +371,7 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 
 	if (!db)
 		return err_set(err, -ENOMEM, "no memory for a database");
+	pthread_mutex_init(&db->pool_lock, NULL);
 	for (size_t f = 0; f < FAMILY_COUNT; f++) {
 		db->tables[f] = table_options(f, options->cache->lru);
 		db->family_options[f] = family_options(f, db->tables[f]);
@@ -255,8 +386,8 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	db->write = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(db->write, !options->sync_off);
 
-	db->rocks = rocksdb_open_column_families(db->options, path, FAMILY_COUNT, names, family_list,
-						 db->handles, &words);
+	db->rocks = rocksdb_open_column_families(db->options, path, FAMILY_COUNT, names,
+						 family_list, db->handles, &words);
 	if (words)
 		return fault(words, err);
 	*out = TAKE(db);
@@ -268,8 +399,9 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 int db_get(struct db *db, enum family family, struct slice key, struct buf *value, struct err *err)
 {
 	char *words = NULL;
-	rocksdb_pinnableslice_t *found = rocksdb_get_pinned_cf(
-		db->rocks, db->read_ordered, db->handles[family], (const char *)key.p, key.n, &words);
+	rocksdb_pinnableslice_t *found =
+		rocksdb_get_pinned_cf(db->rocks, db->read_ordered, db->handles[family],
+				      (const char *)key.p, key.n, &words);
 
 	if (words) {
 		rocksdb_pinnableslice_destroy(found);
@@ -339,36 +471,11 @@ int db_write(struct db *db, struct db_batch *b, struct err *err)
 
 	rocksdb_write(db->rocks, db->write, b->batch, &words);
 	atomic_fetch_add(&db->epoch, 1);
+	pools_empty(db);
 	return words ? fault(words, err) : 0;
 }
 
-uint64_t db_epoch(const struct db *db)
-{
-	return atomic_load_explicit(&db->epoch, memory_order_acquire);
-}
-
-/* ---- iterators ---- */
-
-int db_iter_new(struct db *db, enum family family, enum db_order order, struct db_iter **out)
-{
-	struct db_iter *it = malloc(sizeof *it);
-
-	if (!it)
-		return -ENOMEM;
-	it->epoch = db_epoch(db); /* first: a write in between makes it look old, never new */
-	it->it = rocksdb_create_iterator_cf(
-		db->rocks, order == DB_STEM ? db->read_stem : db->read_ordered, db->handles[family]);
-	*out = it;
-	return 0;
-}
-
-void db_iter_freep(struct db_iter **it)
-{
-	if (*it)
-		rocksdb_iter_destroy((*it)->it);
-	free(*it);
-	*it = NULL;
-}
+/* ---- moving ---- */
 
 /* An iterator that stands nowhere is at its end, or met an error: only asking tells which. */
 static int standing(struct db_iter *it, struct err *err)
@@ -399,6 +506,12 @@ int db_iter_next(struct db_iter *it, struct err *err)
 	return standing(it, err);
 }
 
+int db_iter_back(struct db_iter *it, struct err *err)
+{
+	rocksdb_iter_prev(it->it);
+	return standing(it, err);
+}
+
 struct slice db_iter_key(const struct db_iter *it)
 {
 	size_t n = 0;
@@ -413,11 +526,6 @@ struct slice db_iter_value(const struct db_iter *it)
 	const char *p = rocksdb_iter_value(it->it, &n);
 
 	return SLICE(p, n);
-}
-
-uint64_t db_iter_epoch(const struct db_iter *it)
-{
-	return it->epoch;
 }
 
 /* ---- sizes ---- */

@@ -1,7 +1,7 @@
 /* db.h: a network's key-value database: RocksDB behind the few words we need of it.
  *
- * Reads see the newest write. An iterator sees what was there when it was made; db_epoch() tells
- * that something was written since, and that it should be made anew.
+ * Reads see the newest write. An iterator sees what was there when it was made, or when another one
+ * that it inherits was: iterators that were put back are given out again while nothing was written.
  * Errors   -EIO with RocksDB's words, also for a damaged file: never "absent". -ENOSPC. The words go
  *          to `err`, or to the trace where err is NULL.
  * Memory   what an iterator gives holds until it moves.
@@ -28,7 +28,8 @@ struct db_options {
 	bool sync_off; /* no fsync of a write */
 };
 
-int  db_open(const char *path, const struct db_options *options, struct db **out, struct err *err) MUST_CHECK;
+int  db_open(const char *path, const struct db_options *options, struct db **out,
+	     struct err *err) MUST_CHECK;
 void db_closep(struct db **db); /* flushes first, so that the next open has nothing to replay */
 
 /* 1 and the value appended to `value`; 0 absent. */
@@ -43,21 +44,24 @@ void   db_batch_clear(struct db_batch *b);
 size_t db_batch_bytes(const struct db_batch *b);
 /* All of it or nothing; on the disk when it returns. */
 int    db_write(struct db *db, struct db_batch *b, struct err *err) MUST_CHECK;
-uint64_t db_epoch(const struct db *db); /* counts writes of this process */
 
 enum db_order {
 	DB_ORDERED, /* any key to any other */
-	DB_STEM,    /* only among keys that share the sought key's stem (family_rules.suffix_size) */
+	DB_STEM,    /* only among keys that share the sought key's stem (suffix_size) */
+	DB_ORDER_COUNT
 };
-int  db_iter_new(struct db *db, enum family family, enum db_order order, struct db_iter **out) MUST_CHECK;
+int  db_iter_new(struct db *db, enum family family, enum db_order order,
+		 struct db_iter **out) MUST_CHECK;
 void db_iter_freep(struct db_iter **it);
-/* Each move: 1 stands on a key, 0 there is none, negative. */
-int  db_iter_seek(struct db_iter *it, struct slice key, struct err *err) MUST_CHECK; /* first >= key */
-int  db_iter_seek_back(struct db_iter *it, struct slice key, struct err *err) MUST_CHECK; /* last <= key */
+/* To the first key >= `key`, or the last one <= it; then on or back. Each move: 1 stands on a key, 0
+ * there is none, negative. */
+int  db_iter_seek(struct db_iter *it, struct slice key, struct err *err) MUST_CHECK;
+int  db_iter_seek_back(struct db_iter *it, struct slice key, struct err *err) MUST_CHECK;
 int  db_iter_next(struct db_iter *it, struct err *err) MUST_CHECK;
+int  db_iter_back(struct db_iter *it, struct err *err) MUST_CHECK;
 struct slice db_iter_key(const struct db_iter *it);
 struct slice db_iter_value(const struct db_iter *it);
-uint64_t db_iter_epoch(const struct db_iter *it); /* db_epoch() when it was made */
+bool db_iter_is_current(const struct db_iter *it); /* nothing was written since it was made */
 
 /* Bytes of the files of a family, and an estimate of its keys: for benches and status. */
 uint64_t db_family_bytes(struct db *db, enum family family);

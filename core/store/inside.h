@@ -21,7 +21,7 @@ struct branch_table {
 struct view_box {
 	struct view          view;   /* first: a view is its box */
 	uint32_t             owners; /* under view_lock */
-	struct view_box     *newer, *older; /* published ones that somebody holds; under view_lock */
+	struct view_box     *newer, *older; /* of those published and held; under view_lock */
 	struct branch_table *table;
 };
 
@@ -73,7 +73,8 @@ struct network_place {
 int  network_open(const struct network_place *at, const char *name, struct network **out,
 		  struct err *err) MUST_CHECK;
 int  network_create(const struct network_place *at, const char *name, const struct chain_ops *ops,
-		    struct slice params, const char *trust, unsigned index, struct err *err) MUST_CHECK;
+		    struct slice params, const char *trust, unsigned index,
+		    struct err *err) MUST_CHECK;
 void network_closep(struct network **n);
 
 /* A reader as of (branch, height). */
@@ -97,7 +98,8 @@ void view_publish(struct network *n, struct view_box *box);
 /* What a network that has no rows yet shows, and reading it from the rows. */
 int  view_load(struct network *n, struct view_box **out, struct err *err) MUST_CHECK;
 /* Rows of a view that differ from those of the one before. */
-int  view_write(const struct view_box *box, const struct view_box *before, struct db_batch *batch) MUST_CHECK;
+int  view_write(const struct view_box *box, const struct view_box *before,
+		struct db_batch *batch) MUST_CHECK;
 struct branch_table *branch_table_new(const struct branches *from); /* NULL: no memory */
 void branch_table_put(struct branch_table *t);
 /* The lowest height of a shard that a published view somebody holds is as of. */

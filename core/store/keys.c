@@ -5,14 +5,14 @@
 #define MIB (1u << 20)
 #define KIB (1u << 10)
 
-/* Write buffers: rows get the most, since a replay reads there what it wrote lately. Blocks of 16 KiB
- * pack a third better than RocksDB's 4 KiB; rows are read at random, so theirs are smaller. */
+/* Write buffers: rows get the most, since a replay reads there what it wrote lately. Blocks of
+ * 16 KiB pack better than RocksDB's 4 KiB; what is read at random gets smaller ones. */
 const struct family_rules families[FAMILY_COUNT] = {
 	[FAMILY_META]   = { "default", 1 * MIB, 4 * KIB, 0, .filter = false },
 	[FAMILY_BLOCKS] = { "blocks", 8 * MIB, 16 * KIB, 0, .filter = true, .mostly_hits = true },
 	[FAMILY_ROWS]   = { "rows", 64 * MIB, 8 * KIB, ROW_SUFFIX_SIZE, .filter = true },
 	[FAMILY_DEATHS] = { "deaths", 8 * MIB, 16 * KIB, 0, .filter = false },
-	[FAMILY_STATS]  = { "stats", 16 * MIB, 16 * KIB, 0, .filter = true, .mostly_hits = true },
+	[FAMILY_STATS]  = { "stats", 8 * MIB, 8 * KIB, 0, .filter = false },
 	[FAMILY_HASHES] = { "hashes", 16 * MIB, 16 * KIB, 0, .filter = false },
 	[FAMILY_REPLAY] = { "replay", 16 * MIB, 16 * KIB, 0, .filter = true, .mostly_hits = true },
 };
@@ -138,7 +138,8 @@ int key_block_read(struct slice key, uint32_t *shard, uint64_t *height)
 	return read_done(&r);
 }
 
-int key_hash_read(struct slice key, uint8_t prefix[8], uint32_t *shard, uint64_t *height, uint32_t *item)
+int key_hash_read(struct slice key, uint8_t prefix[8], uint32_t *shard, uint64_t *height,
+		  uint32_t *item)
 {
 	struct rd r = rd_of(key);
 

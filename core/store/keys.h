@@ -6,9 +6,9 @@
  *     meta     "network" | "head" | "branches" | "segments"
  *              "shard" ‖ shard | "gaps" ‖ shard
  *     blocks   shard 1 ‖ height 8                                 → struct block_row
- *     rows     space 1 ‖ shard 1 ‖ escaped key ‖ ~height 8 ‖ ~index 4 ‖ branch 4 → row, see rows.h
- *     deaths   shard 1 ‖ height of death 8 ‖ branch 4             → keys of rows, see collector.c
- *     stats    object 8                                           → struct stat_record
+ *     rows     space 1 ‖ shard 1 ‖ escaped key ‖ ~height 8 ‖ ~index 4 ‖ branch 4 → rows.h
+ *     deaths   shard 1 ‖ height of death 8 ‖ branch 4             → keys of rows, commit.c
+ *     stats    first object 8                                     → a group of stat records, stats.h
  *     hashes   first bytes of the hash 8 ‖ shard 1 ‖ height ‖ item → nothing
  *              (height and item: a byte that counts the bytes, then these)
  *     replay   'r' ‖ shard ‖ height → struct roots_row       'c' … → change list
@@ -30,7 +30,7 @@ struct family_rules {
 	const char *name;
 	size_t write_buffer_size; /* bytes in memory before they become a file */
 	size_t block_size;        /* bytes packed together: more pack better, fewer read faster */
-	size_t suffix_size;       /* bytes behind what a filter knows of a key; 0: filters know keys */
+	size_t suffix_size;       /* bytes of a key that its filter leaves out: the rest is its stem */
 	bool   filter;            /* asked for what may be absent */
 	bool   mostly_hits;       /* absent keys are rare: no filter on the last level */
 };

@@ -4,6 +4,7 @@
 #include "core/base/trace.h"
 #include "core/store/blocks.h"
 #include "core/store/inside.h"
+#include "core/store/stats.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -73,7 +74,8 @@ static int read_identity(struct network *n, const struct network_place *at, stru
 	uint64_t index = rd_varint(&r);
 	struct slice kind_text = rd_blob(&r), trust = rd_blob(&r), params = rd_blob(&r);
 
-	if (rd_done(&r) < 0 || index > UINT32_MAX || kind_text.n >= sizeof kind || trust.n >= sizeof n->trust)
+	if (rd_done(&r) < 0 || index > UINT32_MAX || kind_text.n >= sizeof kind ||
+	    trust.n >= sizeof n->trust)
 		return err_set(err, -EUCLEAN, "its row of parameters does not parse");
 	memcpy(kind, kind_text.p, kind_text.n);
 	memcpy(n->trust, trust.p, trust.n);
@@ -83,7 +85,8 @@ static int read_identity(struct network *n, const struct network_place *at, stru
 		return err_set(err, -ENOMEM, "no memory for its parameters");
 	n->ops = at->kind(kind);
 	if (!n->ops)
-		return err_set(err, -EPROTONOSUPPORT, "it is of kind %s, which this program does not know", kind);
+		return err_set(err, -EPROTONOSUPPORT,
+			       "it is of kind %s, which this program does not know", kind);
 	return n->ops->params_parse(buf_slice(&n->params_text), &n->params, err);
 }
 
@@ -134,7 +137,8 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	return rc;
 }
 
-int network_open(const struct network_place *at, const char *name, struct network **out, struct err *err)
+int network_open(const struct network_place *at, const char *name, struct network **out,
+		 struct err *err)
 {
 	AUTO(network_closep) struct network *n = network_alloc(name);
 
@@ -155,7 +159,9 @@ int network_create(const struct network_place *at, const char *name, const struc
 	AUTO(db_closep) struct db *db = NULL;
 	AUTO(db_batch_freep) struct db_batch *batch = NULL;
 	AUTO(buf_release) struct buf value = BUF_INIT(PARAMS_BYTES_MAX);
-	struct db_options options = { .cache = at->db_cache, .create = true, .sync_off = at->sync_off };
+	struct db_options options = { .cache = at->db_cache,
+				      .create = true,
+				      .sync_off = at->sync_off };
 
 	write_identity(ops, params, trust, index, &value);
 	if (buf_done(&value) < 0)
@@ -206,7 +212,8 @@ unsigned network_index(const struct network *n)
 	return n->index;
 }
 
-int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height, struct rows **out)
+int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height,
+		 struct rows **out)
 {
 	AUTO(view_putp) struct view *v = network_view_get(n);
 	AUTO(lineage_release) struct lineage lineage = { 0 };
@@ -219,8 +226,8 @@ int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t he
 
 static int unclean(struct network *n, const char *what, uint32_t shard, uint64_t height)
 {
-	trace_error("store", "a row does not parse", "network=%s row=%s shard=%u height=%" PRIu64, n->name,
-		    what, shard, height);
+	trace_error("store", "a row does not parse", "network=%s row=%s shard=%u height=%" PRIu64,
+		    n->name, what, shard, height);
 	return -EUCLEAN;
 }
 
@@ -257,11 +264,26 @@ int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roo
 int network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out)
 {
 	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	AUTO(buf_release) struct buf list = BUF_INIT(ROW_BYTES_MAX);
+	AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
 	int rc = get_replay(n, REPLAY_CHANGES, shard, height, &value);
 
 	if (rc != 1)
 		return rc;
-	rc = changes_read(buf_slice(&value), out);
+	if (packed_needs(buf_slice(&value))) {
+		struct block_row row;
+
+		rc = network_block(n, shard, height, &row);
+		if (rc == 0)
+			rc = -ENODATA;
+		if (rc == 1)
+			rc = network_block_bytes(n, &row, &bytes, NULL);
+		if (rc < 0)
+			return rc;
+	}
+	rc = packed_read(buf_slice(&value), bytes ? bytes->canonical : SLICE_EMPTY, &list);
+	if (rc == 0)
+		rc = changes_read(buf_slice(&list), out);
 	if (rc < 0)
 		return rc == -EUCLEAN ? unclean(n, "changes", shard, height) : rc;
 	return 1;
@@ -292,13 +314,26 @@ int network_range(struct network *n, uint32_t shard, uint64_t range, struct rang
 
 int network_stat(struct network *n, uint64_t object, struct stat_record *out)
 {
-	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	AUTO(db_iter_freep) struct db_iter *it = NULL;
 	struct short_key key = key_stat(object);
-	int rc = db_get(n->db, FAMILY_STATS, short_slice(&key), &value, NULL);
+	int rc = db_iter_new(n->db, FAMILY_STATS, DB_ORDERED, &it);
 
-	if (rc != 1)
-		return rc;
-	return stat_record_read(buf_slice(&value), out) < 0 ? unclean(n, "stat", 0, object) : 1;
+	if (rc == 0)
+		rc = db_iter_seek_back(it, short_slice(&key), NULL);
+	for (; rc == 1; rc = db_iter_back(it, NULL)) {
+		struct slice found = db_iter_key(it);
+
+		if (found.n != 8)
+			return unclean(n, "stat", 0, object);
+		uint64_t first = get_be64(found.p);
+
+		if (object - first >= STAT_GROUP_SPAN)
+			return 0;
+		rc = stat_group_find(db_iter_value(it), first, object, out);
+		if (rc)
+			return rc < 0 ? unclean(n, "stat", 0, object) : 1;
+	}
+	return rc;
 }
 
 /* ---- rows in order ---- */
@@ -335,7 +370,8 @@ int block_scan_next(struct block_scan *s, struct block_row *out)
 
 	if (s->done)
 		return 0;
-	int rc = s->begun ? db_iter_next(s->it, NULL) : db_iter_seek(s->it, short_slice(&first), NULL);
+	int rc = s->begun ? db_iter_next(s->it, NULL)
+			  : db_iter_seek(s->it, short_slice(&first), NULL);
 
 	s->begun = true;
 	s->done = rc != 1;
@@ -408,7 +444,8 @@ int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles, st
 	for (; rc == 1 && count < out_max; rc = db_iter_next(it, NULL)) {
 		struct hash_hit *hit = &out[count];
 
-		if (key_hash_read(db_iter_key(it), hit->prefix, &hit->shard, &hit->height, &hit->item) < 0)
+		if (key_hash_read(db_iter_key(it), hit->prefix, &hit->shard, &hit->height,
+				  &hit->item) < 0)
 			return unclean(n, "hash", 0, 0);
 		if (!hash_begins(hit->prefix, first, nibbles))
 			break;
@@ -424,17 +461,20 @@ struct piece {
 	struct frame      *frame;
 };
 
-static int load_frame(struct network *n, const struct segment_ref *ref, struct frame **out, struct err *err)
+static int load_frame(struct network *n, const struct segment_ref *ref, struct frame **out,
+		      struct err *err)
 {
 	AUTO(frame_putp) struct frame *f = cache_get(n->cache, ref->segment, ref->offset);
 	struct frame_ref where = { ref->segment, ref->offset, ref->stored, ref->size };
 
 	if (!f) {
 		if (ref->size > FRAME_SIZE_MAX)
-			return err_set(err, -EBADMSG, "a frame of %u bytes is over every bound", ref->size);
+			return err_set(err, -EBADMSG, "a frame of %u bytes is over every bound",
+				       ref->size);
 		f = frame_new(ref->segment, ref->offset, ref->size);
 		if (!f)
-			return err_set(err, -ENOMEM, "no memory for a frame of %u bytes", ref->size);
+			return err_set(err, -ENOMEM, "no memory for a frame of %u bytes",
+				       ref->size);
 		int rc = segments_read(n->segments, &where, f->bytes, err);
 
 		if (rc < 0)
@@ -451,7 +491,7 @@ int network_piece(struct network *n, const struct segment_ref *ref, const struct
 	AUTO(frame_putp) struct frame *f = NULL;
 	uint64_t end = (uint64_t)ref->inner + ref->canonical_size + ref->certificate_size;
 
-	assert(ref->segment); /* a block of a commit that was not applied yet has no bytes to read */
+	assert(ref->segment); /* a block of a commit that is not applied has no bytes to read */
 	int rc = load_frame(n, ref, &f, err);
 
 	if (rc < 0)
@@ -463,14 +503,15 @@ int network_piece(struct network *n, const struct segment_ref *ref, const struct
 	if (!p)
 		return err_set(err, -ENOMEM, "no memory to read a block");
 	p->bytes.canonical = SLICE(f->bytes + ref->inner, ref->canonical_size);
-	p->bytes.certificate = SLICE(f->bytes + ref->inner + ref->canonical_size, ref->certificate_size);
+	p->bytes.certificate =
+		SLICE(f->bytes + ref->inner + ref->canonical_size, ref->certificate_size);
 	p->frame = TAKE(f);
 	*out = &p->bytes;
 	return 0;
 }
 
-int network_block_bytes(struct network *n, const struct block_row *row, const struct block_bytes **out,
-			struct err *err)
+int network_block_bytes(struct network *n, const struct block_row *row,
+			const struct block_bytes **out, struct err *err)
 {
 	return network_piece(n, &row->bytes, out, err);
 }
@@ -485,19 +526,21 @@ void block_bytes_putp(const struct block_bytes **at)
 	free(p);
 }
 
-int network_aside(struct network *n, uint32_t shard, uint64_t height, const struct block_bytes **out,
-		  struct err *err)
+int network_aside(struct network *n, uint32_t shard, uint64_t height,
+		  const struct block_bytes **out, struct err *err)
 {
 	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
 	struct segment_ref ref;
 	int rc = get_replay(n, REPLAY_ASIDE, shard, height, &value);
 
 	if (rc < 0)
-		return err_set(err, rc, "network %s: the row of bytes kept aside cannot be read", n->name);
+		return err_set(err, rc, "network %s: the row of bytes kept aside cannot be read",
+			       n->name);
 	if (rc == 0)
 		return 0;
 	if (segment_ref_read(buf_slice(&value), &ref) < 0)
-		return err_set(err, unclean(n, "aside", shard, height), "network %s: a row does not parse", n->name);
+		return err_set(err, unclean(n, "aside", shard, height),
+			       "network %s: a row does not parse", n->name);
 	rc = network_piece(n, &ref, out, err);
 	return rc < 0 ? rc : 1;
 }

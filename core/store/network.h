@@ -65,7 +65,7 @@ struct segment_ref {
 	uint32_t stored, size; /* of the frame: bytes in the file, bytes unpacked */
 	uint32_t inner;        /* where in the unpacked frame the piece begins */
 	uint32_t canonical_size, certificate_size;
-	uint32_t frame;        /* from commit_bytes: its frame in that commit; commit_apply resolves it */
+	uint32_t frame;        /* from commit_bytes: its frame in the commit, which resolves it */
 };
 
 struct block_row {
@@ -116,7 +116,8 @@ struct roots_row {
 };
 int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out) MUST_CHECK;
 
-/* Change list and outcomes as they were committed; the slices point into `bytes`. */
+/* Change list and outcomes as they were committed; the slices point into `bytes`. -ENODATA and
+ * -EBADMSG: the block that the list was packed against is not held any more, or damaged. */
 struct change_list {
 	struct buf           bytes;
 	struct chain_change *changes;
@@ -185,10 +186,16 @@ int commit_bytes(struct commit *c, struct slice canonical, struct slice certific
 int commit_block(struct commit *c, const struct block_row *row) MUST_CHECK;
 int commit_block_remove(struct commit *c, uint32_t shard, uint64_t height) MUST_CHECK;
 int commit_stat(struct commit *c, uint64_t object, const struct stat_record *r) MUST_CHECK;
-int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t height, uint32_t item) MUST_CHECK;
+/* At least 8 bytes of a hash. */
+int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t height,
+		uint32_t item) MUST_CHECK;
 int commit_roots(struct commit *c, uint32_t shard, uint64_t height, const struct roots_row *r) MUST_CHECK;
 int commit_changes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_change *list,
 		   size_t count) MUST_CHECK;
+/* The same, half the bytes: the keys of a block's changes repeat hashes that lie in its canonical
+ * bytes, so the list is packed against them, and reading it takes the block's bytes too. */
+int commit_changes_of(struct commit *c, uint32_t shard, uint64_t height, struct slice canonical,
+		      const struct chain_change *list, size_t count) MUST_CHECK;
 int commit_outcomes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_outcome *list,
 		    size_t count) MUST_CHECK;
 int commit_range(struct commit *c, uint32_t shard, uint64_t range, const struct range_row *r) MUST_CHECK;
@@ -202,7 +209,7 @@ int commit_state(struct commit *c, struct state *st) MUST_CHECK;
  * versions of such a height are gone; -EINVAL: no such parent. */
 int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights[SHARD_MAX],
 		       uint32_t *out) MUST_CHECK;
-/* From now on nobody reads other branches than the current one: the collector may pass their forks. */
+/* From now on nobody reads other branches than the current one: the collector may pass the forks. */
 int commit_branch_settle(struct commit *c) MUST_CHECK;
 size_t commit_bytes_held(const struct commit *c); /* what the batch holds; a bound for runs */
 /* Segments synced, one batch written and synced, the view published. `c` is empty afterwards and can
@@ -210,9 +217,9 @@ size_t commit_bytes_held(const struct commit *c); /* what the batch holds; a bou
 int commit_apply(struct commit *c, struct err *err) MUST_CHECK;
 
 /* ---- the collector: chooses what lies behind every held view; ingest applies ---- */
-/* Adds deletions of rows dead at or below `horizon` of a shard; about `most` deaths (blocks are not cut), and never what a
- * pin, a held view or another branch still reads. Returns how many; call it again for a shard only
- * after commit_apply. Raises kept_from in the view being built. */
+/* Adds deletions of rows dead at or below `horizon` of a shard: about `most` deaths (those of a block
+ * go together), and never what a pin, a held view or another branch still reads. Returns how many;
+ * call it again for a shard only after commit_apply. Raises kept_from in the view being built. */
 int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most,
 		     struct commit *c, struct err *err) MUST_CHECK;
 /* A height whose rows must stay readable, per shard: counted pins (view slots, checkpoints).

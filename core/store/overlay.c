@@ -3,8 +3,8 @@
 #include <sys/random.h>
 
 #define LEVEL_MAX    12   /* a skip list with one in four: 4^12 written keys before it slows down */
-#define BUCKETS_MIN  1024
-#define TRIM_PART    8    /* of the buckets are looked at in one step, so that no block waits long */
+#define BUCKETS_MIN  64   /* a reader's state asks for a few rows */
+#define TRIM_PART    8 /* of the buckets are looked at in one step, so that no block waits long */
 
 struct link {
 	struct entry *entry; /* NULL: the head */
@@ -164,7 +164,8 @@ static struct entry **bucket(const struct overlay *o, uint64_t hash)
 	return &o->buckets[hash & (o->bucket_count - 1)];
 }
 
-static struct entry *find_hashed(struct overlay *o, uint64_t hash, enum space space, struct slice key)
+static struct entry *find_hashed(struct overlay *o, uint64_t hash, enum space space,
+				 struct slice key)
 {
 	for (struct entry *e = *bucket(o, hash); e; e = e->chain)
 		if (e->hash == hash && e->space == space && e->key_size == key.n &&

@@ -65,9 +65,10 @@ int overlay_link(struct overlay *o, struct entry *e) MUST_CHECK;
 struct entry *overlay_seek(const struct overlay *o, enum space space, struct slice key);
 struct entry *overlay_next(const struct entry *e);
 
-struct value *overlay_value(struct overlay *o, struct slice bytes); /* owned by the caller; NULL: no memory */
-struct value *overlay_own(struct value *v);                         /* one owner more; accepts NULL */
-void          overlay_disown(struct overlay *o, struct value *v);   /* accepts NULL */
+/* A value that the caller owns; NULL: no memory. */
+struct value *overlay_value(struct overlay *o, struct slice bytes);
+struct value *overlay_own(struct value *v);                       /* one owner more; accepts NULL */
+void          overlay_disown(struct overlay *o, struct value *v); /* accepts NULL */
 static inline struct slice value_slice(const struct value *v)
 {
 	return v ? SLICE(v->bytes, v->size) : SLICE_EMPTY;

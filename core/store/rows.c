@@ -5,7 +5,6 @@
 
 #define ROW_TOMBSTONE  0x80
 #define STEPS_BEFORE_SEEK 8 /* stepping is ten times cheaper than seeking anew */
-#define IDLE_MAX       4    /* iterators kept for the next scans */
 /* Every byte may need two; then the terminator, space, shard and place. */
 #define ROW_STORED_KEY_MAX (2 * ROW_KEY_MAX + 2 + 2 + ROW_SUFFIX_SIZE)
 
@@ -16,8 +15,6 @@ struct rows {
 	struct lineage  lineage;
 	struct db_iter *point;
 	struct buf      key;
-	struct db_iter *idle[IDLE_MAX];
-	size_t          idle_count;
 };
 
 struct rows_scan {
@@ -46,7 +43,8 @@ void row_key_stem(struct buf *out, enum space space, uint32_t shard, struct slic
 	key_escape(out, key);
 }
 
-void row_key_write(struct buf *out, enum space space, uint32_t shard, struct slice key, struct place place)
+void row_key_write(struct buf *out, enum space space, uint32_t shard, struct slice key,
+		   struct place place)
 {
 	row_key_stem(out, space, shard, key);
 	write_place(out, place);
@@ -56,10 +54,13 @@ struct place row_place(struct slice stored)
 {
 	const uint8_t *p = stored.p + stored.n - ROW_SUFFIX_SIZE;
 
-	return (struct place){ .height = ~get_be64(p), .index = ~get_be32(p + 8), .branch = get_be32(p + 12) };
+	return (struct place){ .height = ~get_be64(p),
+			       .index = ~get_be32(p + 8),
+			       .branch = get_be32(p + 12) };
 }
 
-int row_key_read(struct slice in, enum space *space, uint32_t *shard, struct buf *key, struct place *place)
+int row_key_read(struct slice in, enum space *space, uint32_t *shard, struct buf *key,
+		 struct place *place)
 {
 	struct rd r = rd_of(in);
 
@@ -109,7 +110,8 @@ static int unclean(struct slice stored)
 
 /* ---- readers ---- */
 
-int rows_new(struct db *db, uint32_t shard, uint64_t height, struct lineage *lineage, struct rows **out)
+int rows_new(struct db *db, uint32_t shard, uint64_t height, struct lineage *lineage,
+	     struct rows **out)
 {
 	struct rows *r = calloc(1, sizeof *r);
 
@@ -132,8 +134,6 @@ void rows_freep(struct rows **at)
 	if (!r)
 		return;
 	db_iter_freep(&r->point);
-	while (r->idle_count)
-		db_iter_freep(&r->idle[--r->idle_count]);
 	lineage_release(&r->lineage);
 	buf_release(&r->key);
 	free(r);
@@ -144,10 +144,9 @@ static bool sees(const struct rows *r, struct place place)
 	return place.height <= r->height && lineage_sees(&r->lineage, place.branch, place.height);
 }
 
-/* Keeps an iterator while nothing was written: making one costs as much as a read. */
 static int point_iterator(struct rows *r)
 {
-	if (r->point && db_iter_epoch(r->point) == db_epoch(r->db))
+	if (r->point && db_iter_is_current(r->point))
 		return 0;
 	db_iter_freep(&r->point);
 	return db_iter_new(r->db, FAMILY_ROWS, DB_STEM, &r->point);
@@ -188,22 +187,9 @@ int rows_get(struct rows *r, enum space space, struct slice key, struct slice *v
 
 /* ---- scans ---- */
 
-static int idle_take(struct rows *r, struct db_iter **out)
-{
-	while (r->idle_count) {
-		struct db_iter *it = r->idle[--r->idle_count];
-
-		if (db_iter_epoch(it) == db_epoch(r->db)) {
-			*out = it;
-			return 0;
-		}
-		db_iter_freep(&it);
-	}
-	return db_iter_new(r->db, FAMILY_ROWS, DB_ORDERED, out);
-}
-
 /* An escaped key without its terminator: what the escaped keys that begin with `key` share. */
-static void open_prefix(struct buf *out, enum space space, uint32_t shard, struct slice a, struct slice b)
+static void open_prefix(struct buf *out, enum space space, uint32_t shard, struct slice a,
+			struct slice b)
 {
 	struct slice parts[] = { a, b };
 
@@ -233,7 +219,7 @@ int rows_scan_new(struct rows *r, enum space space, struct slice prefix, struct 
 	if (rc == 0)
 		rc = buf_done(&s->start);
 	if (rc == 0)
-		rc = idle_take(r, &s->it);
+		rc = db_iter_new(r->db, FAMILY_ROWS, DB_ORDERED, &s->it);
 	if (rc < 0)
 		return rc;
 	*out = TAKE(s);
@@ -246,8 +232,6 @@ void rows_scan_freep(struct rows_scan **at)
 
 	if (!s)
 		return;
-	if (s->it && s->rows->idle_count < IDLE_MAX)
-		s->rows->idle[s->rows->idle_count++] = TAKE(s->it);
 	db_iter_freep(&s->it);
 	buf_release(&s->prefix);
 	buf_release(&s->start);
@@ -293,7 +277,8 @@ static int find_seen(struct rows_scan *s, bool *ended)
 		if (place.height > r->height && ++steps > STEPS_BEFORE_SEEK) {
 			buf_clear(&s->start);
 			buf_add(&s->start, buf_slice(&s->stem));
-			write_place(&s->start, (struct place){ .height = r->height, .index = UINT32_MAX });
+			write_place(&s->start,
+				    (struct place){ .height = r->height, .index = UINT32_MAX });
 			rc = buf_done(&s->start);
 			if (rc == 0)
 				rc = db_iter_seek(s->it, buf_slice(&s->start), NULL);

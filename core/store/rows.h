@@ -38,7 +38,8 @@ struct row_version {
 	struct slice value;
 };
 
-void row_key_write(struct buf *out, enum space space, uint32_t shard, struct slice key, struct place place);
+void row_key_write(struct buf *out, enum space space, uint32_t shard, struct slice key,
+		   struct place place);
 struct place row_place(struct slice stored); /* of a stored key, which is longer than its place */
 /* Without the place: what the versions of a key share. */
 void row_key_stem(struct buf *out, enum space space, uint32_t shard, struct slice key);

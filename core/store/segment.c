@@ -45,7 +45,8 @@ static uint32_t number_of(const char *name)
 	const char *dot = strchr(name, '.');
 	uint64_t n;
 
-	if (!dot || strcmp(dot, ".seg") != 0 || dec_get(name, (size_t)(dot - name), UINT32_MAX, &n) < 0)
+	if (!dot || strcmp(dot, ".seg") != 0 ||
+	    dec_get(name, (size_t)(dot - name), UINT32_MAX, &n) < 0)
 		return 0;
 	return (uint32_t)n;
 }
@@ -98,9 +99,10 @@ static int check_files(struct segments *s, struct err *err)
 			       s->end.segment, (uint64_t)st.st_size, s->end.offset);
 	if ((uint64_t)st.st_size == s->end.offset)
 		return 0;
-	trace_info("store", "uncommitted bytes are cut", "segment=%u bytes=%" PRIu64, s->end.segment,
-		   (uint64_t)st.st_size - s->end.offset);
-	return ftruncate(s->file, (off_t)s->end.offset) < 0 ? failed(err, "cut", s->end.segment) : 0;
+	trace_info("store", "uncommitted bytes are cut", "segment=%u bytes=%" PRIu64,
+		   s->end.segment, (uint64_t)st.st_size - s->end.offset);
+	return ftruncate(s->file, (off_t)s->end.offset) < 0 ? failed(err, "cut", s->end.segment)
+							    : 0;
 }
 
 int segments_open(const char *folder, struct segments_end end, bool sync_off, struct segments **out,
@@ -163,7 +165,8 @@ static void checksum(struct slice head, struct slice payload, uint8_t out[CHECKS
 	blake3_end(&h, out, CHECKSUM_SIZE);
 }
 
-static void header_write(uint8_t out[FRAME_HEADER_SIZE], bool zstd, size_t size, struct slice payload)
+static void header_write(uint8_t out[FRAME_HEADER_SIZE], bool zstd, size_t size,
+			 struct slice payload)
 {
 	memcpy(out, "CFSF", 4);
 	out[4] = FRAME_VERSION;
@@ -307,10 +310,12 @@ static int read_at(int file, uint8_t *out, size_t n, uint64_t offset)
 
 static int damaged(struct err *err, const struct frame_ref *ref, const char *what)
 {
-	return err_set(err, -EBADMSG, "segment %u, offset %" PRIu64 ": %s", ref->segment, ref->offset, what);
+	return err_set(err, -EBADMSG, "segment %u, offset %" PRIu64 ": %s", ref->segment,
+		       ref->offset, what);
 }
 
-static int open_frame(const struct frame_ref *ref, struct slice frame, uint8_t *out, struct err *err)
+static int open_frame(const struct frame_ref *ref, struct slice frame, uint8_t *out,
+		      struct err *err)
 {
 	struct slice payload = SLICE(frame.p + FRAME_HEADER_SIZE, frame.n - FRAME_HEADER_SIZE);
 	uint8_t sum[CHECKSUM_SIZE];
@@ -336,7 +341,8 @@ static int open_frame(const struct frame_ref *ref, struct slice frame, uint8_t *
 	return 0;
 }
 
-int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t *out, struct err *err)
+int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t *out,
+		  struct err *err)
 {
 	char name[NAME_SIZE];
 	AUTO(base_closep) int file = -1;
@@ -345,7 +351,7 @@ int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t
 	if (ref->size > FRAME_SIZE_MAX || ref->stored > ZSTD_COMPRESSBOUND(FRAME_SIZE_MAX))
 		return damaged(err, ref, "a size over every bound");
 	name_of(name, ref->segment);
-	/* Opened for each read: a descriptor a segment would be thousands, and unpacking costs more. */
+	/* Opened for each read: a descriptor a segment would be thousands; unpacking costs more. */
 	file = openat(s->folder, name, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return errno == ENOENT ? damaged(err, ref, "the file is gone") :

@@ -50,7 +50,8 @@ int state_open_at(struct network *net, uint32_t branch, uint32_t shard, uint64_t
 	return 0;
 }
 
-int state_open(struct network *net, uint32_t shard, uint64_t height, struct state **out, struct err *err)
+int state_open(struct network *net, uint32_t shard, uint64_t height, struct state **out,
+	       struct err *err)
 {
 	AUTO(view_putp) struct view *v = net ? network_view_get(net) : NULL;
 
@@ -182,12 +183,13 @@ static int write_row(struct state *st, enum space space, struct slice key, struc
 	if (!e)
 		return -ENOMEM;
 	if (!e->block_written) {
-		/* Asking once costs less than noting a death that never was, and so what is stored does
-		 * not depend on what happened to be asked before. */
+		/* Asking once costs less than noting a death that never was, and what is stored
+		 * then does not depend on what happened to be asked before. */
 		int rc = fresh ? 0 : know(st, e);
 
 		if (rc == 0)
-			rc = make_room(&st->written, &st->written_cap, st->written_count, sizeof *st->written);
+			rc = make_room(&st->written, &st->written_cap, st->written_count,
+				       sizeof *st->written);
 		if (rc == 0)
 			rc = overlay_link(&st->overlay, e);
 		if (rc < 0)
@@ -270,7 +272,8 @@ int state_block_end(struct state *st)
 	if (st->failed)
 		return st->failed;
 	for (size_t need = st->version_count + st->written_count; need > st->version_cap;) {
-		int rc = make_room(&st->versions, &st->version_cap, st->version_cap, sizeof *st->versions);
+		int rc = make_room(&st->versions, &st->version_cap, st->version_cap,
+				   sizeof *st->versions);
 
 		if (rc < 0)
 			return rc;
@@ -348,7 +351,8 @@ void state_applied(struct state *st)
 	}
 	st->version_count -= st->taken;
 	if (st->version_count)
-		memmove(st->versions, st->versions + st->taken, st->version_count * sizeof *st->versions);
+		memmove(st->versions, st->versions + st->taken,
+			st->version_count * sizeof *st->versions);
 	st->taken = st->sorted = 0;
 	st->commit = NULL;
 	overlay_settle(&st->overlay);

@@ -16,7 +16,7 @@
 #define CACHE_SIZE_DEFAULT (256u << 20)
 #define FORMAT_FILE        "chainfs-store"
 #define FORMAT_WORDS       "chainfs store "
-#define NEW_SUFFIX         ".new" /* a network being made: ".NAME.new", which is no network's name */
+#define NEW_SUFFIX         ".new" /* a network being made: ".NAME.new", no network's name */
 
 struct store {
 	char                *path;
@@ -89,11 +89,12 @@ static int read_format(const char *path, struct err *err)
 
 	if (strncmp(text, FORMAT_WORDS, words) != 0 ||
 	    dec_get(text + words, end - words, UINT32_MAX, &format) < 0)
-		return err_set(err, -EPROTONOSUPPORT, "%s does not say \"" FORMAT_WORDS "N\"", file);
+		return err_set(err, -EPROTONOSUPPORT, "%s does not say \"" FORMAT_WORDS "N\"",
+			       file);
 	if (format != STORE_FORMAT)
 		return err_set(err, -EPROTONOSUPPORT,
-			       "%s has format %" PRIu64 "; this program reads format %d", path, format,
-			       STORE_FORMAT);
+			       "%s has format %" PRIu64 "; this program reads format %d", path,
+			       format, STORE_FORMAT);
 	return 1;
 }
 
@@ -136,7 +137,8 @@ static int look(const char *path, struct err *err)
 			snprintf(foreign, sizeof foreign, "%.60s", entry->d_name);
 	}
 	if (foreign[0])
-		return err_set(err, -ENOTEMPTY, "%s is not empty and not a store (it has %s)", path, foreign);
+		return err_set(err, -ENOTEMPTY, "%s is not empty and not a store (it has %s)", path,
+			       foreign);
 	return 1;
 }
 
@@ -188,8 +190,8 @@ int store_space(const struct store *s, struct err *err)
 	uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
 
 	if (left < 2ull * STORE_RESERVE_SIZE)
-		return err_set(err, -ENOSPC, "%s: %" PRIu64 " bytes are free, %u have to be", s->path, left,
-			       2 * STORE_RESERVE_SIZE);
+		return err_set(err, -ENOSPC, "%s: %" PRIu64 " bytes are free, %u have to be",
+			       s->path, left, 2 * STORE_RESERVE_SIZE);
 	return 0;
 }
 
@@ -242,7 +244,8 @@ struct network *store_network_find(const struct store *s, const char *name)
 
 static int add_network(struct store *s, const char *name, struct network **out, struct err *err)
 {
-	struct network **list = realloc(s->networks, (s->network_count + 1) * sizeof(struct network *));
+	struct network **list =
+		realloc(s->networks, (s->network_count + 1) * sizeof(struct network *));
 	size_t at = 0;
 
 	if (!list)
@@ -287,10 +290,12 @@ static int open_networks(struct store *s, struct err *err)
 
 		if (name_is_good(name)) {
 			rc = add_network(s, name, &network, err);
-		} else if (name[0] == '.' && n > suffix + 1 && strcmp(name + n - suffix, NEW_SUFFIX) == 0) {
+		} else if (name[0] == '.' && n > suffix + 1 &&
+			   strcmp(name + n - suffix, NEW_SUFFIX) == 0) {
 			char path[PATH_SIZE];
 
-			trace_warn("store", "a network that was never made whole is removed", "folder=%s", name);
+			trace_warn("store", "a network that was never made whole is removed",
+				   "folder=%s", name);
 			rc = path_of(path, s->networks_folder, name, err);
 			if (rc == 0)
 				rc = remove_tree(path, err);
@@ -326,12 +331,14 @@ static int make_network(struct store *s, const char *name, const struct chain_op
 	return sync_folder(s->networks_folder, err);
 }
 
-int store_network_new(struct store *s, const char *name, const struct chain_ops *ops, struct slice params,
-		      const char *trust, struct network **out, struct err *err)
+int store_network_new(struct store *s, const char *name, const struct chain_ops *ops,
+		      struct slice params, const char *trust, struct network **out, struct err *err)
 {
 	if (!name_is_good(name))
-		return err_set(err, -EINVAL, "%.80s is no name for a network: letters a-z, digits, . _ -, at most %d",
-			       name, NETWORK_NAME_MAX);
+		return err_set(
+			err, -EINVAL,
+			"%.80s is no name for a network: letters a-z, digits, . _ -, at most %d",
+			name, NETWORK_NAME_MAX);
 	if (store_network_find(s, name))
 		return err_set(err, -EEXIST, "%s holds network %s already", s->path, name);
 	int rc = make_network(s, name, ops, params, trust, err);
@@ -412,14 +419,15 @@ static int make_layout(struct store *s, const struct store_options *options, str
 		return path_error(err, s->networks_folder);
 	rc = keep_reserve(s->path, err);
 	if (rc < 0 && made) {
-		trace_warn("store", "the reserve cannot be kept; going on without", "store=%s reason=%s", s->path,
-			   strerror(-rc));
+		trace_warn("store", "the reserve cannot be kept; going on without",
+			   "store=%s reason=%s", s->path, strerror(-rc));
 		return 0;
 	}
 	return rc;
 }
 
-static int open_parts(struct store *s, const char *path, const struct store_options *options, struct err *err)
+static int open_parts(struct store *s, const char *path, const struct store_options *options,
+		      struct err *err)
 {
 	char networks[PATH_SIZE];
 	size_t cache_size = options->cache_size ? options->cache_size : CACHE_SIZE_DEFAULT;
@@ -429,7 +437,7 @@ static int open_parts(struct store *s, const char *path, const struct store_opti
 		return rc;
 	s->path = strdup(path);
 	s->networks_folder = strdup(networks);
-	/* Rows are asked for far more often than the bytes of blocks, which the kernel caches besides. */
+	/* Rows are asked for far more often than bytes of blocks, which the kernel caches too. */
 	s->place.db_cache = db_cache_new(cache_size - cache_size / 4);
 	if (!s->path || !s->networks_folder || !s->place.db_cache)
 		return err_set(err, -ENOMEM, "no memory for store %s", path);
@@ -445,7 +453,8 @@ static int open_parts(struct store *s, const char *path, const struct store_opti
 	return rc;
 }
 
-int store_open(const char *path, const struct store_options *options, struct store **out, struct err *err)
+int store_open(const char *path, const struct store_options *options, struct store **out,
+	       struct err *err)
 {
 	AUTO(store_closep) struct store *s = calloc(1, sizeof *s);
 

@@ -285,8 +285,8 @@ static int need(struct network *n, struct slice key, struct buf *value, struct e
 	int rc = db_get(n->db, FAMILY_META, key, value, err);
 
 	if (rc == 0)
-		return err_set(err, -EUCLEAN, "network %s: its row %.*s is not there", n->name, (int)MIN(key.n, 10),
-			       (const char *)key.p);
+		return err_set(err, -EUCLEAN, "network %s: its row %.*s is not there", n->name,
+			       (int)MIN(key.n, 10), (const char *)key.p);
 	return rc < 0 ? rc : 0;
 }
 
@@ -301,7 +301,8 @@ static int load_shard(struct network *n, uint32_t shard, struct shard_view *sv, 
 		return rc;
 	rc = shard_view_read(buf_slice(value), sv);
 	if (rc < 0)
-		return err_set(err, rc, "network %s: the row of shard %u does not parse", n->name, shard);
+		return err_set(err, rc, "network %s: the row of shard %u does not parse", n->name,
+			       shard);
 	rc = need(n, short_slice(&gaps_key), value, err);
 	if (rc < 0)
 		return rc;
@@ -326,8 +327,8 @@ int view_load(struct network *n, struct view_box **out, struct err *err)
 		return rc;
 	v->shard_count = n->ops->shard_count(n->params);
 	if (v->shard_count < 1 || v->shard_count > SHARD_MAX)
-		return err_set(err, -EINVAL, "network %s: %u shards, at most %d can be held", n->name,
-			       v->shard_count, SHARD_MAX);
+		return err_set(err, -EINVAL, "network %s: %u shards, at most %d can be held",
+			       n->name, v->shard_count, SHARD_MAX);
 	if (rc == 0) { /* nothing was committed yet */
 		*out = TAKE(box);
 		return 0;
@@ -345,8 +346,8 @@ int view_load(struct network *n, struct view_box **out, struct err *err)
 	branches_release(&box->table->branches);
 	rc = branches_read(buf_slice(&value), &box->table->branches);
 	if (rc < 0 || branch >= box->table->branches.count)
-		return err_set(err, rc == -ENOMEM ? rc : -EUCLEAN, "network %s: its branches do not parse",
-			       n->name);
+		return err_set(err, rc == -ENOMEM ? rc : -EUCLEAN,
+			       "network %s: its branches do not parse", n->name);
 	v->branch = (uint32_t)branch;
 	for (uint32_t s = 0; s < shards; s++) {
 		rc = load_shard(n, s, &v->shards[s], &value, err);
@@ -361,7 +362,8 @@ int view_load(struct network *n, struct view_box **out, struct err *err)
 static bool same_gaps(const struct gaps *a, const struct gaps *b)
 {
 	return a->held_count == b->held_count && a->fault_count == b->fault_count &&
-	       (a->held_count == 0 || memcmp(a->held, b->held, a->held_count * sizeof *a->held) == 0) &&
+	       (a->held_count == 0 ||
+		memcmp(a->held, b->held, a->held_count * sizeof *a->held) == 0) &&
 	       (a->fault_count == 0 ||
 		memcmp(a->faults, b->faults, a->fault_count * sizeof *a->faults) == 0);
 }

@@ -1,7 +1,7 @@
 #include "core/sync/gaps.h"
 
 #define GAPS_FORMAT 1
-/* Every range costs at least two bytes and every fault five, so a count over the bytes left lies. */
+/* Every range costs two bytes and every fault five, so that a count over the bytes left lies. */
 #define FAULT_BYTES_MIN 5
 
 const char *const gap_reason_names[GAP_REASON_COUNT] = {
@@ -111,7 +111,8 @@ uint64_t gaps_held(const struct gaps *g)
 }
 
 /* Replaces `count` ranges from index `at` on by `fresh_count` others; the room is there. */
-static void replace(struct gaps *g, size_t at, size_t count, const struct range *fresh, size_t fresh_count)
+static void replace(struct gaps *g, size_t at, size_t count, const struct range *fresh,
+		    size_t fresh_count)
 {
 	size_t behind = g->held_count - at - count;
 
@@ -188,7 +189,8 @@ int gaps_fault(struct gaps *g, uint64_t height, enum gap_reason reason, const ch
 
 		if (rc < 0)
 			return rc;
-		memmove(g->faults + at + 1, g->faults + at, (g->fault_count - at) * sizeof *g->faults);
+		memmove(g->faults + at + 1, g->faults + at,
+			(g->fault_count - at) * sizeof *g->faults);
 		g->faults[at] = (struct fault){ .height = height };
 		g->fault_count++;
 	}
@@ -204,7 +206,8 @@ int gaps_fault(struct gaps *g, uint64_t height, enum gap_reason reason, const ch
 
 bool gaps_next(const struct gaps *g, uint64_t ceiling, uint64_t *cursor, struct gap *out)
 {
-	uint64_t end = ceiling == UINT64_MAX ? ceiling : ceiling + 1; /* the last height needs an end */
+	uint64_t end =
+		ceiling == UINT64_MAX ? ceiling : ceiling + 1; /* the last height needs an end */
 	uint64_t first = MAX(*cursor, 1);
 
 	for (size_t i = range_at(g, first); i < g->held_count && g->held[i].first <= first; i++)
@@ -268,8 +271,9 @@ static int read_held(struct rd *r, struct gaps *g)
 		struct range *range = &g->held[i];
 		uint64_t distance = rd_varint(r), size = rd_varint(r);
 
-		if (ckd_add(&range->first, last, distance) || ckd_add(&range->end, range->first, size) ||
-		    !rd_ok(r) || size == 0 || (i > 0 && distance == 0))
+		if (ckd_add(&range->first, last, distance) ||
+		    ckd_add(&range->end, range->first, size) || !rd_ok(r) || size == 0 ||
+		    (i > 0 && distance == 0))
 			return -EBADMSG;
 		last = range->end;
 		g->held_count++;

@@ -3,7 +3,7 @@
  *
  *     bench_rows [ROWS]        default 1000000 rows of 40-byte values in 20,000 accounts
  *
- * Keys look like a chain's: account 5 bytes, set 1, time 4, hash 20. One line a figure: name, value. */
+ * Keys look like a chain's: account 5 bytes, set 1, time 4, hash 20. One line a figure. */
 #include "core/base/clock.h"
 #include "core/store/db.h"
 #include "core/store/inside.h"
@@ -127,8 +127,10 @@ static void fill(struct network *n, uint64_t first, uint64_t end, uint64_t heigh
 		for (size_t row = 0; row < BLOCK_ROWS && i < end; row++, i++) {
 			uint8_t key[KEY_SIZE], value[VALUE_SIZE];
 
-			must(state_put(st, SPACE_BOTH, key_of(i, key), value_of(i, value), true), "put");
-			must(state_put(st, SPACE_BOTH, SLICE(key, 5), SLICE_ARRAY(value), false), "put");
+			must(state_put(st, SPACE_BOTH, key_of(i, key), value_of(i, value), true),
+			     "put");
+			must(state_put(st, SPACE_BOTH, SLICE(key, 5), SLICE_ARRAY(value), false),
+			     "put");
 		}
 		must(state_block_end(st), "end");
 		if (height % RUN_BLOCKS == 0 || i == end) {
@@ -190,7 +192,8 @@ static void reads(struct network *n, uint64_t rows, uint64_t count, const char *
 		struct slice k;
 
 		key_of(mix(i) % rows, key);
-		must(state_scan_new(st, SPACES_LEGACY, SLICE(key, 6), SLICE_EMPTY, false, &s), "scan");
+		must(state_scan_new(st, SPACES_LEGACY, SLICE(key, 6), SLICE_EMPTY, false, &s),
+		     "scan");
 		for (size_t row = 0; row < 10 && state_scan_next(s, &k, &value) == 1; row++)
 			found++;
 	}
@@ -224,7 +227,8 @@ int main(int argc, char **argv)
 	reads(n, rows, MIN(rows, 200000), "after compaction");
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
 		if (db_family_bytes(n->db, f))
-			figure(families[f].name, (double)db_family_bytes(n->db, f) / (double)rows, "bytes a row");
+			figure(families[f].name, (double)db_family_bytes(n->db, f) / (double)rows,
+			       "bytes a row");
 	getrusage(RUSAGE_SELF, &usage);
 	figure("memory, at most", (double)usage.ru_maxrss / 1024, "MiB");
 	store_closep(&s);

@@ -1,10 +1,10 @@
 /* probe: what the scripts of this folder ask of a mount that no shell tool asks exactly so.
  *
  *     probe names SIZE FOLDER   the names by getdents64 alone, with a buffer of SIZE bytes
- *     probe seek FOLDER         goes back to cookies given earlier: the same names come after each
- *     probe again FOLDER        the names; for each line on standard input once more, by the same open
+ * probe seek FOLDER goes back to cookies given earlier: the same names come after each
+ * probe again FOLDER the names; for each line on standard input once more, by the same open
  *                               folder, without a look at any path
- *     probe sizes               of each path on standard input (NUL-terminated): st_size is what is read
+ * probe sizes of each path on standard input (NUL-terminated): st_size is what is read
  *     probe change FILE FOLDER ABSENT   every call that would change something is refused
  *     probe poll FILE MS        waits for something to read: "ready" or "nothing"
  *     probe nowait FILE         reads without waiting: the bytes, or the error's name
@@ -174,7 +174,9 @@ static int do_sizes(void)
 		if (n < 0)
 			bad += (size_t)fail("read", path);
 		else if (total != (uint64_t)st.st_size)
-			printf("%s: %ju bytes told, %ju read\n", path, (uintmax_t)st.st_size, (uintmax_t)total), bad++;
+			printf("%s: %ju bytes told, %ju read\n", path, (uintmax_t)st.st_size,
+			       (uintmax_t)total),
+				bad++;
 		close(fd);
 		files++;
 	}
@@ -190,7 +192,8 @@ static int refused(const char *call, const char *path, int rc, int want)
 
 	if (rc < 0 && (got == want || got == EROFS))
 		return 0;
-	printf("%s(%s): %s, not %s\n", call, path, rc < 0 ? strerrorname_np(got) : "done", strerrorname_np(want));
+	printf("%s(%s): %s, not %s\n", call, path, rc < 0 ? strerrorname_np(got) : "done",
+	       strerrorname_np(want));
 	return 1;
 }
 
@@ -204,7 +207,8 @@ static int do_change(const char *file, const char *folder, const char *absent)
 	bad += refused("open for both", file, open(file, O_RDWR | O_CLOEXEC), EROFS);
 	bad += refused("open to append", file, open(file, O_WRONLY | O_APPEND | O_CLOEXEC), EROFS);
 	bad += refused("open to cut", file, open(file, O_WRONLY | O_TRUNC | O_CLOEXEC), EROFS);
-	bad += refused("tmpfile", folder, open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), EROFS);
+	bad += refused("tmpfile", folder, open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600),
+		       EROFS);
 	bad += refused("mkdir", absent, mkdir(absent, 0755), EROFS);
 	bad += refused("mknod", absent, mknod(absent, S_IFREG | 0644, 0), EROFS);
 	bad += refused("mkfifo", absent, mkfifo(absent, 0644), EROFS);
@@ -222,9 +226,11 @@ static int do_change(const char *file, const char *folder, const char *absent)
 		bad += refused("chmod", there[i], chmod(there[i], 0777), EROFS);
 		bad += refused("chown", there[i], chown(there[i], 1, 1), EROFS);
 		bad += refused("utimes", there[i], utimes(there[i], NULL), EROFS);
-		bad += refused("setxattr", there[i], setxattr(there[i], "user.x", "y", 1, 0), EROFS);
+		bad += refused("setxattr", there[i], setxattr(there[i], "user.x", "y", 1, 0),
+			       EROFS);
 		bad += refused("removexattr", there[i], removexattr(there[i], "user.x"), EROFS);
-		bad += refused("getxattr", there[i], (int)getxattr(there[i], "user.x", buffer, 8), EOPNOTSUPP);
+		bad += refused("getxattr", there[i], (int)getxattr(there[i], "user.x", buffer, 8),
+			       EOPNOTSUPP);
 		bad += refused("access for writing", there[i], access(there[i], W_OK), EROFS);
 	}
 	return bad != 0;

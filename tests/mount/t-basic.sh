@@ -1,6 +1,6 @@
 #!/bin/bash
 # A mounted store: everything is there, as large as it says, and read without asking twice.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" --hyper on || exit 1
 check "mount returns once the mount answers" mount_store "$T/st" "$T/mnt"
@@ -54,6 +54,12 @@ else
 	ok "what is no store is not mounted"
 fi
 
+mode_of() {
+	stat -c '%a %u:%g' "$1"
+}
+same "modes are those of what nobody writes" "$(mode_of "$T/mnt/README") $(mode_of "$T/mnt/$NET")" \
+	"444 $(id -u):$(id -g) 555 $(id -u):$(id -g)"
+
 check "chainfs umount unmounts" "$CHAINFS" umount "$T/mnt"
 check "and waits for the daemon, so that the store is free" "$CHAINFS" status "$T/st"
 if said=$("$CHAINFS" mount "$T/st" "$T/other" 2>&1); then
@@ -68,3 +74,24 @@ else
 	ok "umount of what is not mounted is refused"
 fi
 check "with a sentence, too" grep -q "no store is mounted there" <<< "$said"
+
+check "mounts with an owner and a umask" mount_store "$T/st" "$T/mnt" -o uid=1234,gid=567,umask=027
+same "everything is theirs" "$(mode_of "$T/mnt/README") $(mode_of "$T/mnt/$NET") $(mode_of "$T/mnt/ctl/README")" \
+	"440 1234:567 550 1234:567 440 1234:567"
+unmount "$T/mnt"
+eventually 20 "$CHAINFS" status "$T/st"
+if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
+	chmod 755 "$T"
+	nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	mount_store "$T/st" "$T/mnt"
+	same "others are kept out" "$($nobody ls "$T/mnt" 2>&1 | grep -c 'Permission denied')" 1
+	unmount "$T/mnt"
+	eventually 20 "$CHAINFS" status "$T/st"
+	mount_store "$T/st" "$T/mnt" -o allow_other
+	check "allow_other lets them in" $nobody cat "$T/mnt/README"
+	check "to ctl, too" $nobody cat "$T/mnt/ctl/metrics"
+	unmount "$T/mnt"
+	eventually 20 "$CHAINFS" status "$T/st"
+	mount_store "$T/st" "$T/mnt" -o allow_other,umask=007
+	same "but not past the modes" "$($nobody cat "$T/mnt/README" 2>&1 | grep -c 'Permission denied')" 1
+fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 # ctl: a stream of events that waits, can be interrupted and polled; metrics as of the open.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 
-"$CHAINFS" import "$T/st" "$ARCHIVE" --network $NET --hyper on --quiet --range 1-100 > "$T/import.out" 2>&1 || exit 1
+import_vectors "$T/st" --hyper on --range 1-100 || exit 1
 mount_store "$T/st" "$T/mnt" || exit 1
 ctl=$T/mnt/ctl
 probe names 4096 / > /dev/null || exit 1
@@ -40,7 +40,7 @@ poller=$!
 dd if="$ctl/events" bs=5 > "$T/third" 2> /dev/null &
 third=$!
 sleep 0.3
-check "an import runs through the daemon" "$CHAINFS" import "$T/st" "$ARCHIVE" --network $NET --quiet --range 101-200
+check "an import runs through the daemon" import_vectors "$T/st" --range 101-200
 check "poll wakes" eventually 10 is_gone $poller
 same "poll says that there is something" "$(cat "$T/polled")" ready
 blocks=$(awk '$1 == "shard" && $3 == "held" { n += $4 } END { print n }' "$T/mnt/$NET/status")

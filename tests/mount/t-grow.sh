@@ -1,12 +1,12 @@
 #!/bin/bash
 # A store that grows under a mount: what is new is seen at once, also where a listing was cached.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 
 grow() {
-	"$CHAINFS" import "$T/st" "$ARCHIVE" --network $NET --quiet --range "$1" > "$T/import.out" 2>&1
+	import_vectors "$T/st" --range "$1"
 }
 
-"$CHAINFS" import "$T/st" "$ARCHIVE" --network $NET --hyper on --quiet --range 1-100 > "$T/import.out" 2>&1 || exit 1
+import_vectors "$T/st" --hyper on --range 1-100 || exit 1
 mount_store "$T/st" "$T/mnt" || exit 1
 probe names 4096 / > /dev/null || exit 1
 N=$T/mnt/$NET

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every call that would change something is refused with EROFS, and nothing is changed.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" --hyper on || exit 1
 mount_store "$T/st" "$T/mnt" || exit 1

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The mount ends by umount, by a signal, and while somebody uses it; ctl goes with it.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" --hyper on || exit 1
 

@@ -1,5 +1,5 @@
-/* A writer is killed at a random moment, again and again: everything that it acknowledged is there when
- * the store is opened, and blocks, rows, segments and the view tell of the same height. */
+/* A writer is killed at a random moment, again and again: everything that it acknowledged is there
+ * when the store is opened, and blocks, rows, segments and the view tell of the same height. */
 #include "core/store/inside.h"
 #include "core/store/network.h"
 #include "tests/support/store_fixture.h"
@@ -50,7 +50,8 @@ static int write_block(struct commit *c, struct state *st, uint64_t height)
 	if (rc == 0)
 		rc = state_block_begin(st, height);
 	if (rc == 0 && height % 7)
-		rc = state_put(st, SPACE_BOTH, SLICE_ARRAY(key), SLICE(&height, sizeof height), false);
+		rc = state_put(st, SPACE_BOTH, SLICE_ARRAY(key), SLICE(&height, sizeof height),
+			       false);
 	else if (rc == 0)
 		rc = state_delete(st, SPACE_BOTH, SLICE_ARRAY(key), REASON_PRUNED);
 	if (rc == 0)
@@ -135,7 +136,8 @@ static void check_rows(struct network *n, uint64_t from, uint64_t tip, struct ra
 			uint64_t wanted = writer_of(k, height);
 			struct slice value;
 
-			assert_int_equal(state_get(st, SPACE_BOTH, SLICE_ARRAY(key), &value), wanted != 0);
+			assert_int_equal(state_get(st, SPACE_BOTH, SLICE_ARRAY(key), &value),
+					 wanted != 0);
 			assert_true(!wanted || slice_eq(value, SLICE(&wanted, sizeof wanted)));
 		}
 	}
@@ -191,8 +193,9 @@ static void what_was_acknowledged_survives_a_kill(void **state)
 		if (child == 0)
 			write_on(f.path, pipe_ends[1], seed);
 		close(pipe_ends[1]);
-		/* Now and then it dies while it opens; else it has written something in this life. */
-		if (random_chance(&r, 75) && read(pipe_ends[0], &heard, sizeof heard) == sizeof heard)
+		/* Now and then it dies while it opens; else it has written something by then. */
+		if (random_chance(&r, 75) &&
+		    read(pipe_ends[0], &heard, sizeof heard) == sizeof heard)
 			acknowledged = heard;
 		usleep((useconds_t)random_below(&r, 60000));
 		kill(child, SIGKILL);

@@ -33,7 +33,8 @@ static void check_gaps(const struct gaps *g, const struct model *m, uint64_t cei
 	while (gaps_next(g, ceiling, &cursor, &gap)) {
 		for (; at < gap.range.first; at++)
 			assert_true(m->held[at]);
-		assert_true(gap.range.first == at && gap.range.end > at && gap.range.end <= ceiling + 1);
+		assert_true(gap.range.first == at && gap.range.end > at &&
+			    gap.range.end <= ceiling + 1);
 		for (; at < gap.range.end; at++) {
 			assert_false(m->held[at]);
 			assert_int_equal(m->tries[at], gap.fault ? gap.fault->tries : 0);
@@ -54,19 +55,22 @@ static void step(struct gaps *g, struct model *m, struct random *r)
 	switch (random_below(r, 4)) {
 	case 0:
 	case 1:
-		assert_int_equal(gaps_add(g, (struct range){ first, end }), first < end ? 0 : -EINVAL);
+		assert_int_equal(gaps_add(g, (struct range){ first, end }),
+				 first < end ? 0 : -EINVAL);
 		for (uint64_t h = first; h < end; h++) {
 			m->held[h] = true;
 			m->tries[h] = 0;
 		}
 		break;
 	case 2:
-		assert_int_equal(gaps_remove(g, (struct range){ first, end }), first < end ? 0 : -EINVAL);
+		assert_int_equal(gaps_remove(g, (struct range){ first, end }),
+				 first < end ? 0 : -EINVAL);
 		for (uint64_t h = first; h < end; h++)
 			m->held[h] = false;
 		break;
 	default:
-		assert_int_equal(gaps_fault(g, first, GAP_REFUSED, "why"), m->held[first] ? -EEXIST : 0);
+		assert_int_equal(gaps_fault(g, first, GAP_REFUSED, "why"),
+				 m->held[first] ? -EEXIST : 0);
 		m->tries[first] += !m->held[first];
 	}
 }

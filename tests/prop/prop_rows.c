@@ -1,5 +1,5 @@
-/* Versioned rows, written in any order of heights and on any tree of branches, read as of any height of
- * any branch as a list of all versions does. */
+/* Versioned rows, written in any order of heights and on any tree of branches, read as of any place
+ * as a list of all versions does. */
 #include "core/store/db.h"
 #include "core/store/rows.h"
 #include "tests/support/store_fixture.h"
@@ -65,7 +65,9 @@ static void make_branches(struct model *m, struct random *r)
 
 		for (size_t s = 0; s < SHARD_MAX; s++)
 			heights[s] = random_below(r, HEIGHTS);
-		assert_int_equal(branches_open(&m->branches, (uint32_t)random_below(r, id), heights, &out), 0);
+		assert_int_equal(
+			branches_open(&m->branches, (uint32_t)random_below(r, id), heights, &out),
+			0);
 	}
 }
 
@@ -86,7 +88,9 @@ static void make_versions(struct model *m, struct random *r)
 		v->shard = (uint32_t)random_below(r, 2);
 		v->place.branch = (uint32_t)random_below(r, BRANCHES);
 		/* A branch writes above the height at which it parted. */
-		uint64_t lowest = v->place.branch ? m->branches.list[v->place.branch].heights[v->shard] + 1 : 0;
+		uint64_t lowest = v->place.branch
+					  ? m->branches.list[v->place.branch].heights[v->shard] + 1
+					  : 0;
 
 		v->place.height = lowest + random_below(r, HEIGHTS + 5 - lowest);
 		v->place.index = (uint32_t)random_u64(r);
@@ -100,14 +104,16 @@ static void make_versions(struct model *m, struct random *r)
 }
 
 static const struct model_version *model_get(const struct model *m, const struct lineage *l,
-					     enum space space, uint32_t shard, uint64_t height, size_t key)
+					     enum space space, uint32_t shard, uint64_t height,
+					     size_t key)
 {
 	const struct model_version *best = NULL;
 
 	for (size_t i = 0; i < m->version_count; i++) {
 		const struct model_version *v = &m->versions[i];
 
-		if (v->key == key && v->space == space && v->shard == shard && v->place.height <= height &&
+		if (v->key == key && v->space == space && v->shard == shard &&
+		    v->place.height <= height &&
 		    lineage_sees(l, v->place.branch, v->place.height) &&
 		    (!best || v->place.height > best->place.height))
 			best = v;
@@ -115,8 +121,8 @@ static const struct model_version *model_get(const struct model *m, const struct
 	return best && !best->tombstone ? best : NULL;
 }
 
-static void check_scan(const struct model *m, struct rows *rows, const struct lineage *l, enum space space,
-		       uint32_t shard, uint64_t height, struct random *r)
+static void check_scan(const struct model *m, struct rows *rows, const struct lineage *l,
+		       enum space space, uint32_t shard, uint64_t height, struct random *r)
 {
 	struct slice whole = m->keys[random_below(r, KEYS)], key, value;
 	struct slice prefix = slice_sub(whole, 0, random_below(r, whole.n + 1));
@@ -131,7 +137,8 @@ static void check_scan(const struct model *m, struct rows *rows, const struct li
 	for (size_t k = 0; k < KEYS; k++) {
 		const struct model_version *v = model_get(m, l, space, shard, height, k);
 
-		if (!v || !slice_starts(m->keys[k], prefix) || slice_cmp(m->keys[k], buf_slice(&start)) < 0)
+		if (!v || !slice_starts(m->keys[k], prefix) ||
+		    slice_cmp(m->keys[k], buf_slice(&start)) < 0)
 			continue;
 		assert_int_equal(rows_scan_next(s, &key, &value), 1);
 		assert_true(slice_eq(key, m->keys[k]));
@@ -141,8 +148,8 @@ static void check_scan(const struct model *m, struct rows *rows, const struct li
 	assert_int_equal(rows_scan_next(s, &key, &value), 0);
 }
 
-static void check(const struct model *m, struct db *db, uint32_t shard, uint64_t height, uint32_t branch,
-		  struct random *r)
+static void check(const struct model *m, struct db *db, uint32_t shard, uint64_t height,
+		  uint32_t branch, struct random *r)
 {
 	AUTO(lineage_release) struct lineage l = { 0 }, given = { 0 };
 	AUTO(rows_freep) struct rows *rows = NULL;

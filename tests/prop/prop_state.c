@@ -1,6 +1,6 @@
-/* A state on a store answers as a model that keeps the whole table at each height: block by block, with
- * aborts, commits, reopening, rollbacks, and with the collector taking away what lies behind a random
- * horizon. Nothing readable at or above the horizon ever changes. */
+/* A state on a store answers as a model that keeps the whole table at each height: block by block,
+ * with aborts, commits, reopening, rollbacks, and with the collector taking away what lies behind a
+ * random horizon. Nothing readable at or above the horizon ever changes. */
 #include "core/store/db.h"
 #include "core/store/inside.h"
 #include "core/store/state.h"
@@ -30,7 +30,7 @@ struct world {
 	struct random   r;
 	struct state   *st;
 	struct commit  *commit;
-	struct line     line, abandoned; /* the current branch, and the one before the last rollback */
+	struct line line, abandoned; /* the current branch, and the one before the last rollback */
 	uint32_t        branch, abandoned_branch;
 	bool            has_abandoned;
 	uint64_t        stored;          /* height that the store has */
@@ -43,9 +43,9 @@ static struct slice key_of(size_t k, uint8_t bytes[4])
 	static const struct {
 		uint8_t bytes[4], size;
 	} keys[KEYS] = {
-		{ { 0 }, 0 }, { { 0 }, 1 }, { { 0, 0 }, 2 }, { { 0, 1 }, 2 }, { { 0, 0xff }, 2 }, { { 1 }, 1 },
-		{ { 1, 0 }, 2 }, { { 1, 0, 0 }, 3 }, { { 1, 1 }, 2 }, { { 1, 0xff, 1 }, 3 }, { { 0xff }, 1 },
-		{ { 0xff, 0xff }, 2 },
+		{ { 0 }, 0 },       { { 0 }, 1 },          { { 0, 0 }, 2 }, { { 0, 1 }, 2 },
+		{ { 0, 0xff }, 2 }, { { 1 }, 1 },          { { 1, 0 }, 2 }, { { 1, 0, 0 }, 3 },
+		{ { 1, 1 }, 2 },    { { 1, 0xff, 1 }, 3 }, { { 0xff }, 1 }, { { 0xff, 0xff }, 2 },
 	};
 	memcpy(bytes, keys[k].bytes, 4);
 	return SLICE(bytes, keys[k].size);
@@ -80,7 +80,9 @@ static void check_scan(struct world *w, struct state *st, const struct table *t,
 	uint8_t bytes[4], prefix_bytes[4], from_bytes[4];
 	struct slice whole = key_of(random_below(&w->r, KEYS), prefix_bytes), key, value;
 	struct slice prefix = slice_sub(whole, 0, random_below(&w->r, whole.n + 1));
-	struct slice from = random_chance(&w->r, 60) ? SLICE_EMPTY : key_of(random_below(&w->r, KEYS), from_bytes);
+	struct slice from = random_chance(&w->r, 60)
+				    ? SLICE_EMPTY
+				    : key_of(random_below(&w->r, KEYS), from_bytes);
 	AUTO(state_scan_freep) struct state_scan *s = NULL;
 	AUTO(buf_release) struct buf start = BUF_INIT(64);
 
@@ -91,7 +93,8 @@ static void check_scan(struct world *w, struct state *st, const struct table *t,
 		struct slice name = key_of(k, bytes);
 		const struct cell *wanted = merged(t, spaces, k);
 
-		if (!wanted || !slice_starts(name, prefix) || slice_cmp(name, buf_slice(&start)) < 0)
+		if (!wanted || !slice_starts(name, prefix) ||
+		    slice_cmp(name, buf_slice(&start)) < 0)
 			continue;
 		assert_int_equal(state_scan_next(s, &key, &value), 1);
 		assert_true(slice_eq(key, name));
@@ -109,7 +112,8 @@ static void check_gets(struct world *w, struct state *st, const struct table *co
 		struct slice key = key_of(k, bytes), value = SLICE_EMPTY;
 
 		if (block)
-			expect_cell(state_get(st, space_of(space), key, &value), value, &block->cells[space][k]);
+			expect_cell(state_get(st, space_of(space), key, &value), value,
+				    &block->cells[space][k]);
 		expect_cell(state_get_committed(st, space_of(space), key, &value), value,
 			    &committed->cells[space][k]);
 	}
@@ -134,7 +138,8 @@ static void check_history(struct world *w)
 	}
 	if (w->has_abandoned)
 		check_height(w, w->abandoned_branch, &w->abandoned,
-			     w->kept_from + random_below(&w->r, w->abandoned.tip - w->kept_from + 1));
+			     w->kept_from +
+				     random_below(&w->r, w->abandoned.tip - w->kept_from + 1));
 }
 
 /* ---- moving on ---- */
@@ -174,7 +179,8 @@ static void write_one(struct world *w, struct table *block, const struct table *
 
 	cell->there = true;
 	random_bytes(&w->r, cell->value, VALUE_SIZE);
-	assert_int_equal(state_put(w->st, space_of(space), key, SLICE_ARRAY(cell->value), fresh), 0);
+	assert_int_equal(state_put(w->st, space_of(space), key, SLICE_ARRAY(cell->value), fresh),
+			 0);
 }
 
 static void one_block(struct world *w)
@@ -245,7 +251,8 @@ static void collect(struct world *w)
 	}
 	if (pinned)
 		assert_int_equal(network_pin(w->f.network, SHARD, pin), 0);
-	int count = collector_choose(w->f.network, SHARD, horizon, 1 + random_below(&w->r, 60), w->commit, NULL);
+	int count = collector_choose(w->f.network, SHARD, horizon, 1 + random_below(&w->r, 60),
+				     w->commit, NULL);
 
 	assert_true(count >= 0);
 	uint64_t kept = commit_view(w->commit)->shards[SHARD].kept_from;

@@ -1,5 +1,5 @@
-/* store_fixture.h: a store in a temporary folder with one network of a kind that understands nothing,
- * for tests of what the store does with bytes. */
+/* store_fixture.h: a store in a temporary folder with one network of a kind that understands
+ * nothing, for tests of what the store does with bytes. */
 #ifndef CHAINFS_TESTS_STORE_FIXTURE_H
 #define CHAINFS_TESTS_STORE_FIXTURE_H
 
@@ -69,7 +69,8 @@ static inline void fixture_folder(char path[128])
 	assert_non_null(mkdtemp(path));
 }
 
-static inline int fixture_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static inline int fixture_remove_one(const char *path, const struct stat *st, int type,
+				     struct FTW *ftw)
 {
 	return remove(path);
 }
@@ -108,7 +109,8 @@ static inline void fixture_open(struct fixture *f)
 	*f = (struct fixture){ .store = NULL };
 	fixture_folder(f->path);
 	fixture_reopen(f);
-	if (store_network_new(f->store, "net", &fixture_ops, slice_str("{}\n"), "config", &f->network, &err) < 0)
+	if (store_network_new(f->store, "net", &fixture_ops, slice_str("{}\n"), "config",
+			      &f->network, &err) < 0)
 		fail_msg("%s", err.text);
 }
 

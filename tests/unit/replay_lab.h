@@ -54,7 +54,9 @@ static inline void lab_begin_block(struct lab *l)
 {
 	uint64_t height = l->block.base.height + 1, time = l->block.base.time + 1000;
 
-	l->block = (struct sc_block){ .base = { .height = height, .time = time, .shard = l->replay->shard,
+	l->block = (struct sc_block){ .base = { .height = height,
+						.time = time,
+						.shard = l->replay->shard,
 						.items = l->items },
 				      .time_fc = (uint32_t)(time - SC_EPOCH),
 				      .transactions = l->transactions };
@@ -92,7 +94,8 @@ static inline struct sc_transaction *lab_transaction(struct lab *l, uint64_t fid
 		return &l->transactions[n - 1];
 	assert_true(n < ARRAY_LEN(l->transactions));
 	l->block.transaction_count++;
-	l->transactions[n] = (struct sc_transaction){ .fid = fid, .system = l->systems + l->system_count,
+	l->transactions[n] = (struct sc_transaction){ .fid = fid,
+						      .system = l->systems + l->system_count,
 						      .user = l->users + l->user_count };
 	return &l->transactions[n];
 }
@@ -150,7 +153,7 @@ static inline void lab_rent(struct lab *l, uint64_t fid, uint32_t units)
 static inline void lab_signer(struct lab *l, uint64_t fid, int32_t event_type)
 {
 	static const uint8_t seed[ED25519_SEED_SIZE] = { 7 };
-	uint8_t              secret[ED25519_SECRET_SIZE], *key = arena_alloc(l->arena, ED25519_KEY_SIZE);
+	uint8_t secret[ED25519_SECRET_SIZE], *key = arena_alloc(l->arena, ED25519_KEY_SIZE);
 	Sc__OnChainEvent     e = SC__ON_CHAIN_EVENT__INIT;
 	Sc__SignerEventBody *signer = arena_alloc(l->arena, sizeof *signer);
 
@@ -247,7 +250,8 @@ static inline struct sent lab_block_event(struct lab *l, uint64_t seqnum, const 
 	return sent;
 }
 
-static inline uint32_t lab_name(struct lab *l, uint64_t from, uint64_t to, const char *name, uint32_t s)
+static inline uint32_t lab_name(struct lab *l, uint64_t from, uint64_t to, const char *name,
+				uint32_t s)
 {
 	static const uint8_t owner[20] = { 2 };
 	Sc__FnameTransfer   *t = arena_alloc(l->arena, sizeof *t);
@@ -273,7 +277,8 @@ static inline void lab_replay(struct lab *l, int expected)
 	int        rc;
 
 	assert_int_equal(state_block_begin(l->state, l->block.base.height), 0);
-	rc = sc_replay_block(l->replay, l->state, &l->block.base, l->next_object, true, &l->result, &err);
+	rc = sc_replay_block(l->replay, l->state, &l->block.base, l->next_object, true, &l->result,
+			     &err);
 	if (rc != expected)
 		fail_msg("height %" PRIu64 ": %d %s", l->block.base.height, rc, err.text);
 }
@@ -324,7 +329,8 @@ static inline bool lab_merged(const struct lab *l, uint32_t item)
 
 static inline bool lab_refused(const struct lab *l, uint32_t item, const char *because)
 {
-	return l->outcomes[item].outcome == OUTCOME_REFUSED && strstr(l->outcomes[item].reason, because);
+	return l->outcomes[item].outcome == OUTCOME_REFUSED &&
+	       strstr(l->outcomes[item].reason, because);
 }
 
 /* Records of a set, or those with the hash. */
@@ -337,13 +343,15 @@ static inline size_t lab_count(struct lab *l, unsigned spaces, uint64_t fid, enu
 	size_t       n = 0;
 
 	sc_set_prefix(fid, (uint8_t)(set + 1), &prefix);
-	assert_int_equal(state_scan_new(l->state, spaces, buf_slice(&prefix), SLICE_EMPTY, false, &scan), 0);
+	assert_int_equal(
+		state_scan_new(l->state, spaces, buf_slice(&prefix), SLICE_EMPTY, false, &scan), 0);
 	while (state_scan_next(scan, &key, &value) == 1)
 		n += !hash || memcmp(key.p + key.n - HASH20_SIZE, hash, HASH20_SIZE) == 0;
 	return n;
 }
 
-static inline bool lab_holds(struct lab *l, unsigned spaces, uint64_t fid, enum sc_set set, const uint8_t *hash)
+static inline bool lab_holds(struct lab *l, unsigned spaces, uint64_t fid, enum sc_set set,
+			     const uint8_t *hash)
 {
 	return lab_count(l, spaces, fid, set, hash) == 1;
 }
@@ -361,7 +369,8 @@ static inline struct sent lab_cast(struct lab *l, uint64_t fid, uint32_t s, cons
 	return lab_send(l, &d);
 }
 
-static inline struct sent lab_uncast(struct lab *l, uint64_t fid, uint32_t s, const uint8_t target[HASH20_SIZE])
+static inline struct sent lab_uncast(struct lab *l, uint64_t fid, uint32_t s,
+				     const uint8_t target[HASH20_SIZE])
 {
 	Sc__MessageData    d = lab_data(SC_CAST_REMOVE, fid, s);
 	Sc__CastRemoveBody b = SC__CAST_REMOVE_BODY__INIT;
@@ -372,8 +381,8 @@ static inline struct sent lab_uncast(struct lab *l, uint64_t fid, uint32_t s, co
 	return lab_send(l, &d);
 }
 
-static inline struct sent lab_link(struct lab *l, int32_t type, uint64_t fid, uint32_t s, const char *kind,
-				   uint64_t target)
+static inline struct sent lab_link(struct lab *l, int32_t type, uint64_t fid, uint32_t s,
+				   const char *kind, uint64_t target)
 {
 	Sc__MessageData d = lab_data(type, fid, s);
 	Sc__LinkBody    b = SC__LINK_BODY__INIT;
@@ -400,7 +409,8 @@ static inline struct sent lab_compact(struct lab *l, uint64_t fid, uint32_t s, c
 	return lab_send(l, &d);
 }
 
-static inline struct sent lab_user_data(struct lab *l, uint64_t fid, uint32_t s, int32_t type, const char *value)
+static inline struct sent lab_user_data(struct lab *l, uint64_t fid, uint32_t s, int32_t type,
+					const char *value)
 {
 	Sc__MessageData  d = lab_data(SC_USER_DATA, fid, s);
 	Sc__UserDataBody b = SC__USER_DATA_BODY__INIT;

@@ -36,8 +36,10 @@ static void apply(struct line *l)
 static void block(struct line *l, uint64_t height, const char *key, const char *value, bool fresh)
 {
 	assert_int_equal(state_block_begin(l->st, height), 0);
-	assert_int_equal(value ? state_put(l->st, SPACE_BOTH, slice_str(key), slice_str(value), fresh) :
-				 state_delete(l->st, SPACE_BOTH, slice_str(key), REASON_REMOVED), 0);
+	assert_int_equal(
+		value ? state_put(l->st, SPACE_BOTH, slice_str(key), slice_str(value), fresh)
+		      : state_delete(l->st, SPACE_BOTH, slice_str(key), REASON_REMOVED),
+		0);
 	assert_int_equal(state_block_end(l->st), 0);
 	commit_view(l->c)->shards[SHARD].replayed = height;
 	apply(l);
@@ -140,7 +142,9 @@ static void few_at_a_time_is_the_same_in_the_end(void **state)
 			expect_at(&l, h, "even", even % 10 ? value : NULL);
 		}
 	}
-	assert_int_equal(total, 55 - 7); /* two first writes and five behind a tombstone found nothing older */
+	assert_int_equal(
+		total,
+		55 - 7); /* two first writes and five behind a tombstone found nothing older */
 }
 
 static void what_nobody_wrote_again_has_no_death(void **state)
@@ -247,7 +251,8 @@ static void shards_are_collected_apart(void **state)
 	block(&l, 20, "a", "20", false);
 	assert_int_equal(collector_choose(l.f.network, 2, UINT64_MAX, 100, l.c, NULL), 0);
 	assert_int_equal(collector_choose(l.f.network, 0, UINT64_MAX, 100, l.c, NULL), 0);
-	assert_int_equal(collector_choose(l.f.network, SHARD_MAX, UINT64_MAX, 100, l.c, NULL), -EINVAL);
+	assert_int_equal(collector_choose(l.f.network, SHARD_MAX, UINT64_MAX, 100, l.c, NULL),
+			 -EINVAL);
 	apply(&l);
 	assert_int_equal(count_of(&l, FAMILY_ROWS), 2);
 }

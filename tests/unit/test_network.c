@@ -32,10 +32,20 @@ static struct slice bytes_of(uint64_t height, size_t n, uint8_t *out)
 static struct block_row row_of(uint64_t height, size_t canonical, size_t certificate)
 {
 	struct block_row row = {
-		.shard = 1, .height = height, .object = 1000 + height, .parent_size = 20, .time = 1700000000 + height,
-		.items = 3, .canonical_size = (uint32_t)canonical, .certificate_size = (uint32_t)certificate,
-		.line_bytes = 777, .header_size = 10, .header_json_size = 20, .parent_file_size = 30,
-		.witness_count = 2, .uncommitted = height % 2,
+		.shard = 1,
+		.height = height,
+		.object = 1000 + height,
+		.parent_size = 20,
+		.time = 1700000000 + height,
+		.items = 3,
+		.canonical_size = (uint32_t)canonical,
+		.certificate_size = (uint32_t)certificate,
+		.line_bytes = 777,
+		.header_size = 10,
+		.header_json_size = 20,
+		.parent_file_size = 30,
+		.witness_count = 2,
+		.uncommitted = height % 2,
 	};
 	memset(row.hash, (int)height, HASH_SIZE);
 	memset(row.parent, (int)height - 1, 20);
@@ -53,8 +63,9 @@ static void put_block(struct commit *c, uint64_t height, size_t canonical, size_
 	struct block_row row = row_of(height, canonical, certificate);
 
 	bytes_of(height, canonical + certificate, bytes);
-	assert_int_equal(commit_bytes(c, SLICE(bytes, canonical), SLICE(bytes + canonical, certificate),
-				      &row.bytes, NULL), 0);
+	assert_int_equal(commit_bytes(c, SLICE(bytes, canonical),
+				      SLICE(bytes + canonical, certificate), &row.bytes, NULL),
+			 0);
 	assert_int_equal(commit_block(c, &row), 0);
 	struct shard_view *sv = &commit_view(c)->shards[1];
 
@@ -199,14 +210,22 @@ static void what_replay_left_comes_back(void **state)
 		{ SPACE_HYPER, true, REASON_EXPIRED, 7, UINT64_MAX, SLICE_EMPTY },
 	};
 	const struct chain_outcome outcomes[] = {
-		{ OUTCOME_MERGED, NULL }, { OUTCOME_REFUSED, "signature does not match" }, { OUTCOME_NONE, NULL },
+		{ OUTCOME_MERGED, NULL },
+		{ OUTCOME_REFUSED, "signature does not match" },
+		{ OUTCOME_NONE, NULL },
 		{ OUTCOME_REFUSED, "" },
 	};
 	const struct roots_row roots = {
-		.legacy = { { 1, 2 }, 20, 77 }, .hyper = { { 3, 4 }, 20, 80 }, .has_hyper = true, .retained = 3,
-		.envelope_size = 400, .envelope_json_size = 900,
+		.legacy = { { 1, 2 }, 20, 77 },
+		.hyper = { { 3, 4 }, 20, 80 },
+		.has_hyper = true,
+		.retained = 3,
+		.envelope_size = 400,
+		.envelope_json_size = 900,
 	};
-	const struct roots_row equal = { .legacy = { { 5 }, 20, 1 }, .hyper = { { 5 }, 20, 1 }, .has_hyper = true };
+	const struct roots_row equal = { .legacy = { { 5 }, 20, 1 },
+					 .hyper = { { 5 }, 20, 1 },
+					 .has_hyper = true };
 	const struct range_row range = { 10, 20, { 30, 40 } };
 
 	assert_int_equal(commit_changes(c, 1, 5, changes, ARRAY_LEN(changes)), 0);
@@ -261,35 +280,125 @@ static void what_replay_left_comes_back(void **state)
 	assert_int_equal(network_diverged_next(f.network, 2, 0, &height), 0);
 }
 
-static void stat_records_come_back(void **state)
+static void a_change_list_is_packed_against_its_block(void **state)
 {
 	AUTO(fixture_release) struct fixture f;
 
 	fixture_open(&f);
 	AUTO(commit_freep) struct commit *c = begin(&f);
-	const struct stat_record r = {
-		.type = OBJECT_INNER, .form = 65535, .shard = 2, .height = 1u << 30, .item = 9, .time = 1790000000,
-		.offset = 1000000, .size = 300, .json_size = UINT32_MAX, .line_size = 1, .renderer = 3,
-	};
-	struct stat_record got;
+	struct chain_change list[100];
+	uint8_t bytes[4000];
+	struct slice canonical = bytes_of(7, sizeof bytes, bytes);
 
-	for (uint64_t object = 1; object < 400; object++)
-		assert_int_equal(commit_stat(c, object * 3, &r), 0);
+	/* Keys as they are: parts of the block's own bytes. */
+	for (size_t i = 0; i < ARRAY_LEN(list); i++)
+		list[i] = (struct chain_change){
+			.space = SPACE_BOTH,
+			.item = (uint32_t)i,
+			.object = i,
+			.key = SLICE(bytes + 19 * i, 24),
+		};
+	put_block(c, 7, sizeof bytes, 0);
+	size_t before = commit_bytes_held(c);
+
+	assert_int_equal(commit_changes_of(c, 1, 7, canonical, list, ARRAY_LEN(list)), 0);
+	assert_true(commit_bytes_held(c) - before < 100 * 12);
+	assert_int_equal(commit_changes_of(c, 1, 8, canonical, list, ARRAY_LEN(list)), 0);
+	assert_int_equal(commit_changes_of(c, 1, 9, canonical, list, 0), 0);
 	apply(c);
-	assert_int_equal(network_stat(f.network, 3, &got), 1);
-	assert_int_equal(got.type, r.type);
-	assert_int_equal(got.form, r.form);
-	assert_int_equal(got.shard, r.shard);
-	assert_int_equal(got.height, r.height);
-	assert_int_equal(got.item, r.item);
-	assert_int_equal(got.time, r.time);
-	assert_int_equal(got.offset, r.offset);
-	assert_int_equal(got.size, r.size);
-	assert_int_equal(got.json_size, r.json_size);
-	assert_int_equal(got.line_size, r.line_size);
-	assert_int_equal(got.renderer, r.renderer);
-	assert_int_equal(network_stat(f.network, 4, &got), 0);
-	assert_int_equal(network_stat(f.network, 1200, &got), 0);
+	AUTO(change_list_release) struct change_list l = { 0 };
+
+	assert_int_equal(network_changes(f.network, 1, 7, &l), 1);
+	assert_int_equal(l.change_count, ARRAY_LEN(list));
+	for (size_t i = 0; i < l.change_count; i++)
+		assert_true(slice_eq(l.changes[i].key, list[i].key) && l.changes[i].object == i);
+	change_list_release(&l);
+	assert_int_equal(network_changes(f.network, 1, 8, &l), -ENODATA);
+	assert_int_equal(network_changes(f.network, 1, 9, &l), 1);
+	assert_int_equal(l.change_count, 0);
+}
+
+static struct stat_record stat_of(uint64_t object)
+{
+	struct random r = random_of(object);
+	struct stat_record s = {
+		.type = (uint8_t)(OBJECT_BLOCK + random_below(&r, 3)),
+		.form = (uint16_t)random_u64(&r),
+		.shard = 2,
+		.height = 1000 + object / 100,
+		.item = (uint32_t)random_u64(&r),
+		.time = random_u64(&r),
+		.offset = (uint32_t)random_u64(&r),
+		.size = (uint32_t)random_u64(&r),
+		.json_size = (uint32_t)random_u64(&r),
+		.line_size = (uint32_t)random_below(&r, 1000),
+		.renderer = 3,
+	};
+	return s;
+}
+
+static bool same_stat(const struct stat_record *a, const struct stat_record *b)
+{
+	return a->type == b->type && a->form == b->form && a->shard == b->shard &&
+	       a->height == b->height && a->item == b->item && a->time == b->time &&
+	       a->offset == b->offset && a->size == b->size && a->json_size == b->json_size &&
+	       a->line_size == b->line_size && a->renderer == b->renderer;
+}
+
+static void stat_records_come_back_one_by_one(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	struct stat_record got, wanted;
+
+	for (uint64_t object = 1; object < 3000; object += 1 + object % 7 * (object % 3)) {
+		wanted = stat_of(object);
+		assert_int_equal(commit_stat(c, object, &wanted), 0);
+		if (object % 50 == 0)
+			apply(c);
+	}
+	apply(c);
+	for (uint64_t object = 1, next = 1; object < 3000; object++) {
+		int rc = network_stat(f.network, object, &got);
+
+		wanted = stat_of(object);
+		assert_int_equal(rc, object == next);
+		assert_true(rc == 0 || same_stat(&got, &wanted));
+		if (object == next)
+			next += 1 + object % 7 * (object % 3);
+	}
+	assert_int_equal(network_stat(f.network, 0, &got), 0);
+	assert_int_equal(network_stat(f.network, UINT64_MAX, &got), 0);
+}
+
+static void a_stat_record_written_again_hides_no_other(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	struct stat_record got, wanted;
+
+	for (uint64_t object = 200; object < 230; object++) {
+		wanted = stat_of(object);
+		assert_int_equal(commit_stat(c, object, &wanted), 0);
+	}
+	apply(c);
+	for (uint64_t object = 205; object < 215; object += 3) {
+		wanted = stat_of(object);
+		wanted.renderer = 4;
+		assert_int_equal(commit_stat(c, object, &wanted), 0);
+		apply(c);
+	}
+	for (uint64_t object = 200; object < 230; object++) {
+		wanted = stat_of(object);
+		if (object >= 205 && object < 215 && (object - 205) % 3 == 0)
+			wanted.renderer = 4;
+		assert_int_equal(network_stat(f.network, object, &got), 1);
+		assert_true(same_stat(&got, &wanted));
+	}
 }
 
 static void objects_are_found_by_any_number_of_nibbles(void **state)
@@ -298,7 +407,8 @@ static void objects_are_found_by_any_number_of_nibbles(void **state)
 
 	fixture_open(&f);
 	AUTO(commit_freep) struct commit *c = begin(&f);
-	const uint8_t a[20] = { 0xab, 0xcd, 0xef, 1 }, b[20] = { 0xab, 0xcd, 0xe0, 2 }, z[20] = { 0xff };
+	const uint8_t a[20] = { 0xab, 0xcd, 0xef, 1 }, b[20] = { 0xab, 0xcd, 0xe0, 2 },
+		      z[20] = { 0xff };
 	struct hash_hit hits[8];
 
 	assert_int_equal(commit_hash(c, SLICE_ARRAY(a), 1, 300, HASH_HIT_BLOCK), 0);
@@ -481,6 +591,70 @@ static void a_damaged_segment_is_an_error_of_its_blocks_alone(void **state)
 	expect_block(f.network, 1, 1000, 0);
 }
 
+/* One block with everything that hangs on it; the first failure. */
+static int whole_block(struct network *n, struct commit *c, struct state *st, uint64_t height)
+{
+	struct shard_view *sv = &commit_view(c)->shards[1];
+	struct block_row row = row_of(height, 300, 0);
+	const struct stat_record stat = { .type = OBJECT_BLOCK, .shard = 1, .height = height };
+	const struct chain_change change = {
+		SPACE_BOTH, false, REASON_MERGED, 0, 1, SLICE("k", 1)
+	};
+	const struct chain_outcome outcome = { OUTCOME_REFUSED, "why" };
+	const struct roots_row roots = { .has_hyper = true, .hyper.root_size = 20 };
+	uint8_t bytes[300];
+	int rc = commit_bytes(c, bytes_of(height, 300, bytes), SLICE_EMPTY, &row.bytes, NULL);
+
+	rc = rc < 0 ? rc : commit_block(c, &row);
+	rc = rc < 0 ? rc : commit_stat(c, height, &stat);
+	rc = rc < 0 ? rc : commit_hash(c, SLICE(row.hash, HASH_SIZE), 1, height, 0);
+	rc = rc < 0 ? rc : commit_changes_of(c, 1, height, SLICE_ARRAY(bytes), &change, 1);
+	rc = rc < 0 ? rc : commit_outcomes(c, 1, height, &outcome, 1);
+	rc = rc < 0 ? rc : commit_roots(c, 1, height, &roots);
+	rc = rc < 0 ? rc : state_block_begin(st, height);
+	if (rc == 0) {
+		rc = state_put(st, SPACE_BOTH, slice_str("k"), SLICE(&height, 8), false);
+		rc = rc < 0 ? rc : state_block_end(st);
+		if (rc < 0)
+			state_block_abort(st);
+	}
+	rc = rc < 0 ? rc : gaps_add(&sv->gaps, (struct range){ height, height + 1 });
+	sv->tip = sv->replayed = height;
+	rc = rc < 0 ? rc : commit_state(c, st);
+	return rc < 0 ? rc : commit_apply(c, NULL);
+}
+
+static void without_memory_a_commit_happens_whole_or_not_at_all(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+	uint64_t tip = 0;
+
+	fixture_open(&f);
+	FOR_EACH_ALLOC_FAULT {
+		struct commit *c = NULL;
+		struct state *st = NULL;
+		int rc = commit_new(f.network, &c);
+
+		rc = rc < 0 ? rc : state_open(f.network, 1, UINT64_MAX, &st, NULL);
+		rc = rc < 0 ? rc : whole_block(f.network, c, st, tip + 1);
+		assert_true(rc == 0 || rc == -ENOMEM);
+		state_freep(&st);
+		commit_freep(&c);
+		alloc_fault_pause();
+		struct view *v = network_view_get(f.network);
+
+		assert_true(v->shards[1].tip == tip + (rc == 0));
+		tip = v->shards[1].tip;
+		assert_int_equal(gaps_held(&v->shards[1].gaps), tip);
+		view_putp(&v);
+		alloc_fault_resume();
+	}
+	fixture_reopen(&f);
+	for (uint64_t h = 1; h <= tip; h++)
+		expect_block(f.network, h, 300, 0);
+	assert_true(tip > 0);
+}
+
 static void pins_are_counted_by_height(void **state)
 {
 	AUTO(fixture_release) struct fixture f;
@@ -567,13 +741,16 @@ int main(void)
 		cmocka_unit_test(the_last_word_about_a_block_counts),
 		cmocka_unit_test(blocks_are_scanned_in_order_of_heights),
 		cmocka_unit_test(what_replay_left_comes_back),
-		cmocka_unit_test(stat_records_come_back),
+		cmocka_unit_test(a_change_list_is_packed_against_its_block),
+		cmocka_unit_test(stat_records_come_back_one_by_one),
+		cmocka_unit_test(a_stat_record_written_again_hides_no_other),
 		cmocka_unit_test(objects_are_found_by_any_number_of_nibbles),
 		cmocka_unit_test(views_are_whole_and_live_as_long_as_they_are_held),
 		cmocka_unit_test(every_field_of_a_view_is_found_again),
 		cmocka_unit_test(what_was_not_applied_never_happened),
 		cmocka_unit_test(each_publication_is_called_out),
 		cmocka_unit_test(a_damaged_segment_is_an_error_of_its_blocks_alone),
+		cmocka_unit_test(without_memory_a_commit_happens_whole_or_not_at_all),
 		cmocka_unit_test(pins_are_counted_by_height),
 		cmocka_unit_test(readers_see_whole_views_while_the_writer_goes_on),
 	};

@@ -16,7 +16,11 @@ static void says(const struct buf *b, const char *want)
 
 static struct block_row row_of(uint64_t height, uint32_t items, uint32_t bytes)
 {
-	struct block_row row = { .shard = 1, .height = height, .time = 1795273391, .items = items, .canonical_size = bytes };
+	struct block_row row = { .shard = 1,
+				 .height = height,
+				 .time = 1795273391,
+				 .items = items,
+				 .canonical_size = bytes };
 
 	memset(row.hash, 0xab, sizeof row.hash);
 	for (int l = 0; l < LEVEL_COUNT; l++)
@@ -61,7 +65,8 @@ static void verify_has_a_line_a_level_and_says_who_vouches(void **state)
 	row.levels[LEVEL_STATE].verdict = VERDICT_FAILED;
 	strcpy(row.levels[LEVEL_STATE].reason, "root\tdiffers\nhere");
 	render_verify(&row, true, "preset", &out);
-	says(&out, "structure\tok\t\nheader\tok\t\ncommit\tok\t3 of 4 signatures\nmessages\tok\t\naccounts\tok\t\n"
+	says(&out, "structure\tok\t\nheader\tok\t\ncommit\tok\t3 of 4 "
+		   "signatures\nmessages\tok\t\naccounts\tok\t\n"
 		   "state\tfailed\troot?differs?here\nvalidators\tpreset\tknown to this program\n");
 }
 
@@ -71,15 +76,18 @@ static void what_a_view_does_not_know_yet_is_pending(void **state)
 	struct block_row row = row_of(7, 3, 1234);
 
 	render_verify(&row, false, "config", &out);
-	says(&out, "structure\tok\t\nheader\tok\t\ncommit\tok\t\nmessages\tok\t\naccounts\tpending\t\n"
-		   "state\tpending\t\nvalidators\tconfig\tgiven by who runs this node\n");
+	says(&out,
+	     "structure\tok\t\nheader\tok\t\ncommit\tok\t\nmessages\tok\t\naccounts\tpending\t\n"
+	     "state\tpending\t\nvalidators\tconfig\tgiven by who runs this node\n");
 }
 
 static void outcomes_have_a_line_an_item_also_before_replay(void **state)
 {
 	AUTO(buf_release) struct buf out = BUF_INIT(TEXT_MAX);
 	struct chain_outcome outcomes[] = {
-		{ OUTCOME_MERGED, NULL }, { OUTCOME_REFUSED, "hash differs" }, { OUTCOME_NONE, NULL },
+		{ OUTCOME_MERGED, NULL },
+		{ OUTCOME_REFUSED, "hash differs" },
+		{ OUTCOME_NONE, NULL },
 	};
 	struct outcome_list list = { .outcomes = outcomes, .outcome_count = ARRAY_LEN(outcomes) };
 
@@ -150,8 +158,10 @@ static void lines_of_accounts_are_all_as_long(void **state)
 		a.records = empty ? 0 : 9999999999;
 		render_account_line(empty ? 0 : 255, empty ? 1 : UINT32_MAX, &a, &out);
 		assert_int_equal(out.n, ACCOUNT_LINE_SIZE);
-		says(&out, empty ? "00\t0000000001\t----------------------------------------\t0000000000\n"
-				 : "ff\t4294967295\tcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\t9999999999\n");
+		says(&out, empty ? "00\t0000000001\t----------------------------------------"
+				   "\t0000000000\n"
+				 : "ff\t4294967295\tcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\t99999"
+				   "99999\n");
 	}
 }
 
@@ -212,7 +222,10 @@ static struct diff_report report(void)
 	memset(r.hash, 0x11, sizeof r.hash);
 	r.shards[0] = (struct diff_shard){ .shard = 0, .height = 9 };
 	r.shards[1] = (struct diff_shard){
-		.shard = 1, .height = 8, .base_height = 3, .base = { .root = { 0xbb }, .root_size = 1 },
+		.shard = 1,
+		.height = 8,
+		.base_height = 3,
+		.base = { .root = { 0xbb }, .root_size = 1 },
 		.roots = {
 			.legacy = { .root = { 0xaa }, .root_size = 1, .records = 5 },
 			.hyper = { .root = { 0xbc }, .root_size = 1, .records = 7 },
@@ -229,9 +242,11 @@ static void a_report_has_a_line_a_shard_and_a_set(void **state)
 	struct diff_report r = report();
 
 	render_report(&r, false, &out);
-	says(&out, "height 9\nhash 1111111111111111111111111111111111111111111111111111111111111111\n"
-		   "time 2026-11-21T15:03:11Z\nretained 2\nshard 0 9 - - 0 0 0\nshard 1 8 aa bc 5 7 2\nbase 0 0 -\n"
-		   "base 1 3 bb\nset 1 casts 2\n");
+	says(&out,
+	     "height 9\nhash 1111111111111111111111111111111111111111111111111111111111111111\n"
+	     "time 2026-11-21T15:03:11Z\nretained 2\nshard 0 9 - - 0 0 0\nshard 1 8 aa bc 5 7 "
+	     "2\nbase 0 0 -\n"
+	     "base 1 3 bb\nset 1 casts 2\n");
 }
 
 static void a_report_as_json_has_sorted_keys(void **state)
@@ -242,13 +257,17 @@ static void a_report_as_json_has_sorted_keys(void **state)
 	r.shard_count = 1;
 	r.shards[0] = r.shards[1];
 	render_report(&r, true, &out);
-	says(&out, "{\n  \"hash\": \"1111111111111111111111111111111111111111111111111111111111111111\",\n"
-		   "  \"height\": 9,\n  \"retained\": 2,\n  \"shards\": [\n    {\n      \"base\": {\n"
-		   "        \"height\": 3,\n        \"root\": \"bb\"\n      },\n      \"height\": 8,\n"
-		   "      \"hyper_records\": 7,\n      \"hyper_root\": \"bc\",\n      \"legacy_records\": 5,\n"
-		   "      \"legacy_root\": \"aa\",\n      \"retained\": 2,\n      \"retained_by_set\": {\n"
-		   "        \"casts\": 2\n      },\n      \"shard\": 1\n    }\n  ],\n"
-		   "  \"time\": \"2026-11-21T15:03:11Z\"\n}\n");
+	says(&out,
+	     "{\n  \"hash\": "
+	     "\"1111111111111111111111111111111111111111111111111111111111111111\",\n"
+	     "  \"height\": 9,\n  \"retained\": 2,\n  \"shards\": [\n    {\n      \"base\": {\n"
+	     "        \"height\": 3,\n        \"root\": \"bb\"\n      },\n      \"height\": 8,\n"
+	     "      \"hyper_records\": 7,\n      \"hyper_root\": \"bc\",\n      "
+	     "\"legacy_records\": 5,\n"
+	     "      \"legacy_root\": \"aa\",\n      \"retained\": 2,\n      \"retained_by_set\": "
+	     "{\n"
+	     "        \"casts\": 2\n      },\n      \"shard\": 1\n    }\n  ],\n"
+	     "  \"time\": \"2026-11-21T15:03:11Z\"\n}\n");
 }
 
 static void lines_of_diverged_heights_are_all_as_long(void **state)

@@ -182,7 +182,8 @@ static void *wander(void *arg)
 		if (rc == 0) {
 			buf_be64(&b, key.ino);
 			buf_be64(&b, key.generation);
-			for (uint64_t more = random_below(&r, random_chance(&r, 1) ? 20000 : 500); more; more--)
+			for (uint64_t more = random_below(&r, random_chance(&r, 1) ? 20000 : 500);
+			     more; more--)
 				buf_u8(&b, 0);
 			render_cache_fill(w->cache, key, &b, &got);
 		}
@@ -213,7 +214,8 @@ static void among_many_threads_everyone_reads_what_was_asked_for(void **state)
 static void without_memory_nothing_is_left_half_made(void **state)
 {
 	FOR_EACH_ALLOC_FAULT {
-		AUTO(render_cache_freep) struct render_cache *c = render_cache_new(1u << 20, 1u << 16);
+		AUTO(render_cache_freep)
+		struct render_cache *c = render_cache_new(1u << 20, 1u << 16);
 		AUTO(rendering_putp) struct rendering *r = NULL;
 		AUTO(buf_release) struct buf b = BUF_INIT(64);
 

@@ -19,7 +19,9 @@ static void escaped_keys_keep_their_order_and_none_is_a_prefix_of_another(void *
 	for (uint64_t round = rounds(20000); round; round--) {
 		uint8_t one[12], two[12];
 		struct slice a = random_key(&r, one), b = random_key(&r, two);
-		AUTO(buf_release) struct buf ea = BUF_INIT(64), eb = BUF_INIT(64), back = BUF_INIT(64);
+		AUTO(buf_release)
+		struct buf ea = BUF_INIT(64),
+			   eb = BUF_INIT(64), back = BUF_INIT(64);
 
 		key_escape(&ea, a);
 		key_escape(&eb, b);
@@ -52,14 +54,17 @@ static void a_stored_key_comes_back_with_its_place(void **state)
 	assert_int_equal(back.branch, place.branch);
 	for (size_t n = 0; n < stored.n; n++) {
 		buf_clear(&key);
-		assert_int_equal(row_key_read(SLICE(stored.p, n), &space, &shard, &key, &back), -EUCLEAN);
+		assert_int_equal(row_key_read(SLICE(stored.p, n), &space, &shard, &key, &back),
+				 -EUCLEAN);
 	}
 }
 
 static void newer_versions_of_a_key_sort_first(void **state)
 {
-	static const struct place places[] = { /* descending */
-		{ UINT64_MAX - 1, 0, 0 }, { 1000, 7, 0 }, { 1000, 6, 9 }, { 999, UINT32_MAX, 0 }, { 0, 0, 0 },
+	static const struct place places[] = {
+		/* descending */
+		{ UINT64_MAX - 1, 0, 0 }, { 1000, 7, 0 }, { 1000, 6, 9 },
+		{ 999, UINT32_MAX, 0 },   { 0, 0, 0 },
 	};
 	for (size_t i = 1; i < ARRAY_LEN(places); i++) {
 		AUTO(buf_release) struct buf newer = BUF_INIT(64), older = BUF_INIT(64);
@@ -95,7 +100,8 @@ static void a_branch_sees_its_parent_up_to_the_parting(void **state)
 	AUTO(branches_release) struct branches b = { 0 }, back = { 0 };
 	AUTO(lineage_release) struct lineage l = { 0 };
 	AUTO(buf_release) struct buf bytes = BUF_INIT(4096);
-	uint64_t at20[SHARD_MAX] = { 10, 20 }, at30[SHARD_MAX] = { 10, 30 }, at15[SHARD_MAX] = { 5, 15 };
+	uint64_t at20[SHARD_MAX] = { 10, 20 }, at30[SHARD_MAX] = { 10, 30 },
+		 at15[SHARD_MAX] = { 5, 15 };
 	uint32_t one, two, three;
 
 	assert_int_equal(branches_init(&b), 0);

@@ -148,7 +148,8 @@ static void a_full_segment_is_followed_by_the_next(void **state)
 		expect(&p, &refs[i], SLICE(noise, n));
 	}
 	/* A commit that began a segment and was dropped. */
-	segments_rewind(p.s, (struct segments_end){ 1, refs[1].offset + FRAME_HEADER_SIZE + refs[1].stored });
+	segments_rewind(p.s, (struct segments_end){ 1, refs[1].offset + FRAME_HEADER_SIZE +
+							       refs[1].stored });
 	noise[0] = 9;
 	struct frame_ref again = append(&p, SLICE(noise, n));
 

@@ -78,7 +78,9 @@ static int nothing_is_left(void **state)
 
 static struct scope state_at(uint64_t height)
 {
-	return (struct scope){ .kind = SCOPE_STATE, .context = CONTEXT_HYPER, .shard = 1, .height = height };
+	return (struct scope){
+		.kind = SCOPE_STATE, .context = CONTEXT_HYPER, .shard = 1, .height = height
+	};
 }
 
 static const struct scope place = { .kind = SCOPE_PLACE, .context = CONTEXT_LEGACY };
@@ -151,7 +153,8 @@ static void a_settling_slot_holds_the_view_it_was_made_with(void **state)
 
 	for (int round = 0; round < 3; round++) {
 		AUTO(shared_view_putp) struct shared_view *view = views_newest(v, &networks[0]);
-		struct scope c = { .kind = SCOPE_VIEW, .view_number = shared_view_of(view)->number };
+		struct scope c = { .kind = SCOPE_VIEW,
+				   .view_number = shared_view_of(view)->number };
 		struct scope other = { .kind = SCOPE_VIEW, .view_number = c.view_number + 7 };
 
 		assert_int_equal(slots_intern(s, &networks[0], &c, view, &slot), 1);
@@ -238,7 +241,8 @@ static void without_memory_nothing_is_held(void **state)
 		if (s) {
 			int rc = slots_intern(s, &networks[0], &five, NULL, &slot);
 
-			assert_true(rc == 1 || (rc == -ENOMEM && atomic_load(&networks[0].pins[5]) == 0));
+			assert_true(rc == 1 ||
+				    (rc == -ENOMEM && atomic_load(&networks[0].pins[5]) == 0));
 		}
 	}
 }
@@ -275,7 +279,8 @@ static void *wander(void *arg)
 		struct scope scope = state_at(random_below(&r, HEIGHTS));
 
 		if (random_chance(&r, 30))
-			scope = (struct scope){ .kind = SCOPE_VIEW, .view_number = shared_view_of(view)->number };
+			scope = (struct scope){ .kind = SCOPE_VIEW,
+						.view_number = shared_view_of(view)->number };
 		if (random_chance(&r, 10))
 			publish(n);
 		assert_true(slots_intern(c->slots, n, &scope, view, &slot) >= 0);

@@ -55,7 +55,8 @@ static void expect_scan(struct state *st, unsigned spaces, const char *prefix, c
 	struct slice key, value;
 	int rc;
 
-	assert_int_equal(state_scan_new(st, spaces, slice_str(prefix), slice_str(from), with_block, &s), 0);
+	assert_int_equal(
+		state_scan_new(st, spaces, slice_str(prefix), slice_str(from), with_block, &s), 0);
 	while ((rc = state_scan_next(s, &key, &value)) == 1) {
 		buf_str(&text, text.n ? " " : "");
 		buf_add(&text, key);
@@ -176,11 +177,17 @@ static void keys_and_values_over_their_bounds_are_refused(void **unused)
 	struct slice value;
 
 	begin(st, 1);
-	assert_int_equal(state_put(st, SPACE_BOTH, slice_str("k"), SLICE(big, STATE_VALUE_MAX + 1), false), -EMSGSIZE);
-	assert_int_equal(state_put(st, SPACE_BOTH, SLICE(big, STATE_KEY_MAX + 1), SLICE_EMPTY, false), -EMSGSIZE);
-	assert_int_equal(state_delete(st, SPACE_BOTH, SLICE(big, STATE_KEY_MAX + 1), REASON_PRUNED), -EMSGSIZE);
+	assert_int_equal(
+		state_put(st, SPACE_BOTH, slice_str("k"), SLICE(big, STATE_VALUE_MAX + 1), false),
+		-EMSGSIZE);
+	assert_int_equal(
+		state_put(st, SPACE_BOTH, SLICE(big, STATE_KEY_MAX + 1), SLICE_EMPTY, false),
+		-EMSGSIZE);
+	assert_int_equal(state_delete(st, SPACE_BOTH, SLICE(big, STATE_KEY_MAX + 1), REASON_PRUNED),
+			 -EMSGSIZE);
 	assert_int_equal(state_get(st, SPACE_BOTH, SLICE(big, STATE_KEY_MAX + 1), &value), 0);
-	assert_int_equal(state_put(st, SPACE_BOTH, SLICE_EMPTY, SLICE(big, STATE_VALUE_MAX), false), 0);
+	assert_int_equal(state_put(st, SPACE_BOTH, SLICE_EMPTY, SLICE(big, STATE_VALUE_MAX), false),
+			 0);
 	end(st);
 	assert_int_equal(state_get(st, SPACE_BOTH, SLICE_EMPTY, &value), 1);
 	assert_int_equal(value.n, STATE_VALUE_MAX);

@@ -168,7 +168,8 @@ static void the_text_of_a_killed_holder_is_no_obstacle(void **state)
 
 static int make(struct store *s, const char *name, struct network **out, struct err *err)
 {
-	return store_network_new(s, name, &fixture_ops, slice_str("{\"a\":1}\n"), "preset", out, err);
+	return store_network_new(s, name, &fixture_ops, slice_str("{\"a\":1}\n"), "preset", out,
+				 err);
 }
 
 static void networks_are_found_again_by_name_in_order(void **state)
@@ -208,7 +209,8 @@ static void networks_are_found_again_by_name_in_order(void **state)
 static void bad_names_are_refused(void **state)
 {
 	static const char *const names[] = {
-		"", ".", "..", ".hidden", "a/b", "../a", "Upper", "sp ace", "-dash", "_a", "a\nb", "\xc3\xa9",
+		"",      ".",      "..",    ".hidden", "a/b",  "../a",
+		"Upper", "sp ace", "-dash", "_a",      "a\nb", "\xc3\xa9",
 	};
 	AUTO(cleanup) char path[128];
 	AUTO(store_closep) struct store *s = NULL;
@@ -265,7 +267,8 @@ static void a_kind_that_the_program_does_not_know_is_named(void **state)
 	store_closep(&s);
 	options.kind = no_kind;
 	assert_int_equal(store_open(path, &options, &s, &err), -EPROTONOSUPPORT);
-	assert_string_equal(err.text, "network net: it is of kind fixture, which this program does not know");
+	assert_string_equal(err.text,
+			    "network net: it is of kind fixture, which this program does not know");
 }
 
 static void without_memory_a_store_does_not_open_and_stays_whole(void **state)

@@ -279,6 +279,9 @@ static int load(struct replay *r, struct account *a)
 		account_trie_freep(&a->side[CONTEXT_HYPER].trie);
 		return rc;
 	}
+	for (size_t i = 0; i < SC_COUNTED_TYPES; i++)
+		a->counts[i] = (uint32_t)account_trie_count_type(legacy->trie,
+								 (uint8_t)(counted_types[i] << 3));
 	a->loaded = true;
 	return 0;
 }
@@ -290,6 +293,22 @@ static void root_of(struct account_trie *t, struct account_root *out)
 	out->keys = account_trie_count(t);
 	if (!account_trie_root(t, out->root))
 		memset(out->root, 0, HASH20_SIZE);
+}
+
+static int counted_place(int32_t type)
+{
+	for (size_t i = 0; i < SC_COUNTED_TYPES; i++)
+		if (counted_types[i] == type)
+			return (int)i;
+	return -1;
+}
+
+void account_counted(struct account *a, uint8_t trie_type, int by)
+{
+	int place = trie_type & 7 ? -1 : counted_place(trie_type >> 3);
+
+	if (place >= 0)
+		a->counts[place] += (uint32_t)by;
 }
 
 int account_touch(struct replay *r, struct account *a)
@@ -323,9 +342,7 @@ int account_touch(struct replay *r, struct account *a)
 	if (a->side[CONTEXT_HYPER].trie)
 		root_of(a->side[CONTEXT_HYPER].trie, &a->before[CONTEXT_HYPER]);
 	a->retained_before = a->retained_records;
-	for (size_t i = 0; i < SC_COUNTED_TYPES; i++)
-		a->counts_before[i] = (uint32_t)account_trie_count_type(
-			a->side[CONTEXT_LEGACY].trie, (uint8_t)(counted_types[i] << 3));
+	memcpy(a->counts_before, a->counts, sizeof a->counts);
 	return 0;
 }
 
@@ -366,15 +383,11 @@ struct sc_oldest *account_oldest(struct replay *r, struct account *a, enum sc_se
 
 int account_count(struct replay *r, struct account *a, int32_t type, uint64_t *out)
 {
-	int rc = account_touch(r, a);
+	int place = counted_place(type), rc = account_touch(r, a);
 
 	if (rc < 0)
 		return rc;
-	*out = account_trie_count_type(a->side[CONTEXT_LEGACY].trie,
-				       (uint8_t)((uint32_t)type << 3));
-	for (size_t i = 0; !*out && i < SC_COUNTED_TYPES; i++)
-		if (counted_types[i] == type)
-			*out = a->counts_before[i];
+	*out = place < 0 ? 0 : a->counts[place] ? a->counts[place] : a->counts_before[place];
 	return 0;
 }
 
@@ -503,9 +516,9 @@ static int side_end(struct replay *r, struct account *a, enum context context,
 
 	sc_key_account(&key, a->prefix);
 	if (!has)
-		return a->had_row[context]
-			       ? state_delete(r->st, space, sc_key_slice(&key), REASON_REMOVED)
-			       : 0;
+		return !a->had_row[context] ? 0 :
+					      state_delete(r->st, space, sc_key_slice(&key),
+							   REASON_REMOVED);
 	row_write(a, root, &a->side[context], hyper, &row);
 	rc = buf_done(&row);
 	return rc < 0 ? rc : state_put(r->st, space, sc_key_slice(&key), buf_slice(&row), false);

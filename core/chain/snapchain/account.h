@@ -61,6 +61,7 @@ struct account {
 	bool                loaded; /* tries and counts are here */
 	struct account_side side[CONTEXT_COUNT];
 	uint64_t            retained_rows, retained_records; /* the first counts borrows too */
+	uint32_t            counts[SC_COUNTED_TYPES];        /* legacy's keys by message type */
 
 	/* Before the block of `touched`. */
 	uint64_t            touched;
@@ -108,6 +109,9 @@ int account_part(struct account *a) MUST_CHECK;
 
 /* The bound of a set, as it is for this block; NULL for sets without one. */
 struct sc_oldest *account_oldest(struct replay *r, struct account *a, enum sc_set set);
+
+/* The legacy trie got a key of that first byte (by 1), or lost one (by -1). */
+void account_counted(struct account *a, uint8_t trie_type, int by);
 
 /* Keys of a message type: now, or before this block when there are none now (the stale read). */
 int account_count(struct replay *r, struct account *a, int32_t type, uint64_t *out) MUST_CHECK;

@@ -14,8 +14,8 @@ static const ProtobufCMessageDescriptor *const form_types[] = {
 	[SC_FORM_SYSTEM] = &sc__validator_message__descriptor,
 };
 
-/* What an item carries as its hash, where that may be one; whatever a hostile block has there, the item
- * can be found by something. */
+/* What an item carries as its hash, where that may be one; whatever a hostile block has there, the
+ * item can be found by something. */
 static struct slice carried_hash(uint16_t form, const ProtobufCMessage *pb)
 {
 	struct slice hash = SLICE_EMPTY;
@@ -31,7 +31,8 @@ static struct slice carried_hash(uint16_t form, const ProtobufCMessage *pb)
 	return hash.n >= HASH20_SIZE && hash.n <= HASH_SIZE ? hash : SLICE_EMPTY;
 }
 
-static int kind_of(uint16_t form, const ProtobufCMessage *pb, struct arena *arena, const char **kind)
+static int kind_of(uint16_t form, const ProtobufCMessage *pb, struct arena *arena,
+		   const char **kind)
 {
 	struct sc_message message;
 	int rc;
@@ -62,8 +63,8 @@ static int kind_of(uint16_t form, const ProtobufCMessage *pb, struct arena *aren
 	return 0;
 }
 
-int sc_item_name(uint16_t form, struct slice bytes, char kind[SC_KIND_SIZE], uint8_t hash[HASH_SIZE],
-		 uint8_t *hash_size)
+int sc_item_name(uint16_t form, struct slice bytes, char kind[SC_KIND_SIZE],
+		 uint8_t hash[HASH_SIZE], uint8_t *hash_size)
 {
 	AUTO(arena_freep) struct arena *arena = arena_new(SC_ARENA_SIZE(bytes.n));
 	ProtobufCMessage *pb = NULL;

@@ -11,7 +11,7 @@
 #define SC_KIND_SIZE 32
 
 /* chain_ops of this kind. */
-int sc_item_name(uint16_t form, struct slice bytes, char kind[SC_KIND_SIZE], uint8_t hash[HASH_SIZE],
-		 uint8_t *hash_size);
+int sc_item_name(uint16_t form, struct slice bytes, char kind[SC_KIND_SIZE],
+		 uint8_t hash[HASH_SIZE], uint8_t *hash_size);
 
 #endif

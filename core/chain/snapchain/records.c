@@ -168,6 +168,8 @@ int sc_row_put(struct replay *r, const struct sc_row *row)
 		rc = account_trie_insert(a->side[CONTEXT_LEGACY].trie, row->rest);
 		if (rc == 0)
 			return 0;
+		if (rc > 0)
+			account_counted(a, row->rest.p[0], 1);
 	}
 	if (rc >= 0)
 		rc = state_put(r->st, SPACE_BOTH, sc_key_slice(&row->key), row->value, false);
@@ -204,6 +206,8 @@ int sc_row_delete(struct replay *r, const struct sc_row *row, enum reason reason
 		rc = account_trie_delete(a->side[CONTEXT_LEGACY].trie, row->rest);
 		if (rc == 0)
 			return 0;
+		if (rc > 0)
+			account_counted(a, row->rest.p[0], -1);
 	}
 	if (rc >= 0)
 		rc = state_delete(r->st, SPACE_BOTH, sc_key_slice(&row->key), reason);

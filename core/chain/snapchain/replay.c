@@ -131,8 +131,8 @@ static int begin(struct replay *r, struct state *st, const struct sc_block *b,
 	struct sc_key key;
 	int           rc;
 
-	accounts_begin(
-		r); /* whatever comes: what the block before touched is not to be undone any more */
+	/* Whatever comes, what the block before touched is not to be undone any more. */
+	accounts_begin(r);
 	r->st = st;
 	r->block = b;
 	r->object_first = object_first;
@@ -161,6 +161,7 @@ static int begin(struct replay *r, struct state *st, const struct sc_block *b,
 		return rc;
 	if (!r->loaded || rc || r->hyper != hyper) {
 		r->hyper = hyper;
+		r->loaded = false;
 		rc = accounts_load(r, err);
 		if (rc < 0)
 			return rc;
@@ -168,7 +169,9 @@ static int begin(struct replay *r, struct state *st, const struct sc_block *b,
 		accounts_begin(r);
 	}
 	sc_key_block_seqnum(&key);
-	return sc_get_number(r, &key, &r->seqnum);
+	rc = sc_get_number(r, &key, &r->seqnum);
+	r->seqnum_before = r->seqnum;
+	return rc;
 }
 
 static void short_hex(struct slice s, char out[17])
@@ -271,7 +274,7 @@ static int end(struct replay *r, struct roots *roots, struct chain_result *out)
 			fault(&out->state, "%s", why);
 	}
 	sc_key_block_seqnum(&key);
-	rc = sc_put_number(r, &key, r->seqnum);
+	rc = r->seqnum == r->seqnum_before ? 0 : sc_put_number(r, &key, r->seqnum);
 	if (rc == 0)
 		rc = accounts_end(r, out);
 	if (rc < 0)
@@ -300,8 +303,15 @@ static int attempt(struct replay *r, struct state *st, const struct sc_block *b,
 		rc = end(r, roots, out);
 	if (rc < 0) {
 		accounts_abort(r);
-		return rc == -EOPNOTSUPP ? rc
-					 : err_note(err, rc, "shard %u height %" PRIu64,
+		if (rc ==
+		    -EMSGSIZE) { /* no chain of ours has such records: the block is not for us */
+			fault(&out->state, "a record is larger than a row may be");
+			rc = -EUCLEAN;
+		} else if (rc == -EUCLEAN) {
+			fault(&out->state, "rows of the store contradict each other");
+		}
+		return rc == -EOPNOTSUPP ? rc :
+					   err_note(err, rc, "shard %u height %" PRIu64,
 						    b->base.shard, b->base.height);
 	}
 	if (out->accounts.verdict == VERDICT_OK && out->state.verdict == VERDICT_OK)

@@ -88,6 +88,7 @@ struct replay {
 	const char            *refusal;
 	uint64_t stamp; /* counts blocks, aborted ones too: what is cached of which */
 	uint64_t               seqnum;       /* last applied, resp. emitted, block event; G */
+	uint64_t               seqnum_before;
 	struct sc_changes      changes;
 	struct chain_outcome  *outcomes;
 	struct sc_emissions    emissions;

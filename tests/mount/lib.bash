@@ -1,4 +1,4 @@
-# lib.sh: what the scripts of this folder share. Source it; CHAINFS names the program.
+# lib.bash: what the scripts of this folder share. Source it; CHAINFS names the program.
 #
 # Gives a temporary folder $T, removed at the end with every mount below it; a store of the recorded
 # network ($T/st, by import_vectors); "ok"/"not ok" lines, and the exit code they come to. What a
@@ -68,13 +68,17 @@ eventually() {
 
 [ -n "${CHAINFS:-}" ] && [ -x "$CHAINFS" ] || skip "CHAINFS does not name the program"
 [ -c /dev/fuse ] || skip "there is no /dev/fuse here"
+[ -w /dev/fuse ] || skip "/dev/fuse may not be opened by this user"
 [ "$(id -u)" = 0 ] || command -v fusermount3 > /dev/null || skip "neither root nor fusermount3"
 [ -d "$ARCHIVE" ] || skip "the recorded network is not at $ARCHIVE"
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/chainfs-test.XXXXXX") || exit 1
+# libuv closes descriptors where ThreadSanitizer does not see it, and then takes their next use for a race.
+echo 'called_from_lib:libuv.so' > "$T/suppressions"
 ASAN_OPTIONS=${ASAN_OPTIONS:-}:log_path=$T/sanitizer
-TSAN_OPTIONS=${TSAN_OPTIONS:-}:log_path=$T/sanitizer
-export ASAN_OPTIONS TSAN_OPTIONS
+TSAN_OPTIONS=${TSAN_OPTIONS:-}:log_path=$T/sanitizer:suppressions=$T/suppressions
+UBSAN_OPTIONS=${UBSAN_OPTIONS:-}:log_path=$T/sanitizer
+export ASAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS
 
 mounts_of_test() { # those that something below $T is mounted from or on, the newest first
 	awk -v t="$T/" 'index($1, t) == 1 || index($2, t) == 1 { print $2 }' /proc/self/mounts | tac
@@ -123,7 +127,9 @@ probe() {
 import_vectors() {
 	local store=$1
 	shift
-	"$CHAINFS" import "$store" "$ARCHIVE" --network $NET --quiet "$@" > "$T/import.out" 2>&1 || { cat "$T/import.out"; return 1; }
+	"$CHAINFS" import "$store" "$ARCHIVE" --network $NET --quiet "$@" > "$T/import.out" 2>&1 && return
+	cat "$T/import.out"
+	return 1
 }
 
 # mount_store STORE FOLDER [OPTION…]: returns when it answers; the daemon is in the background.
