@@ -85,7 +85,7 @@ static int decode(struct network *n, const struct block_row *row, struct chain_b
 	buf_add(&certificate, stored->certificate);
 	rc = buf_done(&canonical) < 0 ? buf_done(&canonical) : buf_done(&certificate);
 	return rc < 0 ? rc
-		      : network_ops(n)->decode(network_params(n), row->shard == 0, &canonical,
+		      : network_ops(n)->decode(network_params(n), row->shard == 0, false, &canonical,
 					       &certificate, out, err);
 }
 

@@ -238,8 +238,9 @@ struct chain_ops {
 	int (*split)(struct slice received, bool main_shard, struct buf *canonical,
 		     struct buf *certificate, struct err *err);
 	/* Takes both bufs over, also on failure. -EBADMSG: the bytes do not parse (structure); any other
-	 * fault is a level of the block. */
-	int (*decode)(const struct chain_params *p, bool main_shard, struct buf *canonical,
+	 * fault is a level of the block. Without `verify` no signature is checked: the levels commit and
+	 * messages stay pending and no item is refused; for rendering what was checked before. */
+	int (*decode)(const struct chain_params *p, bool main_shard, bool verify, struct buf *canonical,
 		      struct buf *certificate, struct chain_block **out, struct err *err);
 	void (*block_free)(struct chain_block *b);
 	/* Fills levels[LEVEL_HEADER] further: parent link against the block below. prev NULL: height 1. */

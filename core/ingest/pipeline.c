@@ -61,7 +61,7 @@ void job_check(const struct chain_ops *ops, const struct chain_params *params, s
 		job->rc = ops->split(buf_slice(&job->received), main_shard, &job->canonical, &job->certificate, &job->err);
 	}
 	if (job->rc == 0)
-		job->rc = ops->decode(params, main_shard, &job->canonical, &job->certificate, &job->block, &job->err);
+		job->rc = ops->decode(params, main_shard, true, &job->canonical, &job->certificate, &job->block, &job->err);
 }
 
 static void *checker(void *arg)

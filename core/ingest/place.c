@@ -159,7 +159,8 @@ static void fill_row(const struct chain_block *b, struct block_row *row)
 	for (size_t i = 0; i < b->item_count; i++)
 		row->line_bytes += b->items[i].line_size;
 	row->witness_count = (uint32_t)MIN(b->witness_count, (size_t)SHARD_MAX);
-	memcpy(row->witnesses, b->witnesses, row->witness_count * sizeof *b->witnesses);
+	if (row->witness_count)
+		memcpy(row->witnesses, b->witnesses, row->witness_count * sizeof *b->witnesses);
 	memcpy(row->levels, b->levels, sizeof row->levels);
 	row->uncommitted = b->levels[LEVEL_COMMIT].verdict == VERDICT_ABSENT;
 }

@@ -13,7 +13,7 @@
 #define FRAME_VERSION  1
 #define FRAME_ZSTD     0x01
 #define CHECKSUM_SIZE  8
-#define ZSTD_LEVEL     3 /* higher levels cost more time than they save bytes on blocks */
+#define ZSTD_LEVEL     6 /* two hundredths smaller than 3; packing is a hundredth of an import */
 #define NAME_SIZE      24
 
 struct segments {

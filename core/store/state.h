@@ -45,8 +45,9 @@ int  state_scan_new(struct state *st, unsigned spaces, struct slice prefix, stru
 int  state_scan_next(struct state_scan *s, struct slice *key, struct slice *value) MUST_CHECK; /* 1, 0, <0 */
 void state_scan_freep(struct state_scan **s);
 
-/* Writes go to the block. fresh: the caller knows that no such row exists or ever existed as of now
- * (saves a note of its predecessor's death); false is always right. */
+/* Writes go to the block. fresh: the caller knows that no such row exists as of now, which saves asking
+ * the store for a predecessor; false is always right. A wrong `true` lets an old row come back when
+ * this one is collected. A delete of what is not there leaves nothing. */
 int state_put(struct state *st, enum space space, struct slice key, struct slice value, bool fresh) MUST_CHECK;
 int state_delete(struct state *st, enum space space, struct slice key, enum reason reason) MUST_CHECK;
 

@@ -64,6 +64,8 @@ static bool name_is_good(const char *name)
 
 	if (n == 0 || n > NETWORK_NAME_MAX || name[0] == '.' || name[0] == '_' || name[0] == '-')
 		return false;
+	if (strcmp(name, "status") == 0 || strcmp(name, "ctl") == 0)
+		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == n;
 }
 
@@ -337,7 +339,7 @@ int store_network_new(struct store *s, const char *name, const struct chain_ops 
 	if (!name_is_good(name))
 		return err_set(
 			err, -EINVAL,
-			"%.80s is no name for a network: letters a-z, digits, . _ -, at most %d",
+			"%.80s is no name for a network: letters a-z, digits, . _ -, at most %d, not status or ctl",
 			name, NETWORK_NAME_MAX);
 	if (store_network_find(s, name))
 		return err_set(err, -EEXIST, "%s holds network %s already", s->path, name);

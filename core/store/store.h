@@ -19,7 +19,7 @@
 
 #define STORE_FORMAT       1
 #define STORE_RESERVE_SIZE (32u << 20)
-#define NETWORK_NAME_MAX   64 /* [A-Za-z0-9][A-Za-z0-9._-]* */
+#define NETWORK_NAME_MAX   64 /* [a-z0-9][a-z0-9._-]*; not status or ctl, which the mount's root has */
 
 struct store;
 struct network;

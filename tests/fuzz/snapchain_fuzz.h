@@ -76,7 +76,7 @@ static inline void fuzz_block(struct slice in, bool main_shard)
 
 	if (sc_block_split(in, main_shard, &canonical, &certificate, NULL) < 0)
 		return;
-	if (sc_block_decode(&params, main_shard, &canonical, &certificate, &b, NULL) < 0)
+	if (sc_block_decode(&params, main_shard, true, &canonical, &certificate, &b, NULL) < 0)
 		return;
 	assert(peeked == 0 && peek.shard == b->base.shard && peek.height == b->base.height);
 	fuzz_writes_again(b->block ? &b->block->base : &b->chunk->base,

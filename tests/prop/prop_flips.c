@@ -69,7 +69,7 @@ static struct chain_block *decode(struct chain *c, uint32_t shard, struct slice 
 	struct chain_block *b = NULL;
 	int rc = c->ops->split(received, shard == 0, &canonical, &certificate, why);
 	if (rc == 0)
-		rc = c->ops->decode(c->params, shard == 0, &canonical, &certificate, &b, why);
+		rc = c->ops->decode(c->params, shard == 0, true, &canonical, &certificate, &b, why);
 	return rc == 0 ? b : NULL;
 }
 

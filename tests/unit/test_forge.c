@@ -141,7 +141,7 @@ static void follow(struct follower *f, struct slice received, bool main_shard, s
 	int rc = f->ops->split(received, main_shard, &canonical, &certificate, &err);
 
 	if (rc == 0)
-		rc = f->ops->decode(f->params, main_shard, &canonical, &certificate, &b, &err);
+		rc = f->ops->decode(f->params, main_shard, true, &canonical, &certificate, &b, &err);
 	if (rc < 0)
 		fail_msg("height %" PRIu64 ": %s", f->height + 1, err_text(&err, rc));
 	assert_int_equal(b->height, f->height + 1);

@@ -129,33 +129,38 @@ static void a_full_segment_is_followed_by_the_next(void **state)
 {
 	AUTO(place_release) struct place p;
 	struct random r = random_of(2);
-	size_t n = 100u << 20;
-	AUTO(base_freep) uint8_t *noise = malloc(n);
-	struct frame_ref refs[3];
+	static uint8_t noise[400u << 10];
+	struct frame_ref refs[4];
+	/* A segment that has room for two of the frames: what lies before is a hole. */
+	struct segments_end end = { 1, SEGMENT_SIZE_MAX - (1u << 20) };
 
 	place_open(&p);
-	random_bytes(&r, noise, n);
+	append(&p, slice_str("begins the file"));
+	assert_int_equal(truncate(p.first, (off_t)end.offset), 0);
+	assert_int_equal(open_at(&p, end, NULL), 0);
+	random_bytes(&r, noise, sizeof noise);
 	for (size_t i = 0; i < ARRAY_LEN(refs); i++) {
 		noise[0] = (uint8_t)i;
-		refs[i] = append(&p, SLICE(noise, n));
+		refs[i] = append(&p, SLICE_ARRAY(noise));
 	}
 	assert_int_equal(refs[1].segment, 1);
 	assert_int_equal(refs[2].segment, 2);
 	assert_int_equal(refs[2].offset, 0);
+	assert_int_equal(refs[3].segment, 2);
 	assert_true(size_of(p.first) <= (off_t)SEGMENT_SIZE_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(refs); i++) {
 		noise[0] = (uint8_t)i;
-		expect(&p, &refs[i], SLICE(noise, n));
+		expect(&p, &refs[i], SLICE_ARRAY(noise));
 	}
 	/* A commit that began a segment and was dropped. */
 	segments_rewind(p.s, (struct segments_end){ 1, refs[1].offset + FRAME_HEADER_SIZE +
 							       refs[1].stored });
 	noise[0] = 9;
-	struct frame_ref again = append(&p, SLICE(noise, n));
+	struct frame_ref again = append(&p, SLICE_ARRAY(noise));
 
 	assert_int_equal(again.segment, 2);
 	assert_int_equal(again.offset, 0);
-	expect(&p, &again, SLICE(noise, n));
+	expect(&p, &again, SLICE_ARRAY(noise));
 }
 
 static void every_flipped_bit_is_found(void **state)

@@ -441,7 +441,7 @@ static void an_item_is_called_as_decoding_its_block_calls_it(void **state)
 			assert_int_equal(network_block(whole.network, s, height, &row), 1);
 			must(network_block_bytes(whole.network, &row, &bytes, &err), &err);
 			buf_add(&canonical, bytes->canonical);
-			must(ops->decode(network_params(whole.network), s == 0, &canonical,
+			must(ops->decode(network_params(whole.network), s == 0, true, &canonical,
 					 &certificate, &b, &err),
 			     &err);
 			check_names(b);

@@ -14,11 +14,12 @@ static uint32_t shard_count(const struct chain_params *p)
 	return p->data_shards + 1;
 }
 
-static int decode(const struct chain_params *p, bool main_shard, struct buf *canonical,
-		  struct buf *certificate, struct chain_block **out, struct err *err)
+static int decode(const struct chain_params *p, bool main_shard, bool verify,
+		  struct buf *canonical, struct buf *certificate, struct chain_block **out,
+		  struct err *err)
 {
 	struct sc_block *b = NULL;
-	int rc = sc_block_decode(p, main_shard, canonical, certificate, &b, err);
+	int rc = sc_block_decode(p, main_shard, verify, canonical, certificate, &b, err);
 
 	if (rc < 0)
 		return rc;

@@ -323,7 +323,7 @@ static int propose(struct forge_chain *c, struct lane *l, struct sc_block **draf
 	if (c->failed)
 		return err_set(err, c->failed, "a block does not fit");
 
-	int rc = sc_block_decode(c->params, l->shard == 0, &bytes, &none, draft, err);
+	int rc = sc_block_decode(c->params, l->shard == 0, true, &bytes, &none, draft, err);
 	if (rc == 0)
 		rc = state_block_begin(l->state, l->newest.height + 1);
 	if (rc == 0)
