@@ -436,7 +436,7 @@ int ctl_open(struct store *s, struct events *e, const struct ctl_options *o, str
 	int rc = session_open(&ctl_ops, c, &so, &c->session, err);
 
 	if (rc < 0)
-		return err_note(err, rc, "ctl");
+		return rc;
 	*out = TAKE(c);
 	return 0;
 }

@@ -116,11 +116,11 @@ static void ready(void *arg)
 static void daemon_release(struct daemon *d)
 {
 	control_server_closep(&d->control);
-	fs_closep(&d->fs);
-	if (d->watching) {
+	if (d->watching) { /* it may be telling the mount to stop */
 		pthread_kill(d->signals, SIGUSR1);
 		pthread_join(d->signals, NULL);
 	}
+	fs_closep(&d->fs);
 	store_closep(&d->store);
 	events_freep(&d->events);
 }

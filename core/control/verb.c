@@ -92,7 +92,8 @@ void verb_say(struct verb_call *c, const char *format, ...)
 
 void verb_write(struct verb_call *c, struct slice text)
 {
-	c->io->out(c->io->arg, (const char *)text.p, text.n);
+	if (text.n)
+		c->io->out(c->io->arg, (const char *)text.p, text.n);
 }
 
 int verb_fail(struct verb_call *c, int rc, const struct err *err)

@@ -27,6 +27,8 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 	w->ops = network_ops(n);
 	w->options = *o;
 	int rc = commit_new(n, &w->commit);
+	if (rc == -EBUSY)
+		return err_set(err, rc, "network %s: another import is writing it", network_name(n));
 	if (rc < 0)
 		return err_set(err, rc, "network %s: no memory for a batch", network_name(n));
 	struct view *v = commit_view(w->commit);

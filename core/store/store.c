@@ -23,8 +23,10 @@ struct store {
 	int                  lock;
 	struct network_place place;
 	char                *networks_folder;
-	struct network     **networks; /* ascending names */
-	size_t               network_count;
+
+	pthread_mutex_t networks_lock; /* guards the list; a leaf. Readers of the mount walk it */
+	struct network *networks[NETWORKS_MAX]; /* ascending names; none leaves before the store */
+	size_t          network_count;
 };
 
 /* ---- small things about paths ---- */
@@ -228,16 +230,19 @@ uint64_t store_size(const struct store *s)
 
 size_t store_network_count(const struct store *s)
 {
+	LOCKED((pthread_mutex_t *)&s->networks_lock);
 	return s->network_count;
 }
 
 struct network *store_network_at(const struct store *s, size_t i)
 {
+	LOCKED((pthread_mutex_t *)&s->networks_lock);
 	return i < s->network_count ? s->networks[i] : NULL;
 }
 
 struct network *store_network_find(const struct store *s, const char *name)
 {
+	LOCKED((pthread_mutex_t *)&s->networks_lock);
 	for (size_t i = 0; i < s->network_count; i++)
 		if (strcmp(network_name(s->networks[i]), name) == 0)
 			return s->networks[i];
@@ -246,21 +251,20 @@ struct network *store_network_find(const struct store *s, const char *name)
 
 static int add_network(struct store *s, const char *name, struct network **out, struct err *err)
 {
-	struct network **list =
-		realloc(s->networks, (s->network_count + 1) * sizeof(struct network *));
 	size_t at = 0;
 
-	if (!list)
-		return err_set(err, -ENOMEM, "no memory for network %s", name);
-	s->networks = list;
+	if (store_network_count(s) == NETWORKS_MAX)
+		return err_set(err, -ENOSPC, "a store holds %d networks at most", NETWORKS_MAX);
 	int rc = network_open(&s->place, name, out, err);
 
 	if (rc < 0)
 		return rc;
-	while (at < s->network_count && strcmp(network_name(list[at]), name) < 0)
+	LOCKED(&s->networks_lock);
+	while (at < s->network_count && strcmp(network_name(s->networks[at]), name) < 0)
 		at++;
-	memmove(list + at + 1, list + at, (s->network_count - at) * sizeof(struct network *));
-	list[at] = *out;
+	memmove(s->networks + at + 1, s->networks + at,
+		(s->network_count - at) * sizeof(struct network *));
+	s->networks[at] = *out;
 	s->network_count++;
 	return 0;
 }
@@ -373,7 +377,7 @@ void store_closep(struct store **at)
 		return;
 	for (size_t i = 0; i < s->network_count; i++)
 		network_closep(&s->networks[i]);
-	free(s->networks);
+	pthread_mutex_destroy(&s->networks_lock);
 	db_cache_freep(&s->place.db_cache);
 	lock_putp(&s->lock);
 	free(s->networks_folder);
@@ -463,6 +467,7 @@ int store_open(const char *path, const struct store_options *options, struct sto
 	if (!s)
 		return err_set(err, -ENOMEM, "no memory for store %s", path);
 	s->lock = -1;
+	pthread_mutex_init(&s->networks_lock, NULL);
 	int rc = open_parts(s, path, options, err);
 
 	if (rc < 0)

@@ -19,6 +19,7 @@
 
 #define STORE_FORMAT       1
 #define STORE_RESERVE_SIZE (32u << 20)
+#define NETWORKS_MAX       127 /* their numbers are part of inode numbers */
 #define NETWORK_NAME_MAX   64 /* [a-z0-9][a-z0-9._-]*; not status or ctl, which the mount's root has */
 
 struct store;
@@ -36,7 +37,8 @@ int  store_open(const char *path, const struct store_options *options, struct st
 		struct err *err) MUST_CHECK;
 void store_closep(struct store **s);
 const char *store_path(const struct store *s);
-/* The networks found or made so far, ascending by name. Valid until the next store_network_new. */
+/* The networks found or made so far, ascending by name. They live as long as the store. Any thread; a
+ * network made between two calls moves those behind it by one. */
 size_t store_network_count(const struct store *s);
 struct network *store_network_at(const struct store *s, size_t i);
 struct network *store_network_find(const struct store *s, const char *name);

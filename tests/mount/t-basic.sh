@@ -75,23 +75,21 @@ else
 fi
 check "with a sentence, too" grep -q "no store is mounted there" <<< "$said"
 
+[ "$(id -u)" = 0 ] || exit 0 # the rest is for who may look at what belongs to others
 check "mounts with an owner and a umask" mount_store "$T/st" "$T/mnt" -o uid=1234,gid=567,umask=027
 same "everything is theirs" "$(mode_of "$T/mnt/README") $(mode_of "$T/mnt/$NET") $(mode_of "$T/mnt/ctl/README")" \
 	"440 1234:567 550 1234:567 440 1234:567"
-unmount "$T/mnt"
-eventually 20 "$CHAINFS" status "$T/st"
-if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
+"$CHAINFS" umount "$T/mnt"
+if command -v setpriv > /dev/null; then
 	chmod 755 "$T"
 	nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 	mount_store "$T/st" "$T/mnt"
 	same "others are kept out" "$($nobody ls "$T/mnt" 2>&1 | grep -c 'Permission denied')" 1
-	unmount "$T/mnt"
-	eventually 20 "$CHAINFS" status "$T/st"
+	"$CHAINFS" umount "$T/mnt"
 	mount_store "$T/st" "$T/mnt" -o allow_other
 	check "allow_other lets them in" $nobody cat "$T/mnt/README"
 	check "to ctl, too" $nobody cat "$T/mnt/ctl/metrics"
-	unmount "$T/mnt"
-	eventually 20 "$CHAINFS" status "$T/st"
+	"$CHAINFS" umount "$T/mnt"
 	mount_store "$T/st" "$T/mnt" -o allow_other,umask=007
 	same "but not past the modes" "$($nobody cat "$T/mnt/README" 2>&1 | grep -c 'Permission denied')" 1
 fi

@@ -17,11 +17,10 @@ folders=".. . legacy legacy/blocks legacy/blocks/$range hyper/blocks/100 hyper/b
 for d in $folders; do
 	echo "$d $(find "$N/$d/" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | sha256sum)"
 done > "$T/wanted"
-unmount "$T/mnt"
+"$CHAINFS" umount "$T/mnt"
 
 # A mount for each size: its first listing comes from us, the second from the kernel's cache.
 for size in 280 4096 32768 1048576; do
-	eventually 20 "$CHAINFS" status "$T/st"
 	mount_store "$T/st" "$T/mnt" || exit 1
 	for pass in first second; do
 		for d in $folders; do
@@ -35,7 +34,7 @@ for size in 280 4096 32768 1048576; do
 		same "a buffer of $size: . and .. in $d" "$(grep -c '^\.\.\?$' <<< "$names")" 2
 		check "a buffer of $size: cookies of $d lead back" probe seek "$N/$d"
 	done
-	[ $size = 1048576 ] || unmount "$T/mnt"
+	[ $size = 1048576 ] || "$CHAINFS" umount "$T/mnt"
 done
 for d in "legacy/blocks/$range" hyper/state/accounts "$busiest" "hyper/envelopes/$range"; do
 	names=$(probe names 32768 "$N/$d" | tail -n +3 | grep -v '^index\.tsv$\|^items\.jsonl$')
