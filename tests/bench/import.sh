@@ -5,10 +5,9 @@
 #     ARCHIVE=folder ROUNDS=3 tests/bench/import.sh
 #
 # Without ARCHIVE a chain is generated (BLOCKS and MESSAGES say how large).
-. "$(dirname "$0")/../support/sh.sh"
-needs_mount
+. "$(dirname "$0")/../mount/lib.bash"
 ROUNDS=${ROUNDS:-3}
-raw_program=$PWD/build/release/tests/bench/bench_ed25519
+raw_program=${BENCH:-$PWD/build/release/tests/bench}/bench_ed25519
 archive=${ARCHIVE:-}
 if [ -z "$archive" ]; then
 	archive=$T/crowd
@@ -54,4 +53,4 @@ start=$(date +%s%N)
 entries=$(find "$T/mnt/bench" | wc -l)
 seconds=$(awk "BEGIN { printf \"%.2f\", ($(date +%s%N) - $start) / 1e9 }")
 printf 'find\t%s entries in %s s; the daemon holds %s KiB before and %s KiB after\n' "$entries" "$seconds" "$before" "$(rss)"
-umount "$T/mnt"
+unmount "$T/mnt"

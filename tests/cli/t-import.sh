@@ -1,6 +1,6 @@
 #!/bin/bash
 # Importing recordings: counts, resuming, ranges in any order, what is refused and how it is said.
-. "$(dirname "$0")/../support/sh.sh"
+. "$(dirname "$0")/../support/lib.bash"
 
 import() { "$CHAINFS" import "$@"; }
 state() { "$CHAINFS" status "$1" --json | grep -E '"(held|hyper_root|legacy_root|missing|replayed|records|retained|items|tip)"'; }
@@ -57,27 +57,26 @@ zstd -dqc "$a/blocks-0.pbs.zst" | head -c 100000 >"$T/cut/blocks-0.pbs"
 cp "$a/network.json" "$T/cut"
 printf '\377\377\377\377\177' >"$T/long/blocks-0.pbs"
 cp "$a/network.json" "$T/long"
-says() # STATUS WORDS STORE ARCHIVE
+refuses() # STATUS WORDS STORE ARCHIVE
 {
 	local out
 	out=$(import "$3" "$4" --quiet 2>&1)
 	[ $? = "$1" ] && echo "$out" | grep -q "$2" || { echo "$out"; return 1; }
 }
-check "an empty folder is no archive, in a sentence" says 3 "is no archive" "$T/s1" "$T/empty"
-check "a foreign file is refused in a sentence" says 4 "blocks-0.pbs" "$T/s2" "$T/foreign"
+check "an empty folder is no archive, in a sentence" refuses 3 "is no archive" "$T/s1" "$T/empty"
+check "a foreign file is refused in a sentence" refuses 4 "blocks-0.pbs" "$T/s2" "$T/foreign"
 nothing() { "$CHAINFS" status "$T/s2" --json | grep '"held"' | sort -u | grep -q '"held": 0,' ; }
 check "and nothing of it is stored" nothing
-check "a stream that is cut off keeps what came before" says 4 "cut off" "$T/s3" "$T/cut"
-check "an absurd size is refused before any memory is taken" says 4 "possible" "$T/s4" "$T/long"
-check "an archive that does not exist is a sentence" says 3 "No such file" "$T/s5" "$T/nowhere"
-check "a folder that is no store is not written to" says 2 "" "$a" "$a"
+check "a stream that is cut off keeps what came before" refuses 4 "cut off" "$T/s3" "$T/cut"
+check "an absurd size is refused before any memory is taken" refuses 4 "possible" "$T/s4" "$T/long"
+check "an archive that does not exist is a sentence" refuses 3 "No such file" "$T/s5" "$T/nowhere"
+check "a folder that is no store is not written to" refuses 2 "" "$a" "$a"
 check "a bad range is explained" sh -c "'$CHAINFS' import '$T/a' '$a' --range 9-2 2>&1 | grep -q 'FIRST-LAST'"
 
 bare=$T/bare
 mkdir "$bare"
 cp "$a"/*.zst "$bare"
-check "without network.json the parameters are asked for" says 1 "say --network" "$T/s6" "$bare"
+check "without network.json the parameters are asked for" refuses 1 "say --network" "$T/s6" "$bare"
 check "and taken from --config" import "$T/s6" "$bare" --network named --config "$a/network.json" --quiet
 check "verify then says that they come from the configuration" \
 	sh -c "'$CHAINFS' verify '$T/s6' --stored | grep -q 'validators from the config'"
-done_testing

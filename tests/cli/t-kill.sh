@@ -1,8 +1,8 @@
 #!/bin/bash
 # kill -9 at random moments of an import: what was acknowledged is there, and the end is the same.
-. "$(dirname "$0")/../support/sh.sh"
+. "$(dirname "$0")/../support/lib.bash"
 
-KILLS=${KILLS:-12}
+KILLS=${KILLS:-4}
 seed=${TEST_SEED:-1}
 echo "# TEST_SEED=$seed KILLS=$KILLS"
 RANDOM=$seed
@@ -35,4 +35,3 @@ killed() # N
 for n in $(seq "$KILLS"); do
 	check "import $n, killed three times, ends in the same state" killed "$n"
 done
-done_testing

@@ -1,8 +1,7 @@
 #!/bin/bash
 # Help, usage, exit codes and JSON of every verb.
-. "$(dirname "$0")/../support/sh.sh"
+. "$(dirname "$0")/../support/lib.bash"
 
-says() { local words=$1; shift; "$@" 2>&1 | grep -q -- "$words" || { "$@"; return 1; }; }
 check "without words it prints its help and says that it is a mistake" exits 1 "$CHAINFS"
 check "--help is no mistake" exits 0 "$CHAINFS" --help
 for verb in demo import mount umount status gaps verify version help; do
@@ -25,4 +24,3 @@ done
 check "hyper is off unless asked for" sh -c "'$CHAINFS' status '$T/s' | grep -q 'hyper    off'"
 check "a network that is not there is named" says "no network nope" "$CHAINFS" gaps "$T/s" --network nope
 check "output to a closed pipe ends quietly" sh -c "'$CHAINFS' help | head -n 1"
-done_testing

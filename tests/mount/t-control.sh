@@ -1,14 +1,12 @@
 #!/bin/bash
 # One process owns a store: verbs on a mounted one go through its daemon, a second owner is told who holds it.
-. "$(dirname "$0")/../support/sh.sh"
-needs_mount
+. "$(dirname "$0")/lib.bash"
 
 a=$VECTORS/devnet-a
 mkdir "$T/mnt" "$T/mnt2"
 "$CHAINFS" import "$T/store" "$a" --range 1-100 --hyper on --quiet >/dev/null || exit 1
 "$CHAINFS" mount "$T/store" "$T/mnt" || exit 1
 
-says() { local words=$1; shift; "$@" 2>&1 | grep -q -- "$words" || { "$@"; return 1; }; }
 check "status answers through the daemon" says "network devnet" "$CHAINFS" status "$T/store"
 check "a second mount is told who holds the store" says "held by.*mount at $T/mnt" "$CHAINFS" mount "$T/store" "$T/mnt2"
 check "and exits with 5" exits 5 "$CHAINFS" mount "$T/store" "$T/mnt2"
@@ -26,7 +24,7 @@ interrupt()
 }
 check "a call that is interrupted leaves the daemon well" interrupt
 check "the socket is its owner's alone" test "$(stat -c %a "$T/store/control")" = 600
-check "umount ends the daemon" umount "$T/mnt"
+check "umount ends the daemon" unmount "$T/mnt"
 released()
 {
 	for _ in $(seq 50); do
@@ -36,4 +34,3 @@ released()
 	return 1
 }
 check "which lets go of the store" released
-done_testing

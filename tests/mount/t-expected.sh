@@ -1,8 +1,7 @@
 #!/bin/bash
 # Recordings, imported and mounted, against what the recorded nodes answered. More recordings than those
 # of this repository are compared when CHAINFS_VECTORS names a folder of them.
-. "$(dirname "$0")/../support/sh.sh"
-needs_mount
+. "$(dirname "$0")/lib.bash"
 
 compare() # RECORDING [EXPECTED]
 {
@@ -11,9 +10,9 @@ compare() # RECORDING [EXPECTED]
 	mkdir -p "$T/$name.mnt"
 	"$CHAINFS" import "$T/$name" "$1" --network net --hyper on --quiet || return 1
 	"$CHAINFS" mount "$T/$name" "$T/$name.mnt" || return 1
-	python3 tests/support/compare_expected.py "$T/$name.mnt/net" "${2:-$1/expected}"
+	python3 "$TESTS/support/compare_expected.py" "$T/$name.mnt/net" "${2:-$1/expected}"
 	local rc=$?
-	umount "$T/$name.mnt" || fusermount3 -u "$T/$name.mnt"
+	unmount "$T/$name.mnt"
 	return $rc
 }
 
@@ -29,4 +28,3 @@ node2_hyper()
 	rm -rf "$T/devnet-a-node2" && compare "$VECTORS/devnet-a-node2" "$T/both"
 }
 check "devnet-a-node2: its hyper is devnet-a's" node2_hyper
-done_testing

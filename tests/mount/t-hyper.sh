@@ -1,13 +1,12 @@
 #!/bin/bash
 # Hyper: off by default, switched on later it begins at that height, and says so.
-. "$(dirname "$0")/../support/sh.sh"
-needs_mount
+. "$(dirname "$0")/lib.bash"
 
 a=$VECTORS/devnet-a
 mkdir "$T/mnt"
 "$CHAINFS" import "$T/store" "$a" --range 1-100 --quiet >/dev/null || exit 1
 mount_it() { "$CHAINFS" mount "$T/store" "$T/mnt" "$@"; }
-end() { umount "$T/mnt"; for _ in $(seq 50); do "$CHAINFS" status "$T/store" >/dev/null 2>&1 && return 0; sleep 0.1; done; }
+end() { unmount "$T/mnt"; for _ in $(seq 50); do "$CHAINFS" status "$T/store" >/dev/null 2>&1 && return 0; sleep 0.1; done; }
 net=$T/mnt/devnet
 
 mount_it || exit 1
@@ -30,4 +29,3 @@ only()
 check "above it the diff shows what was retained, and nothing is only in legacy" only
 end
 check "status names the base" sh -c "'$CHAINFS' status '$T/store' | grep -q 'retained since height'"
-done_testing
