@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/chain/snapchain/forge.h"
+#include "core/chain/snapchain/forge/forge.h"
 #include "mount-helpers/verbs.h"
 
 #define PATH_SIZE      4096

@@ -1,4 +1,4 @@
-#include "core/chain/snapchain/forge.h"
+#include "core/chain/snapchain/forge/forge.h"
 
 #include <dirent.h>
 #include <sys/stat.h>

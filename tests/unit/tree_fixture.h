@@ -2,7 +2,7 @@
 #ifndef CHAINFS_TESTS_TREE_FIXTURE_H
 #define CHAINFS_TESTS_TREE_FIXTURE_H
 
-#include "core/chain/snapchain/forge.h"
+#include "core/chain/snapchain/forge/forge.h"
 #include "core/ingest/ingest.h"
 #include "core/sync/archive.h"
 #include "fs/path.h"

@@ -1,8 +1,8 @@
-#include "core/chain/snapchain/forge_messages.h"
+#include "core/chain/snapchain/forge/forge_messages.h"
 
 #include <stdio.h>
 
-#include "core/chain/snapchain/forge_claims.h"
+#include "core/chain/snapchain/forge/forge_claims.h"
 #include "core/chain/snapchain/params.h"
 #include "core/chain/snapchain/text.h"
 #include "proto/prost.h"

@@ -1,4 +1,4 @@
-#include "core/chain/snapchain/forge_claims.h"
+#include "core/chain/snapchain/forge/forge_claims.h"
 
 #define WORD        32
 #define WORDS_MAX   12 /* of one struct, its type's hash included */

@@ -8,9 +8,9 @@
 #ifndef CHAINFS_SNAPCHAIN_FORGE_PEOPLE_H
 #define CHAINFS_SNAPCHAIN_FORGE_PEOPLE_H
 
-#include "core/chain/snapchain/forge_chain.h"
-#include "core/chain/snapchain/forge_events.h"
-#include "core/chain/snapchain/forge_text.h"
+#include "core/chain/snapchain/forge/forge_chain.h"
+#include "core/chain/snapchain/forge/forge_events.h"
+#include "core/chain/snapchain/forge/forge_text.h"
 
 #define FORGE_REMEMBERED 8  /* of one's own casts, reactions and links */
 #define FORGE_RECENT     64 /* casts that others react to */

@@ -6,7 +6,7 @@
 #ifndef CHAINFS_SNAPCHAIN_FORGE_CLAIMS_H
 #define CHAINFS_SNAPCHAIN_FORGE_CLAIMS_H
 
-#include "core/chain/snapchain/forge_seed.h"
+#include "core/chain/snapchain/forge/forge_seed.h"
 #include "proto/snapchain.pb-c.h"
 
 /* `by` signs that it is an address of fid's. */

@@ -4,7 +4,7 @@
 #ifndef CHAINFS_SNAPCHAIN_FORGE_TEXT_H
 #define CHAINFS_SNAPCHAIN_FORGE_TEXT_H
 
-#include "core/chain/snapchain/forge_seed.h"
+#include "core/chain/snapchain/forge/forge_seed.h"
 
 #define FORGE_TEXT_SIZE 256
 #define FORGE_NAMES     40

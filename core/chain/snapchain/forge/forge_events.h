@@ -6,7 +6,7 @@
 #ifndef CHAINFS_SNAPCHAIN_FORGE_EVENTS_H
 #define CHAINFS_SNAPCHAIN_FORGE_EVENTS_H
 
-#include "core/chain/snapchain/forge_messages.h"
+#include "core/chain/snapchain/forge/forge_messages.h"
 
 /* The other chain, as far as we pretend that there is one: an event is a transaction of its own. */
 struct forge_ledger {

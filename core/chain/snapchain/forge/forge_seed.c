@@ -1,4 +1,4 @@
-#include "core/chain/snapchain/forge_seed.h"
+#include "core/chain/snapchain/forge/forge_seed.h"
 
 void forge_bytes_of(uint64_t seed, const char *label, uint64_t index, uint8_t out[HASH_SIZE])
 {

@@ -1,7 +1,7 @@
-#include "core/chain/snapchain/forge_chain.h"
+#include "core/chain/snapchain/forge/forge_chain.h"
 
 #include "core/chain/snapchain/block.h"
-#include "core/chain/snapchain/forge_pool.h"
+#include "core/chain/snapchain/forge/forge_pool.h"
 #include "core/chain/snapchain/replay.h"
 #include "core/chain/snapchain/versions.h"
 #include "core/store/state.h"

@@ -1,6 +1,6 @@
-#include "core/chain/snapchain/forge_events.h"
+#include "core/chain/snapchain/forge/forge_events.h"
 
-#include "core/chain/snapchain/forge_claims.h"
+#include "core/chain/snapchain/forge/forge_claims.h"
 #include "proto/prost.h"
 
 #define OTHER_CHAIN_ID    10

@@ -8,7 +8,7 @@
 #ifndef CHAINFS_SNAPCHAIN_FORGE_STORY_H
 #define CHAINFS_SNAPCHAIN_FORGE_STORY_H
 
-#include "core/chain/snapchain/forge_people.h"
+#include "core/chain/snapchain/forge/forge_people.h"
 
 #define FORGE_STORY_STEPS    300 /* no fewer: the script ends before that */
 #define FORGE_STORY_FID      101

@@ -14,8 +14,8 @@
 #ifndef CHAINFS_SNAPCHAIN_FORGE_CHAIN_H
 #define CHAINFS_SNAPCHAIN_FORGE_CHAIN_H
 
-#include "core/chain/snapchain/forge_messages.h"
-#include "core/chain/snapchain/forge_votes.h"
+#include "core/chain/snapchain/forge/forge_messages.h"
+#include "core/chain/snapchain/forge/forge_votes.h"
 #include "core/chain/snapchain/params.h"
 #include "core/sync/archive_writer.h"
 

@@ -1,4 +1,4 @@
-#include "core/chain/snapchain/forge_people.h"
+#include "core/chain/snapchain/forge/forge_people.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "core/chain/snapchain/forge_votes.h"
+#include "core/chain/snapchain/forge/forge_votes.h"
 
 #include "core/chain/snapchain/commit.h"
 #include "proto/wire.h"

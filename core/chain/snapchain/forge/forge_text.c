@@ -1,4 +1,4 @@
-#include "core/chain/snapchain/forge_text.h"
+#include "core/chain/snapchain/forge/forge_text.h"
 
 #include <stdio.h>
 

@@ -8,7 +8,7 @@
 #ifndef CHAINFS_SNAPCHAIN_FORGE_MESSAGES_H
 #define CHAINFS_SNAPCHAIN_FORGE_MESSAGES_H
 
-#include "core/chain/snapchain/forge_seed.h"
+#include "core/chain/snapchain/forge/forge_seed.h"
 #include "core/chain/snapchain/message.h"
 
 #define FORGE_MESSAGE_SIZE_MAX (64u << 10)

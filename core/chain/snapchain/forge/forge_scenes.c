@@ -1,4 +1,4 @@
-#include "core/chain/snapchain/forge_story.h"
+#include "core/chain/snapchain/forge/forge_story.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "core/chain/snapchain/forge_pool.h"
+#include "core/chain/snapchain/forge/forge_pool.h"
 
 #include "core/chain/chain.h"
 #include "proto/wire.h"

@@ -1,9 +1,9 @@
-#include "core/chain/snapchain/forge.h"
+#include "core/chain/snapchain/forge/forge.h"
 
 #include <stdio.h>
 
 #include "core/base/json.h"
-#include "core/chain/snapchain/forge_story.h"
+#include "core/chain/snapchain/forge/forge_story.h"
 #include "core/chain/snapchain/versions.h"
 
 #define CONFIG_SIZE_MAX (256u << 10)

@@ -4,7 +4,7 @@
 #ifndef CHAINFS_SNAPCHAIN_FORGE_VOTES_H
 #define CHAINFS_SNAPCHAIN_FORGE_VOTES_H
 
-#include "core/chain/snapchain/forge_seed.h"
+#include "core/chain/snapchain/forge/forge_seed.h"
 
 #define FORGE_VALIDATORS_MAX 32
 
