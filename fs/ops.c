@@ -212,10 +212,11 @@ static int render(struct asked *a, struct buf *out, struct err *err)
 	return 0;
 }
 
-/* What stands at a place and settles is as of whenever it is read. */
+/* The root's own files are as of whenever they are read. A network's that settle are of a view until
+ * they are final, and stand at their place from then on. */
 static bool is_kept(const struct node *n)
 {
-	return n->of_object || n->scope.kind != SCOPE_PLACE || tree[n->row].class == FIXED;
+	return n->of_object || n->network || tree[n->row].class == FIXED;
 }
 
 /* From the cache, or rendered for it; `made` is the content if that happened already. */
