@@ -1,4 +1,5 @@
 /* chainfs: the one program. Finds the verb, opens the store or asks the daemon that holds it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #include "net/control.h"
 
 atomic_bool verbs_stop;
+
+static int output_error; /* errno of the first write to the person that failed */
 
 static void on_signal(int signal_number)
 {
@@ -23,6 +26,8 @@ static void write_all(int fd, const char *text, size_t size)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) { /* nobody reads any more: as if interrupted */
+			if (!output_error)
+				output_error = n < 0 ? errno : EIO;
 			atomic_store(&verbs_stop, true);
 			return;
 		}
@@ -43,12 +48,34 @@ static void to_stderr(void *arg, const char *text, size_t size)
 	write_all(STDERR_FILENO, text, size);
 }
 
+/* Whoever starts us may have closed these. A file of the store must not get such a number and then
+ * the words that we say to the person. */
+static void keep_standard_files(void)
+{
+	int fd;
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	base_closep(&fd);
+}
+
 /* Debian's RocksDB aborts on some I/O errors through this (it is built with its assertions on). One
  * line and a code that a supervisor knows, instead of a core: nothing acknowledged is lost. */
-__attribute__((noreturn)) void __assert_fail(const char *what, const char *file, unsigned line, const char *function)
+__attribute__((noreturn)) void __assert_fail(const char *what, const char *file, unsigned line,
+					     const char *function)
 {
-	fprintf(stderr, "chainfs: stopped, a rule was broken: %s (%s:%u, %s)\n", what, file, line, function);
+	fprintf(stderr, "chainfs: stopped, a rule was broken: %s (%s:%u, %s)\n", what, file, line,
+		function);
 	_exit(EXIT_STORAGE);
+}
+
+/* What could not be told to the person is not done. A reader that went away (`| head`) is no fault. */
+static int tell(int code)
+{
+	if (code != EXIT_DONE || !output_error || output_error == EPIPE)
+		return code;
+	fprintf(stderr, "chainfs: the output cannot be written: %s\n", strerror(output_error));
+	return EXIT_SYSTEM;
 }
 
 /* The store in this process; where a daemon holds it, the daemon runs the verb. */
@@ -58,31 +85,39 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 	char holder[64];
 	snprintf(holder, sizeof holder, "%s, pid %d", c->verb->name, (int)getpid());
 	struct store_options o = {
-		.create = c->verb->need == STORE_CREATE, .holder = holder, .sync_off = verb_has(c, OPTION_NO_SYNC),
+		.create = c->verb->need == STORE_CREATE,
+		.holder = holder,
+		.sync_off = verb_has(c, OPTION_NO_SYNC),
 	};
+	int code = c->verb->check ? c->verb->check(c) : EXIT_DONE;
+	if (code != EXIT_DONE)
+		return code;
 	int rc = store_open(c->words[0], &o, &c->store, &err);
 	if (rc == -EBUSY) {
-		int code = EXIT_BUSY;
+		code = EXIT_BUSY;
 		struct err refused = ERR_INIT;
 		rc = control_call(c->words[0], argc, argv, c->io, &code, &refused);
 		if (rc == 0)
 			return code;
-		return rc == -ECONNREFUSED ? verb_fail(c, -EBUSY, &err) : verb_fail(c, rc, &refused);
+		return rc == -ECONNREFUSED ? verb_fail(c, -EBUSY, &err)
+					   : verb_fail(c, rc, &refused);
 	}
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	int code = c->verb->run(c);
+	code = c->verb->run(c);
 	store_closep(&c->store);
 	return code;
 }
 
 int main(int argc, char **argv)
 {
+	keep_standard_files();
 	struct sigaction stop = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
-	struct verb_io io = { to_stdout, to_stderr, NULL, .terminal = isatty(STDERR_FILENO), .stop = &verbs_stop };
+	struct verb_io io = { to_stdout, to_stderr, NULL, .terminal = isatty(STDERR_FILENO),
+			      .stop = &verbs_stop };
 	struct verb_call call = { .io = &io };
 
 	if (getenv("CHAINFS_DEBUG"))
@@ -99,12 +134,12 @@ int main(int argc, char **argv)
 	if (argc < 2 || asked) {
 		int code = verb_parse(verbs, verb_count, 1, help, &call);
 		code = code >= 0 ? code : call.verb->run(&call);
-		return asked ? code : EXIT_USAGE;
+		return asked ? tell(code) : EXIT_USAGE;
 	}
 	int code = verb_parse(verbs, verb_count, argc - 1, argv + 1, &call);
 	if (code >= 0)
-		return code;
+		return tell(code);
 	if (call.verb->need == STORE_OPEN || call.verb->need == STORE_CREATE)
-		return run_on_store(&call, argc - 1, argv + 1);
-	return call.verb->run(&call);
+		return tell(run_on_store(&call, argc - 1, argv + 1));
+	return tell(call.verb->run(&call));
 }

@@ -1,6 +1,8 @@
 /* chainfs demo and forge: chains that we make ourselves. */
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/chain/snapchain/forge/forge.h"
@@ -14,15 +16,18 @@ static void show_progress(void *arg, uint64_t done, uint64_t all)
 {
 	struct verb_call *c = arg;
 	if (c->io->terminal && !verb_has(c, OPTION_QUIET) && (done % 64 == 0 || done == all))
-		verb_say(c, "\r\033[Kmaking a chain: %" PRIu64 " of %" PRIu64 " steps%s", done, all, done == all ? "\n" : "");
+		verb_say(c, "\r\033[Kmaking a chain: %" PRIu64 " of %" PRIu64 " steps%s", done, all,
+			 done == all ? "\n" : "");
 }
 
-static int parse_count(struct verb_call *c, enum option_id id, uint64_t max, uint64_t *out, struct err *err)
+static int parse_count(struct verb_call *c, enum option_id id, uint64_t max, uint64_t *out,
+		       struct err *err)
 {
 	const char *text = c->options[id];
 	if (!text || dec_get(text, strlen(text), max, out) == 0)
 		return 0;
-	return err_set(err, -EINVAL, "--%s %s: it is a number up to %" PRIu64, option_rows[id].name, text, max);
+	return err_set(err, -EINVAL, "--%s %s: it is a number up to %" PRIu64, option_rows[id].name,
+		       text, max);
 }
 
 static int forge_options_of(struct verb_call *c, struct forge_options *o, struct err *err)
@@ -70,12 +75,32 @@ static int import_archive(struct verb_call *c, const char *store, const char *ar
 	import.words[1] = archive;
 	if (!import.options[OPTION_HYPER])
 		import.options[OPTION_HYPER] = "on";
-	int rc = store_open(store, &(struct store_options){ .create = true, .holder = "demo" }, &import.store, &err);
+	int rc = store_open(store, &(struct store_options){ .create = true, .holder = "demo" },
+			    &import.store, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	int code = verb_import(&import);
 	store_closep(&import.store);
 	return code;
+}
+
+/* Imports in a process of its own: the storage library keeps its threads for good, and a daemon
+ * that is forked from a process with threads has none of them and waits for ever for their work. */
+static int import_apart(struct verb_call *c, const char *store, const char *archive)
+{
+	pid_t pid = fork();
+	if (pid < 0)
+		return verb_fail(c, -errno, NULL);
+	if (pid == 0)
+		_exit(import_archive(c, store, archive));
+	int status;
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return verb_fail(c, -errno, NULL);
+		if (verb_stopped(c))
+			kill(pid, SIGTERM);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SYSTEM;
 }
 
 static int make_folder(const char *path, struct err *err)
@@ -92,7 +117,10 @@ static void say_what_to_try(struct verb_call *c, const char *mnt)
 	verb_print(c, "  ls %s/" DEMO_NETWORK "/legacy/state/shards/1/accounts/*/\n", mnt);
 	verb_print(c, "  head -n 3 %s/" DEMO_NETWORK "/legacy/blocks/*/items.jsonl\n", mnt);
 	verb_print(c, "  cat %s/" DEMO_NETWORK "/diffs/latest/report\n", mnt);
-	verb_print(c, "  diff -r %s/" DEMO_NETWORK "/legacy/at/200 %s/" DEMO_NETWORK "/hyper/at/200\n\n", mnt, mnt);
+	verb_print(c,
+		   "  diff -r %s/" DEMO_NETWORK "/legacy/at/200 %s/" DEMO_NETWORK
+		   "/hyper/at/200\n\n",
+		   mnt, mnt);
 	verb_print(c, "umount %s ends it.\n", mnt);
 }
 
@@ -114,10 +142,11 @@ int verb_demo(struct verb_call *c)
 		rc = make_archive(c, archive, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	int code = import_archive(c, store, archive);
+	int code = import_apart(c, store, archive);
 	if (code != EXIT_DONE || verb_has(c, OPTION_NO_MOUNT))
 		return code;
-	/* EEXIST also where a daemon that died left a stale mount point behind; mounting clears it. */
+	/* EEXIST also where a daemon that died left a stale mount point behind; mounting clears
+	 * it. */
 	rc = make_folder(mountpoint, &err);
 	if (rc < 0 && rc != -ENOTCONN)
 		return verb_fail(c, rc, &err);

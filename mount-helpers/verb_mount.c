@@ -19,9 +19,10 @@ struct daemon { /* everything that a mounted store runs with */
 	struct events  *events;
 	struct fs      *fs;
 	struct control_server *control;
-	int             ready_fd;  /* -1 in front: told when the mount answers */
+	int            *ready_fd;  /* -1 in front: told when the mount answers, then closed */
 	pthread_t       signals;
 	bool            watching;
+	atomic_bool     ended;     /* the mount, by itself */
 };
 
 /* ---- options ---- */
@@ -38,7 +39,9 @@ static int parse_number(const char *text, int base, uint32_t *out)
 
 static int parse_mount_options(const char *list, struct fs_options *o, struct err *err)
 {
-	*o = (struct fs_options){ .uid = (uint32_t)getuid(), .gid = (uint32_t)getgid(), .umask = 0 };
+	*o = (struct fs_options){ .uid = (uint32_t)getuid(),
+				  .gid = (uint32_t)getgid(),
+				  .umask = 0 };
 	AUTO(base_freep) char *copy = strdup(list ? list : "");
 	if (!copy)
 		return err_set(err, -ENOMEM, "no memory for the mount options");
@@ -53,25 +56,24 @@ static int parse_mount_options(const char *list, struct fs_options *o, struct er
 			continue;
 		else if (strncmp(word, "gid=", 4) == 0 && parse_number(word + 4, 10, &o->gid) == 0)
 			continue;
-		else if (strncmp(word, "umask=", 6) == 0 && parse_number(word + 6, 8, &o->umask) == 0)
+		else if (strncmp(word, "umask=", 6) == 0 &&
+			 parse_number(word + 6, 8, &o->umask) == 0)
 			continue;
-		else if (strncmp(word, "threads=", 8) == 0 && parse_number(word + 8, 10, &number) == 0 && number <= 64)
+		else if (strncmp(word, "threads=", 8) == 0 &&
+			 parse_number(word + 8, 10, &number) == 0 && number <= 64)
 			o->threads = number;
 		else
-			return err_set(err, -EINVAL, "-o %s: no such mount option, or a value that does not fit", word);
+			return err_set(err, -EINVAL,
+				       "-o %s: no such mount option, or a value that does not fit",
+				       word);
 	}
 	return 0;
 }
 
 /* ---- the daemon ---- */
 
-static int switch_hyper(struct daemon *d, const char *word, struct err *err)
+static int switch_hyper(struct daemon *d, bool on, struct err *err)
 {
-	if (!word)
-		return 0;
-	bool on = strcmp(word, "on") == 0;
-	if (!on && strcmp(word, "off") != 0)
-		return err_set(err, -EINVAL, "--hyper %s: it is on or off", word);
 	for (size_t i = 0; i < store_network_count(d->store); i++) {
 		AUTO(ingest_freep) struct ingest *in = NULL;
 		struct ingest_options o = { .checkers = 1 };
@@ -92,10 +94,13 @@ static void *watch_signals(void *arg)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1); /* our own: the mount ended by itself */
-	if (sigwait(&set, &number) == 0 && number != SIGUSR1) {
+	sigaddset(&set, SIGUSR1); /* our own wake-up; another's changes nothing */
+	while (sigwait(&set, &number) == 0 && !atomic_load(&d->ended)) {
+		if (number == SIGUSR1)
+			continue;
 		trace_info("mount", "stopping", "signal=%d", number);
 		fs_stop(d->fs);
+		break;
 	}
 	return NULL;
 }
@@ -104,19 +109,21 @@ static void ready(void *arg)
 {
 	struct daemon *d = arg;
 	char byte = 0;
-	if (d->ready_fd < 0)
+	if (*d->ready_fd < 0)
 		return;
-	/* From here on nobody reads our words but a log; the person's shell gets its prompt back. */
-	if (write(d->ready_fd, &byte, 1) < 0)
+	/* From here on nobody reads our words but a log; the person's shell gets its prompt
+	 * back. */
+	if (write(*d->ready_fd, &byte, 1) < 0)
 		trace_warn("mount", "nobody waited for the mount", "errno=%d", errno);
-	base_closep(&d->ready_fd);
-	d->ready_fd = -1;
+	base_closep(d->ready_fd);
+	*d->ready_fd = -1;
 }
 
 static void daemon_release(struct daemon *d)
 {
 	control_server_closep(&d->control);
 	if (d->watching) { /* it may be telling the mount to stop */
+		atomic_store(&d->ended, true);
 		pthread_kill(d->signals, SIGUSR1);
 		pthread_join(d->signals, NULL);
 	}
@@ -125,17 +132,22 @@ static void daemon_release(struct daemon *d)
 	events_freep(&d->events);
 }
 
-static int serve(struct verb_call *c, const char *store, const char *mountpoint, int ready_fd, struct err *err)
+static int serve(struct verb_call *c, const char *store, const char *mountpoint, int *ready_fd,
+		 struct err *err)
 {
 	AUTO(daemon_release) struct daemon d = { .ready_fd = ready_fd };
 	struct fs_options o;
 	char holder[PATH_SIZE];
 	sigset_t set;
 
+	bool hyper = false;
 	int rc = parse_mount_options(c->options[OPTION_OPTIONS], &o, err);
+	if (rc == 0)
+		rc = verb_hyper(c, &hyper, err);
 	if (rc < 0)
 		return rc;
-	/* Before the first thread, so that all of them leave these signals to the one that waits. */
+	/* Before the first thread, so that all of them leave these signals to the one that
+	 * waits. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -146,8 +158,8 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	rc = store_open(store, &(struct store_options){ .holder = holder }, &d.store, err);
 	if (rc == 0 && !(d.events = events_new(EVENTS_MAX)))
 		rc = err_set(err, -ENOMEM, "no memory for events");
-	if (rc == 0)
-		rc = switch_hyper(&d, c->options[OPTION_HYPER], err);
+	if (rc == 0 && verb_has(c, OPTION_HYPER))
+		rc = switch_hyper(&d, hyper, err);
 	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
@@ -160,9 +172,17 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	return fs_run(d.fs, ready, &d, err);
 }
 
-/* The daemon's process: serves, and tells the parent's pipe how the start went: a zero byte when the
- * mount answers, else the sentence. */
-static void daemon_process(struct verb_call *c, const char *store, const char *mountpoint, int ready_fd)
+/* What the system refuses to a mount is a failed mount. */
+static int mount_exit(int rc)
+{
+	int code = exit_of(rc);
+	return code == EXIT_SYSTEM ? EXIT_MOUNT : code;
+}
+
+/* The daemon's process: serves, and tells the parent's pipe how the start went: a zero byte when
+ * the mount answers, else the sentence. */
+static void daemon_process(struct verb_call *c, const char *store, const char *mountpoint,
+			   int ready_fd)
 {
 	struct err err = ERR_INIT;
 	setsid();
@@ -175,33 +195,33 @@ static void daemon_process(struct verb_call *c, const char *store, const char *m
 	}
 	if (chdir("/") < 0)
 		trace_warn("mount", "stays in the folder where it was started", "errno=%d", errno);
-	int rc = serve(c, store, mountpoint, ready_fd, &err);
-	if (rc < 0) {
-		const char *text = err_text(&err, rc);
+	int rc = serve(c, store, mountpoint, &ready_fd, &err);
+	if (rc < 0 && ready_fd >= 0) {
 		char line[ERR_TEXT_SIZE + 8];
-		int n = snprintf(line, sizeof line, "%c%s", exit_of(rc) == EXIT_SYSTEM ? EXIT_MOUNT : exit_of(rc), text);
-		if (write(ready_fd, line, (size_t)n) < 0) /* it was told already, or has gone */
+		int n = snprintf(line, sizeof line, "%c%s", mount_exit(rc), err_text(&err, rc));
+		if (write(ready_fd, line, (size_t)n) < 0) /* the parent has gone */
 			_exit(EXIT_MOUNT);
 	}
-	_exit(rc < 0 ? EXIT_MOUNT : EXIT_DONE);
+	_exit(mount_exit(rc));
 }
 
 int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, bool foreground)
 {
 	struct err err = ERR_INIT;
 	AUTO(base_freep) char *store_full = realpath(store, NULL);
-	AUTO(base_freep) char *mount_full = realpath(mountpoint, NULL);
 	if (!store_full) {
-		err_set(&err, -errno, "%s: %s", store, strerror(errno));
-		return verb_fail(c, -ENOENT, &err);
+		int rc = err_set(&err, -errno, "%s: %s", store, strerror(errno));
+		return verb_fail(c, rc, &err);
 	}
-	/* A stale mount point answers ENOTCONN to everything; fs_open clears it by the name given. */
+	AUTO(base_freep) char *mount_full = realpath(mountpoint, NULL);
+	/* A stale mount point answers ENOTCONN to everything; fs_open clears it by the name
+	 * given. */
 	const char *at = mount_full ? mount_full : mountpoint;
 	if (foreground) {
-		int rc = serve(c, store_full, at, -1, &err);
+		int nobody = -1, rc = serve(c, store_full, at, &nobody, &err);
 		if (rc < 0)
 			verb_fail(c, rc, &err);
-		return rc < 0 ? EXIT_MOUNT : EXIT_DONE;
+		return mount_exit(rc);
 	}
 	int pipe_fds[2];
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
@@ -224,7 +244,8 @@ int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, 
 		return EXIT_DONE;
 	line[MAX(n, 0)] = 0;
 	waitpid(pid, NULL, 0);
-	verb_say(c, "chainfs %s: %s\n", c->verb->name, n > 1 ? line + 1 : "the daemon ended before the mount was ready");
+	verb_say(c, "chainfs %s: %s\n", c->verb->name,
+		 n > 1 ? line + 1 : "the daemon ended before the mount was ready");
 	return n > 1 ? line[0] : EXIT_MOUNT;
 }
 

@@ -7,43 +7,60 @@ static int verb_version(struct verb_call *c);
 
 const struct verb verbs[] = {
 	{ "demo", "[FOLDER]", "makes a small chain, imports it and mounts it",
-	  "Generates a deterministic chain of the Snapchain kind with validators of its own below FOLDER (default\n"
-	  "chainfs-demo), imports it with hyper on, mounts it at FOLDER/mnt and prints five lines to try. Needs no\n"
+	  "Generates a deterministic chain of the Snapchain kind with validators of its own below "
+	  "FOLDER (default\n"
+	  "chainfs-demo), imports it with hyper on, mounts it at FOLDER/mnt and prints five lines "
+	  "to try. Needs no\n"
 	  "network. Run again it mounts what is there.",
-	  STORE_LOCAL, 0, 1, OPT(SEED) | OPT(NO_MOUNT) | OPT(HYPER) | OPT(QUIET) | OPT(FOREGROUND) | OPT(HELP), false, verb_demo },
+	  STORE_LOCAL, 0, 1,
+	  OPT(SEED) | OPT(NO_MOUNT) | OPT(HYPER) | OPT(QUIET) | OPT(FOREGROUND) | OPT(HELP), false,
+	  verb_demo, NULL },
 	{ "import", "STORE ARCHIVE", "reads an archive into a store",
-	  "Checks every block of the archive folder on all cores, replays the chain's rules and commits as it goes. A\n"
-	  "block that fails a check is refused and its height becomes a gap with the reason. Interrupt it at any\n"
-	  "moment; the same command goes on where it was. A store that a daemon holds is filled through the daemon.",
+	  "Checks every block of the archive folder on all cores, replays the chain's rules and "
+	  "commits as it goes. A\n"
+	  "block that fails a check is refused and its height becomes a gap with the reason. "
+	  "Interrupt it at any\n"
+	  "moment; the same command goes on where it was. A store that a daemon holds is filled "
+	  "through the daemon.",
 	  STORE_CREATE, 2, 2,
-	  OPT(NETWORK) | OPT(CONFIG) | OPT(RANGE) | OPT(HYPER) | OPT(ALLOW_UNCOMMITTED) | OPT(TRUST_ARCHIVE) | OPT(CHECKERS) |
-		  OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) | OPT(HELP),
-	  false, verb_import },
+	  OPT(NETWORK) | OPT(CONFIG) | OPT(RANGE) | OPT(HYPER) | OPT(ALLOW_UNCOMMITTED) |
+		  OPT(TRUST_ARCHIVE) | OPT(CHECKERS) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
+		  OPT(HELP),
+	  false, verb_import, verb_import_check },
 	{ "mount", "STORE MOUNTPOINT", "mounts a store",
-	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with umount. A stale mount point of a\n"
+	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with umount. A "
+	  "stale mount point of a\n"
 	  "daemon that died is cleared first.",
-	  STORE_LOCAL, 2, 2, OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP), false, verb_mount },
+	  STORE_LOCAL, 2, 2, OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP), false,
+	  verb_mount, NULL },
 	{ "umount", "MOUNTPOINT", "unmounts; the daemon behind it ends",
-	  "As umount(8) does, which works as well. A busy mount is refused unless --lazy detaches it.",
-	  STORE_NONE, 1, 1, OPT(LAZY) | OPT(HELP), false, verb_umount },
+	  "As umount(8) does, which works as well. A busy mount is refused unless --lazy detaches "
+	  "it.",
+	  STORE_NONE, 1, 1, OPT(LAZY) | OPT(HELP), false, verb_umount, NULL },
 	{ "status", "STORE", "what a store holds",
-	  "Heights held and replayed, roots of both contexts, retained records, by network and shard.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_status },
+	  "Heights held and replayed, roots of both contexts, retained records, by network and "
+	  "shard.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_status, NULL },
 	{ "gaps", "STORE", "which heights are missing, and why",
-	  "One line a gap: shard, first and last height, reason, what went wrong last.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_gaps },
+	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
+	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_gaps, NULL },
 	{ "verify", "STORE", "checks what a store holds again",
-	  "Reads every block held and recomputes hashes, certificates and signatures on all cores. The levels accounts\n"
-	  "and state are those of the replay at import. Prints a line for every fault, then the counts of each level.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(HELP), false, verb_verify },
+	  "Reads every block held and recomputes hashes, certificates and signatures on all cores. "
+	  "The levels accounts\n"
+	  "and state are those of the replay at import. Prints a line for every fault, then the "
+	  "counts of each level.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
+	  verb_verify, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",
 	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements.",
-	  STORE_NONE, 1, 1, OPT(SEED) | OPT(BLOCKS) | OPT(MESSAGES) | OPT(ACCOUNTS) | OPT(QUIET) | OPT(HELP), true, verb_forge },
+	  STORE_NONE, 1, 1,
+	  OPT(SEED) | OPT(BLOCKS) | OPT(MESSAGES) | OPT(ACCOUNTS) | OPT(QUIET) | OPT(HELP), true,
+	  verb_forge, NULL },
 	{ "version", "", "prints the version",
-	  "The program's version and the store format that it writes.", STORE_NONE, 0, 0, OPT(JSON) | OPT(HELP), false,
-	  verb_version },
-	{ "help", "[VERB]", "this text, or that of a verb", "Lists the verbs, or says more of one.", STORE_NONE, 0, 1, OPT(HELP),
-	  false, verb_help_verb },
+	  "The program's version and the store format that it writes.", STORE_NONE, 0, 0,
+	  OPT(JSON) | OPT(HELP), false, verb_version, NULL },
+	{ "help", "[VERB]", "this text, or that of a verb", "Lists the verbs, or says more of one.",
+	  STORE_NONE, 0, 1, OPT(HELP), false, verb_help_verb, NULL },
 };
 const size_t verb_count = ARRAY_LEN(verbs);
 
@@ -69,7 +86,8 @@ static int verb_help_verb(struct verb_call *c)
 static int verb_version(struct verb_call *c)
 {
 	if (verb_has(c, OPTION_JSON))
-		verb_print(c, "{\"store_format\":%d,\"version\":\"%s\"}\n", STORE_FORMAT, CHAINFS_VERSION);
+		verb_print(c, "{\"store_format\":%d,\"version\":\"%s\"}\n", STORE_FORMAT,
+			   CHAINFS_VERSION);
 	else
 		verb_print(c, "chainfs %s, store format %d\n", CHAINFS_VERSION, STORE_FORMAT);
 	return EXIT_DONE;

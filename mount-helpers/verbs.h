@@ -15,8 +15,8 @@ int verb_forge(struct verb_call *c);
 int verb_mount(struct verb_call *c);
 int verb_umount(struct verb_call *c);
 
-/* Mounts `store` on `mountpoint` and serves: in front, or in a process of its own that is ready when
- * this returns 0. Prints its own sentence; returns an exit code. */
+/* Mounts `store` on `mountpoint` and serves: in front, or in a process of its own that is ready
+ * when this returns 0. Prints its own sentence; returns an exit code. */
 int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, bool foreground);
 
 #endif

@@ -9,9 +9,7 @@
 
 #include "net/control.h"
 
-#define FRAME_HEAD_SIZE 5
-#define FRAME_SIZE_MAX  (1u << 20)
-#define STOP_POLL_MS    100
+#define STOP_POLL_MS 100
 
 /* The path of a socket is bounded by 108 bytes, a store's is not: reach it through its folder. */
 static int connect_to(const char *store_path, struct err *err)
@@ -26,7 +24,8 @@ static int connect_to(const char *store_path, struct err *err)
 	snprintf(to.sun_path, sizeof to.sun_path, "/proc/self/fd/%d/control", folder);
 	if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
 		int code = errno == ENOENT ? ECONNREFUSED : errno;
-		return err_set(err, -code, "%s: no daemon listens there: %s", store_path, strerror(code));
+		return err_set(err, -code, "%s: no daemon listens there: %s", store_path,
+			       strerror(code));
 	}
 	int connected = fd;
 	fd = -1;
@@ -35,13 +34,14 @@ static int connect_to(const char *store_path, struct err *err)
 
 static int send_frame(int fd, char kind, const char *text, size_t size)
 {
-	uint8_t head[FRAME_HEAD_SIZE] = { (uint8_t)kind };
+	uint8_t head[CONTROL_HEAD_SIZE] = { (uint8_t)kind };
 	put_be32(head + 1, (uint32_t)size);
 	struct { const void *p; size_t n; } parts[] = { { head, sizeof head }, { text, size } };
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		size_t done = 0;
 		while (done < parts[i].n) {
-			ssize_t n = send(fd, (const char *)parts[i].p + done, parts[i].n - done, MSG_NOSIGNAL);
+			ssize_t n = send(fd, (const char *)parts[i].p + done, parts[i].n - done,
+					 MSG_NOSIGNAL);
 			if (n < 0 && errno == EINTR)
 				continue;
 			if (n < 0)
@@ -52,21 +52,33 @@ static int send_frame(int fd, char kind, const char *text, size_t size)
 	return 0;
 }
 
-static int send_request(int fd, int argc, char **argv, bool terminal)
+/* The request as JSON; NULL without memory. The caller frees it with cJSON_free(). */
+static char *request_text(int argc, char **argv, const char *cwd, bool terminal)
+{
+	cJSON *root = cJSON_CreateObject(), *words = cJSON_AddArrayToObject(root, "argv");
+	bool whole = words != NULL;
+	/* A word that is left out would make another command of it. */
+	for (int i = 0; i < argc && whole; i++)
+		whole = cJSON_AddItemToArray(words, cJSON_CreateString(argv[i]));
+	whole = whole && cJSON_AddStringToObject(root, "cwd", cwd) &&
+		cJSON_AddBoolToObject(root, "terminal", terminal);
+	char *text = whole ? cJSON_PrintUnformatted(root) : NULL;
+	cJSON_Delete(root);
+	return text;
+}
+
+static int send_request(int fd, int argc, char **argv, bool terminal, struct err *err)
 {
 	char cwd[4096];
 	if (!getcwd(cwd, sizeof cwd))
-		return -errno;
-	cJSON *root = cJSON_CreateObject(), *words = cJSON_AddArrayToObject(root, "argv");
-	for (int i = 0; i < argc; i++)
-		cJSON_AddItemToArray(words, cJSON_CreateString(argv[i]));
-	cJSON_AddStringToObject(root, "cwd", cwd);
-	cJSON_AddBoolToObject(root, "terminal", terminal);
-	char *text = cJSON_PrintUnformatted(root);
-	cJSON_Delete(root);
-	int rc = text ? send_frame(fd, 'c', text, strlen(text)) : -ENOMEM;
+		return err_set(err, -errno, "the current folder: %s", strerror(errno));
+	char *text = request_text(argc, argv, cwd, terminal);
+	if (!text)
+		return err_set(err, -ENOMEM, "no memory to ask the daemon");
+	size_t size = strlen(text);
+	int rc = size > CONTROL_REQUEST_MAX ? -E2BIG : send_frame(fd, 'c', text, size);
 	cJSON_free(text);
-	return rc;
+	return rc < 0 ? err_set(err, rc, "the daemon cannot be asked: %s", strerror(-rc)) : 0;
 }
 
 /* Exactly n bytes, passing a stop on while it waits. */
@@ -92,32 +104,33 @@ static int receive(int fd, void *p, size_t n, struct verb_io *io, bool *told)
 	return 0;
 }
 
-int control_call(const char *store_path, int argc, char **argv, struct verb_io *io, int *exit_code, struct err *err)
+int control_call(const char *store_path, int argc, char **argv, struct verb_io *io, int *exit_code,
+		 struct err *err)
 {
 	AUTO(base_closep) int fd = connect_to(store_path, err);
 	if (fd < 0)
 		return fd;
-	int rc = send_request(fd, argc, argv, io->terminal);
-	AUTO(buf_release) struct buf body = BUF_INIT(FRAME_SIZE_MAX);
+	int rc = send_request(fd, argc, argv, io->terminal, err);
+	if (rc < 0)
+		return rc;
+	uint8_t body[CONTROL_PART_MAX];
 	bool told = false;
 	while (rc == 0) {
-		uint8_t head[FRAME_HEAD_SIZE];
+		uint8_t head[CONTROL_HEAD_SIZE];
 		rc = receive(fd, head, sizeof head, io, &told);
-		uint32_t size = get_be32(head + 1);
 		if (rc < 0)
 			break;
-		buf_clear(&body);
-		rc = buf_reserve(&body, size + 1);
-		if (rc == 0)
-			rc = receive(fd, body.p, size, io, &told);
+		uint32_t size = get_be32(head + 1);
+		rc = size > sizeof body ? -EPROTO : receive(fd, body, size, io, &told);
 		if (rc < 0)
 			break;
 		if (head[0] == 'x' && size == 4) {
-			*exit_code = (int)get_be32(body.p);
+			*exit_code = (int)get_be32(body);
 			return 0;
 		}
-		(head[0] == 'o' ? io->out : io->err)(io->arg, (const char *)body.p, size);
+		(head[0] == 'o' ? io->out : io->err)(io->arg, (const char *)body, size);
 	}
-	return err_set(err, rc, "the daemon of %s went away in the middle: %s; what it acknowledged is kept", store_path,
-		       strerror(-rc));
+	return err_set(err, rc,
+		       "the daemon of %s went away in the middle: %s; what it acknowledged is kept",
+		       store_path, strerror(-rc));
 }

@@ -13,9 +13,8 @@
 #include "core/base/queue.h"
 #include "core/base/trace.h"
 
-#define FRAME_HEAD_SIZE 5
-#define LINES_MAX       256u   /* frames that wait for a slow client; then the verb waits */
-#define ARGC_MAX        64
+#define LINES_MAX 256u /* frames that wait for a slow client; then the verb waits */
+#define ARGC_MAX  64
 
 struct control_server {
 	struct store  *store;
@@ -51,6 +50,7 @@ struct call {
 	bool            running, closing;
 	atomic_bool     ended;      /* the thread is done and may be joined */
 	atomic_bool     stop;
+	bool            gone;       /* the client: closes as soon as the thread has ended */
 	struct verb_io  io;
 	cJSON          *request;
 	char           *argv[ARGC_MAX + 1];
@@ -59,17 +59,18 @@ struct call {
 
 static struct frame *frame_new(char kind, const void *p, size_t n)
 {
-	struct frame *f = malloc(sizeof *f + FRAME_HEAD_SIZE + n);
+	struct frame *f = malloc(sizeof *f + CONTROL_HEAD_SIZE + n);
 	if (!f)
 		return NULL;
-	f->size = FRAME_HEAD_SIZE + n;
+	f->size = CONTROL_HEAD_SIZE + n;
 	f->bytes[0] = (uint8_t)kind;
 	put_be32(f->bytes + 1, (uint32_t)n);
-	memcpy(f->bytes + FRAME_HEAD_SIZE, p, n);
+	memcpy(f->bytes + CONTROL_HEAD_SIZE, p, n);
 	return f;
 }
 
-/* From the verb's thread. A queue that is full holds the verb; one that is closed drops the line. */
+/* From the verb's thread. A queue that is full holds the verb; one that is closed drops the
+ * line. */
 static void emit(struct call *c, char kind, const void *p, size_t n)
 {
 	struct frame *f = frame_new(kind, p, n);
@@ -78,14 +79,22 @@ static void emit(struct call *c, char kind, const void *p, size_t n)
 	uv_async_send(&c->server->wake);
 }
 
+static void emit_text(struct call *c, char kind, const char *text, size_t size)
+{
+	for (size_t part; size; text += part, size -= part) {
+		part = MIN(size, (size_t)CONTROL_PART_MAX);
+		emit(c, kind, text, part);
+	}
+}
+
 static void emit_out(void *arg, const char *text, size_t size)
 {
-	emit(arg, 'o', text, size);
+	emit_text(arg, 'o', text, size);
 }
 
 static void emit_err(void *arg, const char *text, size_t size)
 {
-	emit(arg, 'e', text, size);
+	emit_text(arg, 'e', text, size);
 }
 
 /* ---- the verb's thread ---- */
@@ -104,7 +113,8 @@ static int run_verb(struct call *c)
 	if (code >= 0)
 		return code;
 	if (call.verb->need != STORE_OPEN && call.verb->need != STORE_CREATE) {
-		verb_say(&call, "chainfs %s: the store is held by a daemon; umount it first\n", call.verb->name);
+		verb_say(&call, "chainfs %s: the store is held by a daemon; umount it first\n",
+			 call.verb->name);
 		return EXIT_BUSY;
 	}
 	return call.verb->run(&call);
@@ -147,6 +157,7 @@ static void call_end(struct call *c)
 	if (c->closing)
 		return;
 	if (c->running && !atomic_load(&c->ended)) {
+		c->gone = true;
 		atomic_store(&c->stop, true);
 		if (c->frames)
 			queue_close(c->frames);
@@ -159,27 +170,40 @@ static void call_end(struct call *c)
 	uv_close((uv_handle_t *)&c->pipe, call_closed);
 }
 
+static void call_flush(struct call *c);
+
 static void written(uv_write_t *request, int status)
 {
 	struct call *c = request->data;
-	struct frame *f = (struct frame *)(void *)request;
-	bool last = f->bytes[0] == 'x';
-	free(f);
-	if (status < 0 || last)
+	free((struct frame *)(void *)request);
+	if (status < 0)
 		call_end(c);
+	else
+		call_flush(c);
 }
 
+/* Sends what the client has room for; the rest stays in the queue, which holds the verb. Ends the
+ * call behind the last frame, also when the exit code found no memory: nobody waits for ever. */
 static void call_flush(struct call *c)
 {
+	/* Read before the queue: whoever has ended pushes nothing more. */
+	bool ended = c->running && atomic_load(&c->ended);
 	struct frame *f;
-	while (!c->closing && c->frames && (f = queue_try_pop(c->frames))) {
+	while (!c->closing && c->frames &&
+	       uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) < CONTROL_UNREAD_MAX &&
+	       (f = queue_try_pop(c->frames))) {
 		uv_buf_t buf = uv_buf_init((char *)f->bytes, (unsigned)f->size);
 		f->request.data = c;
 		if (uv_write(&f->request, (uv_stream_t *)&c->pipe, &buf, 1, written) < 0) {
 			free(f);
 			call_end(c);
+			return;
 		}
 	}
+	bool all_written = !c->closing && ended && queue_count(c->frames) == 0 &&
+			   uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) == 0;
+	if (all_written || (ended && c->gone))
+		call_end(c);
 }
 
 /* Reads argv out of the request; false when it is not one. */
@@ -216,8 +240,9 @@ static void give_memory(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
 	struct call *c = handle->data;
 	size_t want = MIN(suggested, (size_t)4096);
-	*out = buf_reserve(&c->in, want) < 0 ? uv_buf_init(NULL, 0)
-					     : uv_buf_init((char *)c->in.p + c->in.n, (unsigned)want);
+	*out = buf_reserve(&c->in, want) < 0
+		       ? uv_buf_init(NULL, 0)
+		       : uv_buf_init((char *)c->in.p + c->in.n, (unsigned)want);
 }
 
 static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -228,15 +253,15 @@ static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return;
 	}
 	c->in.n += (size_t)n;
-	while (!c->closing && c->in.n >= FRAME_HEAD_SIZE) {
-		size_t size = get_be32(c->in.p + 1), whole = FRAME_HEAD_SIZE + size;
+	while (!c->closing && c->in.n >= CONTROL_HEAD_SIZE) {
+		size_t size = get_be32(c->in.p + 1), whole = CONTROL_HEAD_SIZE + size;
 		if (size > CONTROL_REQUEST_MAX) {
 			call_end(c);
 			return;
 		}
 		if (c->in.n < whole)
 			return;
-		handle_frame(c, (char)c->in.p[0], SLICE(c->in.p + FRAME_HEAD_SIZE, size));
+		handle_frame(c, (char)c->in.p[0], SLICE(c->in.p + CONTROL_HEAD_SIZE, size));
 		memmove(c->in.p, c->in.p + whole, c->in.n - whole);
 		c->in.n -= whole;
 	}
@@ -253,11 +278,11 @@ static void connected(uv_stream_t *listener, int status)
 	c->next = s->calls;
 	s->calls = c;
 	s->call_count++;
-	c->pipe.data = c;
 	uv_pipe_init(&s->loop, &c->pipe, 0);
 	c->pipe.data = c;
 	if (uv_accept(listener, (uv_stream_t *)&c->pipe) < 0 || s->call_count > CONTROL_CALLS_MAX ||
-	    atomic_load(&s->closing) || uv_read_start((uv_stream_t *)&c->pipe, give_memory, received) < 0)
+	    atomic_load(&s->closing) ||
+	    uv_read_start((uv_stream_t *)&c->pipe, give_memory, received) < 0)
 		call_end(c);
 }
 
@@ -267,7 +292,7 @@ static void woken(uv_async_t *wake)
 	for (struct call *c = s->calls, *next; c; c = next) {
 		next = c->next;
 		call_flush(c);
-		if (atomic_load(&s->closing) || (c->running && atomic_load(&c->ended) && atomic_load(&c->stop)))
+		if (atomic_load(&s->closing))
 			call_end(c);
 	}
 	if (!atomic_load(&s->closing) || s->calls)
@@ -308,8 +333,8 @@ static int listen_at(struct control_server *s, const char *folder_path, struct e
 	return rc < 0 ? err_set(err, rc, "%s/control: %s", folder_path, uv_strerror(rc)) : 0;
 }
 
-int control_server_open(struct store *store, struct events *events, const struct verb *table, size_t count,
-			struct control_server **out, struct err *err)
+int control_server_open(struct store *store, struct events *events, const struct verb *table,
+			size_t count, struct control_server **out, struct err *err)
 {
 	struct control_server *s = calloc(1, sizeof *s);
 	if (!s)
@@ -324,12 +349,19 @@ int control_server_open(struct store *store, struct events *events, const struct
 		free(s);
 		return err_set(err, rc, "no event loop: %s", uv_strerror(rc));
 	}
-	uv_async_init(&s->loop, &s->wake, woken);
+	rc = uv_async_init(&s->loop, &s->wake, woken);
+	if (rc < 0) {
+		uv_loop_close(&s->loop);
+		free(s);
+		return err_set(err, rc, "no wake-up for the control socket: %s", uv_strerror(rc));
+	}
 	s->wake.data = s;
 	rc = listen_at(s, store_path(store), err);
 	if (rc == 0) {
 		rc = -pthread_create(&s->thread, NULL, server_thread, s);
 		s->started = rc == 0;
+		if (rc < 0)
+			err_set(err, rc, "no thread for the control socket: %s", strerror(-rc));
 	}
 	*out = s;
 	if (rc < 0)

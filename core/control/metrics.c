@@ -9,20 +9,25 @@ static atomic_uint_fast64_t counters[COUNTER_COUNT];
 static const struct {
 	const char *name, *help;
 } counter_rows[COUNTER_COUNT] = {
-	[COUNTER_FUSE_REQUESTS] = { "chainfs_fuse_requests_total", "Requests of the kernel answered." },
+	[COUNTER_FUSE_REQUESTS] = { "chainfs_fuse_requests_total",
+				    "Requests of the kernel answered." },
 	[COUNTER_FUSE_ERRORS] = { "chainfs_fuse_errors_total", "Requests answered with an error." },
 	[COUNTER_FUSE_BYTES] = { "chainfs_fuse_read_bytes_total", "Bytes given to readers." },
-	[COUNTER_RENDERINGS] = { "chainfs_renderings_total", "Files rendered because no cache held them." },
+	[COUNTER_RENDERINGS] = { "chainfs_renderings_total",
+				 "Files rendered because no cache held them." },
 	[COUNTER_BLOCKS_IMPORTED] = { "chainfs_blocks_taken_total", "Blocks taken and committed." },
-	[COUNTER_BLOCKS_REFUSED] = { "chainfs_blocks_refused_total", "Blocks that failed a check." },
-	[COUNTER_SIGNATURES] = { "chainfs_signatures_total", "Signatures checked." },
+	[COUNTER_BLOCKS_REFUSED] = { "chainfs_blocks_refused_total",
+				     "Blocks that failed a check." },
 	[COUNTER_COMMITS] = { "chainfs_commits_total", "Atomic batches written and synced." },
-	[COUNTER_PRUNE_NOOPS] = { "chainfs_hyper_prune_noops_total", "Prunes that hyper answered by retaining the record." },
+	[COUNTER_PRUNE_NOOPS] = { "chainfs_hyper_prune_noops_total",
+				  "Prunes that hyper answered by retaining the record." },
 };
 
 /* Numbers of a shard, read from its view. */
-enum gauge { GAUGE_HELD, GAUGE_KNOWN, GAUGE_MISSING, GAUGE_TIP, GAUGE_REPLAYED, GAUGE_ITEMS, GAUGE_BYTES,
-	     GAUGE_RECORDS, GAUGE_RETAINED, GAUGE_COUNT };
+enum gauge {
+	GAUGE_HELD, GAUGE_KNOWN, GAUGE_MISSING, GAUGE_TIP, GAUGE_REPLAYED, GAUGE_ITEMS,
+	GAUGE_BYTES, GAUGE_RECORDS, GAUGE_RETAINED, GAUGE_COUNT
+};
 static const struct {
 	const char *name, *help;
 } gauge_rows[GAUGE_COUNT] = {
@@ -34,7 +39,8 @@ static const struct {
 	[GAUGE_ITEMS] = { "chainfs_items", "Items of the blocks held." },
 	[GAUGE_BYTES] = { "chainfs_block_bytes", "Canonical bytes of the blocks held." },
 	[GAUGE_RECORDS] = { "chainfs_records", "Records of the legacy state." },
-	[GAUGE_RETAINED] = { "chainfs_hyper_retained_records", "Records that hyper holds and legacy does not." },
+	[GAUGE_RETAINED] = { "chainfs_hyper_retained_records",
+			     "Records that hyper holds and legacy does not." },
 };
 
 void metrics_add(enum counter which, uint64_t n)
@@ -67,15 +73,18 @@ static uint64_t gauge(const struct shard_view *sv, enum gauge which)
 int metrics_render(const struct store *s, struct buf *out)
 {
 	for (int i = 0; i < COUNTER_COUNT; i++)
-		buf_fmt(out, "# HELP %s %s\n# TYPE %s counter\n%s %" PRIu64 "\n", counter_rows[i].name,
-			counter_rows[i].help, counter_rows[i].name, counter_rows[i].name, metrics_read(i));
+		buf_fmt(out, "# HELP %s %s\n# TYPE %s counter\n%s %" PRIu64 "\n",
+			counter_rows[i].name, counter_rows[i].help, counter_rows[i].name,
+			counter_rows[i].name, metrics_read(i));
 	for (int g = 0; g < GAUGE_COUNT; g++) {
-		buf_fmt(out, "# HELP %s %s\n# TYPE %s gauge\n", gauge_rows[g].name, gauge_rows[g].help, gauge_rows[g].name);
+		buf_fmt(out, "# HELP %s %s\n# TYPE %s gauge\n", gauge_rows[g].name,
+			gauge_rows[g].help, gauge_rows[g].name);
 		for (size_t i = 0; i < store_network_count(s); i++) {
 			AUTO(view_putp) struct view *v = network_view_get(store_network_at(s, i));
 			for (uint32_t k = 0; k < v->shard_count; k++)
-				buf_fmt(out, "%s{network=\"%s\",shard=\"%u\"} %" PRIu64 "\n", gauge_rows[g].name,
-					network_name(v->network), k, gauge(&v->shards[k], g));
+				buf_fmt(out, "%s{network=\"%s\",shard=\"%u\"} %" PRIu64 "\n",
+					gauge_rows[g].name, network_name(v->network), k,
+					gauge(&v->shards[k], g));
 		}
 	}
 	return buf_done(out);

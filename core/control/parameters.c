@@ -8,7 +8,7 @@
 #define PATH_SIZE    4096
 #define DEFAULT_KIND "snapchain"
 
-static int json_word(struct slice text, const char *key, char *out, size_t size)
+static bool json_word(struct slice text, const char *key, char *out, size_t size)
 {
 	cJSON *root = text.n ? cJSON_ParseWithLength((const char *)text.p, text.n) : NULL;
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, key);
@@ -26,7 +26,8 @@ struct parameters {
 	char        name[NETWORK_NAME_MAX + 1];
 };
 
-static int canonical(const struct chain_ops *ops, struct slice text, struct buf *out, struct err *err)
+static int canonical(const struct chain_ops *ops, struct slice text, struct buf *out,
+		     struct err *err)
 {
 	struct chain_params *p = NULL;
 	int rc = ops->params_parse(text, &p, err);
@@ -39,8 +40,8 @@ static int canonical(const struct chain_ops *ops, struct slice text, struct buf 
 	return rc < 0 ? err_set(err, rc, "the parameters cannot be written: %s", strerror(-rc)) : 0;
 }
 
-/* --config, else a preset, else the archive's own network.json. */
-static int choose(struct verb_call *c, struct slice from_archive, struct parameters *p, struct err *err)
+static int choose(struct verb_call *c, struct slice from_archive, struct parameters *p,
+		  struct err *err)
 {
 	AUTO(buf_release) struct buf config = BUF_INIT(ARCHIVE_CONFIG_SIZE_MAX);
 	struct slice text = from_archive;
@@ -53,17 +54,23 @@ static int choose(struct verb_call *c, struct slice from_archive, struct paramet
 			return rc;
 		text = buf_slice(&config);
 	}
-	if (c->options[OPTION_NETWORK])
-		snprintf(p->name, sizeof p->name, "%.*s", NETWORK_NAME_MAX, c->options[OPTION_NETWORK]);
+	const char *name = c->options[OPTION_NETWORK];
+	if (name && strlen(name) > NETWORK_NAME_MAX)
+		return err_set(err, -EINVAL, "--network %.80s: longer than %d letters", name,
+			       NETWORK_NAME_MAX);
+	if (name)
+		snprintf(p->name, sizeof p->name, "%s", name);
 	else if (!json_word(text, "network", p->name, sizeof p->name) &&
 		 !json_word(from_archive, "network", p->name, sizeof p->name))
-		return err_set(err, -EINVAL, "the archive does not name its network; say --network NAME");
+		return err_set(err, -EINVAL,
+			       "the archive does not name its network; say --network NAME");
 
 	char kind[64] = DEFAULT_KIND;
 	json_word(text, "kind", kind, sizeof kind);
 	p->ops = chain_kind(kind);
 	if (!p->ops)
-		return err_set(err, -EINVAL, "\"%.60s\" is no kind of network that this program reads", kind);
+		return err_set(err, -EINVAL,
+			       "\"%.60s\" is no kind of network that this program reads", kind);
 
 	const char *preset = p->ops->preset ? p->ops->preset(p->name) : NULL;
 	if (c->options[OPTION_CONFIG]) {
@@ -74,7 +81,9 @@ static int choose(struct verb_call *c, struct slice from_archive, struct paramet
 	} else if (from_archive.n) {
 		p->trust = "archive";
 	} else {
-		return err_set(err, -EINVAL, "the archive has no network.json; give the parameters with --config FILE");
+		return err_set(
+			err, -EINVAL,
+			"the archive has no network.json; give the parameters with --config FILE");
 	}
 	int rc = canonical(p->ops, text, &p->text, err);
 	return rc < 0 ? err_note(err, rc, "parameters from the %s", p->trust) : 0;
@@ -85,15 +94,18 @@ static void parameters_release(struct parameters *p)
 	buf_release(&p->text);
 }
 
-int parameters_network(struct verb_call *c, struct slice archive_json, struct network **out, struct err *err)
+int parameters_network(struct verb_call *c, struct slice archive_json, struct network **out,
+		       struct err *err)
 {
-	AUTO(parameters_release) struct parameters p = { .text = BUF_INIT(ARCHIVE_CONFIG_SIZE_MAX) };
+	AUTO(parameters_release)
+	struct parameters p = { .text = BUF_INIT(ARCHIVE_CONFIG_SIZE_MAX) };
 	int rc = choose(c, archive_json, &p, err);
 	if (rc < 0)
 		return rc;
 	*out = store_network_find(c->store, p.name);
 	if (!*out)
-		return store_network_new(c->store, p.name, p.ops, buf_slice(&p.text), p.trust, out, err);
+		return store_network_new(c->store, p.name, p.ops, buf_slice(&p.text), p.trust, out,
+					 err);
 	if (slice_eq(network_params_text(*out), buf_slice(&p.text)))
 		return 0;
 	return err_set(err, -EEXIST,

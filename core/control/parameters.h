@@ -9,8 +9,9 @@
 #include "core/control/verb.h"
 #include "core/store/network.h"
 
-/* The network that an import of an archive with this network.json (may be empty) goes to; made in the
- * store when it is new. -EINVAL: not enough is known; -EEXIST: other parameters are in the store. */
+/* The network that an import of an archive with this network.json (may be empty) goes to; made in
+ * the store when it is new. -EINVAL: not enough is known; -EEXIST: other parameters are in the
+ * store. */
 int parameters_network(struct verb_call *c, struct slice archive_json, struct network **out,
 		       struct err *err) MUST_CHECK;
 

@@ -15,34 +15,46 @@ const struct exit_row exit_rows[] = {
 	{ EXIT_FAULTS, "done, but blocks were refused or data did not verify" },
 	{ EXIT_BUSY, "another process holds the store" },
 	{ EXIT_SPACE, "the disk is too full to go on safely" },
-	{ EXIT_INTERRUPTED, "interrupted; what was acknowledged is kept, the same command goes on" },
+	{ EXIT_INTERRUPTED,
+	  "interrupted; what was acknowledged is kept, the same command goes on" },
 	{ EXIT_MOUNT, "the mount failed" },
-	{ EXIT_STORAGE, "the storage library stopped at an I/O error; nothing acknowledged is lost" },
+	{ EXIT_STORAGE,
+	  "the storage library stopped at an I/O error; nothing acknowledged is lost" },
 };
 const size_t exit_row_count = ARRAY_LEN(exit_rows);
 
 const struct option_row option_rows[OPTION_COUNT] = {
-	[OPTION_NETWORK] = { "network", 0, "NAME", "the network: a folder of that name in the mount" },
-	[OPTION_CONFIG] = { "config", 0, "FILE", "parameters of the network; goes before presets and the archive" },
+	[OPTION_NETWORK] = { "network", 0, "NAME",
+			     "the network: a folder of that name in the mount" },
+	[OPTION_CONFIG] = { "config", 0, "FILE",
+			    "parameters of the network; goes before presets and the archive" },
 	[OPTION_RANGE] = { "range", 0, "[SHARD:]FIRST-LAST",
-			   "only these heights; without a shard: of the main one, and what it witnesses of the others" },
-	[OPTION_HYPER] = { "hyper", 0, "on|off", "keep what legacy prunes; written to the store (default off)" },
-	[OPTION_ALLOW_UNCOMMITTED] = { "allow-uncommitted", 0, NULL, "take blocks that come without a certificate" },
-	[OPTION_TRUST_ARCHIVE] = { "trust-archive", 0, NULL, "let the archive's validators go before a preset's" },
+			   "only these heights; without a shard: of the main one, and what it "
+			   "witnesses of the others" },
+	[OPTION_HYPER] = { "hyper", 0, "on|off",
+			   "keep what legacy prunes; written to the store (default off)" },
+	[OPTION_ALLOW_UNCOMMITTED] = { "allow-uncommitted", 0, NULL,
+				       "take blocks that come without a certificate" },
+	[OPTION_TRUST_ARCHIVE] = { "trust-archive", 0, NULL,
+				   "let the archive's validators go before a preset's" },
 	[OPTION_JSON] = { "json", 0, NULL, "print JSON" },
 	[OPTION_QUIET] = { "quiet", 'q', NULL, "no progress" },
 	[OPTION_FOREGROUND] = { "foreground", 'f', NULL, "stay in front" },
-	[OPTION_OPTIONS] = { "options", 'o', "LIST", "mount options: allow_other,uid=N,gid=N,umask=N,threads=N" },
+	[OPTION_OPTIONS] = { "options", 'o', "LIST",
+			     "mount options: allow_other,uid=N,gid=N,umask=N,threads=N" },
 	[OPTION_SHARD] = { "shard", 0, "N", "only this shard" },
 	[OPTION_LAZY] = { "lazy", 'z', NULL, "detach now, end when the last user is gone" },
 	[OPTION_SEED] = { "seed", 0, "N", "seed of the generated chain" },
 	[OPTION_BLOCKS] = { "blocks", 0, "N", "blocks to generate, over all shards" },
 	[OPTION_MESSAGES] = { "messages", 0, "N", "messages to generate" },
 	[OPTION_ACCOUNTS] = { "accounts", 0, "N", "accounts of the generated chain" },
-	[OPTION_CHECKERS] = { "checkers", 0, "N", "threads that check blocks (default: one a core)" },
-	[OPTION_STORED] = { "stored", 0, NULL, "show the results stored at import, check nothing again" },
+	[OPTION_CHECKERS] = { "checkers", 0, "N",
+			      "threads that check blocks (default: one a core)" },
+	[OPTION_STORED] = { "stored", 0, NULL,
+			    "show the results stored at import, check nothing again" },
 	[OPTION_NO_MOUNT] = { "no-mount", 0, NULL, "stop after the import" },
-	[OPTION_NO_SYNC] = { "no-sync", 0, NULL, "leave out fsync: for chains that can be made again" },
+	[OPTION_NO_SYNC] = { "no-sync", 0, NULL,
+			     "leave out fsync: for chains that can be made again" },
 	[OPTION_HELP] = { "help", 'h', NULL, "this text" },
 };
 static_assert(OPTION_COUNT <= 64, "options are a 64-bit set");
@@ -66,7 +78,8 @@ int exit_of(int rc)
 	}
 }
 
-static void print_to(void (*to)(void *, const char *, size_t), void *arg, const char *format, va_list ap)
+static void print_to(void (*to)(void *, const char *, size_t), void *arg, const char *format,
+		     va_list ap)
 {
 	char line[LINE_SIZE];
 	int n = vsnprintf(line, sizeof line, format, ap);
@@ -114,7 +127,8 @@ bool verb_has(const struct verb_call *c, enum option_id id)
 
 int verb_path(const struct verb_call *c, const char *text, char *out, size_t size)
 {
-	int n = text[0] == '/' || !c->cwd ? snprintf(out, size, "%s", text) : snprintf(out, size, "%s/%s", c->cwd, text);
+	int n = text[0] == '/' || !c->cwd ? snprintf(out, size, "%s", text)
+					  : snprintf(out, size, "%s/%s", c->cwd, text);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
@@ -130,8 +144,21 @@ int verb_network(struct verb_call *c, struct network **out, struct err *err)
 		return 0;
 	if (name)
 		return err_set(err, -ENOENT, "%s holds no network %s", store_path(c->store), name);
-	return err_set(err, -ENOENT, count ? "%s holds %zu networks; say which with --network NAME" : "%s holds no network yet",
+	return err_set(err, -ENOENT,
+		       count ? "%s holds %zu networks; say which with --network NAME"
+			     : "%s holds no network yet",
 		       store_path(c->store), count);
+}
+
+int verb_hyper(const struct verb_call *c, bool *on, struct err *err)
+{
+	const char *word = c->options[OPTION_HYPER];
+	if (!word)
+		return 0;
+	*on = strcmp(word, "on") == 0;
+	if (*on || strcmp(word, "off") == 0)
+		return 0;
+	return err_set(err, -EINVAL, "--hyper %s: it is on or off", word);
 }
 
 /* ---- parsing ---- */
@@ -150,11 +177,14 @@ static int parse_option(int argc, char **argv, int *at, const char **argument)
 	const char *word = argv[*at];
 	const char *equals = strchr(word, '=');
 	bool is_long = word[1] == '-';
-	size_t size = is_long && equals ? (size_t)(equals - word) - 2 : strlen(word) - (is_long ? 2 : 1);
+	size_t size =
+		is_long && equals ? (size_t)(equals - word) - 2 : strlen(word) - (is_long ? 2 : 1);
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const struct option_row *row = &option_rows[id];
-		bool match = is_long ? strlen(row->name) == size && memcmp(row->name, word + 2, size) == 0
-				     : row->letter && word[1] == row->letter && (word[2] == 0 || row->argument);
+		bool match = is_long ? strlen(row->name) == size &&
+					       memcmp(row->name, word + 2, size) == 0
+				     : row->letter && word[1] == row->letter &&
+					       (word[2] == 0 || row->argument);
 		if (!match)
 			continue;
 		*argument = "";
@@ -175,11 +205,13 @@ static int parse_option(int argc, char **argv, int *at, const char **argument)
 	return -1;
 }
 
+/* `format` takes the word. */
 static int usage(struct verb_call *c, const char *format, const char *word)
 {
 	verb_say(c, "chainfs %s: ", c->verb->name);
 	verb_say(c, format, word);
-	verb_say(c, "\nusage: chainfs %s %s\nchainfs %s --help says more.\n", c->verb->name, c->verb->words, c->verb->name);
+	verb_say(c, "\nusage: chainfs %s %s\nchainfs %s --help says more.\n", c->verb->name,
+		 c->verb->words, c->verb->name);
 	return EXIT_USAGE;
 }
 
@@ -187,7 +219,8 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 {
 	c->verb = argc > 0 ? find_verb(table, count, argv[0]) : NULL;
 	if (!c->verb) {
-		verb_say(c, "chainfs: there is no verb \"%s\"; chainfs help lists them.\n", argc > 0 ? argv[0] : "");
+		verb_say(c, "chainfs: there is no verb \"%s\"; chainfs help lists them.\n",
+			 argc > 0 ? argv[0] : "");
 		return EXIT_USAGE;
 	}
 	bool only_words = false;
@@ -233,7 +266,8 @@ void verb_help(const struct verb *v, struct buf *out)
 			buf_str(out, "\n");
 		any = true;
 		char left[80];
-		snprintf(left, sizeof left, "--%s%s%s", row->name, row->argument ? " " : "", row->argument ? row->argument : "");
+		snprintf(left, sizeof left, "--%s%s%s", row->name, row->argument ? " " : "",
+			 row->argument ? row->argument : "");
 		if (row->letter)
 			buf_fmt(out, "  -%c, %-28s %s\n", row->letter, left, row->help);
 		else
@@ -243,11 +277,13 @@ void verb_help(const struct verb *v, struct buf *out)
 
 void verb_help_all(const struct verb *table, size_t count, struct buf *out)
 {
-	buf_str(out, "chainfs mounts a blockchain: blocks, accounts, gaps and diffs are files and folders.\n\n"
+	buf_str(out, "chainfs mounts a blockchain: blocks, accounts, gaps and diffs are files and "
+		     "folders.\n\n"
 		     "usage: chainfs VERB WORDS…\n\n");
 	for (size_t i = 0; i < count; i++)
 		if (!table[i].hidden)
-			buf_fmt(out, "  %-8s %-26s %s\n", table[i].name, table[i].words, table[i].summary);
+			buf_fmt(out, "  %-8s %-26s %s\n", table[i].name, table[i].words,
+				table[i].summary);
 	buf_str(out, "\nchainfs VERB --help says more of each. Exit codes:\n\n");
 	for (size_t i = 0; i < exit_row_count; i++)
 		buf_fmt(out, "  %3d  %s\n", exit_rows[i].code, exit_rows[i].meaning);

@@ -1,8 +1,8 @@
 /* verb.h: what a verb of the command line is: one row of a table, one function.
  *
- * A verb runs in the process that owns the store: in the program itself when nobody holds it, in the
- * daemon when one does (its socket carries the words in and the lines out). So a verb prints through
- * its call, never to stdout, and takes relative paths from the caller's folder.
+ * A verb runs in the process that owns the store: in the program itself when nobody holds it, in
+ * the daemon when one does (its socket carries the words in and the lines out). So a verb prints
+ * through its call, never to stdout, and takes relative paths from the caller's folder.
  * Threads  one call, one thread; the daemon runs several calls side by side. */
 #ifndef CHAINFS_CONTROL_VERB_H
 #define CHAINFS_CONTROL_VERB_H
@@ -13,7 +13,7 @@
 #include "core/control/events.h"
 #include "core/store/store.h"
 
-/* The exit codes of every verb; `chainfs help exit-codes` and the manual print this table. */
+/* The exit codes of every verb; `chainfs help` and the manual print this table. */
 enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_USAGE = 1,
@@ -44,9 +44,9 @@ enum store_need {
 
 enum option_id {
 	OPTION_NETWORK, OPTION_CONFIG, OPTION_RANGE, OPTION_HYPER, OPTION_ALLOW_UNCOMMITTED,
-	OPTION_TRUST_ARCHIVE, OPTION_JSON, OPTION_QUIET, OPTION_FOREGROUND, OPTION_OPTIONS, OPTION_SHARD,
-	OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS, OPTION_CHECKERS,
-	OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_HELP, OPTION_COUNT
+	OPTION_TRUST_ARCHIVE, OPTION_JSON, OPTION_QUIET, OPTION_FOREGROUND, OPTION_OPTIONS,
+	OPTION_SHARD, OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS,
+	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_HELP, OPTION_COUNT
 };
 
 struct option_row {
@@ -62,13 +62,17 @@ extern const struct option_row option_rows[OPTION_COUNT];
 struct verb_call;
 
 struct verb {
-	const char *name, *words, *summary; /* "import", "STORE ARCHIVE", "reads an archive into a store" */
+	const char *name;                   /* "import" */
+	const char *words;                  /* "STORE ARCHIVE" */
+	const char *summary;                /* "reads an archive into a store" */
 	const char *about;                  /* a paragraph for its own help */
 	enum store_need need;
 	int         words_min, words_max;
 	uint64_t    options;                /* bit OPTION_X: accepted */
 	bool        hidden;
 	int       (*run)(struct verb_call *c);
+	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on. */
+	int       (*check)(struct verb_call *c);
 };
 #define OPT(id) (1ull << OPTION_##id)
 
@@ -83,7 +87,7 @@ struct verb_io {
 
 struct verb_call {
 	const struct verb *verb;
-	const char *words[VERB_WORDS_MAX]; /* after the verb; words[0] is the store where it needs one */
+	const char *words[VERB_WORDS_MAX]; /* after the verb; words[0] may be the store */
 	int         word_count;
 	const char *options[OPTION_COUNT]; /* NULL: not given; "" for those without argument */
 	const char *cwd;
@@ -92,9 +96,9 @@ struct verb_call {
 	struct events  *events;            /* of the daemon; NULL outside */
 };
 
-/* Parses words and options of `argv` (the verb's name first) into `c`. Prints the fault and gives an
- * exit code >= 0 when the call ends here (usage, help), -1 when the verb should run. The strings are
- * argv's own. */
+/* Parses words and options of `argv` (the verb's name first) into `c`. Prints the fault and gives
+ * an exit code >= 0 when the call ends here (usage, help), -1 when the verb should run. The strings
+ * are argv's own. */
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c);
 void verb_help(const struct verb *v, struct buf *out);
 void verb_help_all(const struct verb *table, size_t count, struct buf *out);
@@ -111,8 +115,12 @@ int verb_path(const struct verb_call *c, const char *text, char *out, size_t siz
 /* The network that --network names, or the only one. -ENOENT with a sentence. */
 int verb_network(struct verb_call *c, struct network **out, struct err *err) MUST_CHECK;
 
+/* What --hyper says, checked; *on is left alone when it was not given. */
+int verb_hyper(const struct verb_call *c, bool *on, struct err *err) MUST_CHECK;
+
 /* The verbs of core. Those that mount are in mount-helpers. */
 int verb_import(struct verb_call *c);
+int verb_import_check(struct verb_call *c); /* is there such an archive? */
 int verb_status(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);

@@ -12,7 +12,7 @@
 #define PROGRESS_TTY_MS 200u
 #define PROGRESS_MS     5000u
 
-struct feed { /* one import */
+struct import { /* one import */
 	struct verb_call *call;
 	struct network   *network;
 	const struct chain_ops *ops;
@@ -28,14 +28,18 @@ struct feed { /* one import */
 
 /* ---- ranges ---- */
 
-static int parse_range(const char *text, bool *has_shard, uint32_t *shard, struct range *out, struct err *err)
+static int parse_range(const char *text, bool *has_shard, uint32_t *shard, struct range *out,
+		       struct err *err)
 {
-	const char *colon = strchr(text, ':'), *at = colon ? colon + 1 : text, *dash = strchr(at, '-');
+	const char *colon = strchr(text, ':'), *at = colon ? colon + 1 : text,
+		   *dash = strchr(at, '-');
 	uint64_t s = 0, first, last;
 	if ((colon && dec_get(text, (size_t)(colon - text), SHARD_MAX - 1, &s) < 0) || !dash ||
 	    dec_get(at, (size_t)(dash - at), UINT64_MAX - 2, &first) < 0 ||
-	    dec_get(dash + 1, strlen(dash + 1), UINT64_MAX - 2, &last) < 0 || first == 0 || last < first)
-		return err_set(err, -EINVAL, "--range %s: it is [SHARD:]FIRST-LAST, both included, from 1", text);
+	    dec_get(dash + 1, strlen(dash + 1), UINT64_MAX - 2, &last) < 0 || first == 0 ||
+	    last < first)
+		return err_set(err, -EINVAL,
+			       "--range %s: it is [SHARD:]FIRST-LAST, both included, from 1", text);
 	*has_shard = colon != NULL;
 	*shard = (uint32_t)s;
 	*out = (struct range){ first, last + 1 };
@@ -44,16 +48,17 @@ static int parse_range(const char *text, bool *has_shard, uint32_t *shard, struc
 
 /* What the newest main block at or below `height` witnesses of the other shards: zeros when the
  * archive has no such block. */
-static int witness_cut(struct feed *f, uint64_t height, uint64_t out[SHARD_MAX], struct err *err)
+static int witness_cut(struct import *im, uint64_t height, uint64_t out[SHARD_MAX], struct err *err)
 {
 	AUTO(buf_release) struct buf message = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(buf_release) struct buf newest = BUF_INIT(BLOCK_SIZE_MAX);
 	struct chain_peek peek;
 	memset(out, 0, SHARD_MAX * sizeof *out);
-	int rc = archive_rewind(f->archive, 0, err);
-	while (rc == 0 && (rc = archive_next(f->archive, 0, &message, err)) == 1) {
-		rc = 0;
-		if (f->ops->peek(buf_slice(&message), true, &peek, NULL) < 0)
+	int rc = archive_rewind(im->archive, 0, err);
+	while (rc == 0 && (rc = archive_next(im->archive, 0, &message, err)) == 1) {
+		rc = verb_stopped(im->call) ? err_set(err, -EINTR, "interrupted; nothing was begun")
+					    : 0;
+		if (im->ops->peek(buf_slice(&message), true, &peek, NULL) < 0)
 			continue;
 		if (peek.height > height)
 			break;
@@ -62,31 +67,36 @@ static int witness_cut(struct feed *f, uint64_t height, uint64_t out[SHARD_MAX],
 		message = older;
 	}
 	if (rc == 0)
-		rc = archive_rewind(f->archive, 0, err);
+		rc = archive_rewind(im->archive, 0, err);
 	if (rc < 0 || !newest.n)
 		return rc;
 
-	struct job job = { .received = newest };
-	job_check(f->ops, network_params(f->network), &job);
-	if (job.rc < 0) /* a failed decode has released what it took over */
-		return err_set(err, job.rc, "main block %" PRIu64 " would tell the range of the other shards, but: %.300s",
-			       height, err_text(&job.err, job.rc));
-	for (size_t i = 0; i < job.block->witness_count; i++)
-		if (job.block->witnesses[i].shard < SHARD_MAX)
-			out[job.block->witnesses[i].shard] = job.block->witnesses[i].height;
-	f->ops->block_free(job.block);
-	buf_release(&job.canonical);
-	buf_release(&job.certificate);
+	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
+	if (!job)
+		return err_set(err, -ENOMEM, "no memory to read the range of the other shards");
+	job->received = newest;
+	newest = (struct buf)BUF_INIT(BLOCK_SIZE_MAX);
+	job_check(im->ops, network_params(im->network), job);
+	if (job->rc < 0)
+		return err_set(err, job->rc,
+			       "main block %" PRIu64
+			       " would tell the range of the other shards, but: %.300s",
+			       height, err_text(&job->err, job->rc));
+	for (size_t i = 0; i < job->block->witness_count; i++) {
+		const struct chain_witness *wit = &job->block->witnesses[i];
+		if (wit->shard < SHARD_MAX)
+			out[wit->shard] = wit->height;
+	}
 	return 0;
 }
 
-/* A range of main heights says which heights of the other shards belong to it: those that its blocks
- * witness and the block below it does not. */
-static int choose_ranges(struct feed *f, struct err *err)
+/* A range of main heights says which heights of the other shards belong to it: those that its
+ * blocks witness and the block below it does not. */
+static int choose_ranges(struct import *im, struct err *err)
 {
-	const char *text = f->call->options[OPTION_RANGE];
+	const char *text = im->call->options[OPTION_RANGE];
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
-		f->wanted[s] = (struct range){ 1, UINT64_MAX };
+		im->wanted[s] = (struct range){ 1, UINT64_MAX };
 	if (!text)
 		return 0;
 	bool has_shard = false;
@@ -97,117 +107,129 @@ static int choose_ranges(struct feed *f, struct err *err)
 		return rc;
 	uint64_t below[SHARD_MAX], last[SHARD_MAX];
 	if (!has_shard) {
-		rc = witness_cut(f, range.first - 1, below, err);
+		rc = witness_cut(im, range.first - 1, below, err);
 		if (rc == 0)
-			rc = witness_cut(f, range.end - 1, last, err);
+			rc = witness_cut(im, range.end - 1, last, err);
 		if (rc < 0)
 			return rc;
 	}
 	for (uint32_t s = 0; s < SHARD_MAX; s++) {
 		if (has_shard)
-			f->wanted[s] = s == shard ? range : (struct range){ 0, 0 };
+			im->wanted[s] = s == shard ? range : (struct range){ 0, 0 };
 		else
-			f->wanted[s] = s == 0 ? range : (struct range){ below[s] + 1, last[s] + 1 };
+			im->wanted[s] =
+				s == 0 ? range : (struct range){ below[s] + 1, last[s] + 1 };
 	}
 	return 0;
 }
 
-/* ---- feeding ---- */
+/* ---- submitting ---- */
 
-static void progress(struct feed *f, bool last)
+static void progress(struct import *im, bool last)
 {
-	struct verb_call *c = f->call;
-	uint64_t now = clock_mono_ms(), all = archive_bytes(f->archive), done = archive_bytes_read(f->archive);
-	if (verb_has(c, OPTION_QUIET) || (!last && now - f->shown_ms < (c->io->terminal ? PROGRESS_TTY_MS : PROGRESS_MS)))
+	struct verb_call *c = im->call;
+	uint64_t now = clock_mono_ms(), all = archive_bytes(im->archive),
+		 done = archive_bytes_read(im->archive);
+	if (verb_has(c, OPTION_QUIET) ||
+	    (!last && now - im->shown_ms < (c->io->terminal ? PROGRESS_TTY_MS : PROGRESS_MS)))
 		return;
-	f->shown_ms = now;
+	im->shown_ms = now;
 	struct ingest_totals t;
-	ingest_totals(f->ingest, &t);
-	double seconds = (double)(now - f->started_ms) / 1000, share = all ? (double)done / (double)all : 1;
+	ingest_totals(im->ingest, &t);
+	double seconds = (double)(now - im->started_ms) / 1000,
+	       share = all ? (double)done / (double)all : 1;
 	char eta[32] = "";
 	if (!last && share > 0.01)
 		snprintf(eta, sizeof eta, ", %.0f s left", seconds * (1 - share) / share);
 	verb_say(c, "%s%s: %3.0f%%, %" PRIu64 " blocks, %" PRIu64 " items, %.0f items/s%s%s",
-		 c->io->terminal ? "\r\033[K" : "", network_name(f->network), share * 100, t.blocks, t.items,
-		 seconds > 0 ? (double)t.items / seconds : 0, eta, c->io->terminal && !last ? "" : "\n");
+		 c->io->terminal ? "\r\033[K" : "", network_name(im->network), share * 100,
+		 t.blocks, t.items, seconds > 0 ? (double)t.items / seconds : 0, eta,
+		 c->io->terminal && !last ? "" : "\n");
 }
 
 /* True when the store holds this very block already. */
-static bool is_held(struct feed *f, const struct view *v, const struct chain_peek *peek)
+static bool is_held(struct import *im, const struct view *v, const struct chain_peek *peek)
 {
 	struct block_row row;
-	return peek->shard < v->shard_count && gaps_has(&v->shards[peek->shard].gaps, peek->height) &&
-	       peek->hash.n == HASH_SIZE && network_block(f->network, peek->shard, peek->height, &row) == 1 &&
+	return peek->shard < v->shard_count &&
+	       gaps_has(&v->shards[peek->shard].gaps, peek->height) && peek->hash.n == HASH_SIZE &&
+	       network_block(im->network, peek->shard, peek->height, &row) == 1 &&
 	       memcmp(row.hash, peek->hash.p, HASH_SIZE) == 0;
 }
 
 /* One message of a shard's stream: 1 done, 0 the stream has ended or broken off, negative. */
-static int feed_one(struct feed *f, const struct view *held, uint32_t shard, struct err *err)
+static int submit_one(struct import *im, const struct view *held, uint32_t shard, struct err *err)
 {
 	AUTO(buf_release) struct buf message = BUF_INIT(BLOCK_SIZE_MAX);
 	struct err why = ERR_INIT;
-	int rc = archive_next(f->archive, shard, &message, &why);
+	int rc = archive_next(im->archive, shard, &message, &why);
 	if (rc < 0) {
-		verb_say(f->call, "%s%s; what came before it is kept\n", f->call->io->terminal ? "\r\033[K" : "", why.text);
-		f->stream_faults++;
+		verb_say(im->call, "%s%s; what came before it is kept\n",
+			 im->call->io->terminal ? "\r\033[K" : "", why.text);
+		im->stream_faults++;
 	}
 	if (rc <= 0)
 		return 0;
 	struct chain_peek peek = { 0 };
-	uint64_t expected = f->expected[shard];
-	bool known = f->ops->peek(buf_slice(&message), shard == 0, &peek, NULL) == 0 && peek.shard == shard;
+	uint64_t expected = im->expected[shard];
+	bool known = im->ops->peek(buf_slice(&message), shard == 0, &peek, NULL) == 0 &&
+		     peek.shard == shard;
 	uint64_t height = known ? peek.height : expected;
-	f->expected[shard] = height + 1;
-	if (known && height >= f->wanted[shard].end)
+	im->expected[shard] = height + 1;
+	if (height >= im->wanted[shard].end) /* streams ascend, also where one message is damaged */
 		return 0;
-	if (height < f->wanted[shard].first)
+	if (height < im->wanted[shard].first)
 		return 1;
-	if (known && is_held(f, held, &peek)) {
-		f->skipped++;
+	if (known && is_held(im, held, &peek)) {
+		im->skipped++;
 		return 1;
 	}
-	rc = ingest_submit(f->ingest, shard, expected, &message, err);
+	rc = ingest_submit(im->ingest, shard, expected, &message, err);
 	return rc < 0 ? rc : 1;
 }
 
-static int feed_all(struct feed *f, struct err *err)
+static int submit_all(struct import *im, struct err *err)
 {
-	AUTO(view_putp) struct view *held = network_view_get(f->network);
-	uint32_t open = archive_shards(f->archive);
+	AUTO(view_putp) struct view *held = network_view_get(im->network);
+	uint32_t open = archive_shards(im->archive);
 	for (uint32_t s = 0; s < SHARD_MAX; s++) {
-		f->ended[s] = s >= open || !archive_has(f->archive, s);
-		f->expected[s] = 1;
+		im->ended[s] = s >= open || !archive_has(im->archive, s);
+		im->expected[s] = 1;
 	}
 	for (bool any = true; any;) {
 		any = false;
 		for (uint32_t s = 0; s < open; s++) {
-			if (f->ended[s])
+			if (im->ended[s])
 				continue;
-			int rc = feed_one(f, held, s, err);
+			int rc = submit_one(im, held, s, err);
 			if (rc < 0)
 				return rc;
-			f->ended[s] = rc == 0;
+			im->ended[s] = rc == 0;
 			any |= rc > 0;
 		}
-		progress(f, false);
-		if (verb_stopped(f->call))
-			return err_set(err, -EINTR, "interrupted; the same command goes on from here");
+		progress(im, false);
+		if (verb_stopped(im->call))
+			return err_set(err, -EINTR,
+				       "interrupted; the same command goes on from here");
 	}
 	return 0;
 }
 
-static void report(struct feed *f, const struct ingest_totals *t, const char *outcome)
+static void report(struct import *im, const struct ingest_totals *t, const char *outcome)
 {
-	struct verb_call *c = f->call;
-	AUTO(view_putp) struct view *v = network_view_get(f->network);
+	struct verb_call *c = im->call;
+	AUTO(view_putp) struct view *v = network_view_get(im->network);
 	uint64_t missing = 0;
 	for (uint32_t s = 0; s < v->shard_count; s++)
 		missing += v->shards[s].known - gaps_held(&v->shards[s].gaps);
-	double seconds = (double)(clock_mono_ms() - f->started_ms) / 1000;
+	double seconds = (double)(clock_mono_ms() - im->started_ms) / 1000;
 	if (!verb_has(c, OPTION_JSON)) {
-		verb_print(c, "%s: %" PRIu64 " blocks with %" PRIu64 " items taken, %" PRIu64 " held already, %" PRIu64
-			   " refused, %" PRIu64 " heights missing, %.2f s\n",
-			   network_name(f->network), t->blocks, t->items, t->held + f->skipped, t->refused, missing, seconds);
+		verb_print(c,
+			   "%s: %" PRIu64 " blocks with %" PRIu64 " items taken, %" PRIu64
+			   " held already, %" PRIu64 " refused, %" PRIu64
+			   " heights missing, %.2f s\n",
+			   network_name(im->network), t->blocks, t->items, t->held + im->skipped,
+			   t->refused, missing, seconds);
 		return;
 	}
 	AUTO(buf_release) struct buf out = BUF_INIT(1u << 16);
@@ -216,11 +238,11 @@ static void report(struct feed *f, const struct ingest_totals *t, const char *ou
 	json_u64(&j, "blocks", t->blocks);
 	json_u64(&j, "bytes", t->bytes);
 	json_u64(&j, "commits", t->commits);
-	json_u64(&j, "held", t->held + f->skipped);
+	json_u64(&j, "held", t->held + im->skipped);
 	json_u64(&j, "items", t->items);
-	json_u64(&j, "milliseconds", clock_mono_ms() - f->started_ms);
+	json_u64(&j, "milliseconds", clock_mono_ms() - im->started_ms);
 	json_u64(&j, "missing", missing);
-	json_str(&j, "network", network_name(f->network));
+	json_str(&j, "network", network_name(im->network));
 	json_str(&j, "outcome", outcome);
 	json_u64(&j, "refused", t->refused);
 	json_u64(&j, "replayed", t->replayed);
@@ -229,69 +251,77 @@ static void report(struct feed *f, const struct ingest_totals *t, const char *ou
 		verb_write(c, buf_slice(&out));
 }
 
-static int switch_hyper(struct feed *f, struct err *err)
+static void import_release(struct import *im)
 {
-	const char *word = f->call->options[OPTION_HYPER];
-	if (!word)
-		return 0;
-	bool on = strcmp(word, "on") == 0;
-	if (!on && strcmp(word, "off") != 0)
-		return err_set(err, -EINVAL, "--hyper %s: it is on or off", word);
-	return ingest_set_hyper(f->ingest, on, err);
+	ingest_freep(&im->ingest);
+	archive_closep(&im->archive);
 }
 
-static void feed_release(struct feed *f)
+int verb_import_check(struct verb_call *c)
 {
-	ingest_freep(&f->ingest);
-	archive_closep(&f->archive);
+	AUTO(archive_closep) struct archive *a = NULL;
+	struct err err = ERR_INIT;
+	char path[PATH_SIZE];
+	int rc = verb_path(c, c->words[1], path, sizeof path);
+	if (rc == 0)
+		rc = archive_open(path, &a, &err);
+	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
 }
 
 int verb_import(struct verb_call *c)
 {
-	AUTO(feed_release) struct feed f = { .call = c, .started_ms = clock_mono_ms() };
+	AUTO(import_release) struct import im = { .call = c, .started_ms = clock_mono_ms() };
 	struct err err = ERR_INIT;
 	char path[PATH_SIZE];
 	uint64_t checkers = 0;
 	if (c->options[OPTION_CHECKERS] &&
-	    dec_get(c->options[OPTION_CHECKERS], strlen(c->options[OPTION_CHECKERS]), 64, &checkers) < 0) {
-		err_set(&err, -EINVAL, "--checkers %s: it is a number up to 64", c->options[OPTION_CHECKERS]);
+	    dec_get(c->options[OPTION_CHECKERS], strlen(c->options[OPTION_CHECKERS]), 64,
+		    &checkers) < 0) {
+		err_set(&err, -EINVAL, "--checkers %s: it is a number up to 64",
+			c->options[OPTION_CHECKERS]);
 		return verb_fail(c, -EINVAL, &err);
 	}
-	int rc = verb_path(c, c->words[1], path, sizeof path);
+	bool hyper = false;
+	int rc = verb_hyper(c, &hyper, &err);
 	if (rc == 0)
-		rc = archive_open(path, &f.archive, &err);
+		rc = verb_path(c, c->words[1], path, sizeof path);
+	if (rc == 0)
+		rc = archive_open(path, &im.archive, &err);
 	if (rc == 0)
 		rc = store_space(c->store, &err);
 	if (rc == 0)
-		rc = parameters_network(c, archive_config(f.archive), &f.network, &err);
+		rc = parameters_network(c, archive_config(im.archive), &im.network, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	f.ops = network_ops(f.network);
-	rc = choose_ranges(&f, &err);
+	im.ops = network_ops(im.network);
+	rc = choose_ranges(&im, &err);
 	struct ingest_options o = {
 		.checkers = (unsigned)checkers,
 		.allow_uncommitted = verb_has(c, OPTION_ALLOW_UNCOMMITTED),
 		.events = c->events,
 	};
 	if (rc == 0)
-		rc = ingest_start(f.network, &o, &f.ingest, &err);
-	if (rc == 0)
-		rc = switch_hyper(&f, &err);
+		rc = ingest_start(im.network, &o, &im.ingest, &err);
+	if (rc == 0 && verb_has(c, OPTION_HYPER))
+		rc = ingest_set_hyper(im.ingest, hyper, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 
-	rc = feed_all(&f, &err);
+	rc = submit_all(&im, &err);
 	struct err end = ERR_INIT;
-	int finished = ingest_finish(f.ingest, &end);
+	int finished = ingest_finish(im.ingest, &end);
 	if (finished < 0) {
 		rc = finished;
 		err = end;
 	}
 	struct ingest_totals t;
-	ingest_totals(f.ingest, &t);
-	progress(&f, true);
-	report(&f, &t, rc == -EINTR ? "interrupted" : rc < 0 ? "stopped" : "done");
+	ingest_totals(im.ingest, &t);
+	if (rc == 0 && verb_has(c, OPTION_RANGE) && !t.blocks && !t.held && !t.refused && !im.skipped)
+		rc = err_set(&err, -ENODATA, "the archive holds no height of --range %s",
+			     c->options[OPTION_RANGE]);
+	progress(&im, true);
+	report(&im, &t, rc == -EINTR ? "interrupted" : rc < 0 ? "stopped" : "done");
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	return t.refused || f.stream_faults ? EXIT_FAULTS : EXIT_DONE;
+	return t.refused || im.stream_faults ? EXIT_FAULTS : EXIT_DONE;
 }

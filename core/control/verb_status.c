@@ -57,17 +57,23 @@ static void status_text(struct verb_call *c, const struct view *v)
 	for (uint32_t s = 0; s < v->shard_count; s++) {
 		const struct shard_view *sv = &v->shards[s];
 		verb_print(c, "\nshard %u\n", s);
-		verb_print(c, "  held     %" PRIu64 " of %" PRIu64 " heights known, %" PRIu64 " items, %" PRIu64 " bytes\n",
+		verb_print(c,
+			   "  held     %" PRIu64 " of %" PRIu64 " heights known, %" PRIu64
+			   " items, %" PRIu64 " bytes\n",
 			   gaps_held(&sv->gaps), sv->known, sv->items, sv->bytes);
 		if (sv->tip) {
 			time_text(sv->tip_time, time);
 			verb_print(c, "  tip      %" PRIu64 " of %s\n", sv->tip, time);
 		}
 		verb_print(c, "  replayed %" PRIu64 "\n", sv->replayed);
-		verb_print(c, "  legacy   root %s, %" PRIu64 " records\n", root_text(&sv->legacy, hex), sv->legacy.records);
+		verb_print(c, "  legacy   root %s, %" PRIu64 " records\n",
+			   root_text(&sv->legacy, hex), sv->legacy.records);
 		if (sv->hyper_on)
-			verb_print(c, "  hyper    root %s, %" PRIu64 " records, %" PRIu64 " retained since height %" PRIu64 "\n",
-				   root_text(&sv->hyper, hex), sv->hyper.records, sv->retained, sv->base_height);
+			verb_print(c,
+				   "  hyper    root %s, %" PRIu64 " records, %" PRIu64
+				   " retained since height %" PRIu64 "\n",
+				   root_text(&sv->hyper, hex), sv->hyper.records, sv->retained,
+				   sv->base_height);
 		else
 			verb_print(c, "  hyper    off\n");
 	}
@@ -89,7 +95,8 @@ int verb_status(struct verb_call *c)
 		json_object(&j, NULL);
 		json_array(&j, "networks");
 	} else {
-		verb_print(c, "store %s\nsize %" PRIu64 " bytes\n", store_path(c->store), store_size(c->store));
+		verb_print(c, "store %s\nsize %" PRIu64 " bytes\n", store_path(c->store),
+			   store_size(c->store));
 	}
 	for (size_t i = 0; i < store_network_count(c->store); i++) {
 		struct network *n = store_network_at(c->store, i);
@@ -122,7 +129,8 @@ int verb_gaps(struct verb_call *c)
 	int rc = verb_network(c, &n, &err);
 	const char *shard = c->options[OPTION_SHARD];
 	if (rc == 0 && shard && dec_get(shard, strlen(shard), SHARD_MAX - 1, &only) < 0)
-		rc = err_set(&err, -EINVAL, "--shard %s: it is a number below %d", shard, SHARD_MAX);
+		rc = err_set(&err, -EINVAL, "--shard %s: it is a number below %d", shard,
+			     SHARD_MAX);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	AUTO(view_putp) struct view *v = network_view_get(n);
@@ -131,8 +139,10 @@ int verb_gaps(struct verb_call *c)
 	for (uint32_t s = 0; s < v->shard_count; s++) {
 		uint64_t cursor = 1;
 		struct gap gap;
-		while ((only == UINT64_MAX || only == s) && gaps_next(&v->shards[s].gaps, v->shards[s].known, &cursor, &gap)) {
-			const char *reason = gap_reason_names[gap.fault ? gap.fault->reason : GAP_NOT_FETCHED];
+		while ((only == UINT64_MAX || only == s) &&
+		       gaps_next(&v->shards[s].gaps, v->shards[s].known, &cursor, &gap)) {
+			const char *reason =
+				gap_reason_names[gap.fault ? gap.fault->reason : GAP_NOT_FETCHED];
 			const char *error = gap.fault ? gap.fault->error : "";
 			if (verb_has(c, OPTION_JSON)) {
 				json_object(&j, NULL);
@@ -144,8 +154,8 @@ int verb_gaps(struct verb_call *c)
 				json_u64(&j, "tries", gap.fault ? gap.fault->tries : 0);
 				json_end(&j);
 			} else {
-				buf_fmt(&out, "%u\t%010" PRIu64 "-%010" PRIu64 "\t%s\t%s\n", s, gap.range.first,
-					gap.range.end - 1, reason, error);
+				buf_fmt(&out, "%u\t%010" PRIu64 "-%010" PRIu64 "\t%s\t%s\n", s,
+					gap.range.first, gap.range.end - 1, reason, error);
 			}
 		}
 	}

@@ -18,16 +18,16 @@ static int row_before(void *arg, struct slice key, struct slice *value)
 	return state_get_committed(arg, SPACE_HYPER, key, value);
 }
 
-static int envelope_sizes(struct writer *w, const struct chain_block *b, const struct chain_result *res,
-			  struct roots_row *roots)
+static int envelope_sizes(struct writer *w, const struct chain_block *b,
+			  const struct chain_result *res, struct roots_row *roots)
 {
 	struct envelope_rows rows = { row_after, row_before, w->lanes[b->shard].state };
 	const struct shard_view *sv = &commit_view(w->commit)->shards[b->shard];
 	AUTO(buf_release) struct buf out = BUF_INIT(ENVELOPE_SIZE_MAX);
 	for (int json = 0; json < 2; json++) {
 		buf_clear(&out);
-		int rc = envelope_render(w->ops, b->hash, SLICE(b->parent, b->parent_size), roots, sv, res->changes,
-					 res->change_count, &rows, json, &out);
+		int rc = envelope_render(w->ops, b->hash, SLICE(b->parent, b->parent_size), roots,
+					 sv, res->changes, res->change_count, &rows, json, &out);
 		if (rc == 0)
 			rc = buf_done(&out);
 		if (rc < 0)
@@ -48,23 +48,28 @@ static int purge_retained(struct state *st)
 	return rc;
 }
 
-static int put_result(struct writer *w, const struct chain_block *b, const struct chain_result *res, struct err *err)
+static int put_result(struct writer *w, const struct chain_block *b, const struct chain_result *res,
+		      struct err *err)
 {
 	struct shard_view *sv = &commit_view(w->commit)->shards[b->shard];
 	struct roots_row roots = {
-		.legacy = res->legacy, .hyper = res->hyper, .has_hyper = sv->hyper_on, .retained = res->retained,
+		.legacy = res->legacy,
+		.hyper = res->hyper,
+		.has_hyper = sv->hyper_on,
+		.retained = res->retained,
 	};
 	int rc = sv->hyper_on ? envelope_sizes(w, b, res, &roots) : 0;
 	if (rc == 0)
 		rc = commit_roots(w->commit, b->shard, b->height, &roots);
 	if (rc == 0)
-		rc = commit_changes_of(w->commit, b->shard, b->height, buf_slice(&b->canonical), res->changes,
-				       res->change_count);
+		rc = commit_changes_of(w->commit, b->shard, b->height, buf_slice(&b->canonical),
+				       res->changes, res->change_count);
 	if (rc == 0)
-		rc = commit_outcomes(w->commit, b->shard, b->height, res->outcomes, res->outcome_count);
+		rc = commit_outcomes(w->commit, b->shard, b->height, res->outcomes,
+				     res->outcome_count);
 	if (rc < 0)
-		return err_set(err, rc, "shard %u height %" PRIu64 ": what replay left of it: %s", b->shard, b->height,
-			       strerror(-rc));
+		return err_set(err, rc, "shard %u height %" PRIu64 ": what replay left of it: %s",
+			       b->shard, b->height, strerror(-rc));
 	for (size_t i = 0; i < res->change_count; i++) {
 		const struct chain_change *c = &res->changes[i];
 		if (c->space == SPACE_BOTH && (c->deleted || c->reason == REASON_MERGED))
@@ -84,7 +89,8 @@ static int put_result(struct writer *w, const struct chain_block *b, const struc
 	return 0;
 }
 
-int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row, struct err *err)
+int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row,
+		  struct err *err)
 {
 	struct lane *lane = &w->lanes[b->shard];
 	const struct shard_view *sv = &commit_view(w->commit)->shards[b->shard];
@@ -95,7 +101,8 @@ int writer_replay(struct writer *w, const struct chain_block *b, struct block_ro
 	if (rc == 0 && lane->purge)
 		rc = purge_retained(lane->state);
 	if (rc == 0)
-		rc = w->ops->replay_block(lane->replay, lane->state, b, row->object + 1, sv->hyper_on, &res, &why);
+		rc = w->ops->replay_block(lane->replay, lane->state, b, row->object + 1,
+					  sv->hyper_on, &res, &why);
 	if (rc == -EUCLEAN || rc == -EOPNOTSUPP) {
 		state_block_abort(lane->state);
 		w->ops->replay_abort(lane->replay);
@@ -105,19 +112,26 @@ int writer_replay(struct writer *w, const struct chain_block *b, struct block_ro
 		if (lane->stopped) {
 			for (int l = LEVEL_ACCOUNTS; l <= LEVEL_STATE; l++) {
 				row->levels[l].verdict = VERDICT_UNSUPPORTED;
-				snprintf(row->levels[l].reason, REASON_SIZE, "%.150s", err_text(&why, rc));
+				snprintf(row->levels[l].reason, REASON_SIZE, "%.150s",
+					 err_text(&why, rc));
 			}
-			trace_warn("ingest", "blocks are kept but not replayed", "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"",
-				   network_name(w->network), b->shard, b->height, err_text(&why, rc));
+			trace_warn("ingest", "blocks are kept but not replayed",
+				   "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"",
+				   network_name(w->network), b->shard, b->height,
+				   err_text(&why, rc));
 		}
 		return 0;
 	}
-	if (rc == 0)
-		rc = put_result(w, b, &res, err);
-	if (rc == 0)
-		rc = state_block_end(lane->state);
 	if (rc < 0)
-		return err_note(err, rc, "shard %u height %" PRIu64 ": %s", b->shard, b->height, err_text(&why, rc));
+		return err_set(err, rc, "shard %u height %" PRIu64 ": %.300s", b->shard, b->height,
+			       err_text(&why, rc));
+	rc = put_result(w, b, &res, err);
+	if (rc < 0)
+		return rc;
+	rc = state_block_end(lane->state);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": its state: %s", b->shard,
+			       b->height, strerror(-rc));
 	lane->purge = false;
 	row->levels[LEVEL_ACCOUNTS] = res.accounts;
 	row->levels[LEVEL_STATE] = res.state;
@@ -130,12 +144,14 @@ static int load(struct writer *w, const struct block_row *row, struct job *job, 
 	int rc = job_load(w->network, row, job, err);
 	if (rc == 0)
 		job_check(w->ops, network_params(w->network), job);
-	return rc < 0 || job->rc == 0 ? rc : err_set(err, job->rc, "%s", err_text(&job->err, job->rc));
+	return rc < 0 || job->rc == 0 ? rc
+				      : err_set(err, job->rc, "%s", err_text(&job->err, job->rc));
 }
 
-/* A block that waited as held leaves the shard; its height is a gap again. */
-static int take_out(struct writer *w, const struct block_row *row, enum gap_reason reason, const char *sentence,
-		    struct err *err)
+/* A block that waited as held leaves the shard; its height is a gap again. `b` is NULL when it does
+ * not decode any more. */
+static int take_out(struct writer *w, const struct block_row *row, const struct chain_block *b,
+		    enum gap_reason reason, const char *sentence, struct err *err)
 {
 	struct shard_view *sv = &commit_view(w->commit)->shards[row->shard];
 	int rc = gaps_remove(&sv->gaps, (struct range){ row->height, row->height + 1 });
@@ -144,9 +160,18 @@ static int take_out(struct writer *w, const struct block_row *row, enum gap_reas
 	if (rc == 0)
 		rc = commit_aside(w->commit, row->shard, row->height, &row->bytes);
 	if (rc < 0)
-		return err_set(err, rc, "shard %u height %" PRIu64 ": it cannot be taken out", row->shard, row->height);
+		return err_set(err, rc, "shard %u height %" PRIu64 ": it cannot be taken out",
+			       row->shard, row->height);
 	sv->items -= row->items;
 	sv->bytes -= row->canonical_size;
+	for (size_t i = 0; b && i < b->item_count; i++)
+		sv->refused_items -= b->items[i].refusal != NULL;
+	sv->first_held = sv->gaps.held_count ? sv->gaps.held[0].first : 0;
+	if (sv->tip == row->height) { /* it followed the state: what is below it is replayed */
+		sv->tip = sv->replayed;
+		sv->tip_time = sv->replayed_time;
+		memcpy(sv->tip_hash, sv->replayed_hash, HASH_SIZE);
+	}
 	return writer_fault(w, row->shard, row->height, reason, sentence, err);
 }
 
@@ -158,27 +183,32 @@ static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, str
 	struct err why = ERR_INIT;
 	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
 	if (!job)
-		return err_set(err, -ENOMEM, "shard %u height %" PRIu64 ": no memory to replay it", shard, height);
+		return err_set(err, -ENOMEM, "shard %u height %" PRIu64 ": no memory to replay it",
+			       shard, height);
 	int rc = network_block(w->network, shard, height, &row);
 	if (rc <= 0)
-		return err_set(err, rc ? rc : -EUCLEAN, "shard %u height %" PRIu64 " is held, but its row is not there",
+		return err_set(err, rc ? rc : -EUCLEAN,
+			       "shard %u height %" PRIu64 " is held, but its row is not there",
 			       shard, height);
 	rc = load(w, &row, job, &why);
 	if (rc == -EBADMSG)
-		return take_out(w, &row, GAP_DAMAGED, err_text(&why, rc), err);
+		return take_out(w, &row, NULL, GAP_DAMAGED, err_text(&why, rc), err);
 	if (rc < 0)
-		return err_set(err, rc, "shard %u height %" PRIu64 ": %.300s", shard, height, err_text(&why, rc));
+		return err_set(err, rc, "shard %u height %" PRIu64 ": %.300s", shard, height,
+			       err_text(&why, rc));
 	w->dirty = true;
 	rc = writer_replay(w, job->block, &row, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && !lane->stopped) {
-		int level = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED ? LEVEL_ACCOUNTS : LEVEL_STATE;
-		return take_out(w, &row, GAP_STATE, row.levels[level].reason, err);
+		int level = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED ? LEVEL_ACCOUNTS
+										 : LEVEL_STATE;
+		return take_out(w, &row, job->block, GAP_STATE, row.levels[level].reason, err);
 	}
 	int put = commit_block(w->commit, &row);
 	if (put < 0)
-		return err_set(err, put, "shard %u height %" PRIu64 ": no memory for its row", shard, height);
+		return err_set(err, put, "shard %u height %" PRIu64 ": no memory for its row",
+			       shard, height);
 	return rc;
 }
 

@@ -18,16 +18,18 @@ int envelope_render(const struct chain_ops *ops, const uint8_t hash[HASH_SIZE], 
 		struct slice value;
 		if (c->space != SPACE_HYPER)
 			continue;
-		int rc = c->deleted ? rows->before(rows->arg, c->key, &value) : rows->after(rows->arg, c->key, &value);
+		int rc = c->deleted ? rows->before(rows->arg, c->key, &value)
+				    : rows->after(rows->arg, c->key, &value);
 		if (rc < 0)
 			return rc;
 		if (rc == 0)
-			continue; /* retained and dropped within this block: no change of the block */
+			continue; /* retained and dropped within it: no change of the block */
 		rc = ops->trie_key(c->key, value, &keys);
 		if (rc < 0)
 			return rc;
 		ends[count] = keys.n;
-		list[count++] = (struct chain_retained){ .dropped = c->deleted, .reason = c->reason };
+		list[count++] =
+			(struct chain_retained){ .dropped = c->deleted, .reason = c->reason };
 	}
 	int rc = buf_done(&keys);
 	if (rc < 0)
@@ -72,7 +74,9 @@ int envelope_read(const struct view *v, uint32_t shard, uint64_t height, bool js
 {
 	const struct shard_view *sv = &v->shards[shard];
 	if (!sv->hyper_on || height <= sv->base_height || height > sv->replayed)
-		return err_set(err, -ENODATA, "shard %u height %" PRIu64 ": hyper keeps no envelope of it", shard, height);
+		return err_set(err, -ENODATA,
+			       "shard %u height %" PRIu64 ": hyper keeps no envelope of it", shard,
+			       height);
 	struct roots_row roots;
 	struct block_row block;
 	AUTO(change_list_release) struct change_list changes = { .bytes = { 0 } };
@@ -82,7 +86,9 @@ int envelope_read(const struct view *v, uint32_t shard, uint64_t height, bool js
 	if (rc > 0)
 		rc = network_changes(v->network, shard, height, &changes);
 	if (rc <= 0)
-		return err_set(err, rc ? rc : -EUCLEAN, "shard %u height %" PRIu64 ": its rows are incomplete", shard, height);
+		return err_set(err, rc ? rc : -EUCLEAN,
+			       "shard %u height %" PRIu64 ": its rows are incomplete", shard,
+			       height);
 
 	AUTO(state_freep) struct state *after = NULL;
 	AUTO(state_freep) struct state *before = NULL;
@@ -93,6 +99,7 @@ int envelope_read(const struct view *v, uint32_t shard, uint64_t height, bool js
 		return rc;
 	struct two_states states = { after, before };
 	struct envelope_rows rows = { row_after, row_before, &states };
-	return envelope_render(network_ops(v->network), block.hash, SLICE(block.parent, block.parent_size), &roots,
-			       sv, changes.changes, changes.change_count, &rows, json, out);
+	return envelope_render(network_ops(v->network), block.hash,
+			       SLICE(block.parent, block.parent_size), &roots, sv, changes.changes,
+			       changes.change_count, &rows, json, out);
 }

@@ -8,7 +8,8 @@
 #include "core/store/network.h"
 
 struct envelope_rows {
-	int (*after)(void *arg, struct slice key, struct slice *value);  /* hyper's row after the block */
+	int (*after)(void *arg, struct slice key,
+		     struct slice *value); /* hyper's row after the block */
 	int (*before)(void *arg, struct slice key, struct slice *value); /* 1 found, 0 absent, <0 */
 	void *arg;
 };

@@ -21,14 +21,16 @@ struct ingest {
 	struct err       why;
 };
 
-int writer_open(struct writer *w, struct network *n, const struct ingest_options *o, struct err *err)
+int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,
+		struct err *err)
 {
 	w->network = n;
 	w->ops = network_ops(n);
 	w->options = *o;
 	int rc = commit_new(n, &w->commit);
 	if (rc == -EBUSY)
-		return err_set(err, rc, "network %s: another import is writing it", network_name(n));
+		return err_set(err, rc, "network %s: another import is writing it",
+			       network_name(n));
 	if (rc < 0)
 		return err_set(err, rc, "network %s: no memory for a batch", network_name(n));
 	struct view *v = commit_view(w->commit);
@@ -119,14 +121,16 @@ static void *ingest_thread(void *arg)
 		}
 	}
 	if (rc < 0) {
-		trace_error("ingest", "stopped; what was acknowledged is kept", "network=%s error=\"%s\"",
-			    network_name(w->network), err_text(&err, rc));
+		trace_error("ingest", "stopped; what was acknowledged is kept",
+			    "network=%s error=\"%s\"", network_name(w->network),
+			    err_text(&err, rc));
 		pipeline_close(in->pipeline);
 	}
 	return NULL;
 }
 
-int ingest_start(struct network *n, const struct ingest_options *o, struct ingest **out, struct err *err)
+int ingest_start(struct network *n, const struct ingest_options *o, struct ingest **out,
+		 struct err *err)
 {
 	AUTO(ingest_freep) struct ingest *in = calloc(1, sizeof *in);
 	if (!in)
@@ -164,7 +168,8 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 	return writer_commit(w, err);
 }
 
-int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received, struct err *err)
+int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
+		  struct err *err)
 {
 	if (!in->started) {
 		int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
@@ -183,7 +188,8 @@ int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct b
 	if (rc == 0)
 		return 0;
 	LOCKED(&in->ingest_lock);
-	return err_set(err, in->failed ? in->failed : rc, "%s", in->failed ? in->why.text : "ingest has stopped");
+	return err_set(err, in->failed ? in->failed : rc, "%s",
+		       in->failed ? in->why.text : "ingest has stopped");
 }
 
 int ingest_finish(struct ingest *in, struct err *err)

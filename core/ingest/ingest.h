@@ -6,8 +6,8 @@
  * blocks as one atomic batch. Blocks beyond a gap wait; filling the gap replays them.
  *
  * Acknowledged is what a published view holds: the batch behind it was synced.
- * Errors   a fault of a block is not an error here; -EIO, -ENOSPC and the like stop the ingest, every
- *          later call returns the same code and sentence, and what was acknowledged stays.
+ * Errors   a fault of a block is not an error here; -EIO, -ENOSPC and the like stop the ingest,
+ *          every later call returns the same code and sentence, and what was acknowledged stays.
  * Threads  one submitter; ingest runs threads of its own. One struct ingest a network at a time. */
 #ifndef CHAINFS_INGEST_H
 #define CHAINFS_INGEST_H
@@ -38,7 +38,8 @@ int  ingest_start(struct network *n, const struct ingest_options *o, struct inge
 /* Switches hyper from the next block on; before anything was submitted. Off to on starts a hyper
  * base at the height replayed so far, and drops what an earlier base had retained. */
 int  ingest_set_hyper(struct ingest *in, bool on, struct err *err) MUST_CHECK;
-/* Takes `received` over. Waits for room. expected: the height by its place in a stream, 0 unknown. */
+/* Takes `received` over. Waits for room. `expected` is the height by its place in a stream; 0 when
+ * that is not known. */
 int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
 		   struct err *err) MUST_CHECK;
 /* Drains, commits and stops. Called once, also after an error. */

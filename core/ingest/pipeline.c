@@ -49,7 +49,8 @@ int job_load(struct network *n, const struct block_row *row, struct job *job, st
 	rc = buf_done(&job->canonical);
 	if (rc == 0)
 		rc = buf_done(&job->certificate);
-	return rc < 0 ? err_set(err, rc, "no memory for a block of %u bytes", row->canonical_size) : 0;
+	return rc < 0 ? err_set(err, rc, "no memory for a block of %u bytes", row->canonical_size)
+		      : 0;
 }
 
 void job_check(const struct chain_ops *ops, const struct chain_params *params, struct job *job)
@@ -58,10 +59,12 @@ void job_check(const struct chain_ops *ops, const struct chain_params *params, s
 	job->rc = 0;
 	if (!job->canonical.n) {
 		job->canonical.size_max = job->certificate.size_max = BLOCK_SIZE_MAX;
-		job->rc = ops->split(buf_slice(&job->received), main_shard, &job->canonical, &job->certificate, &job->err);
+		job->rc = ops->split(buf_slice(&job->received), main_shard, &job->canonical,
+				     &job->certificate, &job->err);
 	}
 	if (job->rc == 0)
-		job->rc = ops->decode(params, main_shard, true, &job->canonical, &job->certificate, &job->block, &job->err);
+		job->rc = ops->decode(params, main_shard, true, &job->canonical, &job->certificate,
+				      &job->block, &job->err);
 }
 
 static void *checker(void *arg)

@@ -1,7 +1,7 @@
 /* pipeline.h: jobs checked on all cores and taken out in the order they were put in.
  *
- * The submitter waits while the pipeline is full, by number of jobs or by bytes; the taker gets jobs
- * in order, each after its check. Nothing is dropped: who closes it drains what was put in.
+ * The submitter waits while the pipeline is full, by number of jobs or by bytes; the taker gets
+ * jobs in order, each after its check. Nothing is dropped: who closes it drains what was put in.
  * Threads  one submitter at a time, one taker, `checkers` threads of the pipeline's own. */
 #ifndef CHAINFS_INGEST_PIPELINE_H
 #define CHAINFS_INGEST_PIPELINE_H
@@ -34,7 +34,8 @@ void pipeline_close(struct pipeline *p);
 struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed);
 
 /* A stored block as a job: its bytes, split as they are kept. -EBADMSG: damaged. */
-int job_load(struct network *n, const struct block_row *row, struct job *job, struct err *err) MUST_CHECK;
+int job_load(struct network *n, const struct block_row *row, struct job *job, struct err *err)
+	MUST_CHECK;
 
 /* The check itself, for callers that have one block in hand. */
 void job_check(const struct chain_ops *ops, const struct chain_params *params, struct job *job);

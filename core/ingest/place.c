@@ -15,12 +15,14 @@ int writer_fault(struct writer *w, uint32_t shard, uint64_t height, enum gap_rea
 	struct shard_view *sv = shard_of(w, shard);
 	w->pending.refused++;
 	w->dirty = true;
-	trace_warn("ingest", "block refused; its height stays a gap", "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"",
-		   network_name(w->network), shard, height, sentence);
+	trace_warn("ingest", "block refused; its height stays a gap",
+		   "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"", network_name(w->network),
+		   shard, height, sentence);
 	if (w->options.events)
-		events_post(w->options.events, network_name(w->network), "refused", "shard=%u height=%" PRIu64 " reason=\"%s\"",
-			    shard, height, sentence);
-	/* Only the next height may raise what we know to exist: a lie about a far one proves nothing. */
+		events_post(w->options.events, network_name(w->network), "refused",
+			    "shard=%u height=%" PRIu64 " reason=\"%s\"", shard, height, sentence);
+	/* Only the next height may raise what we know to exist: a lie about a far one proves
+	 * nothing. */
 	if (height == 0 || height > sv->known + 1 || gaps_has(&sv->gaps, height))
 		return 0;
 	sv->known = MAX(sv->known, height);
@@ -28,26 +30,32 @@ int writer_fault(struct writer *w, uint32_t shard, uint64_t height, enum gap_rea
 	return rc < 0 ? err_set(err, rc, "no memory for the gaps of shard %u", shard) : 0;
 }
 
-static int refuse(struct writer *w, const struct job *job, uint64_t height, const char *sentence, struct err *err)
+static int refuse(struct writer *w, const struct job *job, uint64_t height, const char *sentence,
+		  struct err *err)
 {
 	char text[REASON_SIZE + 64];
 	if (job->expected && height && height != job->expected)
-		snprintf(text, sizeof text, "%.110s (it calls itself height %" PRIu64 ")", sentence, height);
+		snprintf(text, sizeof text, "%.110s (it calls itself height %" PRIu64 ")", sentence,
+			 height);
 	else
 		snprintf(text, sizeof text, "%.150s", sentence);
-	return writer_fault(w, job->shard, job->expected ? job->expected : height, GAP_REFUSED, text, err);
+	return writer_fault(w, job->shard, job->expected ? job->expected : height, GAP_REFUSED,
+			    text, err);
 }
 
 /* The first level that forbids the block, as a sentence; NULL when it may be stored. */
-static const char *forbidden(const struct writer *w, const struct chain_block *b, char *text, size_t size)
+static const char *forbidden(const struct writer *w, const struct chain_block *b, char *text,
+			     size_t size)
 {
 	for (int l = LEVEL_STRUCTURE; l <= LEVEL_COMMIT; l++) {
 		const struct level_result *r = &b->levels[l];
-		if (r->verdict == VERDICT_OK || (r->verdict == VERDICT_ABSENT && w->options.allow_uncommitted))
+		if (r->verdict == VERDICT_OK ||
+		    (r->verdict == VERDICT_ABSENT && w->options.allow_uncommitted))
 			continue;
 		const char *reason = r->reason[0] ? r->reason : verdict_names[r->verdict];
 		bool named = strncmp(reason, level_names[l], strlen(level_names[l])) == 0;
-		snprintf(text, size, "%s%s%.90s%s", named ? "" : level_names[l], named ? "" : ": ", reason,
+		snprintf(text, size, "%s%s%.90s%s", named ? "" : level_names[l], named ? "" : ": ",
+			 reason,
 			 r->verdict == VERDICT_ABSENT ? "; --allow-uncommitted would take it" : "");
 		return text;
 	}
@@ -55,7 +63,8 @@ static const char *forbidden(const struct writer *w, const struct chain_block *b
 }
 
 /* The stored row of a height that the view says is held; what the run holds is committed first. */
-static int held_row(struct writer *w, uint32_t shard, uint64_t height, struct block_row *row, struct err *err)
+static int held_row(struct writer *w, uint32_t shard, uint64_t height, struct block_row *row,
+		    struct err *err)
 {
 	int rc = writer_commit(w, err);
 	if (rc < 0)
@@ -63,12 +72,14 @@ static int held_row(struct writer *w, uint32_t shard, uint64_t height, struct bl
 	rc = network_block(w->network, shard, height, row);
 	if (rc == 1)
 		return 0;
-	return err_set(err, rc ? rc : -EUCLEAN, "shard %u height %" PRIu64 " is held, but its row is not there",
-		       shard, height);
+	return err_set(err, rc ? rc : -EUCLEAN,
+		       "shard %u height %" PRIu64 " is held, but its row is not there", shard,
+		       height);
 }
 
 /* Do the neighbours that we hold agree with it? A sentence when not. */
-static int check_links(struct writer *w, const struct chain_block *b, char *text, size_t size, struct err *err)
+static int check_links(struct writer *w, const struct chain_block *b, char *text, size_t size,
+		       struct err *err)
 {
 	const struct shard_view *sv = shard_of(w, b->shard);
 	const struct lane *lane = &w->lanes[b->shard];
@@ -91,13 +102,17 @@ static int check_links(struct writer *w, const struct chain_block *b, char *text
 		snprintf(text, size, "%.140s", why.text);
 		return 0;
 	}
-	if (gaps_has(&sv->gaps, b->height + 1)) {
+	/* Looked up anew: a commit publishes the view and begins another copy. */
+	if (gaps_has(&shard_of(w, b->shard)->gaps, b->height + 1)) {
 		struct block_row row;
 		int rc = held_row(w, b->shard, b->height + 1, &row, err);
 		if (rc < 0)
 			return rc;
-		if (row.parent_size && !slice_eq(SLICE(row.parent, row.parent_size), SLICE(b->hash, HASH_SIZE)))
-			snprintf(text, size, "header: hash differs from the parent that height %" PRIu64 " names",
+		if (row.parent_size &&
+		    !slice_eq(SLICE(row.parent, row.parent_size), SLICE(b->hash, HASH_SIZE)))
+			snprintf(text, size,
+				 "header: hash differs from the parent that height %" PRIu64
+				 " names",
 				 b->height + 1);
 	}
 	return 0;
@@ -111,7 +126,8 @@ static int put_stats(struct writer *w, const struct chain_block *b, const struct
 	};
 	int rc = commit_stat(w->commit, row->object, &r);
 	if (rc == 0)
-		rc = commit_hash(w->commit, SLICE(b->hash, HASH_SIZE), b->shard, b->height, HASH_HIT_BLOCK);
+		rc = commit_hash(w->commit, SLICE(b->hash, HASH_SIZE), b->shard, b->height,
+				 HASH_HIT_BLOCK);
 	for (uint32_t i = 0; i < b->item_count && rc == 0; i++) {
 		const struct chain_item *it = &b->items[i];
 		uint64_t object = row->object + 1 + 2 * (uint64_t)i;
@@ -125,7 +141,8 @@ static int put_stats(struct writer *w, const struct chain_block *b, const struct
 		r.line_size = it->line_size;
 		rc = commit_stat(w->commit, object, &r);
 		if (rc == 0 && it->hash_size)
-			rc = commit_hash(w->commit, SLICE(it->hash, it->hash_size), b->shard, b->height, i);
+			rc = commit_hash(w->commit, SLICE(it->hash, it->hash_size), b->shard,
+					 b->height, i);
 		if (rc < 0 || !it->has_inner)
 			continue;
 		r.type = OBJECT_INNER;
@@ -137,7 +154,8 @@ static int put_stats(struct writer *w, const struct chain_block *b, const struct
 		r.line_size = it->inner_line_size;
 		rc = commit_stat(w->commit, object + 1, &r);
 		if (rc == 0 && it->inner_hash_size)
-			rc = commit_hash(w->commit, SLICE(it->inner_hash, it->inner_hash_size), b->shard, b->height, i);
+			rc = commit_hash(w->commit, SLICE(it->inner_hash, it->inner_hash_size),
+					 b->shard, b->height, i);
 	}
 	return rc;
 }
@@ -201,7 +219,8 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	struct shard_view *sv = &v->shards[b->shard];
 	struct block_row row = { .object = v->next_object };
 	fill_row(b, &row);
-	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate), &row.bytes, err);
+	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate),
+			      &row.bytes, err);
 	if (rc < 0)
 		return rc;
 	v->next_object += 1 + 2 * (uint64_t)b->item_count;
@@ -216,7 +235,8 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 			rc = commit_aside(w->commit, b->shard, b->height, &row.bytes);
 			if (rc == 0)
 				rc = writer_fault(w, b->shard, b->height, GAP_STATE,
-						  row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED
+						  row.levels[LEVEL_ACCOUNTS].verdict ==
+								  VERDICT_FAILED
 							  ? row.levels[LEVEL_ACCOUNTS].reason
 							  : row.levels[LEVEL_STATE].reason,
 						  err);
@@ -227,7 +247,8 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	if (rc == 0)
 		rc = commit_block(w->commit, &row);
 	if (rc < 0)
-		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows", b->shard, b->height);
+		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
+			       b->shard, b->height);
 	rc = note_held(w, b, err);
 	if (rc < 0)
 		return rc;
@@ -235,8 +256,9 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	w->pending.items += b->item_count;
 	w->pending.bytes += b->canonical.n + b->certificate.n;
 	if (w->options.events)
-		events_post(w->options.events, network_name(w->network), "block", "shard=%u height=%" PRIu64 " items=%zu",
-			    b->shard, b->height, b->item_count);
+		events_post(w->options.events, network_name(w->network), "block",
+			    "shard=%u height=%" PRIu64 " items=%zu", b->shard, b->height,
+			    b->item_count);
 	return next ? writer_advance(w, b->shard, err) : 0;
 }
 
@@ -246,7 +268,8 @@ int writer_place(struct writer *w, struct job *job, struct err *err)
 	char text[REASON_SIZE];
 	const struct chain_block *b = job->block;
 	if (job->rc == -ENOMEM)
-		return err_set(err, job->rc, "no memory to check a block of %zu bytes", job->received.n);
+		return err_set(err, job->rc, "no memory to check a block of %zu bytes",
+			       job->received.n);
 	if (job->rc < 0) {
 		snprintf(text, sizeof text, "structure: %.140s", err_text(&job->err, job->rc));
 		return refuse(w, job, 0, text, err);
@@ -264,7 +287,8 @@ int writer_place(struct writer *w, struct job *job, struct err *err)
 		if (rc < 0)
 			return rc;
 		if (memcmp(row.hash, b->hash, HASH_SIZE) != 0)
-			return refuse(w, job, b->height, "header: another block of this height is held", err);
+			return refuse(w, job, b->height,
+				      "header: another block of this height is held", err);
 		w->pending.held++;
 		return 0;
 	}

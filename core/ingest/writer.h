@@ -9,7 +9,7 @@
 struct lane { /* one shard */
 	struct state  *state;
 	struct replay *replay;
-	bool     stopped;     /* the rules of its next block are not ours: blocks are kept, not replayed */
+	bool stopped; /* the rules of its next block are not ours: blocks are kept, not replayed */
 	bool     purge;       /* drop what an earlier hyper base retained with the next block */
 	uint64_t last_height; /* newest block placed by this ingest, for the parent link */
 	uint8_t  last_hash[HASH_SIZE];
@@ -27,15 +27,18 @@ struct writer {
 	bool     dirty;               /* the run holds something */
 };
 
-int  writer_open(struct writer *w, struct network *n, const struct ingest_options *o, struct err *err) MUST_CHECK;
+int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,
+		struct err *err) MUST_CHECK;
 void writer_release(struct writer *w);
 
 /* place.c: a checked job becomes rows, or a fault of its height. */
 int writer_place(struct writer *w, struct job *job, struct err *err) MUST_CHECK;
 
-/* advance.c: replays `b`, the block that follows the shard's state. `row` gets its levels. 1: in the
- * state; 0: its root does not come out and nothing of it is in the state, or its rules are not ours. */
-int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row, struct err *err) MUST_CHECK;
+/* advance.c: replays `b`, the block that follows the shard's state. `row` gets its levels. 1: in
+ * the state; 0: its root does not come out and nothing of it is in the state, or its rules are not
+ * ours. */
+int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row,
+		  struct err *err) MUST_CHECK;
 /* Replays what is held and follows the state of the shard. */
 int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
 

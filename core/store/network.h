@@ -174,6 +174,18 @@ struct hash_hit {
 int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles, struct hash_hit *out,
 		    size_t out_max) MUST_CHECK;
 
+/* ---- checking ---- */
+#define NETWORK_FAMILIES 7 /* column families of the database; keys.h says what lies in each */
+struct family_check {
+	const char *name;
+	uint64_t    rows;  /* read well, before the first fault */
+	int         rc;    /* 0, or what reading ended with */
+	struct err  err;
+};
+/* Reads every row of every family, and so the checksum of every block of every file. Takes as long as the
+ * database is large; negative only when it could not be tried. */
+int network_check(struct network *n, struct family_check out[NETWORK_FAMILIES]) MUST_CHECK;
+
 /* ---- writing: ingest alone ---- */
 struct commit;
 

@@ -25,7 +25,6 @@ struct stream {
 };
 
 struct archive {
-	char          folder[PATH_SIZE];
 	struct buf    config;
 	struct stream streams[SHARD_MAX];
 	uint32_t      shard_count;
@@ -77,12 +76,13 @@ static int stream_start(struct stream *s, struct err *err)
 }
 
 /* 1 when the stream's file exists, 0 when not. */
-static int stream_open(struct stream *s, const char *folder, const char *name, bool packed, struct err *err)
+static int stream_open(struct stream *s, const char *folder, const char *name, bool packed,
+		       struct err *err)
 {
 	int n = snprintf(s->path, sizeof s->path, "%s/%s", folder, name);
 	if (n < 0 || (size_t)n >= sizeof s->path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", folder);
-	s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+	s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a fifo must not hold us */
 	if (s->fd < 0 && errno == ENOENT)
 		return 0;
 	struct stat st;
@@ -109,17 +109,19 @@ int archive_open(const char *folder, struct archive **out, struct err *err)
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
 		a->streams[s].fd = -1;
 	a->config = (struct buf)BUF_INIT(ARCHIVE_CONFIG_SIZE_MAX);
-	snprintf(a->folder, sizeof a->folder, "%s", folder);
 
 	struct stat st;
 	if (stat(folder, &st) < 0)
 		return err_set(err, -errno, "%s: %s", folder, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return err_set(err, -ENOTDIR, "%s: an archive is a folder with blocks-0.pbs, chunks-1.pbs …", folder);
+		return err_set(err, -ENOTDIR,
+			       "%s: an archive is a folder with blocks-0.pbs, chunks-1.pbs …",
+			       folder);
 	for (uint32_t s = 0; s < SHARD_MAX; s++) {
 		for (int packed = 0; packed < 2 && !a->streams[s].present; packed++) {
 			char name[64];
-			snprintf(name, sizeof name, "%s-%u.pbs%s", s ? "chunks" : "blocks", s, packed ? ".zst" : "");
+			snprintf(name, sizeof name, "%s-%u.pbs%s", s ? "chunks" : "blocks", s,
+				 packed ? ".zst" : "");
 			int rc = stream_open(&a->streams[s], folder, name, packed, err);
 			if (rc < 0)
 				return rc;
@@ -128,7 +130,9 @@ int archive_open(const char *folder, struct archive **out, struct err *err)
 		}
 	}
 	if (!a->shard_count)
-		return err_set(err, -ENODATA, "%s: no blocks-0.pbs nor chunks-S.pbs in it, so it is no archive", folder);
+		return err_set(err, -ENODATA,
+			       "%s: no blocks-0.pbs nor chunks-S.pbs in it, so it is no archive",
+			       folder);
 
 	char path[PATH_SIZE + 16];
 	snprintf(path, sizeof path, "%s/network.json", folder);
@@ -214,7 +218,9 @@ static int refill(struct stream *s, struct err *err)
 			if (rc < 0)
 				return rc;
 			if (rc == 0 && s->frame_open)
-				return err_set(err, -EBADMSG, "%s: the compressed stream ends in the middle", s->path);
+				return err_set(err, -EBADMSG,
+					       "%s: the compressed stream ends in the middle",
+					       s->path);
 			if (rc == 0)
 				return 0;
 		}
@@ -222,8 +228,10 @@ static int refill(struct stream *s, struct err *err)
 		ZSTD_outBuffer out = { s->out, READ_SIZE, 0 };
 		size_t left = ZSTD_decompressStream(s->unpack, &out, &in);
 		if (ZSTD_isError(left))
-			return err_set(err, -EBADMSG, "%s: not a zstd stream at file byte %" PRIu64 ": %s", s->path,
-				       s->read_size - s->in_size + s->in_used, ZSTD_getErrorName(left));
+			return err_set(err, -EBADMSG,
+				       "%s: not a zstd stream at file byte %" PRIu64 ": %s",
+				       s->path, s->read_size - s->in_size + s->in_used,
+				       ZSTD_getErrorName(left));
 		s->in_used = in.pos;
 		s->out_size = out.pos;
 		s->out_used = 0;
@@ -269,30 +277,39 @@ static int next_message(struct stream *s, struct buf *out, struct err *err)
 		if (n == 0 && shift == 0)
 			return 0;
 		if (n == 0)
-			return err_set(err, -EBADMSG, "%s: byte %" PRIu64 ": cut off in the size of a message", s->path, start);
+			return err_set(err, -EBADMSG,
+				       "%s: byte %" PRIu64 ": cut off in the size of a message",
+				       s->path, start);
 		if (shift > 28)
-			return err_set(err, -EBADMSG, "%s: byte %" PRIu64 ": no size of a message stands here", s->path, start);
+			return err_set(err, -EBADMSG,
+				       "%s: byte %" PRIu64 ": no size of a message stands here",
+				       s->path, start);
 		size |= (uint64_t)(byte & 0x7f) << shift;
 		if (!(byte & 0x80))
 			break;
 	}
 	if (size == 0 || size > BLOCK_SIZE_MAX)
-		return err_set(err, -EBADMSG, "%s: byte %" PRIu64 ": a message of %" PRIu64 " bytes; 1 to %u are possible",
+		return err_set(err, -EBADMSG,
+			       "%s: byte %" PRIu64 ": a message of %" PRIu64
+			       " bytes; 1 to %u are possible",
 			       s->path, start, size, BLOCK_SIZE_MAX);
 	buf_clear(out);
-	/* In parts, so that a size that lies costs no more memory than the bytes that really follow. */
+	/* In parts, so that a size that lies costs no more memory than the bytes that really
+	 * follow. */
 	while (out->n < size) {
 		size_t part = MIN((size_t)size - out->n, (size_t)READ_SIZE);
 		int rc = buf_reserve(out, part);
 		if (rc < 0)
-			return err_set(err, rc, "%s: no memory for a message of %" PRIu64 " bytes", s->path, size);
+			return err_set(err, rc, "%s: no memory for a message of %" PRIu64 " bytes",
+				       s->path, size);
 		ssize_t n = take(s, out->p + out->n, part, err);
 		if (n < 0)
 			return (int)n;
 		out->n += (size_t)n;
 		if ((size_t)n < part)
 			return err_set(err, -EBADMSG,
-				       "%s: byte %" PRIu64 ": a message of %" PRIu64 " bytes is cut off after %zu",
+				       "%s: byte %" PRIu64 ": a message of %" PRIu64
+				       " bytes is cut off after %zu",
 				       s->path, start, size, out->n);
 	}
 	return 1;

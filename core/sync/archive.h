@@ -6,9 +6,10 @@
  *
  * Streams ascend in height; they need not begin at 1 nor be without holes.
  * Memory   a message given out is moved to the caller; at most one is held a stream.
- * Errors   -ENOENT no such folder, -ENOTDIR, -ENODATA a folder without streams, -EBADMSG with stream,
- *          byte offset and what is wrong there (truncated, a size over BLOCK_SIZE_MAX). After an error
- *          a stream gives nothing more: sizes behind a damaged one cannot be trusted.
+ * Errors   -ENOENT no such folder, -ENOTDIR, -ENODATA a folder without streams, -EBADMSG with
+ *          stream, byte offset and what is wrong there (truncated, a size over BLOCK_SIZE_MAX).
+ *          After an error a stream gives nothing more: sizes behind a damaged one cannot be
+ *          trusted.
  * Threads  one. */
 #ifndef CHAINFS_SYNC_ARCHIVE_H
 #define CHAINFS_SYNC_ARCHIVE_H
@@ -36,6 +37,7 @@ int archive_next(struct archive *a, uint32_t shard, struct buf *out, struct err 
 int archive_rewind(struct archive *a, uint32_t shard, struct err *err) MUST_CHECK;
 
 /* A whole file of at most size_max bytes, for configuration. */
-int archive_file_read(const char *path, size_t size_max, struct buf *out, struct err *err) MUST_CHECK;
+int archive_file_read(const char *path, size_t size_max, struct buf *out, struct err *err)
+	MUST_CHECK;
 
 #endif

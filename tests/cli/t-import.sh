@@ -57,10 +57,10 @@ zstd -dqc "$a/blocks-0.pbs.zst" | head -c 100000 >"$T/cut/blocks-0.pbs"
 cp "$a/network.json" "$T/cut"
 printf '\377\377\377\377\177' >"$T/long/blocks-0.pbs"
 cp "$a/network.json" "$T/long"
-refuses() # STATUS WORDS STORE ARCHIVE
+refuses() # STATUS WORDS STORE ARCHIVE [OPTION…]
 {
 	local out
-	out=$(import "$3" "$4" --quiet 2>&1)
+	out=$(import "${@:3}" --quiet 2>&1)
 	[ $? = "$1" ] && echo "$out" | grep -q "$2" || { echo "$out"; return 1; }
 }
 check "an empty folder is no archive, in a sentence" refuses 3 "is no archive" "$T/s1" "$T/empty"
@@ -72,6 +72,40 @@ check "an absurd size is refused before any memory is taken" refuses 4 "possible
 check "an archive that does not exist is a sentence" refuses 3 "No such file" "$T/s5" "$T/nowhere"
 check "a folder that is no store is not written to" refuses 2 "" "$a" "$a"
 check "a bad range is explained" sh -c "'$CHAINFS' import '$T/a' '$a' --range 9-2 2>&1 | grep -q 'FIRST-LAST'"
+check "a network's name that is too long is refused, not cut" \
+	exits 1 import "$T/s7" "$a" --network "$(printf '%065d' 0)" --quiet
+check "--hyper maybe is refused before anything is made" refuses 1 "on or off" "$T/s8" "$a" --hyper maybe
+unmade() { "$CHAINFS" status "$T/s8" --json | jq -e '.networks == []'; }
+check "and no network is" unmade
+mkdir "$T/fifo"
+mkfifo "$T/fifo/blocks-0.pbs"
+check "a fifo in the place of a stream is refused, not waited for" \
+	exits 4 timeout 20 "$CHAINFS" import "$T/s9" "$T/fifo" --quiet
+
+# The message of three bytes that begins shard 2 is none; shard 1 alone is asked for.
+mkdir "$T/apart"
+cp "$a/network.json" "$a/blocks-0.pbs.zst" "$a/chunks-1.pbs.zst" "$T/apart"
+printf '\003abc' >"$T/apart/chunks-2.pbs"
+check "what is damaged outside the range is left alone" import "$T/s10" "$T/apart" --range 1:1-20 --quiet
+
+closed() { "$CHAINFS" import "$T/closed" "$a" 2>&- >&- && "$CHAINFS" verify "$T/closed" | grep -qx 'shard 1 state: ok 280'; }
+check "with its standard files closed it says nothing into the store's" closed
+
+# A block that waits beyond a gap, and then does not decode: it is the tip until its turn comes.
+damaged()
+{
+	local s=$T/damaged
+	import "$s" "$a" --range 1:2-2 --quiet || return 1
+	dd if=/dev/zero of="$(ls "$s"/networks/*/segments/*.seg)" bs=1 seek=100 count=200 conv=notrunc 2>/dev/null
+	exits 4 import "$s" "$a" --range 1:1-1 --quiet || return 1
+	"$CHAINFS" status "$s" --json | jq -ce '.networks[0].shards[1] | [.held, .tip, .replayed]'
+}
+same "the tip goes back when the block at it turns out damaged" "$(damaged | tail -n 1)" "[1,1,1]"
+wrong() { dd if=/dev/zero of="$(ls "$T"/closed/networks/*/segments/*.seg)" bs=1 seek=2000 count=3000 conv=notrunc 2>/dev/null; }
+wrong
+check "verify finds damage" exits 4 "$CHAINFS" verify "$T/closed"
+faults() { "$CHAINFS" verify "$T/closed" --json | jq -es '.[0].error and (.[-1].damaged > 0)'; }
+check "and its --json is JSON then too" faults
 
 bare=$T/bare
 mkdir "$bare"
@@ -80,3 +114,19 @@ check "without network.json the parameters are asked for" refuses 1 "say --netwo
 check "and taken from --config" import "$T/s6" "$bare" --network named --config "$a/network.json" --quiet
 check "verify then says that they come from the configuration" \
 	sh -c "'$CHAINFS' verify '$T/s6' --stored | grep -q 'validators from the config'"
+
+check "an archive that is none leaves no store behind" test ! -e "$T/s1"
+check "a range that the archive does not hold is said" \
+	says "holds no height of --range 5000-6000" "$CHAINFS" import "$T/a" "$a" --range 5000-6000 --quiet
+check "and exits with 3" exits 3 "$CHAINFS" import "$T/a" "$a" --range 5000-6000 --quiet
+
+cp -r "$T/a" "$T/rot"
+rot()
+{
+	local file
+	file=$(ls -S "$T/rot/networks/devnet/db/"*.sst | head -n 1)
+	printf '\377\377\377\377' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") / 3)) conv=notrunc status=none
+	"$CHAINFS" verify "$T/rot" --network devnet >"$T/rot.out" 2>&1
+	[ $? = 4 ] && grep -q "cannot be read" "$T/rot.out" || { cat "$T/rot.out"; return 1; }
+}
+check "verify names rows of the database that are damaged, and exits with 4" rot

@@ -24,3 +24,4 @@ done
 check "hyper is off unless asked for" sh -c "'$CHAINFS' status '$T/s' | grep -q 'hyper    off'"
 check "a network that is not there is named" says "no network nope" "$CHAINFS" gaps "$T/s" --network nope
 check "output to a closed pipe ends quietly" sh -c "'$CHAINFS' help | head -n 1"
+check "output that cannot be written is a fault" exits 2 sh -c "'$CHAINFS' status '$T/s' >/dev/full"

@@ -10,6 +10,8 @@ mkdir "$T/mnt" "$T/mnt2"
 check "status answers through the daemon" says "network devnet" "$CHAINFS" status "$T/store"
 check "a second mount is told who holds the store" says "held by.*mount at $T/mnt" "$CHAINFS" mount "$T/store" "$T/mnt2"
 check "and exits with 5" exits 5 "$CHAINFS" mount "$T/store" "$T/mnt2"
+check "in front as well" exits 5 "$CHAINFS" mount -f "$T/store" "$T/mnt2"
+check "a store that is not there exits with 3, in a sentence" says "$T/none: No such file" "$CHAINFS" mount "$T/none" "$T/mnt2"
 check "gaps answers through the daemon" exits 0 "$CHAINFS" gaps "$T/store"
 check "verify answers through the daemon" says "blocks checked" "$CHAINFS" verify "$T/store"
 check "an import goes through the daemon" exits 0 "$CHAINFS" import "$T/store" "$a" --quiet
@@ -34,3 +36,12 @@ released()
 	return 1
 }
 check "which lets go of the store" released
+
+# demo imports and then mounts: its daemon must be able to write as any other.
+check "demo makes a chain and mounts it" "$CHAINFS" demo "$T/demo" --quiet
+daemon=$(daemon_of "$T/demo/store")
+check "its daemon takes an import" timeout 60 "$CHAINFS" import "$T/demo/store" "$a" --network other --quiet
+working() { cat "/proc/$daemon"/task/*/comm | grep -q '^rocksdb:'; }
+check "with the storage library's own threads at work" working
+check "umount ends it" unmount "$T/demo/mnt"
+check "and nothing of it stays behind" eventually 20 is_gone "$daemon"
