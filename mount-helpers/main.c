@@ -69,7 +69,8 @@ __attribute__((noreturn)) void __assert_fail(const char *what, const char *file,
 	_exit(EXIT_STORAGE);
 }
 
-/* What could not be told to the person is not done. A reader that went away (`| head`) is no fault. */
+/* What could not be told to the person is not done. A reader that went away (`| head`) is no
+ * fault. */
 static int tell(int code)
 {
 	if (code != EXIT_DONE || !output_error || output_error == EPIPE)

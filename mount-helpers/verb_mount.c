@@ -39,9 +39,7 @@ static int parse_number(const char *text, int base, uint32_t *out)
 
 static int parse_mount_options(const char *list, struct fs_options *o, struct err *err)
 {
-	*o = (struct fs_options){ .uid = (uint32_t)getuid(),
-				  .gid = (uint32_t)getgid(),
-				  .umask = 0 };
+	*o = (struct fs_options){ .uid = getuid(), .gid = getgid() };
 	AUTO(base_freep) char *copy = strdup(list ? list : "");
 	if (!copy)
 		return err_set(err, -ENOMEM, "no memory for the mount options");
@@ -111,8 +109,7 @@ static void ready(void *arg)
 	char byte = 0;
 	if (*d->ready_fd < 0)
 		return;
-	/* From here on nobody reads our words but a log; the person's shell gets its prompt
-	 * back. */
+	/* From here on nobody reads our words but a log; the shell gets its prompt back. */
 	if (write(*d->ready_fd, &byte, 1) < 0)
 		trace_warn("mount", "nobody waited for the mount", "errno=%d", errno);
 	base_closep(d->ready_fd);
@@ -146,8 +143,7 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 		rc = verb_hyper(c, &hyper, err);
 	if (rc < 0)
 		return rc;
-	/* Before the first thread, so that all of them leave these signals to the one that
-	 * waits. */
+	/* Before the first thread, so that all leave these signals to the one that waits. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -214,8 +210,7 @@ int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, 
 		return verb_fail(c, rc, &err);
 	}
 	AUTO(base_freep) char *mount_full = realpath(mountpoint, NULL);
-	/* A stale mount point answers ENOTCONN to everything; fs_open clears it by the name
-	 * given. */
+	/* A stale mount point answers ENOTCONN to everything; fs_open clears it by name. */
 	const char *at = mount_full ? mount_full : mountpoint;
 	if (foreground) {
 		int nobody = -1, rc = serve(c, store_full, at, &nobody, &err);

@@ -7,30 +7,26 @@ static int verb_version(struct verb_call *c);
 
 const struct verb verbs[] = {
 	{ "demo", "[FOLDER]", "makes a small chain, imports it and mounts it",
-	  "Generates a deterministic chain of the Snapchain kind with validators of its own below "
-	  "FOLDER (default\n"
-	  "chainfs-demo), imports it with hyper on, mounts it at FOLDER/mnt and prints five lines "
-	  "to try. Needs no\n"
-	  "network. Run again it mounts what is there.",
+	  "Generates a deterministic chain of the Snapchain kind with validators of its own\n"
+	  "below FOLDER (default chainfs-demo), imports it with hyper on, mounts it at\n"
+	  "FOLDER/mnt and prints five lines to try. Needs no network. Run again it mounts\n"
+	  "what is there.",
 	  STORE_LOCAL, 0, 1,
 	  OPT(SEED) | OPT(NO_MOUNT) | OPT(HYPER) | OPT(QUIET) | OPT(FOREGROUND) | OPT(HELP), false,
 	  verb_demo, NULL },
 	{ "import", "STORE ARCHIVE", "reads an archive into a store",
-	  "Checks every block of the archive folder on all cores, replays the chain's rules and "
-	  "commits as it goes. A\n"
-	  "block that fails a check is refused and its height becomes a gap with the reason. "
-	  "Interrupt it at any\n"
-	  "moment; the same command goes on where it was. A store that a daemon holds is filled "
-	  "through the daemon.",
+	  "Checks every block of the archive folder on all cores, replays the chain's rules\n"
+	  "and commits as it goes. A block that fails a check is refused and its height\n"
+	  "becomes a gap with the reason. Interrupt it at any moment; the same command goes\n"
+	  "on where it was. A store that a daemon holds is filled through the daemon.",
 	  STORE_CREATE, 2, 2,
 	  OPT(NETWORK) | OPT(CONFIG) | OPT(RANGE) | OPT(HYPER) | OPT(ALLOW_UNCOMMITTED) |
 		  OPT(TRUST_ARCHIVE) | OPT(CHECKERS) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
 		  OPT(HELP),
 	  false, verb_import, verb_import_check },
 	{ "mount", "STORE MOUNTPOINT", "mounts a store",
-	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with umount. A "
-	  "stale mount point of a\n"
-	  "daemon that died is cleared first.",
+	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with\n"
+	  "umount. A stale mount point of a daemon that died is cleared first.",
 	  STORE_LOCAL, 2, 2, OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP), false,
 	  verb_mount, NULL },
 	{ "umount", "MOUNTPOINT", "unmounts; the daemon behind it ends",
@@ -45,10 +41,9 @@ const struct verb verbs[] = {
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
 	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_gaps, NULL },
 	{ "verify", "STORE", "checks what a store holds again",
-	  "Reads every block held and recomputes hashes, certificates and signatures on all cores. "
-	  "The levels accounts\n"
-	  "and state are those of the replay at import. Prints a line for every fault, then the "
-	  "counts of each level.",
+	  "Reads every block held and recomputes hashes, certificates and signatures on all\n"
+	  "cores. The levels accounts and state are those of the replay at import. Prints a\n"
+	  "line for every fault, then the counts of each level.",
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
 	  verb_verify, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",

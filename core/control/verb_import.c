@@ -316,7 +316,8 @@ int verb_import(struct verb_call *c)
 	}
 	struct ingest_totals t;
 	ingest_totals(im.ingest, &t);
-	if (rc == 0 && verb_has(c, OPTION_RANGE) && !t.blocks && !t.held && !t.refused && !im.skipped)
+	if (rc == 0 && verb_has(c, OPTION_RANGE) && !t.blocks && !t.held && !t.refused &&
+	    !im.skipped)
 		rc = err_set(&err, -ENODATA, "the archive holds no height of --range %s",
 			     c->options[OPTION_RANGE]);
 	progress(&im, true);

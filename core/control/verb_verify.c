@@ -159,8 +159,8 @@ static void report_text(struct check *k)
 		}
 	}
 	verb_print(c,
-		   "%" PRIu64 " blocks checked, %" PRIu64 " rows read, %" PRIu64 " damaged, %" PRIu64
-		   " items that the bytes alone refuse\n",
+		   "%" PRIu64 " blocks checked, %" PRIu64 " rows read, %" PRIu64
+		   " damaged, %" PRIu64 " items that the bytes alone refuse\n",
 		   k->tally.blocks, k->tally.rows, k->tally.damaged, k->tally.refused_items);
 }
 
