@@ -34,8 +34,8 @@ static int verb_patient(struct verb_call *c)
 }
 
 static const struct verb table[] = {
-	{ "long", "STORE", "", "", STORE_OPEN, 1, 1, 0, false, verb_long },
-	{ "patient", "STORE", "", "", STORE_OPEN, 1, 1, 0, false, verb_patient },
+	{ "long", "STORE", "", "", STORE_OPEN, 1, 1, 0, false, verb_long, NULL },
+	{ "patient", "STORE", "", "", STORE_OPEN, 1, 1, 0, false, verb_patient, NULL },
 };
 
 struct reader { /* what a client was given */
