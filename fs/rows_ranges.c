@@ -5,25 +5,9 @@
 
 /* ---- what is held ---- */
 
-/* Index of the first range that ends above `height`. */
-static size_t range_at(const struct gaps *g, uint64_t height)
-{
-	size_t low = 0, high = g->held_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (g->held[middle].end > height)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
 uint64_t held_from(const struct gaps *g, uint64_t height)
 {
-	size_t i = range_at(g, MAX(height, 1));
+	size_t i = gaps_range_at(g, MAX(height, 1));
 
 	return i < g->held_count ? MAX(g->held[i].first, MAX(height, 1)) : 0;
 }
@@ -39,7 +23,7 @@ bool held_whole(const struct shard_view *sv, struct range r)
 /* The highest height held below `end`; 0: none. */
 static uint64_t held_below(const struct gaps *g, uint64_t end)
 {
-	size_t i = range_at(g, end - 1);
+	size_t i = gaps_range_at(g, end - 1);
 
 	if (i < g->held_count && g->held[i].first < end)
 		return end - 1;
@@ -188,7 +172,7 @@ static uint64_t held_in(const struct gaps *g, struct range r)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = range_at(g, r.first); i < g->held_count && g->held[i].first < r.end; i++)
+	for (size_t i = gaps_range_at(g, r.first); i < g->held_count && g->held[i].first < r.end; i++)
 		sum += MIN(g->held[i].end, r.end) - MAX(g->held[i].first, r.first);
 	return sum;
 }

@@ -62,8 +62,7 @@ int gaps_copy(struct gaps *to, const struct gaps *from)
 	return 0;
 }
 
-/* Index of the first range that ends behind `height`. */
-static size_t range_at(const struct gaps *g, uint64_t height)
+size_t gaps_range_at(const struct gaps *g, uint64_t height)
 {
 	size_t low = 0, high = g->held_count;
 
@@ -96,7 +95,7 @@ static size_t fault_at(const struct gaps *g, uint64_t height)
 
 bool gaps_has(const struct gaps *g, uint64_t height)
 {
-	size_t i = range_at(g, height);
+	size_t i = gaps_range_at(g, height);
 
 	return i < g->held_count && g->held[i].first <= height;
 }
@@ -142,7 +141,7 @@ int gaps_add(struct gaps *g, struct range r)
 		return rc;
 	/* Ranges that overlap or touch r melt into one: they end at r.first or later and begin at
 	 * r.end or before. */
-	size_t at = r.first ? range_at(g, r.first - 1) : 0, end = at;
+	size_t at = r.first ? gaps_range_at(g, r.first - 1) : 0, end = at;
 	struct range whole = r;
 
 	for (; end < g->held_count && g->held[end].first <= r.end; end++) {
@@ -163,7 +162,7 @@ int gaps_remove(struct gaps *g, struct range r)
 
 	if (rc < 0)
 		return rc;
-	size_t at = range_at(g, r.first), end = at, rest = 0;
+	size_t at = gaps_range_at(g, r.first), end = at, rest = 0;
 	struct range left[2];
 
 	while (end < g->held_count && g->held[end].first < r.end)
@@ -210,12 +209,12 @@ bool gaps_next(const struct gaps *g, uint64_t ceiling, uint64_t *cursor, struct 
 		ceiling == UINT64_MAX ? ceiling : ceiling + 1; /* the last height needs an end */
 	uint64_t first = MAX(*cursor, 1);
 
-	for (size_t i = range_at(g, first); i < g->held_count && g->held[i].first <= first; i++)
+	for (size_t i = gaps_range_at(g, first); i < g->held_count && g->held[i].first <= first; i++)
 		first = g->held[i].end;
 	if (first >= end)
 		return false;
 
-	size_t i = range_at(g, first), f = fault_at(g, first);
+	size_t i = gaps_range_at(g, first), f = fault_at(g, first);
 
 	out->range = (struct range){ first, end };
 	out->fault = NULL;
