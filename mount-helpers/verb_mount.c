@@ -159,7 +159,9 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
-		rc = control_server_open(d.store, d.events, verbs, verb_count, &d.control, err);
+		rc = control_server_open(
+			&(struct verb_env){ .store = d.store, .events = d.events }, verbs,
+			verb_count, &d.control, err);
 	if (rc == 0)
 		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)

@@ -54,7 +54,7 @@ const struct verb verbs[] = {
 	{ "version", "", "prints the version",
 	  "The program's version and the store format that it writes.", STORE_NONE, 0, 0,
 	  OPT(JSON) | OPT(HELP), false, verb_version, NULL },
-	{ "help", "[VERB]", "this text, or that of a verb", "Lists the verbs, or says more of one.",
+	{ "help", "[VERB…]", "this text, or that of a verb", "Lists the verbs, or says more of one.",
 	  STORE_NONE, 0, 1, OPT(HELP), false, verb_help_verb, NULL },
 };
 const size_t verb_count = ARRAY_LEN(verbs);
@@ -67,10 +67,11 @@ static int verb_help_verb(struct verb_call *c)
 		verb_write(c, buf_slice(&out));
 		return EXIT_DONE;
 	}
-	for (size_t i = 0; i < verb_count; i++) {
-		if (strcmp(verbs[i].name, c->words[0]) != 0)
-			continue;
-		verb_help(&verbs[i], &out);
+	char *words[] = { (char *)c->words[0], (char *)c->words[1] };
+	int used;
+	const struct verb *v = verb_find(verbs, verb_count, c->word_count, words, &used);
+	if (v) {
+		verb_help(v, &out);
 		verb_write(c, buf_slice(&out));
 		return EXIT_DONE;
 	}

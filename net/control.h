@@ -22,10 +22,10 @@
 
 struct control_server;
 
-/* Listens, and runs the verbs of `table` that need a store with `store` and `events`. The server's
+/* Listens, and runs the verbs of `table` that need a store with what `env` lends. The server's
  * threads end in control_server_closep(), which stops running calls first. */
-int control_server_open(struct store *store, struct events *events, const struct verb *table,
-			size_t count, struct control_server **out, struct err *err) MUST_CHECK;
+int control_server_open(const struct verb_env *env, const struct verb *table, size_t count,
+			struct control_server **out, struct err *err) MUST_CHECK;
 void control_server_closep(struct control_server **s);
 
 /* Runs argv (the verb first) in the daemon that holds the store. 0 and *exit_code, -ECONNREFUSED

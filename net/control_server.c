@@ -17,8 +17,7 @@
 #define ARGC_MAX  64
 
 struct control_server {
-	struct store  *store;
-	struct events *events;
+	struct verb_env env;
 	const struct verb *table;
 	size_t         table_count;
 	uv_loop_t      loop;
@@ -106,8 +105,10 @@ static int run_verb(struct call *c)
 	struct verb_call call = {
 		.cwd = cJSON_IsString(cwd) ? cwd->valuestring : NULL,
 		.io = &c->io,
-		.store = s->store,
-		.events = s->events,
+		.store = s->env.store,
+		.events = s->env.events,
+		.pins = s->env.pins,
+		.settings = s->env.settings,
 	};
 	int code = verb_parse(s->table, s->table_count, c->argc, c->argv, &call);
 	if (code >= 0)
@@ -333,17 +334,16 @@ static int listen_at(struct control_server *s, const char *folder_path, struct e
 	return rc < 0 ? err_set(err, rc, "%s/control: %s", folder_path, uv_strerror(rc)) : 0;
 }
 
-int control_server_open(struct store *store, struct events *events, const struct verb *table,
-			size_t count, struct control_server **out, struct err *err)
+int control_server_open(const struct verb_env *env, const struct verb *table, size_t count,
+			struct control_server **out, struct err *err)
 {
 	struct control_server *s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(err, -ENOMEM, "no memory for the control socket");
-	s->store = store;
-	s->events = events;
+	s->env = *env;
 	s->table = table;
 	s->table_count = count;
-	snprintf(s->path, sizeof s->path, "%s/control", store_path(store));
+	snprintf(s->path, sizeof s->path, "%s/control", store_path(env->store));
 	int rc = uv_loop_init(&s->loop);
 	if (rc < 0) {
 		free(s);
@@ -356,7 +356,7 @@ int control_server_open(struct store *store, struct events *events, const struct
 		return err_set(err, rc, "no wake-up for the control socket: %s", uv_strerror(rc));
 	}
 	s->wake.data = s;
-	rc = listen_at(s, store_path(store), err);
+	rc = listen_at(s, store_path(env->store), err);
 	if (rc == 0) {
 		rc = -pthread_create(&s->thread, NULL, server_thread, s);
 		s->started = rc == 0;

@@ -171,6 +171,18 @@ struct chain_result {
 struct state;  /* core/store/state.h */
 struct replay; /* the adapter's */
 
+/* ---- carrying a state away: what its rows are, and how they follow from records ---- */
+enum chain_row {
+	CHAIN_ROW_RECORD,  /* one record; its value begins with the object id (record_split) */
+	CHAIN_ROW_DERIVED, /* follows from the records: accounts' rows, counts */
+	CHAIN_ROW_RULE,    /* what the rules need beyond records */
+};
+
+/* Takes all records of a shard in key order, both contexts at once, and makes of them the two roots and
+ * every derived row, exactly as replay left them. The adapter's own. */
+struct chain_rooter;
+typedef int chain_row_emit(void *arg, enum space space, struct slice key, struct slice value);
+
 /* ---- how accounts and records are listed ---- */
 struct chain_set {
 	const char *name; /* folder below an account: "casts"; its bulk file is "casts.jsonl" */
@@ -289,6 +301,25 @@ struct chain_ops {
 			     uint64_t time, struct buf *out);
 	/* Trie key of a record key (for envelopes and proofs). */
 	int (*trie_key)(struct slice record_key, struct slice record_value, struct buf *out);
+	/* ---- checkpoints (core/checkpoint/) ---- */
+	enum chain_row (*row_kind)(struct slice key);
+	/* Of a record's row: its vshard; its value as object id and the rest, and together again. -EUCLEAN. */
+	int (*record_vshard)(struct slice key, unsigned *vshard);
+	int (*record_split)(struct slice value, uint64_t *object, struct slice *rest);
+	int (*record_join)(uint64_t object, struct slice rest, struct buf *value);
+	/* Does this row follow from the object's bytes: hash, signature, key, facts, sizes? -EBADMSG or
+	 * -EKEYREJECTED with what differs. */
+	int (*record_check)(const struct chain_params *p, struct slice key, struct slice rest,
+			    const struct chain_object *o, struct err *err);
+	/* emit may be NULL; it gets rows account by account while records are added. root_end: CONTEXT_HYPER
+	 * is equal to legacy when nothing was retained. */
+	int (*root_new)(uint32_t shard, bool hyper, chain_row_emit *emit, void *arg,
+			struct chain_rooter **out, struct err *err);
+	int (*root_add)(struct chain_rooter *r, enum space space, struct slice key, struct slice value,
+			struct err *err);
+	int (*root_end)(struct chain_rooter *r, struct chain_root out[CONTEXT_COUNT],
+			uint64_t *retained, struct err *err);
+	void (*root_free)(struct chain_rooter *r);
 	/* HyperEnvelope of a block as bytes, or as JSON. */
 	int (*render_envelope)(const struct chain_envelope *e, bool json, struct buf *out);
 };

@@ -55,6 +55,23 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_NO_MOUNT] = { "no-mount", 0, NULL, "stop after the import" },
 	[OPTION_NO_SYNC] = { "no-sync", 0, NULL,
 			     "leave out fsync: for chains that can be made again" },
+	[OPTION_SETTINGS] = { "settings", 0, "FILE", "read settings from this file and no other" },
+	[OPTION_SET] = { "set", 0, "KEY=VALUE,…",
+			 "settings that go before those of file and environment" },
+	[OPTION_RPC] = { "rpc", 0, "SOCKET",
+			 "ask the daemon behind this socket (STORE/control) instead of opening a "
+			 "store" },
+	[OPTION_BLOCK] = { "block", 0, "HEIGHT", "as of this main height" },
+	[OPTION_CONTEXT] = { "context", 0, "legacy|hyper|both", "which context (default both)" },
+	[OPTION_LATEST] = { "latest", 0, "N", "the newest N heights" },
+	[OPTION_TAIL] = { "tail", 0, NULL, "go on printing until interrupted" },
+	[OPTION_REPAIR] = { "repair", 0, NULL,
+			    "make gaps of what is damaged, so that it is fetched or imported "
+			    "again" },
+	[OPTION_ORIGIN] = { "origin", 0, NULL, "say where each value comes from" },
+	[OPTION_HEIGHT] = { "height", 0, "HEIGHT",
+			    "a main height (default: the newest that is replayed)" },
+	[OPTION_NAME] = { "name", 0, "NAME", "name of it" },
 	[OPTION_HELP] = { "help", 'h', NULL, "this text" },
 };
 static_assert(OPTION_COUNT <= 64, "options are a 64-bit set");
@@ -62,19 +79,27 @@ static_assert(OPTION_COUNT <= 64, "options are a 64-bit set");
 int exit_of(int rc)
 {
 	switch (-rc) {
-	case 0:         return EXIT_DONE;
-	case EINVAL:    return EXIT_USAGE;
+	case 0:
+		return EXIT_DONE;
+	case EINVAL:
+		return EXIT_USAGE;
 	case ENOENT:
 	case ENODATA:
-	case ENOTDIR:   return EXIT_ABSENT;
+	case ENOTDIR:
+		return EXIT_ABSENT;
 	case EBADMSG:
 	case EKEYREJECTED:
 	case EUCLEAN:
-	case EEXIST:    return EXIT_FAULTS;
-	case EBUSY:     return EXIT_BUSY;
-	case ENOSPC:    return EXIT_SPACE;
-	case EINTR:     return EXIT_INTERRUPTED;
-	default:        return EXIT_SYSTEM;
+	case EEXIST:
+		return EXIT_FAULTS;
+	case EBUSY:
+		return EXIT_BUSY;
+	case ENOSPC:
+		return EXIT_SPACE;
+	case EINTR:
+		return EXIT_INTERRUPTED;
+	default:
+		return EXIT_SYSTEM;
 	}
 }
 
@@ -163,12 +188,38 @@ int verb_hyper(const struct verb_call *c, bool *on, struct err *err)
 
 /* ---- parsing ---- */
 
-static const struct verb *find_verb(const struct verb *table, size_t count, const char *name)
+/* Names of two words are two words of the command line, too. *used: how many. */
+const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv,
+			     int *used)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(table[i].name, name) == 0)
-			return &table[i];
+	for (size_t i = 0; i < count; i++) {
+		const char *name = table[i].name, *space = strchr(name, ' ');
+		size_t first = space ? (size_t)(space - name) : strlen(name);
+		if (argc < 1 || strlen(argv[0]) != first || memcmp(argv[0], name, first) != 0)
+			continue;
+		if (space && (argc < 2 || strcmp(argv[1], space + 1) != 0))
+			continue;
+		*used = space ? 2 : 1;
+		return &table[i];
+	}
 	return NULL;
+}
+
+/* "hyper" alone, or with a word that is none of its verbs: say which there are. */
+static void say_unknown(struct verb_call *c, const struct verb *table, size_t count, int argc,
+			char **argv)
+{
+	size_t size = argc > 0 ? strlen(argv[0]) : 0, found = 0;
+	for (size_t i = 0; size && i < count; i++) {
+		if (strncmp(table[i].name, argv[0], size) != 0 || table[i].name[size] != ' ')
+			continue;
+		if (!found++)
+			verb_say(c, "chainfs %s: it needs another word:\n", argv[0]);
+		verb_say(c, "  chainfs %s %s\n", table[i].name, table[i].words);
+	}
+	if (!found)
+		verb_say(c, "chainfs: there is no verb \"%s\"; chainfs help lists them.\n",
+			 argc > 0 ? argv[0] : "");
 }
 
 /* The option that argv[*at] gives, with its argument; negative id: none of that name. */
@@ -217,14 +268,14 @@ static int usage(struct verb_call *c, const char *format, const char *word)
 
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c)
 {
-	c->verb = argc > 0 ? find_verb(table, count, argv[0]) : NULL;
+	int used = 0;
+	c->verb = verb_find(table, count, argc, argv, &used);
 	if (!c->verb) {
-		verb_say(c, "chainfs: there is no verb \"%s\"; chainfs help lists them.\n",
-			 argc > 0 ? argv[0] : "");
+		say_unknown(c, table, count, argc, argv);
 		return EXIT_USAGE;
 	}
 	bool only_words = false;
-	for (int i = 1; i < argc; i++) {
+	for (int i = used; i < argc; i++) {
 		if (!only_words && strcmp(argv[i], "--") == 0) {
 			only_words = true;
 			continue;
@@ -282,7 +333,7 @@ void verb_help_all(const struct verb *table, size_t count, struct buf *out)
 		     "usage: chainfs VERB WORDS…\n\n");
 	for (size_t i = 0; i < count; i++)
 		if (!table[i].hidden)
-			buf_fmt(out, "  %-8s %-26s %s\n", table[i].name, table[i].words,
+			buf_fmt(out, "  %-14s %-26s %s\n", table[i].name, table[i].words,
 				table[i].summary);
 	buf_str(out, "\nchainfs VERB --help says more of each. Exit codes:\n\n");
 	for (size_t i = 0; i < exit_row_count; i++)

@@ -11,6 +11,7 @@
 
 #include "core/base/json.h"
 #include "core/control/events.h"
+#include "core/control/settings.h"
 #include "core/store/store.h"
 
 /* The exit codes of every verb; `chainfs help` and the manual print this table. */
@@ -46,7 +47,9 @@ enum option_id {
 	OPTION_NETWORK, OPTION_CONFIG, OPTION_RANGE, OPTION_HYPER, OPTION_ALLOW_UNCOMMITTED,
 	OPTION_TRUST_ARCHIVE, OPTION_JSON, OPTION_QUIET, OPTION_FOREGROUND, OPTION_OPTIONS,
 	OPTION_SHARD, OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS,
-	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_HELP, OPTION_COUNT
+	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_SETTINGS, OPTION_SET,
+	OPTION_RPC, OPTION_BLOCK, OPTION_CONTEXT, OPTION_LATEST, OPTION_TAIL, OPTION_REPAIR, OPTION_ORIGIN,
+	OPTION_HEIGHT, OPTION_NAME, OPTION_HELP, OPTION_COUNT
 };
 
 struct option_row {
@@ -62,7 +65,7 @@ extern const struct option_row option_rows[OPTION_COUNT];
 struct verb_call;
 
 struct verb {
-	const char *name;                   /* "import" */
+	const char *name;                   /* "import"; of two words where verbs share a subject: "hyper diff" */
 	const char *words;                  /* "STORE ARCHIVE" */
 	const char *summary;                /* "reads an archive into a store" */
 	const char *about;                  /* a paragraph for its own help */
@@ -94,12 +97,24 @@ struct verb_call {
 	struct verb_io *io;
 	struct store   *store;             /* open, where the verb needs one */
 	struct events  *events;            /* of the daemon; NULL outside */
+	struct pins    *pins;              /* the same */
+	const struct settings *settings;   /* as loaded for this process; NULL: the defaults */
+};
+
+/* What a daemon lends to the verbs that run in it. */
+struct verb_env {
+	struct store  *store;
+	struct events *events;
+	struct pins   *pins;
+	const struct settings *settings;
 };
 
 /* Parses words and options of `argv` (the verb's name first) into `c`. Prints the fault and gives
  * an exit code >= 0 when the call ends here (usage, help), -1 when the verb should run. The strings
  * are argv's own. */
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c);
+/* The verb that argv begins with; NULL: none. *used: its words, 1 or 2. */
+const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv, int *used);
 void verb_help(const struct verb *v, struct buf *out);
 void verb_help_all(const struct verb *table, size_t count, struct buf *out);
 

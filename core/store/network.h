@@ -156,11 +156,16 @@ struct stat_record {
 	uint64_t height;
 	uint32_t item;
 	uint64_t time;
-	uint32_t offset, size;   /* slice of the canonical bytes */
+	uint64_t carrier;        /* 0: its bytes lie in its block. Else in what a restore carried (commit_carried) */
+	uint32_t offset, size;   /* slice of the canonical bytes, or of the carrier's */
 	uint32_t json_size, line_size;
 	uint32_t renderer;
 };
 int network_stat(struct network *n, uint64_t object, struct stat_record *out) MUST_CHECK; /* 1, 0, <0 */
+/* An object's own bytes, wherever they lie: `out` borrows from *owner, which the caller puts back.
+ * -ENODATA: its block is not held any more; -EBADMSG: damaged. */
+int network_object_bytes(struct network *n, const struct stat_record *stat, const struct block_bytes **owner,
+			 struct slice *out, struct err *err) MUST_CHECK;
 
 /* ---- by hash: objects whose hash begins with these nibbles ---- */
 struct hash_hit {
@@ -195,6 +200,8 @@ void commit_freep(struct commit **c); /* what was not applied never happened */
 struct view *commit_view(struct commit *c);
 int commit_bytes(struct commit *c, struct slice canonical, struct slice certificate,
 		 struct segment_ref *out, struct err *err) MUST_CHECK;
+/* Bytes of objects whose blocks are not held: *carrier is what their stat records name. */
+int commit_carried(struct commit *c, struct slice bytes, uint64_t *carrier, struct err *err) MUST_CHECK;
 int commit_block(struct commit *c, const struct block_row *row) MUST_CHECK;
 int commit_block_remove(struct commit *c, uint32_t shard, uint64_t height) MUST_CHECK;
 int commit_stat(struct commit *c, uint64_t object, const struct stat_record *r) MUST_CHECK;

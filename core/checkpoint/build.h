@@ -1,0 +1,31 @@
+/* build.h: writes a checkpoint from a store, while the store goes on.
+ *
+ * Everything is read as of the main height and what its block witnesses of the other shards; the
+ * heights are pinned against the collector while it lasts. Files go to PARENT/NAME.part, are synced, and
+ * the folder gets its name with SHA256SUMS in it: there is never half a checkpoint of that name.
+ * A .part that an earlier try left is taken away first.
+ *
+ * Errors   -ENODATA when the state of that height cannot be read (not replayed, collected, not held);
+ *          -ENOSPC; -EINTR when *stop became true; -EEXIST is not one: what is complete is left alone.
+ * Threads  any; one build a folder at a time. Memory: bounded by one pack. */
+#ifndef CHAINFS_CHECKPOINT_BUILD_H
+#define CHAINFS_CHECKPOINT_BUILD_H
+
+#include <stdatomic.h>
+
+#include "core/checkpoint/folder.h"
+#include "core/store/network.h"
+
+struct build_progress {                              /* may be read by others while it lasts */
+	atomic_uint_fast64_t records, records_total; /* of all shards, retained ones too */
+	atomic_uint_fast64_t bytes;
+};
+
+int checkpoint_build(struct network *n, uint64_t main_height, const char *parent,
+		     struct build_progress *progress, const atomic_bool *stop,
+		     char name[CHECKPOINT_NAME_SIZE], struct err *err) MUST_CHECK;
+/* What it would be called: its main height and hash; -ENODATA as above. */
+int checkpoint_of(struct network *n, uint64_t main_height, char name[CHECKPOINT_NAME_SIZE],
+		  struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,74 @@
+/* pins.h: the checkpoints of a store: which are asked for by name, which retention keeps, which are there.
+ *
+ *     STORE/networks/NAME/pins/PIN         one line: main height. Synced before pins_add() returns
+ *     STORE/networks/NAME/checkpoints/…    what build.h makes
+ *
+ * A pin says that a height's checkpoint shall be there; one thread builds what is missing, the oldest pin
+ * first, also after a restart. Several pins may share a checkpoint. Retention adds pins of its own: every
+ * `every`-th main height that is replayed, of which the newest `keep` stay. A checkpoint that no pin wants is
+ * taken away. A state that is pinned and not built yet is held against the collector.
+ *
+ * Threads  any; one lock, a leaf, never held while a file is read or written by the builder.
+ * Errors   -EEXIST, -ENOENT; -EINVAL for a bad name; -ENODATA when that height's state cannot be
+ *          read; a build that fails is told by pins_get() and in an event, and tried again at
+ *          the next open or pins_retry(). */
+#ifndef CHAINFS_CHECKPOINT_PINS_H
+#define CHAINFS_CHECKPOINT_PINS_H
+
+#include "core/checkpoint/build.h"
+#include "core/control/events.h"
+
+struct pins;
+
+#define PIN_NAME_MAX 64 /* [A-Za-z0-9][A-Za-z0-9._-]*; those of retention begin with "auto-" */
+
+struct retention {
+	uint64_t every; /* main heights; 0: none by itself */
+	uint64_t keep;  /* at least 1 when `every` is set */
+};
+
+/* Of every network of the store, those that are made later too. Starts the thread. */
+int pins_open(struct store *s, struct events *events, const struct retention *r, struct pins **out,
+	      struct err *err) MUST_CHECK;
+void pins_closep(struct pins **p); /* stops a build; it begins again at the next open */
+
+/* height UINT64_MAX: the newest main height whose state, and that of its cuts, is replayed. */
+int pins_add(struct pins *p, struct network *n, const char *name, uint64_t height, struct err *err)
+	MUST_CHECK;
+int pins_remove(struct pins *p, struct network *n, const char *name, struct err *err) MUST_CHECK;
+
+enum pin_state { PIN_WAITING, PIN_BUILDING, PIN_COMPLETE, PIN_FAILED };
+extern const char *const pin_state_names[];
+struct pin {
+	char name[PIN_NAME_MAX + 1];
+	uint64_t height;
+	char checkpoint[CHECKPOINT_NAME_SIZE];
+	uint8_t state;                   /* enum pin_state */
+	uint64_t records, records_total; /* while it is built */
+	char failure[256];               /* PIN_FAILED: the sentence */
+};
+/* In order of name: the first one behind `after` ("" for the first); 1, 0. */
+int pins_next(struct pins *p, struct network *n, const char *after, struct pin *out) MUST_CHECK;
+int pins_get(struct pins *p, struct network *n, const char *name, struct pin *out)
+	MUST_CHECK; /* 1, 0 */
+
+/* ---- what stands in checkpoints/: complete ones, and those that are being built ---- */
+struct checkpoint_entry {
+	char name[CHECKPOINT_NAME_SIZE];
+	uint64_t height, time;
+	uint8_t prefix[4]; /* of the hash */
+	bool complete;
+	uint64_t records, records_total; /* of a build */
+};
+int checkpoints_next(struct pins *p, struct network *n, uint64_t height_after,
+		     struct checkpoint_entry *out) MUST_CHECK; /* ascending; 1, 0 */
+int checkpoints_get(struct pins *p, struct network *n, uint64_t height,
+		    struct checkpoint_entry *out) MUST_CHECK;
+/* The folder of the network's checkpoints on disk. */
+int checkpoints_path(struct network *n, char *out, size_t size) MUST_CHECK;
+
+/* Called after something of the above changed, holding no lock; any thread. One listener. */
+void pins_on_change(struct pins *p, void (*call)(void *arg, struct network *n), void *arg);
+void pins_retry(struct pins *p);
+
+#endif

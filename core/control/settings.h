@@ -1,0 +1,66 @@
+/* settings.h: what an operator may choose, from one table: flag > environment > file > default.
+ *
+ *     chainfs: --set hyper.enabled=true        a flag, as often as wanted
+ *     CHAINFS_HYPER_ENABLED=true               the environment: the key in capitals, dots and dashes as _
+ *     hyper: { enabled: true }                 the file, YAML, checked against the table: an unknown key or a
+ *                                              value that does not fit is named with file and line
+ *
+ * The file is --settings FILE, else $CHAINFS_SETTINGS, else STORE/chainfs.yaml, else the user's
+ * $XDG_CONFIG_HOME/chainfs/chainfs.yaml, else /etc/chainfs/chainfs.yaml; the first that is there. Parameters
+ * of a network (--config) are another thing: they are the chain's, these are the machine's.
+ *
+ * Values   bool: true, false, on, off; number: decimal; size: bytes with k, M, G, T (powers of 1024);
+ *          time: with ms, s, min, h, d; text. Numbers are kept in the base unit (bytes, milliseconds).
+ * Errors   -EINVAL with "FILE:LINE: sentence"; -ENOENT for a file that was named and is not there.
+ * Threads  loaded once; immutable from then on, any thread. */
+#ifndef CHAINFS_CONTROL_SETTINGS_H
+#define CHAINFS_CONTROL_SETTINGS_H
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+
+enum setting_id {
+	SETTING_HYPER_ENABLED,            /* bool, false */
+	SETTING_HYPER_RETENTION_SOFT_CAP, /* size of what hyper retains, all networks; 0: none. Past it: an alert */
+	SETTING_HYPER_METRICS_INTERVAL,   /* time between two lines of `hyper metrics --tail` and alert checks */
+	SETTING_HISTORY_KEEP,             /* heights of each shard as of which the state stays readable; 0: all */
+	SETTING_CHECKPOINTS_EVERY,        /* main heights between two automatic checkpoints; 0: none */
+	SETTING_CHECKPOINTS_KEEP,         /* newest automatic ones that stay */
+	SETTING_MOUNT_THREADS,            /* FUSE workers; 0: a default */
+	SETTING_MOUNT_RENDER_CACHE,       /* size of renderings kept in memory */
+	SETTING_LIMITS_CACHE,             /* size of the database's block cache, all networks */
+	SETTING_LIMITS_MEMORY,            /* size: the daemon's own address space bound; 0: none */
+	SETTING_LIMITS_DISK,              /* size of a store at which imports stop with a sentence; 0: none */
+	SETTING_LIMITS_CHECKERS,          /* threads that check blocks; 0: one a core */
+	SETTING_LOG_LEVEL,                /* text: error, warn, info, debug */
+	SETTING_COUNT
+};
+
+enum setting_type { SETTING_BOOL, SETTING_NUMBER, SETTING_SIZE, SETTING_TIME, SETTING_TEXT };
+struct setting_row {
+	const char *key;     /* "hyper.enabled" */
+	uint8_t     type;    /* enum setting_type */
+	const char *standard; /* the default, as text */
+	const char *about;   /* for the manual page and `config show` */
+	const char *words;   /* of SETTING_TEXT: allowed ones, "error|warn|info|debug"; else NULL */
+};
+extern const struct setting_row setting_rows[SETTING_COUNT];
+
+struct settings;
+
+struct settings_sources {
+	const char *file;        /* --settings; NULL: searched as above */
+	const char *store;       /* for STORE/chainfs.yaml; NULL */
+	const char *const *sets; /* "key=value" of --set, in order; NULL-terminated or NULL */
+	char *const *environment; /* environ; NULL: none */
+};
+
+int  settings_load(const struct settings_sources *from, struct settings **out, struct err *err) MUST_CHECK;
+void settings_freep(struct settings **s);
+/* s NULL: the defaults. */
+uint64_t    settings_number(const struct settings *s, enum setting_id id); /* bool: 0 or 1 */
+const char *settings_text(const struct settings *s, enum setting_id id);   /* as canonical text, any type */
+/* "default", "flag", "environment CHAINFS_…" or "FILE:LINE". */
+const char *settings_origin(const struct settings *s, enum setting_id id);
+
+#endif
