@@ -7,7 +7,7 @@
 #include "core/chain/snapchain/versions.h"
 
 #define CONFIG_SIZE_MAX (256u << 10)
-#define ACCOUNTS_MAX    200000u
+#define ACCOUNTS_MAX    2000000u
 #define DAY_S           86400u
 
 /* Storage that people rent a month before the first block has to be of the kind of 2025 and to last
