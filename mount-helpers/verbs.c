@@ -46,6 +46,13 @@ const struct verb verbs[] = {
 	  "line for every fault, then the counts of each level.",
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
 	  verb_verify, NULL },
+	{ "doctor", "[STORE [MOUNTPOINT]]", "looks for what would get in the way",
+	  "One line a check: ok, note or fault, what was looked at, what was found, what to do.\n"
+	  "Looks at FUSE with a trial mount, limits, the clock, settings, mounts whose daemons\n"
+	  "died, and at STORE and MOUNTPOINT when they are given. Changes nothing. Exits with 4\n"
+	  "when there is a fault.",
+	  STORE_NONE, 0, 2, OPT(SETTINGS) | OPT(SET) | OPT(JSON) | OPT(HELP), false, verb_doctor,
+	  NULL },
 	{ "export", "STORE ARCHIVE", "writes what a store holds as an archive",
 	  "Makes the folder ARCHIVE with the blocks held, in the order of their heights, each with\n"
 	  "the certificate it came with, and the network's parameters in network.json. What import\n"
