@@ -634,7 +634,9 @@ static void say_commits(struct prover *p)
 		snprintf(others, sizeof others, "; %" PRIu32 " shards by its witness alone",
 			 without);
 	prover_say(p, PROOF_COMMITS, l->verdict, "%s%s%s", l->reason, others,
-		   p->own_params ? "; validators of evidence/, which vouches for itself" : "");
+		   p->own_params && l->verdict == VERDICT_OK
+			   ? "; validators of evidence/, which vouches for itself"
+			   : "");
 }
 
 static int prove_blocks(struct prover *p)
