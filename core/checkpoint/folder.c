@@ -43,13 +43,10 @@ int checkpoint_name_read(const char *name, uint64_t *height, uint8_t prefix[4])
 /* ---- info, written ---- */
 
 static const char *const covered[] = {
-	"by the root that validators signed: which records legacy/ has, and the bytes of each that "
-	"is "
-	"named by its hash",
-	"by nothing that is signed: retained/ but for the signature of each message, rules/, the "
-	"hyper "
-	"roots; of every record the height and item that it came with; of records that are not "
-	"named by a "
+	"by the root that validators signed: which records legacy/ has, and the bytes of each "
+	"that is named by its hash",
+	"by nothing that is signed: which records retained/ has, rules/, the hyper roots; of "
+	"every record the height and item that it came with; of records that are not named by a "
 	"hash of theirs (events of other chains, names) all that their names do not say",
 };
 
