@@ -323,12 +323,16 @@ static int file_get(struct prover *p, const char *path, size_t size_max, struct 
 	struct file *f = prover_file(p, path);
 	AUTO(mapped_release) struct mapped m = { SLICE_EMPTY };
 
-	if (!f || f->unreadable)
-		return err_set(why, 0, f ? "cannot be read" : "is not there");
+	if (!f || f->unreadable) {
+		err_set(why, -ENOENT, "%s", f ? "cannot be read" : "is not there");
+		return 0;
+	}
 	if (mapped_open(p, f, &m, why) < 0)
 		return 0;
-	if (m.bytes.n > size_max)
-		return err_set(why, 0, "has %zu bytes, %zu are the most", m.bytes.n, size_max);
+	if (m.bytes.n > size_max) {
+		err_set(why, -EMSGSIZE, "has %zu bytes, %zu are the most", m.bytes.n, size_max);
+		return 0;
+	}
 	buf_add(out, m.bytes);
 	return buf_done(out) < 0 ? err_set(p->err, -ENOMEM, "%s: no memory", path) : 1;
 }
@@ -353,7 +357,7 @@ static int hash_file(struct prover *p, struct file *f, uint8_t sum[HASH_SIZE])
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			err_set(&err, -errno, "%s", strerror(errno));
+			err_set(&err, -EIO, "%s", strerror(errno));
 			break;
 		}
 		hash_sha256_add(&h, SLICE(buffer, (size_t)n));
@@ -630,7 +634,9 @@ static void say_commits(struct prover *p)
 		snprintf(others, sizeof others, "; %" PRIu32 " shards by its witness alone",
 			 without);
 	prover_say(p, PROOF_COMMITS, l->verdict, "%s%s%s", l->reason, others,
-		   p->own_params ? "; validators of evidence/, which vouches for itself" : "");
+		   p->own_params && l->verdict == VERDICT_OK
+			   ? "; validators of evidence/, which vouches for itself"
+			   : "");
 }
 
 static int prove_blocks(struct prover *p)
