@@ -422,27 +422,33 @@ static int read_file(const struct loading *r, const char *name, struct buf *out,
 	return archive_file_read(path, BLOCK_SIZE_MAX, out, err);
 }
 
+/* A block that the main one witnesses may come without a certificate of its own. */
 static int put_block(struct loading *r, struct err *err)
 {
 	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(buf_release) struct buf certificate = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(block_freep) struct chain_block *b = NULL;
 	char name[CHECKPOINT_PATH_MAX];
+	uint32_t shard = r->shard->shard;
 
-	snprintf(name, sizeof name, "blocks/%u.pb", r->shard->shard);
+	snprintf(name, sizeof name, "blocks/%" PRIu32 "%s", shard, r->ops->block_suffix);
 	int rc = read_file(r, name, &canonical, err);
 
-	snprintf(name, sizeof name, "evidence/commits-%u.pb", r->shard->shard);
+	snprintf(name, sizeof name, "evidence/commits-%" PRIu32 "%s", shard, r->ops->block_suffix);
 	if (rc == 0)
 		rc = read_file(r, name, &certificate, err);
+	if (rc == -ENOENT && shard && canonical.n)
+		rc = 0;
 	if (rc == 0)
-		rc = r->ops->decode(network_params(r->network), r->shard->shard == 0, true,
-				    &canonical, &certificate, &b, err);
+		rc = r->ops->decode(network_params(r->network), shard == 0, true, &canonical,
+				    &certificate, &b, err);
 	if (rc < 0)
 		return rc;
-	if (b->shard != r->shard->shard || b->height != r->shard->height ||
+	enum verdict commit = b->levels[LEVEL_COMMIT].verdict;
+
+	if (b->shard != shard || b->height != r->shard->height ||
 	    memcmp(b->hash, r->shard->hash, HASH_SIZE) != 0 ||
-	    b->levels[LEVEL_COMMIT].verdict != VERDICT_OK)
+	    (commit != VERDICT_OK && (shard == 0 || commit != VERDICT_ABSENT)))
 		return changed(r, err);
 	return ingest_restored(r->commit, b, err);
 }

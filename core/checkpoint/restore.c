@@ -165,19 +165,21 @@ static int read_info(struct restore *r, struct checkpoint_info *out, struct err 
 				out->kind);
 }
 
+/* The first level that does not hold, in words. */
 static int proved(const struct restore *r, const struct proof *proof, struct err *err)
 {
+	if (proof_holds(proof))
+		return 0;
 	for (int i = 0; i < PROOF_COUNT; i++) {
 		const struct level_result *l = &proof->levels[i];
 
-		if (l->verdict == VERDICT_OK ||
-		    (i == PROOF_HYPER && l->verdict == VERDICT_ABSENT && !proof->info.hyper))
-			continue;
-		return err_set(err, i == PROOF_COMMITS ? -EKEYREJECTED : -EBADMSG,
-			       "%s does not prove: %s: %s%s%s", r->folder, proof_names[i],
-			       verdict_names[l->verdict], l->reason[0] ? ": " : "", l->reason);
+		if (l->verdict != VERDICT_OK)
+			return err_set(err, i == PROOF_COMMITS ? -EKEYREJECTED : -EBADMSG,
+				       "%s does not prove: %s: %s%s%s", r->folder, proof_names[i],
+				       verdict_names[l->verdict], l->reason[0] ? ": " : "",
+				       l->reason);
 	}
-	return 0;
+	return err_set(err, -EBADMSG, "%s does not prove", r->folder);
 }
 
 int checkpoint_restore(const char *folder, const char *path, const struct restore_options *o,
