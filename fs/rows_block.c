@@ -451,19 +451,22 @@ static int settling_read(struct look *l, const struct node *n, struct buf *out)
 
 	if (rc < 0)
 		return rc;
+	uint64_t begins = look_shard(l, row->shard)->begins;
+	bool replayed = n->of_object && row->height > begins;
+
 	if (n->row == ROW_VERIFY) {
 		render_verify(row, n->of_object || n->key & KEY_UNSUPPORTED,
 			      network_trust(l->view->network), out);
 		return buf_done(out);
 	}
-	if (n->of_object) {
+	if (replayed) {
 		rc = network_outcomes(l->view->network, row->shard, row->height, &list);
 		if (rc <= 0)
 			return err_set(l->err, rc ? rc : -EUCLEAN,
 				       "shard %u height %" PRIu64 ": its outcomes are missing",
 				       row->shard, row->height);
 	}
-	render_outcomes(n->of_object ? &list : NULL, row->items, out);
+	render_outcomes(replayed ? &list : NULL, row->items, n->of_object ? begins : 0, out);
 	return buf_done(out);
 }
 

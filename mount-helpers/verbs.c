@@ -26,6 +26,15 @@ const struct verb verbs[] = {
 		  OPT(TRUST_ARCHIVE) | OPT(CHECKERS) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
 		  OPT(HELP),
 	  false, verb_import, verb_import_check },
+	{ "restore", "STORE DIR", "starts a store from a checkpoint",
+	  "Proves the checkpoint DIR from its bytes up to the root that validators signed, and\n"
+	  "makes STORE of it, which must not exist: the state of that height in both contexts, and\n"
+	  "one block a shard. An import goes on with the next height; earlier blocks may be\n"
+	  "imported and are not replayed. When something does not prove, nothing is made.",
+	  STORE_NONE, 2, 2,
+	  OPT(NETWORK) | OPT(CONFIG) | OPT(TRUST_ARCHIVE) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
+		  OPT(HELP),
+	  false, verb_restore, NULL },
 	{ "mount", "STORE MOUNTPOINT", "mounts a store",
 	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with\n"
 	  "umount. A stale mount point of a daemon that died is cleared first.",

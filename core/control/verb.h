@@ -162,5 +162,6 @@ int verb_presets(struct verb_call *c);
 int verb_verify_check(struct verb_call *c); /* is the word a checkpoint's folder? */
 int verb_verify_checkpoint(struct verb_call *c);
 int verb_checkpoint(struct verb_call *c);
+int verb_restore(struct verb_call *c);
 
 #endif
