@@ -12,8 +12,6 @@
 
 /* ---- render_block.c ---- */
 
-void   render_index_line(const struct block_row *row, struct buf *out);
-size_t render_index_line_size(const struct block_row *row);
 /* state_known: the block was replayed, or its rules are not ours; else its last two levels are
  * pending. */
 void   render_verify(const struct block_row *row, bool state_known, const char *trust,
@@ -30,9 +28,6 @@ void   render_counts(const struct chain_ops *ops, const struct chain_account *a,
 #define ACCOUNT_LINE_SIZE (2 + 1 + 10 + 1 + ACCOUNT_LINE_ROOT + 1 + 10 + 1)
 void   render_account_line(unsigned vshard, uint64_t account, const struct chain_account *a,
 			   struct buf *out);
-/* A line of roots/RANGE.tsv. */
-void   render_root_line(uint64_t height, const struct chain_root *r, struct buf *out);
-size_t render_root_line_size(const struct chain_root *r);
 
 /* ---- render_gaps.c ---- */
 

@@ -246,6 +246,8 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	rc = put_stats(w, b, &row);
 	if (rc == 0)
 		rc = commit_block(w->commit, &row);
+	if (rc == 0)
+		rc = ranges_held(&w->ranges, &row);
 	if (rc < 0)
 		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
 			       b->shard, b->height);
