@@ -118,16 +118,19 @@ static int check_links(struct writer *w, const struct chain_block *b, char *text
 	return 0;
 }
 
-static int put_stats(struct writer *w, const struct chain_block *b, const struct block_row *row)
+static int put_stats(struct commit *c, const struct chain_block *b, const struct block_row *row)
 {
 	struct stat_record r = {
-		.type = OBJECT_BLOCK, .shard = b->shard, .height = b->height, .time = b->time,
-		.size = row->canonical_size, .renderer = w->ops->renderer,
+		.type = OBJECT_BLOCK,
+		.shard = b->shard,
+		.height = b->height,
+		.time = b->time,
+		.size = row->canonical_size,
+		.renderer = b->ops->renderer,
 	};
-	int rc = commit_stat(w->commit, row->object, &r);
+	int rc = commit_stat(c, row->object, &r);
 	if (rc == 0)
-		rc = commit_hash(w->commit, SLICE(b->hash, HASH_SIZE), b->shard, b->height,
-				 HASH_HIT_BLOCK);
+		rc = commit_hash(c, SLICE(b->hash, HASH_SIZE), b->shard, b->height, HASH_HIT_BLOCK);
 	for (uint32_t i = 0; i < b->item_count && rc == 0; i++) {
 		const struct chain_item *it = &b->items[i];
 		uint64_t object = row->object + 1 + 2 * (uint64_t)i;
@@ -139,10 +142,9 @@ static int put_stats(struct writer *w, const struct chain_block *b, const struct
 		r.size = it->size;
 		r.json_size = it->json_size;
 		r.line_size = it->line_size;
-		rc = commit_stat(w->commit, object, &r);
+		rc = commit_stat(c, object, &r);
 		if (rc == 0 && it->hash_size)
-			rc = commit_hash(w->commit, SLICE(it->hash, it->hash_size), b->shard,
-					 b->height, i);
+			rc = commit_hash(c, SLICE(it->hash, it->hash_size), b->shard, b->height, i);
 		if (rc < 0 || !it->has_inner)
 			continue;
 		r.type = OBJECT_INNER;
@@ -152,10 +154,10 @@ static int put_stats(struct writer *w, const struct chain_block *b, const struct
 		r.size = it->inner_size;
 		r.json_size = it->inner_json_size;
 		r.line_size = it->inner_line_size;
-		rc = commit_stat(w->commit, object + 1, &r);
+		rc = commit_stat(c, object + 1, &r);
 		if (rc == 0 && it->inner_hash_size)
-			rc = commit_hash(w->commit, SLICE(it->inner_hash, it->inner_hash_size),
-					 b->shard, b->height, i);
+			rc = commit_hash(c, SLICE(it->inner_hash, it->inner_hash_size), b->shard,
+					 b->height, i);
 	}
 	return rc;
 }
@@ -184,9 +186,8 @@ static void fill_row(const struct chain_block *b, struct block_row *row)
 }
 
 /* What the block adds to the view of its shard, and what it tells of other shards. */
-static int note_held(struct writer *w, const struct chain_block *b, struct err *err)
+static int note_held(struct view *v, const struct chain_block *b, struct err *err)
 {
-	struct view *v = commit_view(w->commit);
 	struct shard_view *sv = &v->shards[b->shard];
 	int rc = gaps_add(&sv->gaps, (struct range){ b->height, b->height + 1 });
 	if (rc < 0)
@@ -207,24 +208,66 @@ static int note_held(struct writer *w, const struct chain_block *b, struct err *
 		if (wit->shard < v->shard_count)
 			v->shards[wit->shard].known = MAX(v->shards[wit->shard].known, wit->height);
 	}
-	struct lane *lane = &w->lanes[b->shard];
-	lane->last_height = b->height;
-	memcpy(lane->last_hash, b->hash, HASH_SIZE);
 	return 0;
+}
+
+/* The rows of a block and its place in the view, once its bytes lie in the run. */
+static int put_rows(struct commit *c, const struct chain_block *b, const struct block_row *row,
+		    struct err *err)
+{
+	int rc = put_stats(c, b, row);
+	if (rc == 0)
+		rc = commit_block(c, row);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
+			       b->shard, b->height);
+	return note_held(commit_view(c), b, err);
+}
+
+static int put_bytes(struct commit *c, const struct chain_block *b, struct block_row *row,
+		     struct err *err)
+{
+	struct view *v = commit_view(c);
+	fill_row(b, row);
+	row->object = v->next_object;
+	int rc = commit_bytes(c, buf_slice(&b->canonical), buf_slice(&b->certificate), &row->bytes,
+			      err);
+	if (rc == 0)
+		v->next_object += 1 + 2 * (uint64_t)b->item_count;
+	return rc;
+}
+
+static void never_replayed(struct block_row *row, uint64_t begins)
+{
+	for (int l = LEVEL_ACCOUNTS; l <= LEVEL_STATE; l++)
+		snprintf(row->levels[l].reason, REASON_SIZE,
+			 "not replayed: the state here begins at height %" PRIu64, begins);
+}
+
+int ingest_restored(struct commit *c, const struct chain_block *b, struct err *err)
+{
+	struct block_row row = { 0 };
+	int rc = put_bytes(c, b, &row, err);
+	if (rc < 0)
+		return rc;
+	never_replayed(&row, b->height);
+	row.levels[LEVEL_STATE].verdict = VERDICT_OK;
+	snprintf(row.levels[LEVEL_STATE].reason, REASON_SIZE,
+		 "not replayed: the records of a checkpoint make its root");
+	return put_rows(c, b, &row, err);
 }
 
 static int store_block(struct writer *w, const struct chain_block *b, struct err *err)
 {
 	struct view *v = commit_view(w->commit);
 	struct shard_view *sv = &v->shards[b->shard];
-	struct block_row row = { .object = v->next_object };
-	fill_row(b, &row);
-	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate),
-			      &row.bytes, err);
+	struct block_row row = { 0 };
+	int rc = put_bytes(w->commit, b, &row, err);
 	if (rc < 0)
 		return rc;
-	v->next_object += 1 + 2 * (uint64_t)b->item_count;
 	w->dirty = true;
+	if (b->height <= sv->begins)
+		never_replayed(&row, sv->begins);
 
 	bool next = b->height == sv->replayed + 1 && !w->lanes[b->shard].stopped;
 	if (next) {
@@ -243,17 +286,14 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 			return rc;
 		}
 	}
-	rc = put_stats(w, b, &row);
-	if (rc == 0)
-		rc = commit_block(w->commit, &row);
-	if (rc == 0)
-		rc = ranges_held(&w->ranges, &row);
-	if (rc < 0)
-		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
-			       b->shard, b->height);
-	rc = note_held(w, b, err);
+	rc = put_rows(w->commit, b, &row, err);
+	if (rc == 0 && ranges_held(&w->ranges, &row) < 0)
+		rc = err_set(err, -ENOMEM, "shard %u height %" PRIu64 ": no memory for its range",
+			     b->shard, b->height);
 	if (rc < 0)
 		return rc;
+	w->lanes[b->shard].last_height = b->height;
+	memcpy(w->lanes[b->shard].last_hash, b->hash, HASH_SIZE);
 	w->pending.blocks++;
 	w->pending.items += b->item_count;
 	w->pending.bytes += b->canonical.n + b->certificate.n;

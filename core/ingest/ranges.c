@@ -72,7 +72,6 @@ static int stored_blocks(struct network *n, uint32_t shard, struct range r, stru
 	return MIN(rc, 0);
 }
 
-/* A height below a checkpoint that the store began with was never replayed: it has no line. */
 static int stored_roots(struct network *n, uint32_t shard, struct range r, struct whole *w)
 {
 	for (uint64_t h = r.first; h < r.end; h++) {
@@ -121,7 +120,9 @@ static bool is_whole(const struct shard_view *sv, bool roots, struct range r)
 	uint64_t cursor = r.first;
 	struct gap gap;
 
-	return roots ? sv->replayed >= r.end - 1 : !gaps_next(&sv->gaps, r.end - 1, &cursor, &gap);
+	if (roots) /* below where a restored state begins nothing was replayed: never whole */
+		return sv->replayed >= r.end - 1 && sv->begins <= r.first;
+	return !gaps_next(&sv->gaps, r.end - 1, &cursor, &gap);
 }
 
 /* Notes of one kind and one range. 1: the row has changed. */

@@ -465,6 +465,11 @@ void shard_view_write(const struct shard_view *sv, struct buf *out)
 	buf_varint(out, REASON_COUNT);
 	for (size_t i = 0; i < REASON_COUNT; i++)
 		buf_varint(out, sv->changes[i]);
+	/* Later fields stand behind, as far as there is something to say. */
+	if (sv->begins || sv->hyper_bytes)
+		buf_varint(out, sv->begins);
+	if (sv->hyper_bytes)
+		buf_varint(out, sv->hyper_bytes);
 }
 
 int shard_view_read(struct slice in, struct shard_view *out)
@@ -499,5 +504,7 @@ int shard_view_read(struct slice in, struct shard_view *out)
 		return -EUCLEAN;
 	for (size_t i = 0; i < reasons; i++)
 		out->changes[i] = rd_varint(&r);
+	out->begins = rd_left(&r) ? rd_varint(&r) : 0;
+	out->hyper_bytes = rd_left(&r) ? rd_varint(&r) : 0;
 	return done(&r);
 }

@@ -27,10 +27,13 @@ struct shard_view {
 	uint64_t known;               /* highest height known to exist */
 	uint64_t replayed;            /* the state is as of this height; 0: nothing replayed */
 	uint64_t kept_from;           /* lowest height as of which the state can still be read */
+	uint64_t begins;              /* a restore gave the state as of this height: it and what lies
+					 below is not replayed here, ever. 0: replayed from block 1 */
 	uint64_t tip_time, replayed_time;
 	uint8_t  tip_hash[HASH_SIZE], replayed_hash[HASH_SIZE];
 	struct chain_root legacy, hyper; /* as of `replayed` */
 	uint64_t retained;            /* records that hyper holds and legacy does not, as of `replayed` */
+	uint64_t hyper_bytes;         /* keys and values of the rows that hyper holds alone */
 	uint64_t diverged;            /* heights so far whose two roots differ */
 	bool     hyper_on;            /* retained records are kept */
 	uint64_t base_height;         /* hyper base: retained from the block after it */
@@ -190,6 +193,9 @@ struct family_check {
 /* Reads every row of every family, and so the checksum of every block of every file. Takes as long as the
  * database is large; negative only when it could not be tried. */
 int network_check(struct network *n, struct family_check out[NETWORK_FAMILIES]) MUST_CHECK;
+/* Reads carried bytes one carrier after another. 1: carrier *last + 1 was read well and *last counts it;
+ * 0: there are no more; -EBADMSG: it is damaged, or its row is not there, and *last counts it as well. */
+int network_check_carried(struct network *n, uint64_t *last, struct err *err) MUST_CHECK;
 
 /* ---- writing: ingest alone ---- */
 struct commit;
