@@ -1,5 +1,7 @@
 #include "fs/render.h"
 
+#include <stdio.h>
+
 void render_hex(struct slice bytes, struct buf *out)
 {
 	if (bytes.n)
