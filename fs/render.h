@@ -48,24 +48,6 @@ void render_network_readme(const struct view *v, struct buf *out);
 
 /* ---- render_diff.c ---- */
 
-struct diff_shard {
-	uint32_t         shard;
-	uint64_t         height;
-	struct roots_row roots;
-	uint64_t         base_height;
-	struct chain_root base;
-	uint64_t         sets[SET_MAX]; /* retained, by place in chain_ops.sets */
-};
-
-struct diff_report {
-	const struct chain_ops *ops;
-	uint64_t height, time;
-	uint8_t  hash[HASH_SIZE];
-	struct diff_shard shards[SHARD_MAX];
-	uint32_t shard_count;
-};
-
-void   render_report(const struct diff_report *r, bool json, struct buf *out);
 #define DIVERGED_LINE_SIZE (2 + 1 + 10 + 1)
 void   render_diverged_line(uint32_t shard, uint64_t height, struct buf *out);
 

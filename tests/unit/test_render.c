@@ -1,3 +1,4 @@
+#include "core/hyper/report.h"
 #include "core/store/lines.h"
 #include "fs/render.h"
 #include "tests/support/support.h"
@@ -242,7 +243,7 @@ static void a_report_has_a_line_a_shard_and_a_set(void **state)
 	AUTO(buf_release) struct buf out = BUF_INIT(TEXT_MAX);
 	struct diff_report r = report();
 
-	render_report(&r, false, &out);
+	report_render(&r, false, &out);
 	says(&out,
 	     "height 9\nhash 1111111111111111111111111111111111111111111111111111111111111111\n"
 	     "time 2026-11-21T15:03:11Z\nretained 2\nshard 0 9 - - 0 0 0\nshard 1 8 aa bc 5 7 "
@@ -257,7 +258,7 @@ static void a_report_as_json_has_sorted_keys(void **state)
 
 	r.shard_count = 1;
 	r.shards[0] = r.shards[1];
-	render_report(&r, true, &out);
+	report_render(&r, true, &out);
 	says(&out,
 	     "{\n  \"hash\": "
 	     "\"1111111111111111111111111111111111111111111111111111111111111111\",\n"
