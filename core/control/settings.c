@@ -55,7 +55,11 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				   "memory for what was read from the store, of all networks", NULL,
 				   1u << 20, 1ull << 40 },
 	[SETTING_LIMITS_MEMORY] = { "limits.memory", SETTING_SIZE, "0",
-				    "of the daemon; 0: no limit", NULL, 0, 0 },
+				    "address space of a daemon (RLIMIT_AS); its caches take at "
+				    "most "
+				    "three eighths of it, and a daemon that comes to the end of it "
+				    "ends, which loses nothing acknowledged. 0: no limit",
+				    NULL, 512u << 20, 0 },
 	[SETTING_LIMITS_DISK] = { "limits.disk", SETTING_SIZE, "0",
 				  "size of a store at which an import stops, with exit code 6; 0: "
 				  "no "
@@ -191,6 +195,8 @@ static bool value_parse(const struct setting_row *row, struct slice text, struct
 			 (const char *)text.p);
 		break;
 	}
+	if (fits && out->number == 0 && strcmp(row->standard, "0") == 0)
+		return true; /* it stands for something else */
 	return fits && out->number >= row->least && (!row->most || out->number <= row->most);
 }
 
@@ -215,8 +221,11 @@ static void say_what_fits(const struct setting_row *row, char *out, size_t size)
 			snprintf(bound[i], TEXT_SIZE, "%" PRIu64, numbers[i]);
 	}
 	snprintf(out, size, "%s%s%s%s%s%s", types[row->type], row->words ? row->words : "",
-		 row->least ? ", at least " : "", row->least ? bound[0] : "",
-		 row->most ? ", at most " : "", row->most ? bound[1] : "");
+		 !row->least                       ? ""
+		 : strcmp(row->standard, "0") == 0 ? ", 0 or at least "
+						   : ", at least ",
+		 row->least ? bound[0] : "", row->most ? ", at most " : "",
+		 row->most ? bound[1] : "");
 }
 
 static int set_value(struct settings *s, enum setting_id id, struct slice text, const char *origin,

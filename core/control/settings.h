@@ -36,7 +36,7 @@ enum setting_id {
 	SETTING_MOUNT_THREADS,            /* FUSE workers; 0: a default */
 	SETTING_MOUNT_RENDER_CACHE,       /* size of renderings kept in memory */
 	SETTING_LIMITS_CACHE,             /* size of the database's block cache, all networks */
-	SETTING_LIMITS_MEMORY,            /* size: the daemon's own address space bound; 0: none */
+	SETTING_LIMITS_MEMORY,            /* size: bound of the daemon's address space; 0: none */
 	SETTING_LIMITS_DISK,              /* size of a store at which imports stop with a sentence; 0: none */
 	SETTING_LIMITS_CHECKERS,          /* threads that check blocks; 0: one a core */
 	SETTING_LOG_LEVEL,                /* text: error, warn, info, debug */
@@ -50,7 +50,7 @@ struct setting_row {
 	const char *standard; /* the default, as text */
 	const char *about;   /* for the manual page and `config show` */
 	const char *words;   /* of SETTING_TEXT: allowed ones, "error|warn|info|debug"; else NULL */
-	uint64_t    least;   /* in the base unit, of what is not 0 by a 0 standing for something else */
+	uint64_t    least;   /* in the base unit; 0 fits besides where it is the default */
 	uint64_t    most;    /* 0: any */
 };
 extern const struct setting_row setting_rows[SETTING_COUNT];
