@@ -1,5 +1,7 @@
 #include "core/hyper/cuts.h"
 
+#include "core/control/metrics.h"
+
 #define ROWS_BYTES_MAX (32u << 20)
 
 int cuts_at(const struct view *v, uint64_t height, struct cuts *out, struct err *err)
@@ -51,11 +53,34 @@ int cuts_readable(const struct view *v, const struct cuts *c, struct err *err)
 	return 0;
 }
 
+int cuts_in_hyper(const struct view *v, const struct cuts *c, struct err *err)
+{
+	for (uint32_t s = 0; s < v->shard_count; s++) {
+		const struct shard_view *sv = &v->shards[s];
+
+		if (!sv->hyper_on)
+			return err_set(err, -ENODATA, "hyper is off");
+		if (sv->base_height > 0 && c->heights[s] <= sv->base_height)
+			return err_set(err, -ENODATA,
+				       "shard %u: hyper begins above height %" PRIu64, s,
+				       sv->base_height);
+	}
+	return 0;
+}
+
 unsigned cuts_spaces(const struct shard_view *sv, enum context context, uint64_t height)
 {
 	if (context != CONTEXT_HYPER || !sv->hyper_on)
 		return SPACES_LEGACY;
 	return sv->base_height == 0 || height > sv->base_height ? SPACES_HYPER : SPACES_LEGACY;
+}
+
+int hyper_ended(int rc)
+{
+	/* That something is not there, not now or too much is an answer. */
+	if (rc == -EUCLEAN || rc == -EBADMSG || rc == -EIO || rc == -ENOMEM || rc == -ESTALE)
+		metrics_add(COUNTER_HYPER_DIFF_FAILURES, 1);
+	return rc;
 }
 
 /* ---- states ---- */

@@ -19,9 +19,15 @@ int cuts_at(const struct view *v, uint64_t height, struct cuts *out, struct err 
 /* Are these states replayed and kept, in legacy? */
 int cuts_readable(const struct view *v, const struct cuts *c, struct err *err) MUST_CHECK;
 
+/* Does hyper tell of these heights: is it on, and are they above its base? */
+int cuts_in_hyper(const struct view *v, const struct cuts *c, struct err *err) MUST_CHECK;
+
 /* The spaces that a context's records lie in as of a height. At its base hyper is legacy; what lies in
  * its rows then belongs to an earlier base. */
 unsigned cuts_spaces(const struct shard_view *sv, enum context context, uint64_t height);
+
+/* Counts an end that is our own fault (chainfs_hyper_diff_failures_total); returns rc. */
+int hyper_ended(int rc);
 
 /* A state as of a height, held against the collector while it is open. */
 struct held_state {

@@ -92,7 +92,7 @@ static int count_retained(const struct view *v, struct diff_shard *to, struct er
 	return rc < 0 ? err_note(err, rc, "shard %u", to->shard) : 0;
 }
 
-int report_make(const struct view *v, uint64_t height, struct diff_report *out, struct err *err)
+static int make(const struct view *v, uint64_t height, struct diff_report *out, struct err *err)
 {
 	struct cuts cuts;
 	int rc = cuts_at(v, height, &cuts, err);
@@ -121,6 +121,11 @@ int report_make(const struct view *v, uint64_t height, struct diff_report *out, 
 			return rc;
 	}
 	return 0;
+}
+
+int report_make(const struct view *v, uint64_t height, struct diff_report *out, struct err *err)
+{
+	return hyper_ended(make(v, height, out, err));
 }
 
 /* ---- text ---- */

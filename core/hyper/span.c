@@ -377,8 +377,8 @@ static int one_shard(const struct view *v, const struct span_options *o, struct 
 		       : rc;
 }
 
-int span_make(const struct view *v, const struct span_options *o, struct span *out,
-	      struct err *err)
+static int make(const struct view *v, const struct span_options *o, struct span *out,
+		struct err *err)
 {
 	AUTO(span_release) struct span s = { .ops = network_ops(v->network),
 					     .from = o->from,
@@ -416,6 +416,12 @@ int span_make(const struct view *v, const struct span_options *o, struct span *o
 	*out = s;
 	s = (struct span){ 0 };
 	return 0;
+}
+
+int span_make(const struct view *v, const struct span_options *o, struct span *out,
+	      struct err *err)
+{
+	return hyper_ended(make(v, o, out, err));
 }
 
 void span_release(struct span *s)
