@@ -27,10 +27,9 @@ static int span_find(struct look *l, const struct node *folder, const char *name
 	int rc = readable(l, from);
 	if (rc == 0)
 		rc = readable(l, to);
-	out->scope = (struct scope){ .kind = SCOPE_SPAN,
-				     .context = CONTEXT_HYPER,
-				     .height = to,
-				     .from = from };
+	out->scope = (struct scope){
+		.kind = SCOPE_SPAN, .context = CONTEXT_HYPER, .height = to, .from = from
+	};
 	return rc;
 }
 

@@ -148,7 +148,7 @@ int control_call_at(const char *socket_path, int argc, char **argv, struct verb_
 {
 	const char *slash = strrchr(socket_path, '/'), *name = slash ? slash + 1 : socket_path;
 	AUTO(base_freep) char *folder =
-		slash ? strndup(socket_path, (size_t)(slash - socket_path) + 1) : strdup(".");
+		slash ? strndup(socket_path, MAX((size_t)(slash - socket_path), 1)) : strdup(".");
 
 	if (!folder)
 		return err_set(err, -ENOMEM, "no memory to ask the daemon");

@@ -7,14 +7,14 @@
 
 struct alerts {
 	const struct store *store;
-	struct events   *events;
-	uint64_t         cap, interval_ms;
-	pthread_t        thread;
-	bool             past;
+	struct events *events;
+	uint64_t cap, interval_ms;
+	pthread_t thread;
+	bool past;
 
-	pthread_mutex_t  end_lock; /* guards ended; a leaf */
-	pthread_cond_t   end;
-	bool             ended;
+	pthread_mutex_t end_lock; /* guards ended; a leaf */
+	pthread_cond_t end;
+	bool ended;
 };
 
 enum alert alert_step(bool *past, uint64_t bytes, uint64_t cap)
@@ -41,8 +41,8 @@ static void look(struct alerts *a)
 			    "alert=soft-cap bytes=%" PRIu64 " cap=%" PRIu64, bytes, a->cap);
 		break;
 	case ALERT_ENDED:
-		trace_info("hyper", "below its soft cap again",
-			   "bytes=%" PRIu64 " cap=%" PRIu64, bytes, a->cap);
+		trace_info("hyper", "below its soft cap again", "bytes=%" PRIu64 " cap=%" PRIu64,
+			   bytes, a->cap);
 		events_post(a->events, "-", "hyper",
 			    "alert=soft-cap-ended bytes=%" PRIu64 " cap=%" PRIu64, bytes, a->cap);
 		break;

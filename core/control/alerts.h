@@ -18,8 +18,8 @@ enum alert alert_step(bool *past, uint64_t bytes, uint64_t cap);
 struct alerts;
 
 /* The store, events and settings stay the caller's, and outlive it. No cap: nothing is started. */
-int  alerts_new(const struct store *s, struct events *events, const struct settings *settings,
-		struct alerts **out, struct err *err) MUST_CHECK;
+int alerts_new(const struct store *s, struct events *events, const struct settings *settings,
+	       struct alerts **out, struct err *err) MUST_CHECK;
 void alerts_freep(struct alerts **a);
 
 #endif

@@ -53,8 +53,7 @@ static int contexts_of(const struct verb_call *c, bool out[CONTEXT_COUNT], struc
 		out[i] = both || strcmp(text, context_rules[i].name) == 0;
 		any |= out[i];
 	}
-	return any ? 0
-		   : err_set(err, -EINVAL, "--context %s: it is legacy, hyper or both", text);
+	return any ? 0 : err_set(err, -EINVAL, "--context %s: it is legacy, hyper or both", text);
 }
 
 /* ---- diff ---- */
@@ -286,7 +285,7 @@ int verb_hyper_audit(struct verb_call *c)
 
 struct sums {
 	uint64_t tip_lag, hyper_lag, replayed, records, retained, bytes;
-	bool     on;
+	bool on;
 };
 
 static void add_network(struct network *n, struct sums *sum)
@@ -324,8 +323,8 @@ static void metrics_line(struct verb_call *c, struct network *only, struct buf *
 			" pipeline_lag=%" PRIu64 " records=%" PRIu64 " retained=%" PRIu64
 			" storage_bytes=%" PRIu64 " diff_failures=%" PRIu64 " soft_cap=%" PRIu64
 			" exceeded=%d\n",
-			time, name, sum.on ? "on" : "off", sum.replayed, sum.tip_lag,
-			sum.hyper_lag, sum.records, sum.retained, sum.bytes,
+			time, name, sum.on ? "on" : "off", sum.replayed, sum.tip_lag, sum.hyper_lag,
+			sum.records, sum.retained, sum.bytes,
 			metrics_read(COUNTER_HYPER_DIFF_FAILURES), cap, past);
 		return;
 	}

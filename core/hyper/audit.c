@@ -19,6 +19,7 @@ struct audit {
 	const atomic_bool *stop;
 	struct audit_totals *totals;
 	uint64_t prunes; /* of this shard */
+	bool skipped;    /* a height whose changes were not read */
 	struct err *err;
 };
 
@@ -149,8 +150,9 @@ static void check_prunes(struct audit *a, uint64_t height, struct slice *pruned,
 	if (kept_count > 1)
 		qsort(kept, kept_count, sizeof *kept, by_key);
 	while (i < pruned_count || k < kept_count) {
-		int order = i == pruned_count ? 1 : k == kept_count ? -1
-								    : by_key(&pruned[i], &kept[k]);
+		int order = i == pruned_count ? 1
+			    : k == kept_count ? -1
+					      : by_key(&pruned[i], &kept[k]);
 
 		lost += order < 0;
 		alone += order > 0;
@@ -176,6 +178,7 @@ static int check_changes(struct audit *a, uint64_t height, uint64_t before, uint
 			       height, strerror(-rc));
 	if (rc <= 0) {
 		note(a, height, "retained", "its change list cannot be read");
+		a->skipped = true;
 		return 0;
 	}
 	AUTO(base_freep) struct slice *pruned = calloc(list.change_count + 1, sizeof *pruned);
@@ -229,14 +232,13 @@ static int add_records(struct audit *a, struct state *st, struct chain_rooter *r
 	int rc = 0;
 
 	for (int i = 0; rc == 0 && i < 1 + hyper; i++) {
-		rc = state_scan_new(st, spaces[i], SLICE_EMPTY, SLICE_EMPTY, false,
-				    &sides[i].scan);
+		rc = state_scan_new(st, spaces[i], SLICE_EMPTY, SLICE_EMPTY, false, &sides[i].scan);
 		if (rc == 0)
 			rc = step(&sides[i]);
 	}
 	while (rc == 0 && (sides[0].there || sides[1].there)) {
-		int i = !sides[0].there || (sides[1].there &&
-					    slice_cmp(sides[1].key, sides[0].key) < 0);
+		int i = !sides[0].there ||
+			(sides[1].there && slice_cmp(sides[1].key, sides[0].key) < 0);
 
 		if (a->stop && atomic_load(a->stop))
 			rc = err_set(a->err, -EINTR, "interrupted");
@@ -318,11 +320,13 @@ static int check_height(struct audit *a, uint64_t height, uint64_t *before, bool
 		if (rc == 1)
 			note(a, height, "gap", "it was replayed without hyper");
 		*known = false;
+		a->skipped = true;
 		return MIN(rc, 0);
 	}
 	rc = check_envelope(a, height, &roots);
 	if (rc == 0)
 		rc = check_hash(a, height);
+	a->skipped |= !*known;
 	if (rc == 0 && *known)
 		rc = check_changes(a, height, *before, roots.retained);
 	*before = roots.retained;
@@ -332,11 +336,12 @@ static int check_height(struct audit *a, uint64_t height, uint64_t *before, bool
 	return rc;
 }
 
-int audit_shard(const struct view *v, uint32_t shard, uint64_t latest, audit_fault *fault, void *arg,
-		const atomic_bool *stop, struct audit_totals *totals, struct err *err)
+int audit_shard(const struct view *v, uint32_t shard, uint64_t latest, audit_fault *fault,
+		void *arg, const atomic_bool *stop, struct audit_totals *totals, struct err *err)
 {
 	const struct shard_view *sv = &v->shards[shard];
-	struct audit a = { v, sv, network_ops(v->network), shard, fault, arg, stop, totals, 0, err };
+	struct audit a = { v,     sv, network_ops(v->network), shard, fault, arg, stop, totals, 0,
+			   false, err };
 	uint64_t lowest = MAX(sv->base_height, sv->begins) + 1, before = 0;
 	uint64_t first = sv->replayed > latest ? sv->replayed - latest + 1 : 1;
 	bool known = true;
@@ -359,7 +364,7 @@ int audit_shard(const struct view *v, uint32_t shard, uint64_t latest, audit_fau
 	}
 	if (rc < 0)
 		return err_note(err, rc, "shard %u", shard);
-	if (first == 1 && sv->changes[REASON_PRUNED] != a.prunes)
+	if (first == 1 && !a.skipped && sv->changes[REASON_PRUNED] != a.prunes)
 		note(&a, sv->replayed, "prune",
 		     "%" PRIu64 " records were pruned so far, the change lists have %" PRIu64,
 		     sv->changes[REASON_PRUNED], a.prunes);

@@ -24,7 +24,8 @@ typedef void audit_fault(void *arg, uint32_t shard, uint64_t height, const char 
 			 const char *sentence);
 
 /* Adds to *totals. latest: newest heights of the shard, those above hyper's base alone. */
-int audit_shard(const struct view *v, uint32_t shard, uint64_t latest, audit_fault *fault, void *arg,
-		const atomic_bool *stop, struct audit_totals *totals, struct err *err) MUST_CHECK;
+int audit_shard(const struct view *v, uint32_t shard, uint64_t latest, audit_fault *fault,
+		void *arg, const atomic_bool *stop, struct audit_totals *totals, struct err *err)
+	MUST_CHECK;
 
 #endif

@@ -11,7 +11,7 @@
 struct cuts {
 	uint64_t heights[SHARD_MAX]; /* 0: before the first block */
 	uint64_t time;               /* of the main block */
-	uint8_t  hash[HASH_SIZE];
+	uint8_t hash[HASH_SIZE];
 };
 
 /* Height 0 is the empty state. */
@@ -32,18 +32,18 @@ int hyper_ended(int rc);
 /* A state as of a height, held against the collector while it is open. */
 struct held_state {
 	struct network *network;
-	struct state   *state; /* NULL at height 0: there is nothing */
-	uint32_t        shard;
-	uint64_t        height;
+	struct state *state; /* NULL at height 0: there is nothing */
+	uint32_t shard;
+	uint64_t height;
 };
 
-int  held_state_open(const struct view *v, uint32_t shard, uint64_t height, struct held_state *out,
-		     struct err *err) MUST_CHECK;
+int held_state_open(const struct view *v, uint32_t shard, uint64_t height, struct held_state *out,
+		    struct err *err) MUST_CHECK;
 /* Forgets the rows read so far when they are many; slices of it end. */
-int  held_state_trim(struct held_state *h, struct err *err) MUST_CHECK;
+int held_state_trim(struct held_state *h, struct err *err) MUST_CHECK;
 void held_state_release(struct held_state *h);
 /* 1 found, 0 absent: hyper's row wins over the one in `both`. */
-int  held_state_get(struct held_state *h, unsigned spaces, struct slice key,
-		    struct slice *value) MUST_CHECK;
+int held_state_get(struct held_state *h, unsigned spaces, struct slice key, struct slice *value)
+	MUST_CHECK;
 
 #endif

@@ -54,8 +54,8 @@ static int add_account(struct counting *c, struct slice key, struct slice value)
 		return rc;
 	enum home home = home_of(c, account);
 	for (size_t i = 0; i < c->ops->set_count; i++) {
-		uint64_t more = hyper.sets[i].records -
-				MIN(legacy.sets[i].records, hyper.sets[i].records);
+		uint64_t more =
+			hyper.sets[i].records - MIN(legacy.sets[i].records, hyper.sets[i].records);
 
 		c->out->sets[i] += more;
 		c->out->why[i][home].records += more;
@@ -245,8 +245,8 @@ void report_reasons(const struct diff_report *r, struct buf *out)
 
 				if (c->records)
 					buf_fmt(out,
-						"%02" PRIu32 "\t%s\t%s\t%s\t%" PRIu64
-						"\t%" PRIu64 "\n",
+						"%02" PRIu32 "\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64
+						"\n",
 						r->shards[i].shard, r->ops->sets[k].name,
 						reason_names[REASON_PRUNED], home_names[h],
 						c->records, c->accounts);

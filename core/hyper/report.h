@@ -14,12 +14,12 @@ enum home { HOME_OWN, HOME_FOREIGN, HOME_COUNT }; /* is it the account's own sha
 extern const char *const home_names[HOME_COUNT];
 
 struct diff_shard {
-	uint32_t         shard;
-	uint64_t         height;
+	uint32_t shard;
+	uint64_t height;
 	struct roots_row roots;
-	uint64_t         base_height;
+	uint64_t base_height;
 	struct chain_root base;
-	uint64_t         sets[SET_MAX]; /* retained, by place in chain_ops.sets */
+	uint64_t sets[SET_MAX]; /* retained, by place in chain_ops.sets */
 	struct retained_count {
 		uint64_t records, accounts;
 	} why[SET_MAX][HOME_COUNT];
@@ -28,16 +28,16 @@ struct diff_shard {
 struct diff_report {
 	const struct chain_ops *ops;
 	uint64_t height, time;
-	uint8_t  hash[HASH_SIZE];
+	uint8_t hash[HASH_SIZE];
 	struct diff_shard shards[SHARD_MAX];
 	uint32_t shard_count;
 };
 
-int  report_make(const struct view *v, uint64_t height, struct diff_report *out,
-		 struct err *err) MUST_CHECK;
+int report_make(const struct view *v, uint64_t height, struct diff_report *out, struct err *err)
+	MUST_CHECK;
 /* Roots of a shard as of a height; 0: before its first block. */
-int  report_roots(const struct view *v, uint32_t shard, uint64_t height, struct roots_row *out,
-		  struct err *err) MUST_CHECK;
+int report_roots(const struct view *v, uint32_t shard, uint64_t height, struct roots_row *out,
+		 struct err *err) MUST_CHECK;
 
 void report_render(const struct diff_report *r, bool json, struct buf *out);
 /* The fields of the JSON object. */

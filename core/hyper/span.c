@@ -2,26 +2,26 @@
 
 #include "core/base/clock.h"
 
-#define KEY_BYTES_MAX  512
-#define OBJECT_MAX     (64u << 20)
-#define LINE_FIELDS    128 /* of a line, beside set and name */
+#define KEY_BYTES_MAX 512
+#define OBJECT_MAX    (64u << 20)
+#define LINE_FIELDS   128 /* of a line, beside set and name */
 
 enum sign { LOST, GAINED };
 
 /* One change of a shard's blocks, by place in the order of changes. */
 struct touch {
-	struct slice key;    /* its bytes are at `key_at` until all are there */
-	size_t       key_at;
-	uint64_t     height;
-	size_t       turn;
-	uint8_t      space, reason;
-	bool         deleted;
+	struct slice key; /* its bytes are at `key_at` until all are there */
+	size_t key_at;
+	uint64_t height;
+	size_t turn;
+	uint8_t space, reason;
+	bool deleted;
 };
 
 struct told { /* one line */
 	uint64_t height, account;
-	uint8_t  set, sign, reason;
-	size_t   name_at; /* in the names, NUL-terminated */
+	uint8_t set, sign, reason;
+	size_t name_at; /* in the names, NUL-terminated */
 };
 
 struct work { /* one shard */
@@ -347,7 +347,8 @@ static int write_lines(struct work *w, enum context context)
 static int one_shard(const struct view *v, const struct span_options *o, struct span *out,
 		     struct span_shard *shard, struct err *err)
 {
-	AUTO(work_release) struct work w = {
+	AUTO(work_release)
+	struct work w = {
 		.view = v,
 		.ops = out->ops,
 		.o = o,
@@ -372,17 +373,15 @@ static int one_shard(const struct view *v, const struct span_options *o, struct 
 	for (int c = 0; rc == 0 && c < CONTEXT_COUNT; c++)
 		if (o->contexts[c])
 			rc = write_lines(&w, c);
-	return rc < 0 && rc != -EFBIG && rc != -EINTR
-		       ? err_note(err, rc, "shard %u", shard->shard)
-		       : rc;
+	return rc < 0 && rc != -EFBIG && rc != -EINTR ? err_note(err, rc, "shard %u", shard->shard)
+						      : rc;
 }
 
 static int make(const struct view *v, const struct span_options *o, struct span *out,
 		struct err *err)
 {
-	AUTO(span_release) struct span s = { .ops = network_ops(v->network),
-					     .from = o->from,
-					     .to = o->to };
+	AUTO(span_release)
+	struct span s = { .ops = network_ops(v->network), .from = o->from, .to = o->to };
 	struct cuts from, to;
 
 	for (int c = 0; c < CONTEXT_COUNT; c++)
@@ -418,8 +417,7 @@ static int make(const struct view *v, const struct span_options *o, struct span 
 	return 0;
 }
 
-int span_make(const struct view *v, const struct span_options *o, struct span *out,
-	      struct err *err)
+int span_make(const struct view *v, const struct span_options *o, struct span *out, struct err *err)
 {
 	return hyper_ended(make(v, o, out, err));
 }

@@ -27,33 +27,33 @@
 
 struct span_shard {
 	uint32_t shard;
-	uint64_t from, to;                 /* heights of the shard */
+	uint64_t from, to; /* heights of the shard */
 	struct roots_row before, after;
 	uint64_t records[CONTEXT_COUNT][2]; /* lost, gained */
 };
 
 struct span {
 	const struct chain_ops *ops;
-	uint64_t from, to;               /* main heights */
-	uint8_t  from_hash[HASH_SIZE], to_hash[HASH_SIZE];
+	uint64_t from, to; /* main heights */
+	uint8_t from_hash[HASH_SIZE], to_hash[HASH_SIZE];
 	uint64_t from_time, to_time;
 	struct span_shard shards[SHARD_MAX];
 	uint32_t shard_count;
 	uint64_t reasons[CONTEXT_COUNT][2][REASON_COUNT]; /* lost, gained */
-	struct buf lines[CONTEXT_COUNT]; /* as above */
+	struct buf lines[CONTEXT_COUNT];                  /* as above */
 };
 
 struct span_options {
-	uint64_t from, to;      /* from may be 0: the empty state */
-	bool     contexts[CONTEXT_COUNT];
-	bool     one_shard;     /* only this one: */
+	uint64_t from, to; /* from may be 0: the empty state */
+	bool contexts[CONTEXT_COUNT];
+	bool one_shard; /* only this one: */
 	uint32_t shard;
-	size_t   lines_size_max; /* of each context */
+	size_t lines_size_max;   /* of each context */
 	const atomic_bool *stop; /* NULL: nobody stops it */
 };
 
-int  span_make(const struct view *v, const struct span_options *o, struct span *out,
-	       struct err *err) MUST_CHECK;
+int span_make(const struct view *v, const struct span_options *o, struct span *out, struct err *err)
+	MUST_CHECK;
 void span_release(struct span *s);
 
 void span_report(const struct span *s, bool json, struct buf *out);

@@ -51,7 +51,7 @@ int ranges_replayed(struct ranges *r, uint32_t shard, uint64_t height,
 
 struct whole { /* by place in the range */
 	struct sizes {
-		bool     known;
+		bool known;
 		uint64_t a, b;
 	} of[RANGE_SIZE];
 };

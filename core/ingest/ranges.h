@@ -11,10 +11,10 @@
 
 struct range_note {
 	uint32_t shard;
-	bool     roots;  /* of a replayed height; else of a block held */
+	bool roots; /* of a replayed height; else of a block held */
 	uint64_t height;
-	size_t   turn;   /* the later one of a height counts */
-	uint64_t a, b;   /* bytes: index and items; or legacy's and hyper's line */
+	size_t turn;   /* the later one of a height counts */
+	uint64_t a, b; /* bytes: index and items; or legacy's and hyper's line */
 };
 
 struct ranges {
@@ -23,10 +23,10 @@ struct ranges {
 };
 
 void ranges_release(struct ranges *r);
-int  ranges_held(struct ranges *r, const struct block_row *row) MUST_CHECK;
-int  ranges_replayed(struct ranges *r, uint32_t shard, uint64_t height,
-		     const struct roots_row *roots) MUST_CHECK;
+int ranges_held(struct ranges *r, const struct block_row *row) MUST_CHECK;
+int ranges_replayed(struct ranges *r, uint32_t shard, uint64_t height,
+		    const struct roots_row *roots) MUST_CHECK;
 /* Puts the rows of the ranges that are whole in the view being built, and forgets the notes. */
-int  ranges_commit(struct ranges *r, struct network *n, struct commit *c) MUST_CHECK;
+int ranges_commit(struct ranges *r, struct network *n, struct commit *c) MUST_CHECK;
 
 #endif

@@ -336,12 +336,13 @@ int changes_read(struct slice in, struct change_list *out)
 	l.change_count = count;
 	for (size_t i = 0; i < count && rd_ok(&r); i++)
 		rd_change(&r, i ? &l.changes[i - 1] : NULL, &l.bytes, &l.changes[i]);
-	if (done(&r) < 0)
-		return -EUCLEAN;
 	int rc = buf_done(&l.bytes);
 
+	/* Asked first: a key that found no memory makes the next one look wrong. */
 	if (rc < 0)
 		return rc;
+	if (done(&r) < 0)
+		return -EUCLEAN;
 	const uint8_t *at = l.bytes.p;
 
 	for (size_t i = 0; i < count; i++) {

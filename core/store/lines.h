@@ -9,10 +9,10 @@
 #include "core/store/network.h"
 
 /* Height, hash, time, items, bytes. */
-void   line_index(const struct block_row *row, struct buf *out);
+void line_index(const struct block_row *row, struct buf *out);
 size_t line_index_size(const struct block_row *row);
 /* Height, root (a dash when it is empty), records. */
-void   line_roots(uint64_t height, const struct chain_root *root, struct buf *out);
+void line_roots(uint64_t height, const struct chain_root *root, struct buf *out);
 size_t line_roots_size(uint64_t height, const struct chain_root *root);
 
 #endif

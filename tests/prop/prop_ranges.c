@@ -7,8 +7,8 @@
 
 struct received {
 	struct buf bytes[SHARD_MAX][HEIGHTS_MAX]; /* by height; 0 is none */
-	uint64_t   heights[SHARD_MAX];
-	uint32_t   shards;
+	uint64_t heights[SHARD_MAX];
+	uint32_t shards;
 };
 
 static char archive[128];
@@ -40,10 +40,13 @@ static void read_all(void)
 
 static int make(void **state)
 {
-	struct forge_options o = {
-		.kind = FORGE_CROWD, .name = "net", .seed = 5, .blocks = 6300, .messages = 3000,
-		.accounts = 12, .small_limits = true
-	};
+	struct forge_options o = { .kind = FORGE_CROWD,
+				   .name = "net",
+				   .seed = 5,
+				   .blocks = 6300,
+				   .messages = 3000,
+				   .accounts = 12,
+				   .small_limits = true };
 	struct err err = ERR_INIT;
 
 	all = calloc(1, sizeof *all);
