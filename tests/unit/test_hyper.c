@@ -179,6 +179,101 @@ static void one_shard_is_that_shard_of_all(void **state)
 	assert_true(bytes > 0);
 }
 
+/* One more main block, that puts a record anew: under its key now stand another one's bytes. */
+static void renew_a_record(uint64_t tip, struct slice key, struct slice value)
+{
+	AUTO(commit_freep) struct commit *c = NULL;
+	AUTO(state_freep) struct state *st = NULL;
+	const struct chain_change list[] = {
+		{ .space = SPACE_BOTH, .deleted = true, .reason = REASON_SUPERSEDED, .key = key },
+		{ .space = SPACE_BOTH, .reason = REASON_MERGED, .key = key },
+	};
+	struct block_row row;
+	struct roots_row roots;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(network_block(chain.network, 0, tip, &row), 1);
+	assert_int_equal(network_roots(chain.network, 0, tip, &roots), 1);
+	row.height++;
+	must(state_open(chain.network, 0, UINT64_MAX, &st, &err), &err);
+	assert_int_equal(commit_new(chain.network, &c), 0);
+	struct shard_view *sv = &commit_view(c)->shards[0];
+	assert_int_equal(state_block_begin(st, tip + 1), 0);
+	assert_int_equal(state_put(st, SPACE_BOTH, key, value, false), 0);
+	assert_int_equal(state_block_end(st), 0);
+	assert_int_equal(commit_state(c, st), 0);
+	assert_int_equal(commit_block(c, &row), 0);
+	assert_int_equal(commit_roots(c, 0, tip + 1, &roots), 0);
+	assert_int_equal(commit_changes(c, 0, tip + 1, list, ARRAY_LEN(list)), 0);
+	assert_int_equal(gaps_add(&sv->gaps, (struct range){ tip + 1, tip + 2 }), 0);
+	sv->known = sv->tip = sv->replayed = tip + 1;
+	must(commit_apply(c, &err), &err);
+}
+
+/* Two records of one set that shard 0 holds. */
+static void two_records(struct buf keys[2], struct buf values[2])
+{
+	AUTO(state_freep) struct state *st = NULL;
+	AUTO(state_scan_freep) struct state_scan *scan = NULL;
+	const struct chain_ops *ops = network_ops(chain.network);
+	struct slice key, value;
+	struct err err = ERR_INIT;
+	int count = 0;
+
+	must(state_open(chain.network, 0, UINT64_MAX, &st, &err), &err);
+	must(state_scan_new(st, SPACE_BOTH, slice_str("R"), SLICE_EMPTY, false, &scan), &err);
+	while (count < 2 && state_scan_next(scan, &key, &value) == 1) {
+		uint64_t account;
+		uint8_t set;
+
+		assert_int_equal(ops->record_place(key, &account, &set), 0);
+		if (strcmp(ops->sets[set - 1].name, "onchain") != 0)
+			continue;
+		buf_add(&keys[count], key);
+		buf_add(&values[count++], value);
+	}
+	assert_int_equal(count, 2);
+}
+
+static void a_record_with_other_bytes_is_lost_and_gained(void **state)
+{
+	const struct chain_ops *ops = network_ops(chain.network);
+	struct buf keys[2] = { BUF_INIT(4096), BUF_INIT(4096) };
+	struct buf values[2] = { BUF_INIT(4096), BUF_INIT(4096) };
+	AUTO(buf_release) struct buf joined = BUF_INIT(4096);
+	AUTO(span_release) struct span s = { .from = 0 };
+	uint64_t tip = main_tip() + 1, own, other;
+	struct slice rest, other_rest;
+	struct err err = ERR_INIT;
+	char text[512];
+
+	two_records(keys, values);
+	assert_int_equal(ops->record_split(buf_slice(&values[0]), &own, &rest), 0);
+	assert_int_equal(ops->record_split(buf_slice(&values[1]), &other, &other_rest), 0);
+	assert_int_not_equal(own, other);
+	assert_int_equal(ops->record_join(other, rest, &joined), 0);
+	renew_a_record(tip, buf_slice(&keys[0]), buf_slice(&joined));
+	must(span_of(tip, tip + 1, LINES_MAX, &s, &err), &err);
+	for (int c = 0; c < CONTEXT_COUNT; c++) {
+		snprintf(text, sizeof text, "%.*s", (int)s.lines[c].n, s.lines[c].p);
+		assert_int_equal(s.shards[0].records[c][0], 1);
+		assert_int_equal(s.shards[0].records[c][1], 1);
+		assert_int_equal(text[0], '-');
+		assert_non_null(strstr(text, "superseded\n+"));
+		assert_non_null(strstr(text, "merged\n"));
+	}
+	span_release(&s);
+
+	/* Put back as it was: at the two ends it is the same file. */
+	renew_a_record(tip + 1, buf_slice(&keys[0]), buf_slice(&values[0]));
+	must(span_of(tip, tip + 2, LINES_MAX, &s, &err), &err);
+	assert_int_equal(s.lines[CONTEXT_LEGACY].n + s.lines[CONTEXT_HYPER].n, 0);
+	for (int i = 0; i < 2; i++) {
+		buf_release(&keys[i]);
+		buf_release(&values[i]);
+	}
+}
+
 /* ---- audits ---- */
 
 struct found {
@@ -387,6 +482,8 @@ int main(void)
 		cmocka_unit_test(a_wrong_row_is_a_fault),
 		cmocka_unit_test(hyper_that_is_off_cannot_be_audited),
 		cmocka_unit_test(without_memory_a_span_is_not_made),
+		cmocka_unit_test(
+			a_record_with_other_bytes_is_lost_and_gained), /* the last on the chain */
 		cmocka_unit_test(an_alert_is_said_once_a_crossing),
 	};
 
