@@ -72,7 +72,6 @@ static void shard_status(uint32_t shard, const struct shard_view *sv, struct buf
 		number(shard, "hyper_records", sv->hyper.records, out);
 		number(shard, "hyper_base", sv->base_height, out);
 		number(shard, "retained", sv->retained, out);
-		number(shard, "hyper_bytes", sv->hyper_bytes, out);
 	}
 	number(shard, "diverged", sv->diverged, out);
 	for (int r = 0; r < REASON_COUNT; r++)
