@@ -1,10 +1,21 @@
 #include "fs/look.h"
 
+#include "core/hyper/span.h"
+
 #define KEY_BYTES_MAX 512
 
 void look_release(struct look *l)
 {
 	state_freep(&l->state);
+	look_span_release(l);
+}
+
+void look_span_release(struct look *l)
+{
+	if (l->span)
+		span_release(l->span);
+	free(l->span);
+	l->span = NULL;
 }
 
 const struct chain_ops *look_ops(const struct look *l)
@@ -156,7 +167,7 @@ int look_readable_main(struct look *l, uint8_t context, uint64_t height)
 
 uint64_t look_height(const struct look *l, const struct scope *s)
 {
-	return s->kind == SCOPE_STATE ? s->height : look_shard(l, s->shard)->replayed;
+	return scope_has_height(s) ? s->height : look_shard(l, s->shard)->replayed;
 }
 
 int look_time(struct look *l, const struct scope *s, uint64_t *out)
@@ -167,7 +178,7 @@ int look_time(struct look *l, const struct scope *s, uint64_t *out)
 	*out = 0;
 	if (height == 0)
 		return 0;
-	if (s->kind != SCOPE_STATE) {
+	if (!scope_has_height(s)) {
 		*out = look_shard(l, s->shard)->replayed_time;
 		return 0;
 	}
@@ -220,7 +231,7 @@ int look_row(struct look *l, const struct scope *s, struct slice key, struct sli
 static bool same_scope(const struct scope *a, const struct scope *b)
 {
 	return a->kind == b->kind && a->context == b->context && a->shard == b->shard &&
-	       a->height == b->height && a->view_number == b->view_number;
+	       a->height == b->height && a->from == b->from && a->view_number == b->view_number;
 }
 
 int look_account(struct look *l, const struct scope *s, uint64_t account,

@@ -26,10 +26,12 @@ struct look {
 	struct chain_account account;
 	struct scope       account_scope;
 	uint64_t           account_number;
+	struct span       *span; /* rows_spans.c's */
 };
 
 #define LOOK_INIT(v, e) { .view = (v), .err = (e) }
 void look_release(struct look *l);
+void look_span_release(struct look *l);
 
 const struct chain_ops *look_ops(const struct look *l);
 const struct shard_view *look_shard(const struct look *l, uint32_t shard);
@@ -52,7 +54,7 @@ int look_readable_main(struct look *l, uint8_t context, uint64_t height) MUST_CH
 /* The height of another shard that the main block `height` witnesses; 0: none yet. */
 int look_cut(struct look *l, uint64_t height, uint32_t shard, uint64_t *out) MUST_CHECK;
 
-/* Of SCOPE_VIEW and SCOPE_STATE: the height and time of the state, and where its rows are. */
+/* Of SCOPE_VIEW, SCOPE_STATE and SCOPE_SPAN (its upper height): the height and time of the state, and where its rows are. */
 uint64_t look_height(const struct look *l, const struct scope *s);
 int look_time(struct look *l, const struct scope *s, uint64_t *out) MUST_CHECK;
 unsigned look_spaces(const struct look *l, const struct scope *s);

@@ -12,8 +12,6 @@
 
 /* ---- render_block.c ---- */
 
-void   render_index_line(const struct block_row *row, struct buf *out);
-size_t render_index_line_size(const struct block_row *row);
 /* state_known: the block was replayed, or its rules are not ours; else its last two levels are
  * pending. */
 void   render_verify(const struct block_row *row, bool state_known, const char *trust,
@@ -31,9 +29,6 @@ void   render_counts(const struct chain_ops *ops, const struct chain_account *a,
 #define ACCOUNT_LINE_SIZE (2 + 1 + 10 + 1 + ACCOUNT_LINE_ROOT + 1 + 10 + 1)
 void   render_account_line(unsigned vshard, uint64_t account, const struct chain_account *a,
 			   struct buf *out);
-/* A line of roots/RANGE.tsv. */
-void   render_root_line(uint64_t height, const struct chain_root *r, struct buf *out);
-size_t render_root_line_size(const struct chain_root *r);
 
 /* ---- render_gaps.c ---- */
 
@@ -53,24 +48,6 @@ void render_network_readme(const struct view *v, struct buf *out);
 
 /* ---- render_diff.c ---- */
 
-struct diff_shard {
-	uint32_t         shard;
-	uint64_t         height;
-	struct roots_row roots;
-	uint64_t         base_height;
-	struct chain_root base;
-	uint64_t         sets[SET_MAX]; /* retained, by place in chain_ops.sets */
-};
-
-struct diff_report {
-	const struct chain_ops *ops;
-	uint64_t height, time;
-	uint8_t  hash[HASH_SIZE];
-	struct diff_shard shards[SHARD_MAX];
-	uint32_t shard_count;
-};
-
-void   render_report(const struct diff_report *r, bool json, struct buf *out);
 #define DIVERGED_LINE_SIZE (2 + 1 + 10 + 1)
 void   render_diverged_line(uint32_t shard, uint64_t height, struct buf *out);
 

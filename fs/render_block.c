@@ -1,7 +1,5 @@
 #include "fs/render.h"
 
-#include "core/base/clock.h"
-
 #include <stdio.h>
 
 void render_hex(struct slice bytes, struct buf *out)
@@ -16,36 +14,6 @@ void render_sentence(const char *text, struct buf *out)
 {
 	for (; *text; text++)
 		buf_u8(out, (uint8_t)*text < 0x20 || *text == 0x7f ? '?' : (uint8_t)*text);
-}
-
-/* ---- index.tsv ---- */
-
-static size_t digits(uint64_t v)
-{
-	size_t n = 1;
-
-	for (; v >= 10; v /= 10)
-		n++;
-	return n;
-}
-
-void render_index_line(const struct block_row *row, struct buf *out)
-{
-	char time[TIME_TEXT_SIZE];
-
-	time_text(row->time, time);
-	buf_fmt(out, "%010" PRIu64 "\t", row->height);
-	buf_hex(out, SLICE_ARRAY(row->hash));
-	buf_fmt(out, "\t%s\t%" PRIu32 "\t%" PRIu32 "\n", time, row->items, row->canonical_size);
-}
-
-size_t render_index_line_size(const struct block_row *row)
-{
-	char time[TIME_TEXT_SIZE];
-
-	time_text(row->time, time);
-	return MAX(digits(row->height), 10) + 2 * HASH_SIZE + strlen(time) + digits(row->items) +
-	       digits(row->canonical_size) + 5;
 }
 
 /* ---- verify ---- */

@@ -1,10 +1,5 @@
 #include "fs/render.h"
 
-static struct slice root_of(const struct chain_root *r)
-{
-	return SLICE(r->root, r->root_size);
-}
-
 void render_account_root(const struct chain_account *a, struct buf *out)
 {
 	if (!a->root_size)
@@ -35,20 +30,4 @@ void render_account_line(unsigned vshard, uint64_t account, const struct chain_a
 	for (size_t i = 2 * shown; i < ACCOUNT_LINE_ROOT; i++)
 		buf_u8(out, '-');
 	buf_fmt(out, "\t%010" PRIu64 "\n", a->records);
-}
-
-void render_root_line(uint64_t height, const struct chain_root *r, struct buf *out)
-{
-	buf_fmt(out, "%010" PRIu64 "\t", height);
-	render_hex(root_of(r), out);
-	buf_fmt(out, "\t%" PRIu64 "\n", r->records);
-}
-
-size_t render_root_line_size(const struct chain_root *r)
-{
-	size_t digits = 1;
-
-	for (uint64_t v = r->records; v >= 10; v /= 10)
-		digits++;
-	return 10 + 1 + (r->root_size ? 2 * (size_t)r->root_size : 1) + 1 + digits + 1;
 }

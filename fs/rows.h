@@ -28,6 +28,8 @@ enum row {
 	ROW_GAP_TRIES, ROW_GAP_NEXT, ROW_HEIGHTS, ROW_MAP,
 	ROW_DIFFS, ROW_LATEST, ROW_DIVERGED, ROW_DIFF, ROW_REPORT, ROW_REPORT_JSON, ROW_RETAINED,
 	ROW_RETAINED_SHARD, ROW_RETAINED_ACCOUNT, ROW_RETAINED_SET, ROW_RETAINED_RECORD,
+	ROW_REASONS, ROW_SPAN, ROW_SPAN_HYPER, ROW_SPAN_LEGACY, ROW_SPAN_REASONS, ROW_SPAN_REPORT,
+	ROW_SPAN_REPORT_JSON,
 	ROW_COUNT
 };
 
@@ -90,7 +92,10 @@ extern const struct entry_ops
 	gap_tries_ops, gap_next_ops, heights_ops, map_ops,
 	/* rows_diffs.c */
 	diffs_ops, latest_ops, diverged_ops, diff_ops, report_ops, report_json_ops, retained_ops,
-	retained_shard_ops, retained_account_ops, retained_set_ops, retained_record_ops;
+	reasons_ops, retained_shard_ops, retained_account_ops, retained_set_ops,
+	retained_record_ops,
+	/* rows_spans.c */
+	span_ops, span_file_ops;
 
 /* ---- shared between the rows ---- */
 

@@ -1,4 +1,5 @@
 /* diffs/: hyper against legacy at a main height, the other shards at the heights it witnesses. */
+#include "core/hyper/report.h"
 #include "fs/path.h"
 #include "fs/render.h"
 #include "fs/rows.h"
@@ -171,85 +172,19 @@ static int next_account(struct look *l, const struct scope *s, unsigned vshard, 
 	return rc == 1 ? look_ops(l)->account_of_key(key, out) : rc;
 }
 
-static int add_sets(struct look *l, const struct scope *s, struct slice key, struct slice value,
-		    struct diff_shard *out)
-{
-	struct chain_account hyper, legacy = { .records = 0 };
-	struct slice both;
-	struct state *st;
-	int rc = look_ops(l)->account_read(value, &hyper);
-
-	if (rc == 0)
-		rc = look_state(l, s, &st);
-	if (rc == 0)
-		rc = state_get(st, SPACE_BOTH, key, &both);
-	if (rc == 1)
-		rc = look_ops(l)->account_read(both, &legacy);
-	for (size_t i = 0; rc == 0 && i < look_ops(l)->set_count; i++)
-		out->sets[i] +=
-			hyper.sets[i].records - MIN(legacy.sets[i].records, hyper.sets[i].records);
-	return rc;
-}
-
-static int count_sets(struct look *l, const struct scope *s, struct diff_shard *out)
-{
-	for (unsigned v = 0; v < VSHARDS; v++) {
-		AUTO(state_scan_freep) struct state_scan *scan = NULL;
-		struct slice key, value;
-		int rc = hyper_accounts(l, s, v, 0, &scan);
-
-		while (rc == 0 && (rc = state_scan_next(scan, &key, &value)) == 1)
-			rc = add_sets(l, s, key, value, out);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
 /* ---- report ---- */
-
-/* As of `height` of one shard; height 0: before its first block. */
-static int shard_roots(struct look *l, uint32_t shard, uint64_t height, struct roots_row *out)
-{
-	*out = (struct roots_row){ .has_hyper = true };
-	if (height == 0)
-		return 0;
-	int rc = network_roots(l->view->network, shard, height, out);
-	return rc == 1 ? 0
-		       : err_set(l->err, rc ? rc : -EUCLEAN,
-				 "shard %u height %" PRIu64 ": its roots are missing", shard,
-				 height);
-}
 
 static int report_read(struct look *l, const struct node *n, struct buf *out)
 {
-	struct diff_report r = { .ops = look_ops(l), .height = n->scope.height };
-	const struct block_row *row;
-	int rc = look_block(l, 0, n->scope.height, &row);
+	struct diff_report r;
+	int rc = report_make(l->view, n->scope.height, &r, l->err);
 
 	if (rc < 0)
 		return rc;
-	r.time = row->time;
-	memcpy(r.hash, row->hash, HASH_SIZE);
-	for (uint32_t s = 0; s < l->view->shard_count; s++) {
-		const struct shard_view *sv = look_shard(l, s);
-		struct diff_shard *to = &r.shards[r.shard_count++];
-		struct scope scope = n->scope;
-
-		rc = s ? scope_of_shard(l, &scope, s) : 0;
-		if (rc == 0)
-			rc = shard_roots(l, s, scope.height, &to->roots);
-		to->shard = s;
-		to->height = scope.height;
-		to->base_height = sv->base_height;
-		to->base.root_size = sv->base_root_size;
-		memcpy(to->base.root, sv->base_root, sv->base_root_size);
-		if (rc == 0 && to->roots.retained)
-			rc = count_sets(l, &scope, to);
-		if (rc < 0)
-			return rc;
-	}
-	render_report(&r, n->row == ROW_REPORT_JSON, out);
+	if (n->row == ROW_REASONS)
+		report_reasons(&r, out);
+	else
+		report_render(&r, n->row == ROW_REPORT_JSON, out);
 	return buf_done(out);
 }
 
@@ -270,7 +205,7 @@ static int shard_enter(struct look *l, uint32_t shard, struct node *n)
 	int rc = shard ? scope_of_shard(l, &n->scope, shard) : 0;
 
 	if (rc == 0)
-		rc = shard_roots(l, shard, n->scope.height, &roots);
+		rc = report_roots(l->view, shard, n->scope.height, &roots, l->err);
 	return rc < 0 ? rc : roots.retained ? 0 : -ENOENT;
 }
 
@@ -411,6 +346,7 @@ const struct entry_ops diverged_ops = {
 const struct entry_ops diff_ops = { .find = diff_find, .attr = time_attr };
 const struct entry_ops report_ops = { .attr = report_attr, .read = report_read };
 const struct entry_ops report_json_ops = { .attr = report_attr, .read = report_read };
+const struct entry_ops reasons_ops = { .attr = report_attr, .read = report_read };
 const struct entry_ops retained_ops = { .attr = time_attr };
 const struct entry_ops retained_shard_ops = {
 	.find = shard_find, .list = shard_list, .few = true, .attr = time_attr,

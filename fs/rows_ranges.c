@@ -1,6 +1,6 @@
 /* blocks/: ranges of heights, the blocks in them, and a range's bulk files. */
+#include "core/store/lines.h"
 #include "fs/path.h"
-#include "fs/render.h"
 #include "fs/rows.h"
 
 /* ---- what is held ---- */
@@ -224,7 +224,7 @@ static int add_sizes(struct look *l, const struct block_row *row, void *arg)
 {
 	struct sizes *sum = arg;
 
-	sum->index += render_index_line_size(row);
+	sum->index += line_index_size(row);
 	sum->items += row->line_bytes;
 	return 0;
 }
@@ -260,7 +260,7 @@ static int bulk_attr(struct look *l, const struct node *n, struct attr *out)
 
 static int add_index(struct look *l, const struct block_row *row, void *arg)
 {
-	render_index_line(row, arg);
+	line_index(row, arg);
 	return buf_done(arg);
 }
 

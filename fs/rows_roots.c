@@ -1,7 +1,7 @@
 /* What each height left behind in one context: roots/, and in hyper envelopes/. */
 #include "core/ingest/envelope.h"
+#include "core/store/lines.h"
 #include "fs/path.h"
-#include "fs/render.h"
 #include "fs/rows.h"
 
 #include <stdio.h>
@@ -130,9 +130,9 @@ static int each_root(struct look *l, const struct node *n, uint64_t *size, struc
 				       n->scope.shard, h);
 		const struct chain_root *root =
 			n->scope.context == CONTEXT_HYPER ? &row.hyper : &row.legacy;
-		*size += render_root_line_size(root);
+		*size += line_roots_size(h, root);
 		if (out)
-			render_root_line(h, root, out);
+			line_roots(h, root, out);
 	}
 	return out ? buf_done(out) : 0;
 }
@@ -144,6 +144,17 @@ static int table_read(struct look *l, const struct node *n, struct buf *out)
 	return each_root(l, n, &size, out);
 }
 
+/* What ingest added up; 0: it did not. A row of hyper may tell of an earlier base. */
+static uint64_t size_known(const struct look *l, const struct node *n, const struct range_row *row)
+{
+	const struct shard_view *sv = look_shard(l, n->scope.shard);
+
+	if (n->scope.context == CONTEXT_HYPER && sv->base_height > 0 &&
+	    sv->base_height >= path_range_of(n->key).first)
+		return 0;
+	return row->roots_bytes[n->scope.context];
+}
+
 static int table_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	struct range r = heights_in(l, n);
@@ -153,9 +164,9 @@ static int table_attr(struct look *l, const struct node *n, struct attr *out)
 
 	if (rc < 0)
 		return rc;
-	if (rc == 1 && row.roots_bytes[n->scope.context])
-		out->size = row.roots_bytes[n->scope.context];
-	else
+	if (rc == 1)
+		out->size = size_known(l, n, &row);
+	if (!out->size)
 		rc = each_root(l, n, &out->size, NULL);
 	if (rc < 0 || r.first == r.end)
 		return rc;

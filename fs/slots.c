@@ -38,11 +38,26 @@ struct slots *slots_new(uint32_t slots_max)
 	return s;
 }
 
+/* The heights of the shard that must stay readable. */
+static size_t heights_of(const struct network *n, const struct scope *scope, uint64_t out[2])
+{
+	size_t count = 0;
+
+	if (n && scope_has_height(scope))
+		out[count++] = scope->height;
+	if (n && scope->kind == SCOPE_SPAN)
+		out[count++] = scope->from;
+	return count;
+}
+
 /* What a slot holds on to: nothing once this was called. */
 static void let_go(struct slot *slot)
 {
-	if (slot->scope.kind == SCOPE_STATE && slot->network)
-		network_unpin(slot->network, slot->scope.shard, slot->scope.height);
+	uint64_t heights[2];
+	size_t count = heights_of(slot->network, &slot->scope, heights);
+
+	while (count)
+		network_unpin(slot->network, slot->scope.shard, heights[--count]);
 	shared_view_putp(&slot->view);
 	slot->network = NULL;
 	slot->scope = (struct scope){ 0 };
@@ -159,7 +174,7 @@ static uint64_t hash_of(const struct network *n, const struct scope *c)
 	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), n ? network_index(n) : 0);
 
 	h = mix(h, (uint64_t)c->kind << 40 | (uint64_t)c->context << 32 | c->shard);
-	return mix(mix(h, c->height), c->view_number);
+	return mix(mix(mix(h, c->height), c->from), c->view_number);
 }
 
 static struct shard *shard_of(struct slots *s, uint64_t hash)
@@ -175,7 +190,7 @@ static uint32_t *chain_of(struct shard *shard, uint64_t hash)
 static bool scope_eq(const struct scope *a, const struct scope *b)
 {
 	return a->kind == b->kind && a->context == b->context && a->shard == b->shard &&
-	       a->height == b->height && a->view_number == b->view_number;
+	       a->height == b->height && a->from == b->from && a->view_number == b->view_number;
 }
 
 /* False when it is free, or about to be: who counted it down to zero alone may free it. */
@@ -209,11 +224,17 @@ static struct slot *find_and_enter(struct slots *s, uint32_t first, const struct
 static int hold(struct slot *slot, struct network *n, const struct scope *scope,
 		struct shared_view *view)
 {
-	if (scope->kind == SCOPE_STATE && n) {
-		int rc = network_pin(n, scope->shard, scope->height);
+	uint64_t heights[2];
+	size_t count = heights_of(n, scope, heights);
 
-		if (rc < 0)
-			return rc;
+	for (size_t i = 0; i < count; i++) {
+		int rc = network_pin(n, scope->shard, heights[i]);
+
+		if (rc == 0)
+			continue;
+		while (i)
+			network_unpin(n, scope->shard, heights[--i]);
+		return rc;
 	}
 	slot->network = n;
 	slot->scope = *scope;

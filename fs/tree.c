@@ -41,6 +41,9 @@ const struct entry tree[] = {
 		"the newest height with a report", NULL, &latest_ops },
 	[ROW_DIFF] = { "{network}/diffs/{height}", FIXED, FOLDER, true,
 		"the two contexts at a main height", NULL, &diff_ops },
+	[ROW_REASONS] = { "{network}/diffs/{height}/reasons.tsv", FIXED, PLAIN, false,
+		"why hyper retains what it does: shard, set, reason, own or foreign shard of the "
+		"account, records, accounts", NULL, &reasons_ops },
 	[ROW_REPORT] = { "{network}/diffs/{height}/report", FIXED, PLAIN, false,
 		"a line a shard: height, roots, records, retained; then retained by set",
 		NULL, &report_ops },
@@ -58,6 +61,21 @@ const struct entry tree[] = {
 		"{network}/diffs/{height}/retained/{shard}/{fid}/{set}/{record}.json",
 		FIXED, PLAIN, false, "the very file that is in hyper/at",
 		NULL, &retained_record_ops },
+
+	[ROW_SPAN] = { "{network}/diffs/{from}..{to}", FIXED, FOLDER, true,
+		"what each context gained and lost between two main heights", NULL, &span_ops },
+	[ROW_SPAN_HYPER] = { "{network}/diffs/{from}..{to}/hyper.tsv", FIXED, PLAIN, false,
+		"a line a record that hyper gained or lost: sign, shard, height, account, set, name, "
+		"reason", NULL, &span_file_ops },
+	[ROW_SPAN_LEGACY] = { "{network}/diffs/{from}..{to}/legacy.tsv", FIXED, PLAIN, false,
+		"the same of legacy", NULL, &span_file_ops },
+	[ROW_SPAN_REASONS] = { "{network}/diffs/{from}..{to}/reasons.tsv", FIXED, PLAIN, false,
+		"how many records: context, sign, reason, records", NULL, &span_file_ops },
+	[ROW_SPAN_REPORT] = { "{network}/diffs/{from}..{to}/report", FIXED, PLAIN, false,
+		"both heights; records gained and lost, by context and by shard", NULL,
+		&span_file_ops },
+	[ROW_SPAN_REPORT_JSON] = { "{network}/diffs/{from}..{to}/report.json", FIXED, PLAIN, false,
+		"the same as JSON", NULL, &span_file_ops },
 
 	[ROW_GAPS] = { "{network}/gaps", SETTLING, FOLDER, false,
 		"empty when nothing is missing", NULL, &gaps_ops },

@@ -15,6 +15,7 @@
  *   SCOPE_VIEW     a settling file or folder, as of one published view; its bytes never change,
  *                  its name leads to another node once a newer view says otherwise
  *   SCOPE_STATE    the state of (network, context, shard) as of a height; never changes
+ *   SCOPE_SPAN     what lies between two main heights; never changes
  *
  * `view` in every call: of SCOPE_VIEW nodes their own view, else the newest of node->network; NULL
  * for the root's own rows. Threads: any. Errors: fs/README.md; what we do not hold is
@@ -27,17 +28,23 @@
 enum file_class { FIXED, SETTLING, FLOWING };
 enum node_type { NODE_FOLDER, NODE_FILE, NODE_LINK };
 
-enum scope_kind { SCOPE_PLACE, SCOPE_VIEW, SCOPE_STATE };
+enum scope_kind { SCOPE_PLACE, SCOPE_VIEW, SCOPE_STATE, SCOPE_SPAN };
 
 struct scope {
 	uint8_t  kind;         /* enum scope_kind */
 	uint8_t  context;      /* enum context, where the place is below one */
 	uint32_t shard;
-	uint64_t height;       /* SCOPE_STATE: of the shard, also below a main height */
+	uint64_t height;       /* SCOPE_STATE: of the shard, also below a main height; SCOPE_SPAN: TO */
+	uint64_t from;         /* SCOPE_SPAN: FROM, a main height below it; else 0 */
 	/* SCOPE_VIEW: the view's. SCOPE_STATE of another shard below a main height's at/H or
 	 * diffs/H: H, so that no folder is listed at two places; else 0. */
 	uint64_t view_number;
 };
+
+static inline bool scope_has_height(const struct scope *s)
+{
+	return s->kind == SCOPE_STATE || s->kind == SCOPE_SPAN;
+}
 
 #define NODE_KEY_BITS    37 /* an account and a set, a range, a block's object id … */
 #define NODE_OBJECT_BITS 48

@@ -79,6 +79,25 @@ static int tell(int code)
 	return EXIT_SYSTEM;
 }
 
+/* Asks the daemon behind a socket, whatever store it has. */
+static int run_at_socket(struct verb_call *c, int argc, char **argv)
+{
+	const char *path = c->options[OPTION_RPC];
+	struct err err = ERR_INIT;
+	int code = EXIT_DONE, rc = 0;
+	if (verb_has(c, OPTION_SET) || verb_has(c, OPTION_SETTINGS))
+		rc = err_set(&err, -EINVAL,
+			     "the daemon behind --rpc goes by its own settings; give --set and "
+			     "--settings to chainfs mount");
+	if (rc == 0)
+		rc = control_call_at(path, argc, argv, c->io, &code, &err);
+	if (rc == -ECONNREFUSED) { /* nobody is there */
+		verb_fail(c, rc, &err);
+		return EXIT_ABSENT;
+	}
+	return rc < 0 ? verb_fail(c, rc, &err) : code;
+}
+
 /* A daemon goes by its own settings; what was said for this call alone would be lost on it. */
 static int ask_daemon(struct verb_call *c, int argc, char **argv, int *code, struct err *err)
 {
@@ -196,6 +215,8 @@ int main(int argc, char **argv)
 	int rc = load_settings(&call, &settings, &err);
 	if (rc < 0)
 		return tell(verb_fail(&call, rc, &err));
+	if (verb_has(&call, OPTION_RPC))
+		return tell(run_at_socket(&call, argc - 1, argv + 1));
 	if (call.verb->need == STORE_ASK)
 		return tell(run_asking(&call, argc - 1, argv + 1));
 	if (call.verb->need == STORE_OPEN || call.verb->need == STORE_CREATE)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/trace.h"
+#include "core/control/alerts.h"
 #include "core/ingest/ingest.h"
 #include "fs/mount.h"
 #include "mount-helpers/verbs.h"
@@ -20,6 +21,7 @@ struct daemon { /* everything that a mounted store runs with */
 	struct events  *events;
 	struct fs      *fs;
 	struct control_server *control;
+	struct alerts  *alerts;
 	int            *ready_fd;  /* -1 in front: told when the mount answers, then closed */
 	pthread_t       signals;
 	bool            watching;
@@ -119,6 +121,7 @@ static void ready(void *arg)
 static void daemon_release(struct daemon *d)
 {
 	control_server_closep(&d->control);
+	alerts_freep(&d->alerts);
 	if (d->watching) { /* it may be telling the mount to stop */
 		atomic_store(&d->ended, true);
 		pthread_kill(d->signals, SIGUSR1);
@@ -188,6 +191,8 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 		rc = err_set(err, -ENOMEM, "no memory for events");
 	if (rc == 0 && verb_has(c, OPTION_HYPER))
 		rc = switch_hyper(&d, hyper, err);
+	if (rc == 0)
+		rc = alerts_new(d.store, d.events, c->settings, &d.alerts, err);
 	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)

@@ -47,10 +47,10 @@ const struct verb verbs[] = {
 	{ "status", "STORE", "what a store holds",
 	  "Heights held and replayed, roots of both contexts, retained records, by network and "
 	  "shard.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_status, NULL },
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_status, NULL },
 	{ "gaps", "STORE", "which heights are missing, and why",
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
-	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_gaps, NULL },
+	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_gaps, NULL },
 	{ "verify", "STORE|CHECKPOINT", "checks what a store or a checkpoint holds again",
 	  "Reads every block held and recomputes hashes, certificates and signatures on all\n"
 	  "cores. The levels accounts and state are those of the replay at import. Prints a\n"
@@ -59,8 +59,9 @@ const struct verb verbs[] = {
 	  "validators signed: a line for every damaged file, then one a level. Who the\n"
 	  "validators are say --config FILE, or --network NAME for a preset; else the\n"
 	  "checkpoint vouches for itself.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(CONFIG) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
-	  verb_verify, verb_verify_check },
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(CONFIG) | OPT(STORED) | OPT(JSON) | OPT(RPC) |
+		  OPT(HELP),
+	  false, verb_verify, verb_verify_check },
 	{ "checkpoint", "STORE FOLDER", "writes a checkpoint of the state into a folder",
 	  "Makes FOLDER/HEIGHT-HASH with the state of both contexts as of a main height, what\n"
 	  "the rules need beyond it, the blocks that sign it and their certificates, and prints\n"
@@ -99,6 +100,28 @@ const struct verb verbs[] = {
 	  "how many validators it has. With NAME: that network's parameters, as --config takes\n"
 	  "them.",
 	  STORE_NONE, 0, 1, OPT(JSON) | OPT(HELP), false, verb_presets, NULL },
+	{ "hyper diff", "STORE", "what a main block changed in each context",
+	  "Prints the two contexts as of the main height --block: roots, records, what hyper\n"
+	  "retains; then a line for every record that the block, and the blocks of other\n"
+	  "shards it is the first to witness, gave to a context or took from it: context, sign,\n"
+	  "shard, height, account, set, name, reason.",
+	  STORE_OPEN, 1, 1,
+	  OPT(NETWORK) | OPT(BLOCK) | OPT(SHARD) | OPT(CONTEXT) | OPT(JSON) | OPT(RPC) | OPT(HELP),
+	  false, verb_hyper_diff, NULL },
+	{ "hyper audit", "STORE", "checks what hyper retained",
+	  "Of the newest --latest heights of every shard (1000): has each its hyper root and\n"
+	  "its envelope, do bytes and rows make them again, does what is retained grow by what\n"
+	  "the changes say, was every prune of legacy a no-op of hyper? At the newest height\n"
+	  "the roots are made again from all records. A line for every fault, then the counts.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(LATEST) | OPT(JSON) | OPT(RPC) | OPT(HELP), false,
+	  verb_hyper_audit, NULL },
+	{ "hyper metrics", "STORE", "how much hyper holds, on a line",
+	  "Sums over all networks, or one: heights replayed, how far replay is behind what is\n"
+	  "held and hyper behind replay, records, what is retained, its bytes, failures, and the\n"
+	  "soft cap. With --tail a line every hyper.metrics_interval, until interrupted; the\n"
+	  "store is held meanwhile, unless a daemon holds it, which is then asked.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(TAIL) | OPT(JSON) | OPT(RPC) | OPT(HELP), false,
+	  verb_hyper_metrics, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",
 	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements.",
 	  STORE_NONE, 1, 1,

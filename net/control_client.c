@@ -12,20 +12,22 @@
 #define STOP_POLL_MS 100
 
 /* The path of a socket is bounded by 108 bytes, a store's is not: reach it through its folder. */
-static int connect_to(const char *store_path, struct err *err)
+static int connect_to(const char *folder_path, const char *name, struct err *err)
 {
-	AUTO(base_closep) int folder = open(store_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO(base_closep) int folder = open(folder_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
-		return err_set(err, -errno, "%s: %s", store_path, strerror(errno));
+		return err_set(err, -errno, "%s: %s", folder_path, strerror(errno));
 	AUTO(base_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_set(err, -errno, "no socket: %s", strerror(errno));
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	snprintf(to.sun_path, sizeof to.sun_path, "/proc/self/fd/%d/control", folder);
+	int n = snprintf(to.sun_path, sizeof to.sun_path, "/proc/self/fd/%d/%s", folder, name);
+	if (n < 0 || (size_t)n >= sizeof to.sun_path)
+		return err_set(err, -ENAMETOOLONG, "%s: too long for a socket's name", name);
 	if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
 		int code = errno == ENOENT ? ECONNREFUSED : errno;
-		return err_set(err, -code, "%s: no daemon listens there: %s", store_path,
-			       strerror(code));
+		return err_set(err, -code, "%s/%s: no daemon listens there: %s", folder_path,
+			       name, strerror(code));
 	}
 	int connected = fd;
 	fd = -1;
@@ -104,12 +106,10 @@ static int receive(int fd, void *p, size_t n, struct verb_io *io, bool *told)
 	return 0;
 }
 
-int control_call(const char *store_path, int argc, char **argv, struct verb_io *io, int *exit_code,
-		 struct err *err)
+/* `where` is what it is called in sentences. */
+static int call(int fd, const char *where, int argc, char **argv, struct verb_io *io,
+		int *exit_code, struct err *err)
 {
-	AUTO(base_closep) int fd = connect_to(store_path, err);
-	if (fd < 0)
-		return fd;
 	int rc = send_request(fd, argc, argv, io->terminal, err);
 	if (rc < 0)
 		return rc;
@@ -132,5 +132,29 @@ int control_call(const char *store_path, int argc, char **argv, struct verb_io *
 	}
 	return err_set(err, rc,
 		       "the daemon of %s went away in the middle: %s; what it acknowledged is kept",
-		       store_path, strerror(-rc));
+		       where, strerror(-rc));
+}
+
+int control_call(const char *store_path, int argc, char **argv, struct verb_io *io, int *exit_code,
+		 struct err *err)
+{
+	AUTO(base_closep) int fd = connect_to(store_path, "control", err);
+
+	return fd < 0 ? fd : call(fd, store_path, argc, argv, io, exit_code, err);
+}
+
+int control_call_at(const char *socket_path, int argc, char **argv, struct verb_io *io, int *exit_code,
+		    struct err *err)
+{
+	const char *slash = strrchr(socket_path, '/'), *name = slash ? slash + 1 : socket_path;
+	AUTO(base_freep) char *folder =
+		slash ? strndup(socket_path, MAX((size_t)(slash - socket_path), 1)) : strdup(".");
+
+	if (!folder)
+		return err_set(err, -ENOMEM, "no memory to ask the daemon");
+	if (!*name)
+		return err_set(err, -EINVAL, "%s: a folder, not a socket", socket_path);
+	AUTO(base_closep) int fd = connect_to(folder, name, err);
+
+	return fd < 0 ? fd : call(fd, socket_path, argc, argv, io, exit_code, err);
 }

@@ -315,6 +315,8 @@ struct chain_ops {
 	int (*trie_key)(struct slice record_key, struct slice record_value, struct buf *out);
 	/* ---- checkpoints (core/checkpoint/) ---- */
 	enum chain_row (*row_kind)(struct slice key);
+	/* Of a record's row: the account and the set (chain_set.id) that list it. -EUCLEAN. */
+	int (*record_place)(struct slice key, uint64_t *account, uint8_t *set_id);
 	/* Of a record's row: its vshard; its value as object id and the rest, and together again. -EUCLEAN. */
 	int (*record_vshard)(struct slice key, unsigned *vshard);
 	int (*record_split)(struct slice value, uint64_t *object, struct slice *rest);

@@ -2,7 +2,6 @@
 
 #include <stdatomic.h>
 
-#include "core/store/network.h"
 
 static atomic_uint_fast64_t counters[COUNTER_COUNT];
 
@@ -21,12 +20,16 @@ static const struct {
 	[COUNTER_COMMITS] = { "chainfs_commits_total", "Atomic batches written and synced." },
 	[COUNTER_PRUNE_NOOPS] = { "chainfs_hyper_prune_noops_total",
 				  "Prunes that hyper answered by retaining the record." },
+	[COUNTER_HYPER_DIFF_FAILURES] = { "chainfs_hyper_diff_failures_total",
+					  "Reports and spans that failed, and faults that hyper "
+					  "audit found." },
 };
 
 /* Numbers of a shard, read from its view. */
 enum gauge {
 	GAUGE_HELD, GAUGE_KNOWN, GAUGE_MISSING, GAUGE_TIP, GAUGE_REPLAYED, GAUGE_ITEMS,
-	GAUGE_BYTES, GAUGE_RECORDS, GAUGE_RETAINED, GAUGE_COUNT
+	GAUGE_BYTES, GAUGE_RECORDS, GAUGE_RETAINED, GAUGE_HYPER_BYTES, GAUGE_HYPER_LAG,
+	GAUGE_REPLAY_LAG, GAUGE_COUNT
 };
 static const struct {
 	const char *name, *help;
@@ -41,7 +44,15 @@ static const struct {
 	[GAUGE_RECORDS] = { "chainfs_records", "Records of the legacy state." },
 	[GAUGE_RETAINED] = { "chainfs_hyper_retained_records",
 			     "Records that hyper holds and legacy does not." },
+	[GAUGE_HYPER_BYTES] = { "chainfs_hyper_storage_bytes",
+				"Keys and values of the rows that hyper holds alone." },
+	[GAUGE_HYPER_LAG] = { "chainfs_hyper_pipeline_lag_heights",
+			      "Heights that are replayed, and hyper has nothing of." },
+	[GAUGE_REPLAY_LAG] = { "chainfs_replay_lag_heights",
+			       "Heights from the one replayed last to the highest held." },
 };
+
+static atomic_uint_fast64_t soft_cap;
 
 void metrics_add(enum counter which, uint64_t n)
 {
@@ -51,6 +62,51 @@ void metrics_add(enum counter which, uint64_t n)
 uint64_t metrics_read(enum counter which)
 {
 	return atomic_load_explicit(&counters[which], memory_order_relaxed);
+}
+
+uint64_t metrics_hyper_lag(const struct shard_view *sv)
+{
+	return sv->hyper_on ? 0 : sv->replayed;
+}
+
+uint64_t metrics_replay_lag(const struct shard_view *sv)
+{
+	return sv->tip > sv->replayed ? sv->tip - sv->replayed : 0;
+}
+
+uint64_t metrics_hyper_bytes(const struct store *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < store_network_count(s); i++) {
+		AUTO(view_putp) struct view *v = network_view_get(store_network_at(s, i));
+
+		for (uint32_t k = 0; k < v->shard_count; k++)
+			sum += v->shards[k].hyper_bytes;
+	}
+	return sum;
+}
+
+void metrics_set_soft_cap(uint64_t bytes)
+{
+	atomic_store(&soft_cap, bytes);
+}
+
+static void render_soft_cap(const struct store *s, struct buf *out)
+{
+	uint64_t cap = atomic_load(&soft_cap);
+
+	buf_fmt(out,
+		"# HELP chainfs_hyper_soft_cap_bytes Size of what hyper holds alone from which on "
+		"there is an alert; 0: none.\n"
+		"# TYPE chainfs_hyper_soft_cap_bytes gauge\n"
+		"chainfs_hyper_soft_cap_bytes %" PRIu64 "\n",
+		cap);
+	buf_fmt(out,
+		"# HELP chainfs_hyper_soft_cap_exceeded 1 while hyper is past its soft cap.\n"
+		"# TYPE chainfs_hyper_soft_cap_exceeded gauge\n"
+		"chainfs_hyper_soft_cap_exceeded %d\n",
+		cap && metrics_hyper_bytes(s) > cap);
 }
 
 static uint64_t gauge(const struct shard_view *sv, enum gauge which)
@@ -65,6 +121,9 @@ static uint64_t gauge(const struct shard_view *sv, enum gauge which)
 	case GAUGE_BYTES:    return sv->bytes;
 	case GAUGE_RECORDS:  return sv->legacy.records;
 	case GAUGE_RETAINED: return sv->retained;
+	case GAUGE_HYPER_BYTES: return sv->hyper_bytes;
+	case GAUGE_HYPER_LAG:   return metrics_hyper_lag(sv);
+	case GAUGE_REPLAY_LAG:  return metrics_replay_lag(sv);
 	case GAUGE_COUNT:    break;
 	}
 	return 0;
@@ -87,5 +146,6 @@ int metrics_render(const struct store *s, struct buf *out)
 					gauge(&v->shards[k], g));
 		}
 	}
+	render_soft_cap(s, out);
 	return buf_done(out);
 }

@@ -5,16 +5,24 @@
 #ifndef CHAINFS_CONTROL_METRICS_H
 #define CHAINFS_CONTROL_METRICS_H
 
-#include "core/store/store.h"
+#include "core/store/network.h"
 
 enum counter { /* process-wide, only ever grow */
 	COUNTER_FUSE_REQUESTS, COUNTER_FUSE_ERRORS, COUNTER_FUSE_BYTES, COUNTER_RENDERINGS,
 	COUNTER_BLOCKS_IMPORTED, COUNTER_BLOCKS_REFUSED, COUNTER_COMMITS,
-	COUNTER_PRUNE_NOOPS, COUNTER_COUNT
+	COUNTER_PRUNE_NOOPS, COUNTER_HYPER_DIFF_FAILURES, COUNTER_COUNT
 };
 
 void     metrics_add(enum counter which, uint64_t n);
 uint64_t metrics_read(enum counter which);
+/* Keys and values of the rows that hyper holds alone, of all networks: counted as they come and go. */
+uint64_t metrics_hyper_bytes(const struct store *s);
+/* Heights of a shard that are replayed, and hyper has nothing of. Both come out of one replay, so that is
+ * none, or, while hyper is off, all of them. */
+uint64_t metrics_hyper_lag(const struct shard_view *sv);
+uint64_t metrics_replay_lag(const struct shard_view *sv); /* held at most, and not replayed yet */
+/* The soft cap that this process goes by; 0: none. */
+void     metrics_set_soft_cap(uint64_t bytes);
 int      metrics_render(const struct store *s, struct buf *out) MUST_CHECK;
 
 #endif

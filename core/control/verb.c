@@ -343,7 +343,12 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 			c->sets[set_count++] = argument;
 		c->options[id] = argument;
 	}
-	if (c->word_count < c->verb->words_min)
+	/* The daemon behind a socket has its store. */
+	int words = c->word_count + verb_has(c, OPTION_RPC);
+	if (words > c->verb->words_max)
+		return usage(c, "--rpc %s stands for the store: name one of them",
+			     c->options[OPTION_RPC]);
+	if (words < c->verb->words_min)
 		return usage(c, "it needs %s", c->verb->words);
 	return -1;
 }

@@ -74,7 +74,9 @@ struct verb {
 	const char *about;                  /* a paragraph for its own help */
 	enum store_need need;
 	int         words_min, words_max;
-	uint64_t    options;                /* bit OPTION_X: accepted; see also verb_options() */
+	/* bit OPTION_X: accepted; see also verb_options(). OPTION_RPC: its one word may be left out for a
+	 * daemon's socket. */
+	uint64_t    options;
 	bool        hidden;
 	int       (*run)(struct verb_call *c);
 	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on; CHECK_APART when this
@@ -154,6 +156,9 @@ int verb_import_check(struct verb_call *c); /* is there such an archive? */
 int verb_status(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
+int verb_hyper_diff(struct verb_call *c);
+int verb_hyper_audit(struct verb_call *c);
+int verb_hyper_metrics(struct verb_call *c);
 int verb_config_show(struct verb_call *c);
 int verb_config_check(struct verb_call *c);
 int verb_export(struct verb_call *c);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/control/metrics.h"
 #include "core/control/verb.h"
 #include "core/store/network.h"
 
@@ -31,6 +32,7 @@ static void status_json(const struct view *v, struct json *j)
 		json_u64(j, "held", gaps_held(&sv->gaps));
 		json_bool(j, "hyper", sv->hyper_on);
 		json_u64(j, "hyper_base", sv->base_height);
+		json_u64(j, "hyper_bytes", sv->hyper_bytes);
 		json_str(j, "hyper_root", root_text(&sv->hyper, hex));
 		json_u64(j, "items", sv->items);
 		json_u64(j, "known", sv->known);
@@ -76,12 +78,31 @@ static void status_text(struct verb_call *c, const struct view *v)
 		if (sv->hyper_on)
 			verb_print(c,
 				   "  hyper    root %s, %" PRIu64 " records, %" PRIu64
-				   " retained since height %" PRIu64 "\n",
+				   " retained since height %" PRIu64 ", %" PRIu64 " bytes\n",
 				   root_text(&sv->hyper, hex), sv->hyper.records, sv->retained,
-				   sv->base_height);
+				   sv->base_height, sv->hyper_bytes);
 		else
 			verb_print(c, "  hyper    off\n");
 	}
+}
+
+/* The soft cap of what hyper holds alone, where there is one. */
+static void soft_cap_text(struct verb_call *c)
+{
+	uint64_t cap = settings_number(c->settings, SETTING_HYPER_RETENTION_SOFT_CAP);
+	uint64_t bytes = metrics_hyper_bytes(c->store);
+	if (cap)
+		verb_print(c, "hyper soft cap %" PRIu64 " bytes, %" PRIu64 " held alone: %s\n", cap,
+			   bytes, bytes > cap ? "exceeded" : "below it");
+}
+
+static void soft_cap_json(struct verb_call *c, struct json *j)
+{
+	uint64_t cap = settings_number(c->settings, SETTING_HYPER_RETENTION_SOFT_CAP);
+	uint64_t bytes = metrics_hyper_bytes(c->store);
+	json_u64(j, "hyper_bytes", bytes);
+	json_u64(j, "hyper_soft_cap", cap);
+	json_bool(j, "hyper_soft_cap_exceeded", cap && bytes > cap);
 }
 
 int verb_status(struct verb_call *c)
@@ -98,10 +119,12 @@ int verb_status(struct verb_call *c)
 	bool json = verb_has(c, OPTION_JSON);
 	if (json) {
 		json_object(&j, NULL);
+		soft_cap_json(c, &j);
 		json_array(&j, "networks");
 	} else {
 		verb_print(c, "store %s\nsize %" PRIu64 " bytes\n", store_path(c->store),
 			   store_size(c->store));
+		soft_cap_text(c);
 	}
 	for (size_t i = 0; i < store_network_count(c->store); i++) {
 		struct network *n = store_network_at(c->store, i);

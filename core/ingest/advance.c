@@ -65,6 +65,8 @@ static int put_result(struct writer *w, const struct chain_block *b, const struc
 		rc = commit_changes_of(w->commit, b->shard, b->height, buf_slice(&b->canonical),
 				       res->changes, res->change_count);
 	if (rc == 0)
+		rc = ranges_replayed(&w->ranges, b->shard, b->height, &roots);
+	if (rc == 0)
 		rc = commit_outcomes(w->commit, b->shard, b->height, res->outcomes,
 				     res->outcome_count);
 	if (rc < 0)

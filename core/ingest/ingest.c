@@ -53,6 +53,7 @@ void writer_release(struct writer *w)
 		state_freep(&w->lanes[s].state);
 	}
 	commit_freep(&w->commit);
+	ranges_release(&w->ranges);
 }
 
 bool writer_run_full(const struct writer *w, uint64_t now_ms)
@@ -80,6 +81,8 @@ int writer_commit(struct writer *w, struct err *err)
 		for (uint32_t s = 0; s < SHARD_MAX && rc == 0; s++)
 			if (w->lanes[s].state)
 				rc = commit_state(w->commit, w->lanes[s].state);
+		if (rc == 0)
+			rc = ranges_commit(&w->ranges, w->network, w->commit);
 		if (rc < 0)
 			return err_set(err, rc, "network %s: the batch cannot be built: %s",
 				       network_name(w->network), strerror(-rc));

@@ -287,6 +287,9 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 		}
 	}
 	rc = put_rows(w->commit, b, &row, err);
+	if (rc == 0 && ranges_held(&w->ranges, &row) < 0)
+		rc = err_set(err, -ENOMEM, "shard %u height %" PRIu64 ": no memory for its range",
+			     b->shard, b->height);
 	if (rc < 0)
 		return rc;
 	w->lanes[b->shard].last_height = b->height;

@@ -5,6 +5,7 @@
 
 #include "core/ingest/ingest.h"
 #include "core/ingest/pipeline.h"
+#include "core/ingest/ranges.h"
 
 struct lane { /* one shard */
 	struct state  *state;
@@ -20,6 +21,7 @@ struct writer {
 	const struct chain_ops *ops;
 	struct ingest_options options;
 	struct commit *commit;
+	struct ranges  ranges;        /* sizes of what the run holds */
 	struct lane    lanes[SHARD_MAX];
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */

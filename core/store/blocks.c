@@ -336,12 +336,13 @@ int changes_read(struct slice in, struct change_list *out)
 	l.change_count = count;
 	for (size_t i = 0; i < count && rd_ok(&r); i++)
 		rd_change(&r, i ? &l.changes[i - 1] : NULL, &l.bytes, &l.changes[i]);
-	if (done(&r) < 0)
-		return -EUCLEAN;
 	int rc = buf_done(&l.bytes);
 
+	/* Asked first: a key that found no memory makes the next one look wrong. */
 	if (rc < 0)
 		return rc;
+	if (done(&r) < 0)
+		return -EUCLEAN;
 	const uint8_t *at = l.bytes.p;
 
 	for (size_t i = 0; i < count; i++) {
@@ -465,8 +466,11 @@ void shard_view_write(const struct shard_view *sv, struct buf *out)
 	buf_varint(out, REASON_COUNT);
 	for (size_t i = 0; i < REASON_COUNT; i++)
 		buf_varint(out, sv->changes[i]);
-	if (sv->begins) /* of restored stores alone: others are written as ever */
+	/* Later fields stand behind, as far as there is something to say. */
+	if (sv->begins || sv->hyper_bytes)
 		buf_varint(out, sv->begins);
+	if (sv->hyper_bytes)
+		buf_varint(out, sv->hyper_bytes);
 }
 
 int shard_view_read(struct slice in, struct shard_view *out)
@@ -502,5 +506,6 @@ int shard_view_read(struct slice in, struct shard_view *out)
 	for (size_t i = 0; i < reasons; i++)
 		out->changes[i] = rd_varint(&r);
 	out->begins = rd_left(&r) ? rd_varint(&r) : 0;
+	out->hyper_bytes = rd_left(&r) ? rd_varint(&r) : 0;
 	return done(&r);
 }

@@ -516,6 +516,11 @@ int commit_state(struct commit *c, struct state *st)
 		c->states[c->state_count++] = st;
 		state_taken_by(st, c);
 	}
+	/* A store of before this was counted has rows that it never saw come. */
+	uint64_t *bytes = &c->box->view.shards[state_shard(st)].hyper_bytes;
+	int64_t grown = state_take_hyper_bytes(st);
+
+	*bytes = grown < 0 && *bytes < (uint64_t)-grown ? 0 : *bytes + (uint64_t)grown;
 	while (state_take(st, &v)) {
 		int rc = put_version(c, st, &v);
 

@@ -33,6 +33,8 @@ struct shard_view {
 	uint8_t  tip_hash[HASH_SIZE], replayed_hash[HASH_SIZE];
 	struct chain_root legacy, hyper; /* as of `replayed` */
 	uint64_t retained;            /* records that hyper holds and legacy does not, as of `replayed` */
+	uint64_t hyper_bytes;         /* keys and values of the rows that hyper holds alone; object ids are
+					 among them, so two nodes may differ */
 	uint64_t diverged;            /* heights so far whose two roots differ */
 	bool     hyper_on;            /* retained records are kept */
 	uint64_t base_height;         /* hyper base: retained from the block after it */

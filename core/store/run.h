@@ -37,6 +37,9 @@ struct network *state_network(const struct state *st);
 /* The next version that no commit took yet; false: there is none. They come in order of space and
  * key: the database takes in sorted keys several times faster than scattered ones. */
 bool state_take(struct state *st, struct version_view *out);
+/* By how much the rows of `hyper` alone have grown in the blocks ended since the last call, in bytes of
+ * keys and values. */
+int64_t state_take_hyper_bytes(struct state *st);
 /* `commit` now has to say how it went. */
 void state_taken_by(struct state *st, struct commit *commit);
 void state_applied(struct state *st);

@@ -25,6 +25,7 @@ struct state {
 	size_t          version_count, version_cap, taken;
 	size_t          sorted; /* versions up to here are in order */
 	size_t          run_bytes;
+	int64_t         hyper_bytes; /* see state_take_hyper_bytes() */
 	struct commit  *commit;
 };
 
@@ -244,6 +245,11 @@ int state_block_begin(struct state *st, uint64_t height)
 	return 0;
 }
 
+static int64_t row_bytes(const struct entry *e, const struct value *v)
+{
+	return v ? (int64_t)e->key_size + v->size : 0;
+}
+
 /* What the block wrote of one key becomes a version of the run. A key that was not there before the
  * block and is not there after it leaves nothing. */
 static void join_run(struct state *st, struct entry *e)
@@ -260,6 +266,8 @@ static void join_run(struct state *st, struct entry *e)
 		st->run_bytes += sizeof(struct version) + e->key_size + value_slice(e->block).n;
 		e->pending++;
 	}
+	if (e->space == SPACE_HYPER)
+		st->hyper_bytes += row_bytes(e, e->block) - row_bytes(e, e->committed);
 	overlay_disown(&st->overlay, e->committed);
 	e->committed = TAKE(e->block);
 	e->known = true;
@@ -333,6 +341,14 @@ bool state_take(struct state *st, struct version_view *out)
 		.death = v->death,
 	};
 	return true;
+}
+
+int64_t state_take_hyper_bytes(struct state *st)
+{
+	int64_t grown = st->hyper_bytes;
+
+	st->hyper_bytes = 0;
+	return grown;
 }
 
 void state_taken_by(struct state *st, struct commit *commit)

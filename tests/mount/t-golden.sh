@@ -17,6 +17,7 @@ list()
 	echo {legacy,hyper}/at/200/roots.tsv {legacy,hyper}/at/200/shards/2/roots.tsv
 	echo hyper/shards/1/envelopes/0000000000-0000000999/0000000200.{pb,json}
 	echo diffs/diverged diffs/200/report diffs/200/report.json
+	echo diffs/200/reasons.tsv diffs/100..200/{report,report.json,legacy.tsv,hyper.tsv,reasons.tsv}
 	(cd "$net" && ls -d legacy/state/shards/1/accounts/*/*/{root,counts,limits,*.jsonl} | head -n 60)
 	(cd "$net" && find legacy/state/shards/2/accounts -name '*.json' | sort | head -n 40)
 }

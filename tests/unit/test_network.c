@@ -717,6 +717,8 @@ static void every_field_of_a_view_is_found_again(void **state)
 	assert_int_equal(got->tip_time, wanted.tip_time);
 	assert_int_equal(got->replayed_time, wanted.replayed_time);
 	assert_int_equal(got->retained, wanted.retained);
+	assert_int_equal(got->hyper_bytes, wanted.hyper_bytes);
+	assert_int_equal(got->begins, wanted.begins);
 	assert_int_equal(got->diverged, wanted.diverged);
 	assert_true(got->hyper_on);
 	assert_int_equal(got->base_height, wanted.base_height);

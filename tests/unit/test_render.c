@@ -1,3 +1,5 @@
+#include "core/hyper/report.h"
+#include "core/store/lines.h"
 #include "fs/render.h"
 #include "tests/support/support.h"
 
@@ -35,7 +37,7 @@ static void a_line_of_the_index_has_its_five_fields(void **state)
 	AUTO(buf_release) struct buf out = BUF_INIT(TEXT_MAX);
 	struct block_row row = row_of(7, 3, 1234);
 
-	render_index_line(&row, &out);
+	line_index(&row, &out);
 	says(&out, "0000000007\tabababababababababababababababababababababababababababababababab\t"
 		   "2026-11-21T15:03:11Z\t3\t1234\n");
 }
@@ -51,8 +53,8 @@ static void the_size_of_an_index_line_is_known_before_it_is_written(void **state
 				AUTO(buf_release) struct buf out = BUF_INIT(TEXT_MAX);
 				struct block_row row = row_of(heights[h], numbers[i], numbers[b]);
 
-				render_index_line(&row, &out);
-				assert_int_equal(out.n, render_index_line_size(&row));
+				line_index(&row, &out);
+				assert_int_equal(out.n, line_index_size(&row));
 			}
 }
 
@@ -137,13 +139,13 @@ static void an_empty_root_is_an_empty_file_and_a_dash_in_tables(void **state)
 	a.root_size = 0;
 	render_account_root(&a, &out);
 	says(&out, "");
-	render_root_line(5, &r, &out);
-	assert_int_equal(out.n, render_root_line_size(&r));
+	line_roots(5, &r, &out);
+	assert_int_equal(out.n, line_roots_size(5, &r));
 	says(&out, "0000000005\t01ff\t99\n");
 	buf_clear(&out);
 	r = (struct chain_root){ .records = 0 };
-	render_root_line(6, &r, &out);
-	assert_int_equal(out.n, render_root_line_size(&r));
+	line_roots(6, &r, &out);
+	assert_int_equal(out.n, line_roots_size(5, &r));
 	says(&out, "0000000006\t-\t0\n");
 }
 
@@ -241,7 +243,7 @@ static void a_report_has_a_line_a_shard_and_a_set(void **state)
 	AUTO(buf_release) struct buf out = BUF_INIT(TEXT_MAX);
 	struct diff_report r = report();
 
-	render_report(&r, false, &out);
+	report_render(&r, false, &out);
 	says(&out,
 	     "height 9\nhash 1111111111111111111111111111111111111111111111111111111111111111\n"
 	     "time 2026-11-21T15:03:11Z\nretained 2\nshard 0 9 - - 0 0 0\nshard 1 8 aa bc 5 7 "
@@ -256,7 +258,7 @@ static void a_report_as_json_has_sorted_keys(void **state)
 
 	r.shard_count = 1;
 	r.shards[0] = r.shards[1];
-	render_report(&r, true, &out);
+	report_render(&r, true, &out);
 	says(&out,
 	     "{\n  \"hash\": "
 	     "\"1111111111111111111111111111111111111111111111111111111111111111\",\n"

@@ -230,6 +230,30 @@ static void numbers_from_outside_are_stale_not_trusted(void **state)
 	assert_int_equal(slots_used(s), 0);
 }
 
+static void a_span_pins_both_of_its_heights(void **state)
+{
+	AUTO(slots_freep) struct slots *s = slots_new(16);
+	struct scope span = { .kind = SCOPE_SPAN, .shard = 1, .height = 9, .from = 4 };
+	struct scope other = span;
+	struct slot *a, *b, *c;
+
+	other.from = 5;
+	assert_int_equal(slots_intern(s, &networks[0], &span, NULL, &a), 1);
+	assert_int_equal(slots_intern(s, &networks[0], &span, NULL, &b), 0);
+	assert_int_equal(slots_intern(s, &networks[0], &other, NULL, &c), 1);
+	assert_ptr_equal(a, b);
+	assert_ptr_not_equal(a, c);
+	assert_int_equal(atomic_load(&networks[0].pins[9]), 2);
+	assert_int_equal(atomic_load(&networks[0].pins[4]), 1);
+	slots_leave(s, c);
+	slots_leave(s, a);
+	assert_int_equal(atomic_load(&networks[0].pins[4]), 1);
+	slots_leave(s, b);
+	assert_int_equal(atomic_load(&networks[0].pins[4]), 0);
+	assert_int_equal(atomic_load(&networks[0].pins[9]), 0);
+	assert_int_equal(atomic_load(&networks[0].pins[5]), 0);
+}
+
 static void without_memory_nothing_is_held(void **state)
 {
 	struct scope five = state_at(5);
@@ -328,6 +352,7 @@ int main(void)
 		slots_test(the_newest_view_is_seen_once_it_is_published),
 		slots_test(exhaustion_is_enfile_until_something_is_forgotten),
 		slots_test(numbers_from_outside_are_stale_not_trusted),
+		slots_test(a_span_pins_both_of_its_heights),
 		slots_test(without_memory_nothing_is_held),
 		slots_test(among_many_threads_every_slot_is_counted_right),
 	};

@@ -178,7 +178,8 @@ static inline bool same_node(const struct node *a, const struct node *b)
 	return a->row == b->row && a->of_object == b->of_object && a->network == b->network &&
 	       a->key == b->key && a->scope.kind == b->scope.kind &&
 	       a->scope.context == b->scope.context && a->scope.shard == b->scope.shard &&
-	       a->scope.height == b->scope.height && a->scope.view_number == b->scope.view_number;
+	       a->scope.height == b->scope.height && a->scope.from == b->scope.from &&
+	       a->scope.view_number == b->scope.view_number;
 }
 
 /* ---- listings ---- */

@@ -86,6 +86,7 @@ const struct chain_ops snapchain_ops = {
 	.render_limits = sc_render_limits,
 	.trie_key = sc_trie_key,
 	.row_kind = sc_row_kind,
+	.record_place = sc_record_place,
 	.record_vshard = sc_record_vshard,
 	.record_split = sc_record_split,
 	.record_join = sc_record_join,

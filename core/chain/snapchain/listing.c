@@ -183,6 +183,15 @@ int sc_record_read(struct slice key, struct slice value, struct chain_record *ou
 	}
 }
 
+int sc_record_place(struct slice key, uint64_t *account, uint8_t *set_id)
+{
+	if (key.n <= SC_RECORD_HEAD || key.p[0] != 'R')
+		return -EUCLEAN;
+	*account = get_be32(key.p + 2);
+	*set_id = key.p[SC_RECORD_HEAD - 1];
+	return *set_id && *set_id <= SC_SET_COUNT ? 0 : -EUCLEAN;
+}
+
 /* "<10 digits>", as a number up to `max`. */
 static bool number_at(const char *name, uint64_t max, uint64_t *out)
 {

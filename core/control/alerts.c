@@ -1,0 +1,131 @@
+#include "core/control/alerts.h"
+
+#include <time.h>
+
+#include "core/base/trace.h"
+#include "core/control/metrics.h"
+
+struct alerts {
+	const struct store *store;
+	struct events *events;
+	uint64_t cap, interval_ms;
+	pthread_t thread;
+	bool past;
+
+	pthread_mutex_t end_lock; /* guards ended; a leaf */
+	pthread_cond_t end;
+	bool ended;
+};
+
+enum alert alert_step(bool *past, uint64_t bytes, uint64_t cap)
+{
+	bool now = cap && bytes > cap;
+
+	if (now == *past)
+		return ALERT_NONE;
+	*past = now;
+	return now ? ALERT_PAST : ALERT_ENDED;
+}
+
+static void look(struct alerts *a)
+{
+	uint64_t bytes = metrics_hyper_bytes(a->store);
+
+	switch (alert_step(&a->past, bytes, a->cap)) {
+	case ALERT_NONE:
+		break;
+	case ALERT_PAST:
+		trace_warn("hyper", "past its soft cap; nothing is refused or deleted",
+			   "bytes=%" PRIu64 " cap=%" PRIu64, bytes, a->cap);
+		events_post(a->events, "-", "hyper",
+			    "alert=soft-cap bytes=%" PRIu64 " cap=%" PRIu64, bytes, a->cap);
+		break;
+	case ALERT_ENDED:
+		trace_info("hyper", "below its soft cap again", "bytes=%" PRIu64 " cap=%" PRIu64,
+			   bytes, a->cap);
+		events_post(a->events, "-", "hyper",
+			    "alert=soft-cap-ended bytes=%" PRIu64 " cap=%" PRIu64, bytes, a->cap);
+		break;
+	}
+}
+
+/* True when it has to end. */
+static bool pause_between(struct alerts *a)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(a->interval_ms / 1000);
+	until.tv_nsec += (long)(a->interval_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	LOCKED(&a->end_lock);
+	while (!a->ended)
+		if (pthread_cond_timedwait(&a->end, &a->end_lock, &until) == ETIMEDOUT)
+			break;
+	return a->ended;
+}
+
+static void *watch(void *arg)
+{
+	struct alerts *a = arg;
+
+	do {
+		look(a);
+	} while (!pause_between(a));
+	return NULL;
+}
+
+static void release(struct alerts *a)
+{
+	pthread_cond_destroy(&a->end);
+	pthread_mutex_destroy(&a->end_lock);
+	free(a);
+}
+
+int alerts_new(const struct store *s, struct events *events, const struct settings *settings,
+	       struct alerts **out, struct err *err)
+{
+	uint64_t cap = settings_number(settings, SETTING_HYPER_RETENTION_SOFT_CAP);
+
+	*out = NULL;
+	metrics_set_soft_cap(cap);
+	if (!cap)
+		return 0;
+	struct alerts *a = calloc(1, sizeof *a);
+	if (!a)
+		return err_set(err, -ENOMEM, "no memory for alerts");
+	pthread_condattr_t monotonic;
+	a->store = s;
+	a->events = events;
+	a->cap = cap;
+	a->interval_ms = settings_number(settings, SETTING_HYPER_METRICS_INTERVAL);
+	pthread_mutex_init(&a->end_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->end, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	int rc = -pthread_create(&a->thread, NULL, watch, a);
+	if (rc < 0) {
+		release(a);
+		return err_set(err, rc, "no thread for alerts: %s", strerror(-rc));
+	}
+	*out = a;
+	return 0;
+}
+
+void alerts_freep(struct alerts **at)
+{
+	struct alerts *a = TAKE(*at);
+
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->end_lock);
+	a->ended = true;
+	pthread_cond_signal(&a->end);
+	pthread_mutex_unlock(&a->end_lock);
+	pthread_join(a->thread, NULL);
+	release(a);
+}
