@@ -98,6 +98,7 @@ struct verb_call {
 	struct store   *store;             /* open, where the verb needs one */
 	struct events  *events;            /* of the daemon; NULL outside */
 	struct pins    *pins;              /* the same */
+	struct gate    *gate;              /* the same: where imports wait (core/ingest/gate.h) */
 	const struct settings *settings;   /* as loaded for this process; NULL: the defaults */
 };
 
@@ -106,6 +107,7 @@ struct verb_env {
 	struct store  *store;
 	struct events *events;
 	struct pins   *pins;
+	struct gate   *gate;
 	const struct settings *settings;
 };
 

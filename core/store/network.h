@@ -191,6 +191,9 @@ struct family_check {
  * database is large; negative only when it could not be tried. */
 int network_check(struct network *n, struct family_check out[NETWORK_FAMILIES]) MUST_CHECK;
 
+/* Its database writes and deletes no file while it is quiet and nobody commits (db.h). */
+int network_quiet(struct network *n, bool quiet, unsigned wait_ms, struct err *err) MUST_CHECK;
+
 /* ---- writing: ingest alone ---- */
 struct commit;
 
