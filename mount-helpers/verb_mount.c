@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "core/base/trace.h"
+#include "core/checkpoint/pins.h"
+#include "core/control/orders.h"
 #include "core/ingest/ingest.h"
 #include "fs/mount.h"
 #include "mount-helpers/verbs.h"
@@ -18,6 +20,9 @@
 struct daemon { /* everything that a mounted store runs with */
 	struct store   *store;
 	struct events  *events;
+	struct gate    *gate;
+	struct pins    *pins;
+	struct orders  *orders;
 	struct fs      *fs;
 	struct control_server *control;
 	int            *ready_fd;  /* -1 in front: told when the mount answers, then closed */
@@ -125,6 +130,9 @@ static void daemon_release(struct daemon *d)
 		pthread_join(d->signals, NULL);
 	}
 	fs_closep(&d->fs);
+	orders_closep(&d->orders);
+	pins_closep(&d->pins);
+	gate_freep(&d->gate);
 	store_closep(&d->store);
 	events_freep(&d->events);
 }
@@ -148,6 +156,23 @@ static int limit_memory(const struct settings *s, struct err *err)
 	if (setrlimit(RLIMIT_AS, &limit) < 0)
 		return err_set(err, -errno, "limits.memory: %s", strerror(errno));
 	return 0;
+}
+
+/* What people order of a daemon: pins are opened before anything can be collected. */
+static int open_orders(struct daemon *d, const struct settings *s, struct err *err)
+{
+	struct retention r = {
+		.every = settings_number(s, SETTING_CHECKPOINTS_EVERY),
+		.keep = settings_number(s, SETTING_CHECKPOINTS_KEEP),
+	};
+	d->gate = gate_new();
+	if (!d->gate)
+		return err_set(err, -ENOMEM, "no memory for imports to wait");
+	int rc = pins_open(d->store, d->events, &r, &d->pins, err);
+	struct orders_env env = {
+		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate
+	};
+	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
 
 static int serve(struct verb_call *c, const char *store, const char *mountpoint, int *ready_fd,
@@ -189,11 +214,17 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	if (rc == 0 && verb_has(c, OPTION_HYPER))
 		rc = switch_hyper(&d, hyper, err);
 	if (rc == 0)
+		rc = open_orders(&d, c->settings, err);
+	o.pins = d.pins;
+	o.orders = d.orders;
+	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
 		rc = control_server_open(
 			&(struct verb_env){ .store = d.store,
 					    .events = d.events,
+					    .pins = d.pins,
+					    .gate = d.gate,
 					    .settings = c->settings },
 			verbs, verb_count, &d.control, err);
 	if (rc == 0)

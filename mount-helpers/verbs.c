@@ -44,8 +44,22 @@ const struct verb verbs[] = {
 	  "Reads every block held and recomputes hashes, certificates and signatures on all\n"
 	  "cores. The levels accounts and state are those of the replay at import. Prints a\n"
 	  "line for every fault, then the counts of each level.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(RANGE) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
 	  verb_verify, NULL },
+	{ "pin", "STORE NAME", "asks for a checkpoint, and that it stays",
+	  "Pins the newest main height that is replayed, or --height, under NAME: its checkpoint\n"
+	  "is built below STORE and stays until the name is let go. A daemon that holds the\n"
+	  "store builds it in the background; else it is built now. A build that was\n"
+	  "interrupted begins again with the next mount or pin.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(QUIET) | OPT(HELP), false, verb_pin,
+	  NULL },
+	{ "unpin", "STORE NAME", "lets go of a checkpoint",
+	  "A checkpoint that no pin wants any more is taken away.", STORE_OPEN, 2, 2,
+	  OPT(NETWORK) | OPT(HELP), false, verb_unpin, NULL },
+	{ "checkpoints", "STORE", "which checkpoints there are, and what asks for them",
+	  "A line a pin: network, name, height, state, checkpoint or what went wrong; then a line\n"
+	  "a checkpoint that no pin names.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_checkpoints, NULL },
 	{ "checkpoint", "STORE FOLDER", "writes a checkpoint of the state into a folder",
 	  "Makes FOLDER/HEIGHT-HASH with the state of both contexts as of a main height, what\n"
 	  "the rules need beyond it, the blocks that sign it and their certificates, and prints\n"

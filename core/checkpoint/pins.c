@@ -264,27 +264,6 @@ static int heights_of(struct network *n, const struct view *v, uint64_t height,
 	return 1;
 }
 
-/* The newest main height of which all is replayed; 0: none. What witnesses more comes later, so it is
- * found by halving. */
-static uint64_t newest_height(struct network *n, const struct view *v)
-{
-	uint64_t low = MAX(v->shards[0].kept_from, MAX(v->shards[0].first_held, 1)),
-		 high = v->shards[0].replayed, heights[SHARD_MAX], time;
-	uint8_t hash[HASH_SIZE];
-
-	if (low > high)
-		return 0;
-	while (low < high) {
-		uint64_t middle = low + (high - low + 1) / 2;
-
-		if (heights_of(n, v, middle, heights, &time, hash) == 1)
-			low = middle;
-		else
-			high = middle - 1;
-	}
-	return heights_of(n, v, low, heights, &time, hash) == 1 ? low : 0;
-}
-
 static void unhold(struct network *n, struct record *r)
 {
 	for (uint32_t s = 0; r->held && s < SHARD_MAX; s++)
@@ -752,17 +731,13 @@ int pins_add(struct pins *p, struct network *n, const char *name, uint64_t heigh
 			       "most %d, begins with one of the first two and not with "
 			       AUTO_PREFIX,
 			       name, PIN_NAME_MAX);
-	if (height == UINT64_MAX) {
-		AUTO(view_putp) struct view *v = network_view_get(n);
+	int rc = height == UINT64_MAX ? checkpoint_newest(n, &height, err) : 0;
 
-		height = newest_height(n, v);
-		if (height == 0)
-			return err_set(err, -ENODATA,
-				       "network %s: no main height is replayed in all shards yet",
-				       network_name(n));
-	}
+	if (rc < 0)
+		return rc;
 	struct book *b = book_of(p, n, err);
-	int rc = b ? begin_writing(p, err) : -EIO;
+
+	rc = b ? begin_writing(p, err) : -EIO;
 
 	if (rc < 0)
 		return rc;
@@ -972,7 +947,9 @@ static void keep_newest(struct pins *p, struct book *b)
 
 	auto_name(height, name);
 	if (height > 0 && !is_there(p, b, name)) {
-		height = newest_height(b->network, v) / every * every;
+		height = 0;
+		if (checkpoint_newest(b->network, &height, &err) == 0)
+			height = height / every * every;
 		for (uint64_t i = 0; i < p->retention.keep && height >= every; i++) {
 			auto_name(height, name);
 			if (!is_there(p, b, name) && add(p, b, name, height, &err) < 0)

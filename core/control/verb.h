@@ -142,6 +142,11 @@ int verb_network(struct verb_call *c, struct network **out, struct err *err) MUS
 /* What --hyper says, checked; *on is left alone when it was not given. */
 int verb_hyper(const struct verb_call *c, bool *on, struct err *err) MUST_CHECK;
 
+/* What --range says: heights of a shard, or of the main one and what belongs to it of the others. */
+struct range;
+int verb_range(const char *text, bool *has_shard, uint32_t *shard, struct range *out,
+	       struct err *err) MUST_CHECK;
+
 /* Threads that check blocks: --checkers, else the setting; 0: one a core. */
 int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err) MUST_CHECK;
 
@@ -153,5 +158,8 @@ int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
 int verb_verify_check(struct verb_call *c); /* is the word a checkpoint's folder? */
 int verb_checkpoint(struct verb_call *c);
+int verb_pin(struct verb_call *c);
+int verb_unpin(struct verb_call *c);
+int verb_checkpoints(struct verb_call *c);
 
 #endif

@@ -30,8 +30,8 @@ struct import { /* one import */
 
 /* ---- ranges ---- */
 
-static int parse_range(const char *text, bool *has_shard, uint32_t *shard, struct range *out,
-		       struct err *err)
+int verb_range(const char *text, bool *has_shard, uint32_t *shard, struct range *out,
+	       struct err *err)
 {
 	const char *colon = strchr(text, ':'), *at = colon ? colon + 1 : text,
 		   *dash = strchr(at, '-');
@@ -104,7 +104,7 @@ static int choose_ranges(struct import *im, struct err *err)
 	bool has_shard = false;
 	uint32_t shard = 0;
 	struct range range;
-	int rc = parse_range(text, &has_shard, &shard, &range, err);
+	int rc = verb_range(text, &has_shard, &shard, &range, err);
 	if (rc < 0)
 		return rc;
 	uint64_t below[SHARD_MAX], last[SHARD_MAX];
@@ -231,14 +231,15 @@ static int wait_for_gate(struct import *im, struct err *err)
 	if (!gate_closing(c->gate))
 		return 0;
 	const char *line = c->io->terminal ? "\r\033[K" : "";
-	verb_say(c, "%s%s: %s\n", line, network_name(im->network),
+	const char *name = im->network ? network_name(im->network) : "import";
+	verb_say(c, "%s%s: %s\n", line, name,
 		 gate_is_paused(c->gate) ? "paused; it goes on when 0 is written to ctl/pause"
 					 : "frozen; it goes on when ctl/freeze thaws");
 	int rc = gate_enter(c->gate, c->io->stop);
 	if (rc < 0)
 		return err_set(err, rc, "interrupted; the same command goes on from here");
 	gate_leave(c->gate);
-	verb_say(c, "%s: goes on\n", network_name(im->network));
+	verb_say(c, "%s: goes on\n", name);
 	return 0;
 }
 
@@ -327,6 +328,20 @@ int verb_import_check(struct verb_call *c)
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
 }
 
+/* A new network is made behind the gate, as all that is written. */
+static int find_network(struct import *im, struct err *err)
+{
+	struct verb_call *c = im->call;
+	int rc = wait_for_gate(im, err);
+	if (rc == 0)
+		rc = gate_enter(c->gate, c->io->stop);
+	if (rc < 0)
+		return rc;
+	rc = parameters_network(c, archive_config(im->archive), &im->network, err);
+	gate_leave(c->gate);
+	return rc;
+}
+
 int verb_import(struct verb_call *c)
 {
 	AUTO(import_release) struct import im = { .call = c, .started_ms = clock_mono_ms() };
@@ -346,7 +361,7 @@ int verb_import(struct verb_call *c)
 	if (rc == 0)
 		rc = check_disk(&im, &err);
 	if (rc == 0)
-		rc = parameters_network(c, archive_config(im.archive), &im.network, &err);
+		rc = find_network(&im, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	im.ops = network_ops(im.network);
