@@ -454,7 +454,14 @@ static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct handle *h = fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
 	struct stat st;
+
+	/* With a handle the kernel asks for lseek(2) to the end alone: so tail begins. */
+	if (h && h->row == ROW_EVENTS) {
+		LOCKED(&h->order_lock);
+		h->at_places |= !h->streams;
+	}
 	int rc = stat_of(fuse_req_userdata(req), ino, &st);
 
 	if (rc < 0)
@@ -702,8 +709,8 @@ static void read_events(fuse_req_t req, struct ctl *c, struct handle *h, size_t 
 	ctl_wake(c); /* what came meanwhile was told to nobody */
 }
 
-/* cat and its like read from the begin on, and wait for lines; who reads at a place behind it, as tail
- * does, takes the lines for a text that grows, and comes to its end. */
+/* cat and its like read from the begin on, and wait for lines; who looked for the end first, as tail does,
+ * or reads elsewhere, takes the lines for a text that grows, and comes to its end. */
 static void read_stream(fuse_req_t req, struct ctl *c, struct handle *h, size_t size, off_t offset,
 			bool no_wait)
 {
