@@ -40,12 +40,16 @@ const struct verb verbs[] = {
 	{ "gaps", "STORE", "which heights are missing, and why",
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
 	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_gaps, NULL },
-	{ "verify", "STORE", "checks what a store holds again",
+	{ "verify", "STORE|CHECKPOINT", "checks what a store or a checkpoint holds again",
 	  "Reads every block held and recomputes hashes, certificates and signatures on all\n"
 	  "cores. The levels accounts and state are those of the replay at import. Prints a\n"
-	  "line for every fault, then the counts of each level.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(RANGE) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
-	  verb_verify, NULL },
+	  "line for every fault, then the counts of each level.\n"
+	  "The folder of a checkpoint is checked from its files alone, up to the root that\n"
+	  "validators signed: a line for every damaged file, then one a level. Who the\n"
+	  "validators are say --config FILE, or --network NAME for a preset; else the\n"
+	  "checkpoint vouches for itself.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(CONFIG) | OPT(RANGE) | OPT(STORED) | OPT(JSON) | OPT(HELP),
+	  false, verb_verify, verb_verify_check },
 	{ "pin", "STORE NAME", "asks for a checkpoint, and that it stays",
 	  "Pins the newest main height that is replayed, or --height, under NAME: its checkpoint\n"
 	  "is built below STORE and stays until the name is let go. A daemon that holds the\n"

@@ -1098,7 +1098,7 @@ static void tell_built(struct pins *p, struct network *n, const char *name, int 
 		events_post(p->events, network_name(n), "checkpoint",
 			    "state=complete name=%s records=%" PRIu64 " bytes=%" PRIu64, name,
 			    records, bytes);
-	if (rc == 0)
+	if (rc == 0 && p->events) /* in a daemon; a verb tells the person itself */
 		trace_info("checkpoint", "complete", "network=%s name=%s bytes=%" PRIu64,
 			   network_name(n), name, bytes);
 	if (rc == 0 || rc == -EINTR)

@@ -157,6 +157,7 @@ int verb_status(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
 int verb_verify_check(struct verb_call *c); /* is the word a checkpoint's folder? */
+int verb_verify_checkpoint(struct verb_call *c);
 int verb_checkpoint(struct verb_call *c);
 int verb_pin(struct verb_call *c);
 int verb_unpin(struct verb_call *c);

@@ -276,6 +276,12 @@ static void check_freep(struct check **k)
 int verb_verify(struct verb_call *c)
 {
 	struct err err = ERR_INIT;
+	if (!c->store)
+		return verb_verify_checkpoint(c);
+	if (c->options[OPTION_CONFIG])
+		return verb_fail(
+			c, err_set(&err, -EINVAL, "--config is for checkpoints; a store has its own"),
+			&err);
 	AUTO(check_freep) struct check *k = calloc(1, sizeof *k);
 	if (!k)
 		return verb_fail(c, -ENOMEM, NULL);

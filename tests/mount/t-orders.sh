@@ -124,6 +124,13 @@ check "ends well" eventually 60 ended ok
 same "eleven main blocks and theirs" "$(grep -c 'shard 0 structure: ok 11$' "$ctl/verify")" 1
 check "a range beyond the end says so" order verify "$NET 900000-900001"
 check "as failed" eventually 60 ended failed
+mkdir "$ctl/pins/other:here@30"
+built() { [ "$(cat "$ctl/pins/other:here/state")" = complete ]; }
+eventually 20 built
+name=$(basename "$(readlink "$ctl/pins/other:here/checkpoint")")
+check "a checkpoint" order verify "other $name"
+check "holds" eventually 60 ended ok
+check "up to the signed root" grep -q "^legacy" "$ctl/verify"
 check "a network that is not there is refused" refused 'No such file' verify nowhere
 check "a checkpoint that is not there, too" refused 'No such file' verify "$NET 0000000001-00000000"
 check "and a range that is none" refused 'Invalid argument' verify "$NET x-y"
