@@ -30,6 +30,11 @@ enum row {
 	ROW_RETAINED_SHARD, ROW_RETAINED_ACCOUNT, ROW_RETAINED_SET, ROW_RETAINED_RECORD,
 	ROW_REASONS, ROW_SPAN, ROW_SPAN_HYPER, ROW_SPAN_LEGACY, ROW_SPAN_REASONS, ROW_SPAN_REPORT,
 	ROW_SPAN_REPORT_JSON,
+	ROW_CHECKPOINTS, ROW_CHECKPOINT, ROW_CP_BUILDING, ROW_CP_INFO, ROW_CP_SUMS, ROW_CP_VERDICT,
+	ROW_CP_BLOCKS, ROW_CP_BLOCK, ROW_CP_LEGACY, ROW_CP_LEGACY_SHARD, ROW_CP_LEGACY_PACK,
+	ROW_CP_RETAINED, ROW_CP_RETAINED_SHARD, ROW_CP_RETAINED_PACK, ROW_CP_RULES,
+	ROW_CP_RULES_SHARD, ROW_CP_RULES_BOTH, ROW_CP_RULES_HYPER, ROW_CP_EVIDENCE,
+	ROW_CP_PARAMETERS, ROW_CP_COMMITS,
 	ROW_COUNT
 };
 
@@ -57,6 +62,8 @@ struct entry_ops {
 	/* `out` comes with the row's type. NULL: a folder of no time that never changes. */
 	int (*attr)(struct look *l, const struct node *n, struct attr *out);
 	int (*read)(struct look *l, const struct node *n, struct buf *out);
+	/* Instead of read: a descriptor of the plain file on the disk that it is. */
+	int (*open)(struct look *l, const struct node *n);
 };
 
 const struct tree_env *tree_env(void);
@@ -95,7 +102,10 @@ extern const struct entry_ops
 	reasons_ops, retained_shard_ops, retained_account_ops, retained_set_ops,
 	retained_record_ops,
 	/* rows_spans.c */
-	span_ops, span_file_ops;
+	span_ops, span_file_ops,
+	/* rows_checkpoints.c */
+	checkpoints_ops, checkpoint_ops, cp_building_ops, cp_file_ops, cp_folder_ops, cp_shard_ops,
+	cp_block_ops, cp_pack_ops, cp_commits_ops;
 
 /* ---- shared between the rows ---- */
 

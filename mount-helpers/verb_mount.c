@@ -8,6 +8,8 @@
 
 #include "core/base/trace.h"
 #include "core/control/alerts.h"
+#include "core/checkpoint/pins.h"
+#include "core/control/orders.h"
 #include "core/ingest/ingest.h"
 #include "fs/mount.h"
 #include "mount-helpers/verbs.h"
@@ -19,6 +21,9 @@
 struct daemon { /* everything that a mounted store runs with */
 	struct store   *store;
 	struct events  *events;
+	struct gate    *gate;
+	struct pins    *pins;
+	struct orders  *orders;
 	struct fs      *fs;
 	struct control_server *control;
 	struct alerts  *alerts;
@@ -128,6 +133,9 @@ static void daemon_release(struct daemon *d)
 		pthread_join(d->signals, NULL);
 	}
 	fs_closep(&d->fs);
+	orders_closep(&d->orders);
+	pins_closep(&d->pins);
+	gate_freep(&d->gate);
 	store_closep(&d->store);
 	events_freep(&d->events);
 }
@@ -151,6 +159,23 @@ static int limit_memory(const struct settings *s, struct err *err)
 	if (setrlimit(RLIMIT_AS, &limit) < 0)
 		return err_set(err, -errno, "limits.memory: %s", strerror(errno));
 	return 0;
+}
+
+/* What people order of a daemon: pins are opened before anything can be collected. */
+static int open_orders(struct daemon *d, const struct settings *s, struct err *err)
+{
+	struct retention r = {
+		.every = settings_number(s, SETTING_CHECKPOINTS_EVERY),
+		.keep = settings_number(s, SETTING_CHECKPOINTS_KEEP),
+	};
+	d->gate = gate_new();
+	if (!d->gate)
+		return err_set(err, -ENOMEM, "no memory for imports to wait");
+	int rc = pins_open(d->store, d->events, &r, &d->pins, err);
+	struct orders_env env = {
+		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate
+	};
+	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
 
 static int serve(struct verb_call *c, const char *store, const char *mountpoint, int *ready_fd,
@@ -194,11 +219,17 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	if (rc == 0)
 		rc = alerts_new(d.store, d.events, c->settings, &d.alerts, err);
 	if (rc == 0)
+		rc = open_orders(&d, c->settings, err);
+	o.pins = d.pins;
+	o.orders = d.orders;
+	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
 		rc = control_server_open(
 			&(struct verb_env){ .store = d.store,
 					    .events = d.events,
+					    .pins = d.pins,
+					    .gate = d.gate,
 					    .settings = c->settings },
 			verbs, verb_count, &d.control, err);
 	if (rc == 0)

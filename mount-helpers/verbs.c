@@ -59,9 +59,23 @@ const struct verb verbs[] = {
 	  "validators signed: a line for every damaged file, then one a level. Who the\n"
 	  "validators are say --config FILE, or --network NAME for a preset; else the\n"
 	  "checkpoint vouches for itself.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(CONFIG) | OPT(STORED) | OPT(JSON) | OPT(RPC) |
-		  OPT(HELP),
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(CONFIG) | OPT(RANGE) | OPT(STORED) | OPT(JSON) |
+		  OPT(RPC) | OPT(HELP),
 	  false, verb_verify, verb_verify_check },
+	{ "pin", "STORE NAME", "asks for a checkpoint, and that it stays",
+	  "Pins the newest main height that is replayed, or --height, under NAME: its checkpoint\n"
+	  "is built below STORE and stays until the name is let go. A daemon that holds the\n"
+	  "store builds it in the background; else it is built now. A build that was\n"
+	  "interrupted begins again with the next mount or pin.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(QUIET) | OPT(HELP), false, verb_pin,
+	  NULL },
+	{ "unpin", "STORE NAME", "lets go of a checkpoint",
+	  "A checkpoint that no pin wants any more is taken away.", STORE_OPEN, 2, 2,
+	  OPT(NETWORK) | OPT(HELP), false, verb_unpin, NULL },
+	{ "checkpoints", "STORE", "which checkpoints there are, and what asks for them",
+	  "A line a pin: network, name, height, state, checkpoint or what went wrong; then a line\n"
+	  "a checkpoint that no pin names.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_checkpoints, NULL },
 	{ "checkpoint", "STORE FOLDER", "writes a checkpoint of the state into a folder",
 	  "Makes FOLDER/HEIGHT-HASH with the state of both contexts as of a main height, what\n"
 	  "the rules need beyond it, the blocks that sign it and their certificates, and prints\n"

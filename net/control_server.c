@@ -108,6 +108,7 @@ static int run_verb(struct call *c)
 		.store = s->env.store,
 		.events = s->env.events,
 		.pins = s->env.pins,
+		.gate = s->env.gate,
 		.settings = s->env.settings,
 	};
 	int code = verb_parse(s->table, s->table_count, c->argc, c->argv, &call);

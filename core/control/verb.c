@@ -196,15 +196,9 @@ int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err)
 	return 0;
 }
 
-int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, struct range *out,
-	       struct err *err)
+int verb_range_read(const char *text, bool *has_shard, uint32_t *shard, struct range *out,
+		    struct err *err)
 {
-	const char *text = c->options[OPTION_RANGE];
-	*has_shard = false;
-	*shard = 0;
-	*out = (struct range){ 1, UINT64_MAX };
-	if (!text)
-		return 0;
 	const char *colon = strchr(text, ':'), *at = colon ? colon + 1 : text,
 		   *dash = strchr(at, '-');
 	uint64_t s = 0, first, last;
@@ -218,6 +212,16 @@ int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, stru
 	*shard = (uint32_t)s;
 	*out = (struct range){ first, last + 1 };
 	return 0;
+}
+
+int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, struct range *out,
+	       struct err *err)
+{
+	const char *text = c->options[OPTION_RANGE];
+	*has_shard = false;
+	*shard = 0;
+	*out = (struct range){ 1, UINT64_MAX };
+	return text ? verb_range_read(text, has_shard, shard, out, err) : 0;
 }
 
 /* ---- parsing ---- */

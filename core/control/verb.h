@@ -106,6 +106,7 @@ struct verb_call {
 	struct store   *store;             /* open, where the verb needs one */
 	struct events  *events;            /* of the daemon; NULL outside */
 	struct pins    *pins;              /* the same */
+	struct gate    *gate;              /* the same: where imports wait (core/ingest/gate.h) */
 	const struct settings *settings;   /* as loaded for this process; NULL: the defaults */
 };
 
@@ -114,6 +115,7 @@ struct verb_env {
 	struct store  *store;
 	struct events *events;
 	struct pins   *pins;
+	struct gate   *gate;
 	const struct settings *settings;
 };
 
@@ -143,6 +145,10 @@ int verb_network(struct verb_call *c, struct network **out, struct err *err) MUS
 /* What --hyper says, checked; *on is left alone when it was not given. */
 int verb_hyper(const struct verb_call *c, bool *on, struct err *err) MUST_CHECK;
 
+/* A text as --range has it: heights of a shard, or of the main one and what belongs to it of the others. */
+int verb_range_read(const char *text, bool *has_shard, uint32_t *shard, struct range *out,
+		    struct err *err) MUST_CHECK;
+
 /* Threads that check blocks: --checkers, else the setting; 0: one a core. */
 int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err) MUST_CHECK;
 
@@ -168,5 +174,8 @@ int verb_verify_check(struct verb_call *c); /* is the word a checkpoint's folder
 int verb_verify_checkpoint(struct verb_call *c);
 int verb_checkpoint(struct verb_call *c);
 int verb_restore(struct verb_call *c);
+int verb_pin(struct verb_call *c);
+int verb_unpin(struct verb_call *c);
+int verb_checkpoints(struct verb_call *c);
 
 #endif

@@ -204,6 +204,26 @@ static int submit_one(struct import *im, const struct view *held, uint32_t shard
 	return rc < 0 ? rc : 1;
 }
 
+/* Where imports are paused or frozen, it says so and waits here, because who waits for room in the
+ * pipeline says nothing. */
+static int wait_for_gate(struct import *im, struct err *err)
+{
+	struct verb_call *c = im->call;
+	if (!gate_closing(c->gate))
+		return 0;
+	const char *line = c->io->terminal ? "\r\033[K" : "";
+	const char *name = im->network ? network_name(im->network) : "import";
+	verb_say(c, "%s%s: %s\n", line, name,
+		 gate_is_paused(c->gate) ? "paused; it goes on when 0 is written to ctl/pause"
+					 : "frozen; it goes on when ctl/freeze thaws");
+	int rc = gate_enter(c->gate, c->io->stop);
+	if (rc < 0)
+		return err_set(err, rc, "interrupted; the same command goes on from here");
+	gate_leave(c->gate);
+	verb_say(c, "%s: goes on\n", name);
+	return 0;
+}
+
 static int submit_all(struct import *im, struct err *err)
 {
 	AUTO(view_putp) struct view *held = network_view_get(im->network);
@@ -217,7 +237,9 @@ static int submit_all(struct import *im, struct err *err)
 		for (uint32_t s = 0; s < open; s++) {
 			if (im->ended[s])
 				continue;
-			int rc = submit_one(im, held, s, err);
+			int rc = wait_for_gate(im, err);
+			if (rc == 0)
+				rc = submit_one(im, held, s, err);
 			if (rc < 0)
 				return rc;
 			im->ended[s] = rc == 0;
@@ -287,6 +309,20 @@ int verb_import_check(struct verb_call *c)
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
 }
 
+/* A new network is made behind the gate, as all that is written. */
+static int find_network(struct import *im, struct err *err)
+{
+	struct verb_call *c = im->call;
+	int rc = wait_for_gate(im, err);
+	if (rc == 0)
+		rc = gate_enter(c->gate, c->io->stop);
+	if (rc < 0)
+		return rc;
+	rc = parameters_network(c, archive_config(im->archive), &im->network, err);
+	gate_leave(c->gate);
+	return rc;
+}
+
 int verb_import(struct verb_call *c)
 {
 	AUTO(import_release) struct import im = { .call = c, .started_ms = clock_mono_ms() };
@@ -306,7 +342,7 @@ int verb_import(struct verb_call *c)
 	if (rc == 0)
 		rc = check_disk(&im, &err);
 	if (rc == 0)
-		rc = parameters_network(c, archive_config(im.archive), &im.network, &err);
+		rc = find_network(&im, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	im.ops = network_ops(im.network);
@@ -315,6 +351,8 @@ int verb_import(struct verb_call *c)
 		.checkers = checkers,
 		.allow_uncommitted = verb_has(c, OPTION_ALLOW_UNCOMMITTED),
 		.events = c->events,
+		.gate = c->gate,
+		.stop = c->io->stop,
 	};
 	if (rc == 0)
 		rc = ingest_start(im.network, &o, &im.ingest, &err);
@@ -324,6 +362,8 @@ int verb_import(struct verb_call *c)
 		return verb_fail(c, rc, &err);
 
 	rc = submit_all(&im, &err);
+	if (rc == 0)
+		rc = wait_for_gate(&im, &err);
 	struct err end = ERR_INIT;
 	int finished = ingest_finish(im.ingest, &end);
 	if (finished < 0) {

@@ -614,3 +614,10 @@ int network_aside(struct network *n, uint32_t shard, uint64_t height,
 	rc = network_piece(n, &ref, out, err);
 	return rc < 0 ? rc : 1;
 }
+
+int network_quiet(struct network *n, bool quiet, unsigned wait_ms, struct err *err)
+{
+	int rc = db_quiet(n->db, quiet, wait_ms, err);
+
+	return rc < 0 ? err_note(err, rc, "network %s", n->name) : 0;
+}

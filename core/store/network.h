@@ -198,6 +198,9 @@ int network_check(struct network *n, struct family_check out[NETWORK_FAMILIES]) 
  * 0: there are no more; -EBADMSG: it is damaged, or its row is not there, and *last counts it as well. */
 int network_check_carried(struct network *n, uint64_t *last, struct err *err) MUST_CHECK;
 
+/* Its database writes and deletes no file while it is quiet and nobody commits (db.h). */
+int network_quiet(struct network *n, bool quiet, unsigned wait_ms, struct err *err) MUST_CHECK;
+
 /* ---- writing: ingest alone ---- */
 struct commit;
 

@@ -106,7 +106,7 @@ static int check_message(struct check *c)
 	if (!m.content || m.differs)
 		return differs(c, m.content ? "data and data_bytes differ"
 					    : "data_bytes do not parse");
-	sc_record_place(&m, &rec);
+	sc_record_order(&m, &rec);
 	const char *why = facts_of(&m, &rec);
 
 	if (why)

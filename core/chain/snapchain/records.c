@@ -24,7 +24,7 @@ static void place(const struct sc_message *m, const uint8_t prefix[TRIE_PREFIX_S
 	out->type = (uint32_t)m->content->type;
 }
 
-void sc_record_place(const struct sc_message *m, struct sc_record *out)
+void sc_record_order(const struct sc_message *m, struct sc_record *out)
 {
 	uint8_t prefix[TRIE_PREFIX_SIZE];
 

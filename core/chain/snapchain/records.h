@@ -41,7 +41,7 @@ static inline uint32_t sc_record_fid(const struct sc_record *rec)
 }
 
 /* Account, order and type of a message with content and a hash of 20 bytes; the rest is zero. */
-void sc_record_place(const struct sc_message *m, struct sc_record *out);
+void sc_record_order(const struct sc_message *m, struct sc_record *out);
 /* The value of its row. */
 void sc_record_encode(const struct sc_record *rec, struct buf *out);
 /* Order, object and line size of a message that is being merged; set and facts are the store's. */
