@@ -505,9 +505,11 @@ static int do_follow(const char *net)
 		(void)stat(path, &st);
 	}
 	printf("steps %" PRIu64 "\n", steps);
-	for (int w = 0; w < WAYS; w++)
+	for (int w = 0; w < WAYS; w++) {
+		note(&lags[w], false, now_ms()); /* one that never came is late until now */
 		printf("%s behind %u most %.1f mean %.2f\n", ways[w], lags[w].count, lags[w].most,
 		       lags[w].count ? lags[w].sum / lags[w].count : 0);
+	}
 	return 0;
 }
 
