@@ -466,49 +466,73 @@ static bool has_gap(DIR *gaps)
 	return found;
 }
 
+struct followed {
+	const char *net;
+	DIR *range, *gaps;
+	struct lag lags[WAYS];
+	uint64_t steps, last;
+};
+
 /* What status says is the truth of now: it is asked for each time. Everything else is in caches that the
  * daemon has to clear. */
+static void look_once(struct followed *f)
+{
+	struct truth t = truth_of(f->net);
+	struct stat st;
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/legacy/blocks/0000000000-0000000999/%010" PRIu64 "/header",
+		 f->net, t.tip);
+	f->steps += t.tip != f->last;
+	f->last = t.tip;
+	note(&f->lags[NAME], t.tip && stat(path, &st) < 0, now_ms());
+	note(&f->lags[LISTING], listed(f->range) < t.tip, now_ms());
+	note(&f->lags[HEAD], head_of(f->net) < t.tip, now_ms());
+	bool listed_gap = has_gap(f->gaps);
+
+	if (truth_of(f->net).missing == t.missing)
+		note(&f->lags[GAP], listed_gap != (t.missing > 0), now_ms());
+	/* A name that is not there yet must not stay away: asked for again and again. */
+	snprintf(path, sizeof path, "%s/legacy/blocks/0000000000-0000000999/%010" PRIu64, f->net,
+		 t.tip + 1);
+	(void)stat(path, &st);
+}
+
+static bool is_behind(const struct followed *f)
+{
+	for (int w = 0; w < WAYS; w++)
+		if (f->lags[w].behind_since != 0)
+			return true;
+	return false;
+}
+
+#define NEVER_MS 10000 /* behind for so long after the end is for ever */
+
 static int do_follow(const char *net)
 {
 	static const char *const ways[WAYS] = { "listing", "head", "name", "gaps" };
-	struct lag lags[WAYS] = { { 0 } };
-	uint64_t steps = 0, last = 0;
+	struct followed f = { .net = net };
+	double end = 0;
 	char path[4096];
 
 	snprintf(path, sizeof path, "%s/legacy/blocks/0000000000-0000000999", net);
-	DIR *range = opendir(path);
-
+	f.range = opendir(path);
 	snprintf(path, sizeof path, "%s/gaps", net);
-	DIR *gaps = opendir(path);
-
-	if (!range || !gaps)
+	f.gaps = opendir(path);
+	if (!f.range || !f.gaps)
 		return fail("open", path);
-	while (!input_waits(0)) {
-		struct truth t = truth_of(net);
-		struct stat st;
-
-		snprintf(path, sizeof path,
-			 "%s/legacy/blocks/0000000000-0000000999/%010" PRIu64 "/header", net,
-			 t.tip);
-		steps += t.tip != last;
-		last = t.tip;
-		note(&lags[NAME], t.tip && stat(path, &st) < 0, now_ms());
-		note(&lags[LISTING], listed(range) < t.tip, now_ms());
-		note(&lags[HEAD], head_of(net) < t.tip, now_ms());
-		bool listed_gap = has_gap(gaps);
-
-		if (truth_of(net).missing == t.missing)
-			note(&lags[GAP], listed_gap != (t.missing > 0), now_ms());
-		/* A name that is not there yet must not stay away: asked for again and again. */
-		snprintf(path, sizeof path, "%s/legacy/blocks/0000000000-0000000999/%010" PRIu64,
-			 net, t.tip + 1);
-		(void)stat(path, &st);
-	}
-	printf("steps %" PRIu64 "\n", steps);
+	do {
+		look_once(&f);
+		if (end == 0 && input_waits(0))
+			end = now_ms() + NEVER_MS;
+	} while (end == 0 || (is_behind(&f) && now_ms() < end));
+	printf("steps %" PRIu64 "\n", f.steps);
 	for (int w = 0; w < WAYS; w++) {
-		note(&lags[w], false, now_ms()); /* one that never came is late until now */
-		printf("%s behind %u most %.1f mean %.2f\n", ways[w], lags[w].count, lags[w].most,
-		       lags[w].count ? lags[w].sum / lags[w].count : 0);
+		struct lag *l = &f.lags[w];
+
+		note(l, false, now_ms());
+		printf("%s behind %u most %.1f mean %.2f\n", ways[w], l->count, l->most,
+		       l->count ? l->sum / l->count : 0);
 	}
 	return 0;
 }
