@@ -163,8 +163,10 @@ static int lookup_above(struct asked *a, struct given *given, struct fuse_entry_
 		shared_view_putp(&given->view);
 		given->view = views_newest(s->views, above.network);
 	}
-	if (above.row == tree_root().row)
-		given->ino = INO_ROOT, given->generation = 0;
+	if (!above.network) { /* the root, which has a number of its own */
+		given->ino = INO_ROOT;
+		given->generation = 0;
+	}
 	rc = tree_attr(shared_view_of(given->view), &above, attr, err);
 	if (rc == 0)
 		fill_entry(s, given->ino, given->generation, &above, shared_view_of(given->view),

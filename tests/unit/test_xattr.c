@@ -300,6 +300,59 @@ static void holes_of_a_map_are_the_pages_that_nobody_brought(void **state)
 
 /* ---- handles ---- */
 
+static void parent_is(const struct node *n, const struct node *wanted)
+{
+	AUTO(view_putp) struct view *v = view_of(n);
+	struct err err = ERR_INIT;
+	struct node above;
+
+	must(tree_parent(v, n, &above, &err), &err);
+	if (!same_node(&above, wanted))
+		fail_msg("%s stands in %s", tree[n->row].path, tree[above.row].path);
+}
+
+static void check_parents(const struct node *folder, size_t *seen)
+{
+	AUTO(names_release) struct names names = { .list = NULL };
+
+	list(folder, 1000, &names);
+	for (size_t i = 0; i < names.count; i++) {
+		if (names.list[i].attr.type != NODE_FOLDER)
+			continue;
+		parent_is(&names.list[i].node, folder);
+		++*seen;
+		check_parents(&names.list[i].node, seen);
+	}
+}
+
+/* Those that are listed from the root on, the other tests of the tree ask. */
+static void a_folder_that_only_resolves_knows_where_it_stands(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "net/legacy/at/290", "net/legacy/at" },
+		{ "net/hyper/at/290", "net/hyper/at" },
+		{ "net/hyper/shards/1/at/290", "net/hyper/shards/1/at" },
+		{ "net/diffs/290", "net/diffs" },
+		{ "net/legacy/blocks/20", "net/legacy/blocks/0000000000-0000000999" },
+		{ "net", "" },
+		{ "", "" },
+	};
+	size_t seen = 0;
+
+	read_whole();
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		struct node n = found(pairs[i][0]), above = found(pairs[i][1]);
+
+		parent_is(&n, &above);
+		if (i < 4)
+			check_parents(&n, &seen);
+	}
+	assert_true(seen > 100);
+	struct node file = found("net/legacy/blocks/20/header"), above;
+	AUTO(view_putp) struct view *v = view_of(&file);
+	assert_int_equal(tree_parent(v, &file, &above, NULL), -ENOTDIR);
+}
+
 static void a_place_that_nobody_gave_is_stale(void **state)
 {
 	struct attr attr;
@@ -329,6 +382,7 @@ int main(void)
 		cmocka_unit_test(a_level_is_of_the_view_that_is_asked_with),
 		cmocka_unit_test(a_file_without_holes_is_one_extent),
 		cmocka_unit_test(holes_of_a_map_are_the_pages_that_nobody_brought),
+		cmocka_unit_test(a_folder_that_only_resolves_knows_where_it_stands),
 		cmocka_unit_test(a_place_that_nobody_gave_is_stale),
 	};
 
