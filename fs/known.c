@@ -36,7 +36,7 @@ static int of_scope(struct serving *s, struct ino parts, struct asked *out)
 
 int asked_open(struct serving *s, uint64_t ino, struct asked *out)
 {
-	*out = (struct asked){ .serving = s, .ino = ino };
+	*out = (struct asked){ .serving = s, .ino = ino, .changes = atomic_load(&s->changes) };
 	if (ino == INO_ROOT) {
 		out->node = tree_root();
 		return slots_enter(s->slots, s->root->number, &out->slot);
@@ -197,9 +197,9 @@ void known_stat(const struct serving *s, uint64_t ino, const struct view *v, con
 	struct timespec time = { .tv_sec = (time_t)MIN(a->mtime, (uint64_t)INT64_MAX) };
 
 	/* Blocks of one second give a folder one time. The kernel sees by it that a cached
-	 * listing is old, so it has to move with every view. */
+	 * listing is old, so it has to move with every view, and every change beside views. */
 	if (a->grows && v)
-		time.tv_nsec = (long)(v->number % 1000000000);
+		time.tv_nsec = (long)((v->number + atomic_load(&s->changes)) % 1000000000);
 	*out = (struct stat){
 		.st_ino = ino,
 		.st_mode = types[a->type] | bits,

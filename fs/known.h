@@ -32,6 +32,7 @@ struct serving { /* what the main connection answers with */
 	pthread_mutex_t      init_lock;   /* guards the next two; a leaf */
 	pthread_cond_t       init_done;
 	bool                 inited, ended;
+	atomic_uint_fast64_t changes; /* of what grows otherwise than by views: checkpoints */
 	bool open_answered, opendir_answered; /* a kernel too old to go without; set in INIT */
 };
 
@@ -41,6 +42,7 @@ struct asked {
 	struct node         node;
 	struct slot        *slot; /* NULL: of an object */
 	struct shared_view *view; /* NULL: the root's own rows */
+	uint64_t            changes; /* as of the question */
 };
 
 int  asked_open(struct serving *s, uint64_t ino, struct asked *out) MUST_CHECK;

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
+#include "core/checkpoint/pins.h"
 #include "fs/ctl.h"
 #include "fs/mountpoint.h"
 #include "fs/ops.h"
@@ -22,6 +23,8 @@
 struct fs {
 	struct store   *store;
 	struct events  *events;
+	struct pins    *pins;
+	struct orders  *orders;
 	struct serving  serving;
 	struct session *session;
 	struct ctl     *ctl;
@@ -40,6 +43,16 @@ static void on_publish(void *arg, struct network *n)
 
 	notifier_published(fs->serving.notifier, network_index(n));
 	meter_published(fs->serving.meter);
+	if (fs->pins)
+		pins_published(fs->pins);
+}
+
+static void on_pins(void *arg, struct network *n)
+{
+	struct fs *fs = arg;
+
+	atomic_fetch_add(&fs->serving.changes, 1);
+	notifier_published(fs->serving.notifier, network_index(n));
 }
 
 /* A network that came through the daemon is told of by nothing but its first event. */
@@ -109,9 +122,10 @@ static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
 		.uid = o->uid,
 		.gid = o->gid,
 		.umask = o->umask,
+		.tree_path = fs->mountpoint,
 	};
 
-	return ctl_open(fs->store, fs->events, &co, &fs->ctl, err);
+	return ctl_open(fs->store, fs->events, fs->orders, &co, &fs->ctl, err);
 }
 
 int fs_open(struct store *s, struct events *events, const char *mountpoint,
@@ -123,6 +137,8 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	fs->store = s;
 	fs->events = events;
+	fs->pins = o->pins;
+	fs->orders = o->orders;
 	fs->threads = o->threads;
 	sem_init(&fs->woken, 0, 0);
 	pthread_mutex_init(&fs->serving.init_lock, NULL);
@@ -138,7 +154,8 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 		rc = open_ctl(fs, o, err);
 	if (rc < 0)
 		return rc;
-	tree_set_env(&(struct tree_env){ .store = s, .ctl_target = fs->ctl_path });
+	tree_set_env(&(struct tree_env){ .store = s, .ctl_target = fs->ctl_path,
+					  .pins = fs->pins });
 	struct session_options so = {
 		.mountpoint = fs->mountpoint, .source = store_path(s), .subtype = MOUNT_SUBTYPE,
 		.allow_other = o->allow_other, .read_only = true,
@@ -163,6 +180,8 @@ void fs_closep(struct fs **at)
 		notifier_stop(s->notifier);
 	session_closep(&fs->session);
 	events_on_post(fs->events, NULL, NULL);
+	if (fs->pins)
+		pins_on_change(fs->pins, NULL, NULL);
 	ctl_closep(&fs->ctl);
 	if (fs->ctl_path[0])
 		rundir_remove(fs->ctl_path);
@@ -235,6 +254,8 @@ static int start(struct fs *fs, struct err *err)
 
 	if (rc == 0) {
 		events_on_post(fs->events, on_event, fs);
+		if (fs->pins)
+			pins_on_change(fs->pins, on_pins, fs);
 		rc = notifier_start(fs->serving.notifier, session_fuse(fs->session), err);
 	}
 	if (rc == 0)

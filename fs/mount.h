@@ -10,6 +10,8 @@
 #include "core/store/store.h"
 
 struct fs;
+struct orders;
+struct pins;
 
 struct fs_options {
 	bool     allow_other;
@@ -17,6 +19,8 @@ struct fs_options {
 	uint32_t umask;          /* taken from 0444 and 0555 */
 	unsigned threads;        /* 0: a default */
 	size_t   render_cache;   /* bytes of renderings kept; 0: a default */
+	struct pins   *pins;     /* checkpoints; NULL: none are shown */
+	struct orders *orders;   /* what ctl takes; NULL: nothing */
 	const char *ctl_dir;     /* where ctl is mounted; NULL: the run-time folder of the user */
 };
 

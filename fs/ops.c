@@ -36,7 +36,8 @@ static void refuse(fuse_req_t req, const char *request, uint64_t ino, int rc, co
  * passed before this folder was remembered. */
 static void answered(const struct asked *a, bool grows)
 {
-	if (grows && a->view && !views_is_newest(a->serving->views, a->view))
+	if (grows && a->view && (!views_is_newest(a->serving->views, a->view) ||
+				 atomic_load(&a->serving->changes) != a->changes))
 		notifier_published_before(a->serving->notifier, network_index(a->node.network));
 }
 
@@ -339,6 +340,35 @@ static void reply_slice(fuse_req_t req, struct slice content, size_t size, off_t
 	fuse_reply_buf(req, (const char *)part.p, part.n);
 }
 
+/* From a plain file: no more is in memory than the answer. A file of that kind never changes, and
+ * what is read short is at its end. */
+static int read_file(int fd, size_t size, off_t offset, struct buf *out)
+{
+	int rc = buf_reserve(out, size);
+
+	while (rc == 0 && out->n < size) {
+		ssize_t n = pread(fd, out->p + out->n, size - out->n, offset + (off_t)out->n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		out->n += (size_t)n;
+	}
+	return rc;
+}
+
+static void reply_file(fuse_req_t req, const struct asked *a, int fd, size_t size, off_t offset)
+{
+	AUTO(buf_release) struct buf part = BUF_INIT(size);
+	int rc = read_file(fd, size, offset, &part);
+
+	if (rc < 0)
+		refuse(req, "read", a->ino, rc, NULL);
+	else
+		reply_slice(req, buf_slice(&part), size, 0);
+}
+
 static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
@@ -348,6 +378,16 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	AUTO(buf_release) struct buf made = BUF_INIT(CONTENT_MAX);
 	struct err err = ERR_INIT;
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &a);
+	AUTO(base_closep)
+	int fd = rc == 0 ? tree_open(asked_view(&a), &a.node, &err) : -1;
+
+	if (fd >= 0) {
+		reply_file(req, &a, fd, size, offset);
+		return;
+	}
+	if (rc == 0 && fd != -EOPNOTSUPP)
+		rc = fd;
+	fd = -1;
 
 	/* A small file is asked for once and then lies in the kernel's cache: ours need not hold
 	 * it. */

@@ -28,6 +28,11 @@ enum row {
 	ROW_GAP_TRIES, ROW_GAP_NEXT, ROW_HEIGHTS, ROW_MAP,
 	ROW_DIFFS, ROW_LATEST, ROW_DIVERGED, ROW_DIFF, ROW_REPORT, ROW_REPORT_JSON, ROW_RETAINED,
 	ROW_RETAINED_SHARD, ROW_RETAINED_ACCOUNT, ROW_RETAINED_SET, ROW_RETAINED_RECORD,
+	ROW_CHECKPOINTS, ROW_CHECKPOINT, ROW_CP_BUILDING, ROW_CP_INFO, ROW_CP_SUMS, ROW_CP_VERDICT,
+	ROW_CP_BLOCKS, ROW_CP_BLOCK, ROW_CP_LEGACY, ROW_CP_LEGACY_SHARD, ROW_CP_LEGACY_PACK,
+	ROW_CP_RETAINED, ROW_CP_RETAINED_SHARD, ROW_CP_RETAINED_PACK, ROW_CP_RULES,
+	ROW_CP_RULES_SHARD, ROW_CP_RULES_BOTH, ROW_CP_RULES_HYPER, ROW_CP_EVIDENCE,
+	ROW_CP_PARAMETERS, ROW_CP_COMMITS,
 	ROW_COUNT
 };
 
@@ -61,6 +66,8 @@ struct entry_ops {
 	/* Files with zeros that nobody wrote: the first such run of whole pages that ends above
 	 * `from`, as bytes. False: none. NULL: there are no such files in this row. */
 	bool (*hole)(struct look *l, const struct node *n, uint64_t from, struct range *out);
+	/* Instead of read: a descriptor of the plain file on the disk that it is. */
+	int (*open)(struct look *l, const struct node *n);
 };
 
 const struct tree_env *tree_env(void);
@@ -96,7 +103,10 @@ extern const struct entry_ops
 	gap_tries_ops, gap_next_ops, heights_ops, map_ops,
 	/* rows_diffs.c */
 	diffs_ops, latest_ops, diverged_ops, diff_ops, report_ops, report_json_ops, retained_ops,
-	retained_shard_ops, retained_account_ops, retained_set_ops, retained_record_ops;
+	retained_shard_ops, retained_account_ops, retained_set_ops, retained_record_ops,
+	/* rows_checkpoints.c */
+	checkpoints_ops, checkpoint_ops, cp_building_ops, cp_file_ops, cp_folder_ops, cp_shard_ops,
+	cp_block_ops, cp_pack_ops, cp_commits_ops;
 
 /* ---- shared between the rows ---- */
 

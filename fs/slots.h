@@ -6,6 +6,7 @@
  *   SCOPE_PLACE  stays for good
  *   SCOPE_VIEW   holds its view
  *   SCOPE_STATE  pins its height against the collector
+ *   SCOPE_CHECKPOINT  holds nothing: what it names may go
  * Threads  any. Entering and leaving is one atomic operation each; interning takes a lock of one
  *          shard of the table.
  * Errors   -ESTALE for a slot that is free, -ENFILE when all are in use, -ENOMEM. */

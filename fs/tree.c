@@ -3,6 +3,7 @@
 #include "fs/rows.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 /* ---- the table ---- */
 
@@ -58,6 +59,58 @@ const struct entry tree[] = {
 		"{network}/diffs/{height}/retained/{shard}/{fid}/{set}/{record}.json",
 		FIXED, PLAIN, false, "the very file that is in hyper/at",
 		NULL, &retained_record_ops },
+
+	[ROW_CHECKPOINTS] = { "{network}/checkpoints", SETTLING, FOLDER, false,
+		"states to be carried away, by main height; mkdir ctl/pins/NAME asks for one",
+		NULL, &checkpoints_ops },
+	[ROW_CHECKPOINT] = { "{network}/checkpoints/{checkpoint}", SETTLING, FOLDER, false,
+		"one state: main height and first digits of its block's hash; fixed once it is "
+		"complete", NULL, &checkpoint_ops },
+	[ROW_CP_BUILDING] = { "{network}/checkpoints/{checkpoint}/building", SETTLING, PLAIN,
+		false, "while it is made, and alone then: how many records are written",
+		NULL, &cp_building_ops },
+	[ROW_CP_INFO] = { "{network}/checkpoints/{checkpoint}/info", FIXED, PLAIN, false,
+		"heights, hashes, roots and records by shard, and what they cover",
+		NULL, &cp_file_ops },
+	[ROW_CP_SUMS] = { "{network}/checkpoints/{checkpoint}/SHA256SUMS", FIXED, PLAIN, false,
+		"of all that is the same on every node: sha256sum -c", NULL, &cp_file_ops },
+	[ROW_CP_VERDICT] = { "{network}/checkpoints/{checkpoint}/verdict", FIXED, PLAIN, false,
+		"a line a check of this node, of the main block", NULL, &cp_file_ops },
+	[ROW_CP_BLOCKS] = { "{network}/checkpoints/{checkpoint}/blocks", FIXED, FOLDER, false,
+		"the blocks that the states are as of", NULL, &cp_folder_ops },
+	[ROW_CP_BLOCK] = { "{network}/checkpoints/{checkpoint}/blocks/{shard}.pb",
+		FIXED, PLAIN, false, "canonical bytes of one", NULL, &cp_block_ops },
+	[ROW_CP_LEGACY] = { "{network}/checkpoints/{checkpoint}/legacy", FIXED, FOLDER, false,
+		"the records that both contexts hold", NULL, &cp_folder_ops },
+	[ROW_CP_LEGACY_SHARD] = { "{network}/checkpoints/{checkpoint}/legacy/{shard}",
+		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops },
+	[ROW_CP_LEGACY_PACK] = { "{network}/checkpoints/{checkpoint}/legacy/{shard}/{vshard}.pb",
+		FIXED, PLAIN, false, "those of one of 256 parts, in the order of their keys",
+		NULL, &cp_pack_ops },
+	[ROW_CP_RETAINED] = { "{network}/checkpoints/{checkpoint}/retained", FIXED, FOLDER, false,
+		"the records that hyper alone holds", NULL, &cp_folder_ops },
+	[ROW_CP_RETAINED_SHARD] = { "{network}/checkpoints/{checkpoint}/retained/{shard}",
+		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops },
+	[ROW_CP_RETAINED_PACK] = {
+		"{network}/checkpoints/{checkpoint}/retained/{shard}/{vshard}.pb",
+		FIXED, PLAIN, false, "those of one of 256 parts", NULL, &cp_pack_ops },
+	[ROW_CP_RULES] = { "{network}/checkpoints/{checkpoint}/rules", FIXED, FOLDER, false,
+		"what the chain's rules need beyond records; no root covers it",
+		NULL, &cp_folder_ops },
+	[ROW_CP_RULES_SHARD] = { "{network}/checkpoints/{checkpoint}/rules/{shard}",
+		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops },
+	[ROW_CP_RULES_BOTH] = { "{network}/checkpoints/{checkpoint}/rules/{shard}/both.pb",
+		FIXED, PLAIN, false, "of both contexts", NULL, &cp_file_ops },
+	[ROW_CP_RULES_HYPER] = { "{network}/checkpoints/{checkpoint}/rules/{shard}/hyper.pb",
+		FIXED, PLAIN, false, "of hyper alone", NULL, &cp_file_ops },
+	[ROW_CP_EVIDENCE] = { "{network}/checkpoints/{checkpoint}/evidence", FIXED, FOLDER, false,
+		"what this node has to trust it by; not the same on another node",
+		NULL, &cp_folder_ops },
+	[ROW_CP_PARAMETERS] = { "{network}/checkpoints/{checkpoint}/evidence/network.json",
+		FIXED, PLAIN, false, "parameters of the network, its validators among them",
+		NULL, &cp_file_ops },
+	[ROW_CP_COMMITS] = { "{network}/checkpoints/{checkpoint}/evidence/commits-{shard}.pb",
+		FIXED, PLAIN, false, "certificate of a block", NULL, &cp_commits_ops },
 
 	[ROW_GAPS] = { "{network}/gaps", SETTLING, FOLDER, false,
 		"empty when nothing is missing", NULL, &gaps_ops },
@@ -198,6 +251,7 @@ const struct tree_env *tree_env(void)
 /* ---- which rows stand below which ---- */
 
 #define CHILDREN_MAX 24
+#define PLAIN_READ   (128u << 10)
 
 struct shape {
 	const char *leaf; /* the last part of the path */
@@ -283,12 +337,22 @@ static struct node child_of(const struct node *folder, uint8_t row)
 	return n;
 }
 
+static bool is_of_checkpoint(uint8_t row)
+{
+	static const char below[] = "{network}/checkpoints/";
+
+	return strncmp(tree[row].path, below, sizeof below - 1) == 0;
+}
+
 /* What a handle made up by somebody could say, and none of ours does. */
 static bool is_sound(const struct node *n)
 {
 	if (!n->network)
 		return n->row == ROW_ROOT || n->row == ROW_ROOT_README || n->row == ROW_CTL ||
 		       n->row == ROW_ROOT_STATUS;
+	/* There a scope says something else by the same fields. */
+	if ((n->scope.kind == SCOPE_CHECKPOINT) != is_of_checkpoint(n->row))
+		return false;
 	if (n->row == ROW_SET || n->row == ROW_SET_BULK || n->row == ROW_RETAINED_SET)
 		return key_set(n->key) < network_ops(n->network)->set_count;
 	return true;
@@ -415,6 +479,30 @@ int tree_attr(const struct view *view, const struct node *n, struct attr *out, s
 	return rc < 0 ? rc : attr_of(&l, n, out);
 }
 
+/* All of a file on the disk. */
+static int read_plain(struct look *l, const struct node *n, struct buf *out)
+{
+	AUTO(base_closep) int fd = tree[n->row].ops->open(l, n);
+	ssize_t got = fd;
+
+	while (fd >= 0 && buf_reserve(out, PLAIN_READ) == 0 &&
+	       (got = read(fd, out->p + out->n, PLAIN_READ)) > 0)
+		out->n += (size_t)got;
+	return fd < 0 ? fd : got < 0 ? -errno : buf_done(out);
+}
+
+int tree_open(const struct view *view, const struct node *n, struct err *err)
+{
+	AUTO(look_release) struct look l = LOOK_INIT(view, err);
+	const struct entry *e = &tree[n->row];
+
+	if (!e->ops || !e->ops->open)
+		return -EOPNOTSUPP;
+	int rc = check(&l, n);
+
+	return rc < 0 ? rc : e->ops->open(&l, n);
+}
+
 int tree_read(const struct view *view, const struct node *n, struct buf *out, struct err *err)
 {
 	AUTO(look_release) struct look l = LOOK_INIT(view, err);
@@ -423,9 +511,9 @@ int tree_read(const struct view *view, const struct node *n, struct buf *out, st
 
 	if (rc < 0)
 		return rc;
-	if (!e->ops || !e->ops->read)
+	if (!e->ops || (!e->ops->read && !e->ops->open))
 		return err_set(err, -EISDIR, "%s: a folder has no bytes", e->path);
-	rc = e->ops->read(&l, n, out);
+	rc = e->ops->read ? e->ops->read(&l, n, out) : read_plain(&l, n, out);
 	if (rc == 0)
 		rc = buf_done(out);
 	return rc < 0 ? err_note(err, rc, "%s", e->path) : 0;

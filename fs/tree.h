@@ -15,6 +15,8 @@
  *   SCOPE_VIEW     a settling file or folder, as of one published view; its bytes never change,
  *                  its name leads to another node once a newer view says otherwise
  *   SCOPE_STATE    the state of (network, context, shard) as of a height; never changes
+ *   SCOPE_CHECKPOINT   a checkpoint: its height, the first bytes of its hash, and which making of it.
+ *                  What it says lies in plain files on the disk
  *
  * `view` in every call: of SCOPE_VIEW nodes their own view, else the newest of node->network; NULL
  * for the root's own rows. Threads: any. Errors: fs/README.md; what we do not hold is
@@ -27,15 +29,16 @@
 enum file_class { FIXED, SETTLING, FLOWING };
 enum node_type { NODE_FOLDER, NODE_FILE, NODE_LINK };
 
-enum scope_kind { SCOPE_PLACE, SCOPE_VIEW, SCOPE_STATE };
+enum scope_kind { SCOPE_PLACE, SCOPE_VIEW, SCOPE_STATE, SCOPE_CHECKPOINT };
 
 struct scope {
 	uint8_t  kind;         /* enum scope_kind */
 	uint8_t  context;      /* enum context, where the place is below one */
-	uint32_t shard;
+	uint32_t shard;        /* SCOPE_CHECKPOINT: the making of it; 0 while it is built */
 	uint64_t height;       /* SCOPE_STATE: of the shard, also below a main height */
 	/* SCOPE_VIEW: the view's. SCOPE_STATE of another shard below a main height's at/H or
-	 * diffs/H: H, so that no folder is listed at two places; else 0. */
+	 * diffs/H: H, so that no folder is listed at two places. SCOPE_CHECKPOINT: the first bytes of
+	 * its hash; else 0. */
 	uint64_t view_number;
 };
 
@@ -79,6 +82,7 @@ extern const size_t tree_count; /* at most 256 */
 struct tree_env {
 	const struct store *store;
 	const char *ctl_target; /* where MNT/ctl points */
+	struct pins *pins;      /* NULL: no checkpoints are shown */
 };
 void tree_set_env(const struct tree_env *env); /* once, before the first question */
 
@@ -121,5 +125,9 @@ int tree_check(const struct view *view, const struct node *n, struct err *err) M
  * is out->n, always. */
 int tree_read(const struct view *view, const struct node *n, struct buf *out,
 	      struct err *err) MUST_CHECK;
+
+/* A file that lies on the disk as it is shown: a descriptor, to be read at any offset and closed.
+ * -EOPNOTSUPP for every other one: those are read whole. tree_read() reads both. */
+int tree_open(const struct view *view, const struct node *n, struct err *err) MUST_CHECK;
 
 #endif

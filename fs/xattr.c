@@ -176,6 +176,18 @@ static int of_main_block(struct look *l, const struct node *n, struct facts *f)
 	return rc;
 }
 
+/* What is read of the block is of the one that the checkpoint is named after, if that is held. */
+static int of_checkpoint(struct look *l, const struct node *n, struct facts *f)
+{
+	const struct block_row *row;
+	int rc = look_block(l, 0, n->scope.height, &row);
+
+	set_height(f, 0, n->scope.height);
+	if (rc == 0 && get_be32(row->hash) == n->scope.view_number)
+		of_row(l, row, f);
+	return rc == -ENODATA || rc == -ENOENT ? 0 : rc;
+}
+
 /* ---- the rows ---- */
 
 enum whose { NEITHER, ITS_SCOPE, BOTH };
@@ -238,6 +250,26 @@ static const struct {
 	[ROW_RETAINED_SHARD] = { in_state, NEITHER },
 	[ROW_RETAINED_ACCOUNT] = { in_state, NEITHER },
 	[ROW_RETAINED_SET] = { in_state, NEITHER },
+
+	[ROW_CHECKPOINT] = { of_checkpoint, NEITHER },
+	[ROW_CP_INFO] = { of_checkpoint, NEITHER },
+	[ROW_CP_SUMS] = { of_checkpoint, NEITHER },
+	[ROW_CP_VERDICT] = { of_checkpoint, NEITHER },
+	[ROW_CP_BLOCKS] = { of_checkpoint, NEITHER },
+	[ROW_CP_BLOCK] = { of_checkpoint, NEITHER },
+	[ROW_CP_LEGACY] = { of_checkpoint, NEITHER },
+	[ROW_CP_LEGACY_SHARD] = { of_checkpoint, NEITHER },
+	[ROW_CP_LEGACY_PACK] = { of_checkpoint, NEITHER },
+	[ROW_CP_RETAINED] = { of_checkpoint, NEITHER },
+	[ROW_CP_RETAINED_SHARD] = { of_checkpoint, NEITHER },
+	[ROW_CP_RETAINED_PACK] = { of_checkpoint, NEITHER },
+	[ROW_CP_RULES] = { of_checkpoint, NEITHER },
+	[ROW_CP_RULES_SHARD] = { of_checkpoint, NEITHER },
+	[ROW_CP_RULES_BOTH] = { of_checkpoint, NEITHER },
+	[ROW_CP_RULES_HYPER] = { of_checkpoint, NEITHER },
+	[ROW_CP_EVIDENCE] = { of_checkpoint, NEITHER },
+	[ROW_CP_PARAMETERS] = { of_checkpoint, NEITHER },
+	[ROW_CP_COMMITS] = { of_checkpoint, NEITHER },
 
 	[ROW_GAPS_SHARD] = { of_lane, NEITHER },
 	[ROW_GAP] = { of_lane, NEITHER },

@@ -2,10 +2,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/trace.h"
+#include "core/checkpoint/pins.h"
+#include "core/control/orders.h"
 #include "core/ingest/ingest.h"
 #include "fs/mount.h"
 #include "mount-helpers/verbs.h"
@@ -17,6 +20,9 @@
 struct daemon { /* everything that a mounted store runs with */
 	struct store   *store;
 	struct events  *events;
+	struct gate    *gate;
+	struct pins    *pins;
+	struct orders  *orders;
 	struct fs      *fs;
 	struct control_server *control;
 	int            *ready_fd;  /* -1 in front: told when the mount answers, then closed */
@@ -39,7 +45,6 @@ static int parse_number(const char *text, int base, uint32_t *out)
 
 static int parse_mount_options(const char *list, struct fs_options *o, struct err *err)
 {
-	*o = (struct fs_options){ .uid = getuid(), .gid = getgid() };
 	AUTO(base_freep) char *copy = strdup(list ? list : "");
 	if (!copy)
 		return err_set(err, -ENOMEM, "no memory for the mount options");
@@ -125,15 +130,61 @@ static void daemon_release(struct daemon *d)
 		pthread_join(d->signals, NULL);
 	}
 	fs_closep(&d->fs);
+	orders_closep(&d->orders);
+	pins_closep(&d->pins);
+	gate_freep(&d->gate);
 	store_closep(&d->store);
 	events_freep(&d->events);
+}
+
+/* Caches give way to the limit of memory: what is left is for tables, threads and what they do. */
+static size_t cache_size_of(const struct settings *s, enum setting_id id, uint64_t share)
+{
+	uint64_t most = settings_number(s, SETTING_LIMITS_MEMORY), size = settings_number(s, id);
+	return most ? MIN(size, most / share) : size;
+}
+
+static int limit_memory(const struct settings *s, struct err *err)
+{
+	uint64_t most = settings_number(s, SETTING_LIMITS_MEMORY);
+	struct rlimit limit;
+	if (!most)
+		return 0;
+	if (getrlimit(RLIMIT_AS, &limit) < 0)
+		return err_set(err, -errno, "limits.memory: %s", strerror(errno));
+	limit.rlim_cur = MIN((rlim_t)most, limit.rlim_max);
+	if (setrlimit(RLIMIT_AS, &limit) < 0)
+		return err_set(err, -errno, "limits.memory: %s", strerror(errno));
+	return 0;
+}
+
+/* What people order of a daemon: pins are opened before anything can be collected. */
+static int open_orders(struct daemon *d, const struct settings *s, struct err *err)
+{
+	struct retention r = {
+		.every = settings_number(s, SETTING_CHECKPOINTS_EVERY),
+		.keep = settings_number(s, SETTING_CHECKPOINTS_KEEP),
+	};
+	d->gate = gate_new();
+	if (!d->gate)
+		return err_set(err, -ENOMEM, "no memory for imports to wait");
+	int rc = pins_open(d->store, d->events, &r, &d->pins, err);
+	struct orders_env env = {
+		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate
+	};
+	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
 
 static int serve(struct verb_call *c, const char *store, const char *mountpoint, int *ready_fd,
 		 struct err *err)
 {
 	AUTO(daemon_release) struct daemon d = { .ready_fd = ready_fd };
-	struct fs_options o;
+	struct fs_options o = {
+		.uid = getuid(),
+		.gid = getgid(),
+		.threads = (unsigned)settings_number(c->settings, SETTING_MOUNT_THREADS),
+		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
+	};
 	char holder[PATH_SIZE];
 	sigset_t set;
 
@@ -141,6 +192,8 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	int rc = parse_mount_options(c->options[OPTION_OPTIONS], &o, err);
 	if (rc == 0)
 		rc = verb_hyper(c, &hyper, err);
+	if (rc == 0)
+		rc = limit_memory(c->settings, err);
 	if (rc < 0)
 		return rc;
 	/* Before the first thread, so that all leave these signals to the one that waits. */
@@ -151,17 +204,29 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
 	snprintf(holder, sizeof holder, "mount at %s, pid %d", mountpoint, (int)getpid());
-	rc = store_open(store, &(struct store_options){ .holder = holder }, &d.store, err);
+	struct store_options so = {
+		.holder = holder,
+		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
+	};
+	rc = store_open(store, &so, &d.store, err);
 	if (rc == 0 && !(d.events = events_new(EVENTS_MAX)))
 		rc = err_set(err, -ENOMEM, "no memory for events");
 	if (rc == 0 && verb_has(c, OPTION_HYPER))
 		rc = switch_hyper(&d, hyper, err);
 	if (rc == 0)
+		rc = open_orders(&d, c->settings, err);
+	o.pins = d.pins;
+	o.orders = d.orders;
+	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
 		rc = control_server_open(
-			&(struct verb_env){ .store = d.store, .events = d.events }, verbs,
-			verb_count, &d.control, err);
+			&(struct verb_env){ .store = d.store,
+					    .events = d.events,
+					    .pins = d.pins,
+					    .gate = d.gate,
+					    .settings = c->settings },
+			verbs, verb_count, &d.control, err);
 	if (rc == 0)
 		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)
@@ -188,7 +253,7 @@ static void daemon_process(struct verb_call *c, const char *store, const char *m
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
-		if (!getenv("CHAINFS_DEBUG"))
+		if (trace_get_level() < TRACE_DEBUG)
 			dup2(null, STDERR_FILENO);
 	}
 	if (chdir("/") < 0)

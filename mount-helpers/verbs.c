@@ -40,12 +40,37 @@ const struct verb verbs[] = {
 	{ "gaps", "STORE", "which heights are missing, and why",
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
 	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_gaps, NULL },
-	{ "verify", "STORE", "checks what a store holds again",
+	{ "verify", "STORE|CHECKPOINT", "checks what a store or a checkpoint holds again",
 	  "Reads every block held and recomputes hashes, certificates and signatures on all\n"
 	  "cores. The levels accounts and state are those of the replay at import. Prints a\n"
-	  "line for every fault, then the counts of each level.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
-	  verb_verify, NULL },
+	  "line for every fault, then the counts of each level.\n"
+	  "The folder of a checkpoint is checked from its files alone, up to the root that\n"
+	  "validators signed: a line for every damaged file, then one a level. Who the\n"
+	  "validators are say --config FILE, or --network NAME for a preset; else the\n"
+	  "checkpoint vouches for itself.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(CONFIG) | OPT(RANGE) | OPT(STORED) | OPT(JSON) | OPT(HELP),
+	  false, verb_verify, verb_verify_check },
+	{ "pin", "STORE NAME", "asks for a checkpoint, and that it stays",
+	  "Pins the newest main height that is replayed, or --height, under NAME: its checkpoint\n"
+	  "is built below STORE and stays until the name is let go. A daemon that holds the\n"
+	  "store builds it in the background; else it is built now. A build that was\n"
+	  "interrupted begins again with the next mount or pin.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(QUIET) | OPT(HELP), false, verb_pin,
+	  NULL },
+	{ "unpin", "STORE NAME", "lets go of a checkpoint",
+	  "A checkpoint that no pin wants any more is taken away.", STORE_OPEN, 2, 2,
+	  OPT(NETWORK) | OPT(HELP), false, verb_unpin, NULL },
+	{ "checkpoints", "STORE", "which checkpoints there are, and what asks for them",
+	  "A line a pin: network, name, height, state, checkpoint or what went wrong; then a line\n"
+	  "a checkpoint that no pin names.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_checkpoints, NULL },
+	{ "checkpoint", "STORE FOLDER", "writes a checkpoint of the state into a folder",
+	  "Makes FOLDER/HEIGHT-HASH with the state of both contexts as of a main height, what\n"
+	  "the rules need beyond it, the blocks that sign it and their certificates, and prints\n"
+	  "its path. The same chain gives the same bytes on every machine, but for evidence/\n"
+	  "and verdict. One that is complete already is left alone.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(JSON) | OPT(HELP), false,
+	  verb_checkpoint, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",
 	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements.",
 	  STORE_NONE, 1, 1,

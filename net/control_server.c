@@ -108,12 +108,14 @@ static int run_verb(struct call *c)
 		.store = s->env.store,
 		.events = s->env.events,
 		.pins = s->env.pins,
+		.gate = s->env.gate,
 		.settings = s->env.settings,
 	};
 	int code = verb_parse(s->table, s->table_count, c->argc, c->argv, &call);
 	if (code >= 0)
 		return code;
-	if (call.verb->need != STORE_OPEN && call.verb->need != STORE_CREATE) {
+	if (call.verb->need != STORE_OPEN && call.verb->need != STORE_CREATE &&
+	    call.verb->need != STORE_ASK) {
 		verb_say(&call, "chainfs %s: the store is held by a daemon; umount it first\n",
 			 call.verb->name);
 		return EXIT_BUSY;

@@ -5,6 +5,11 @@
 
 #include "core/base/clock.h"
 
+struct line {
+	char    *text;  /* NULL: it found no memory */
+	uint64_t start; /* where it begins in the text of all lines */
+};
+
 /* A ring of lines, each on the heap, so that a post under the lock is a swap of two pointers. */
 struct events {
 	pthread_mutex_t events_lock; /* guards the rest; a leaf */
@@ -14,14 +19,15 @@ struct events {
 	void          (*call)(void *arg);
 	void           *call_arg;
 	unsigned        calls;       /* of the listener, under way */
-	char           *lines[];     /* line n lies at n % lines_max; NULL: it found no memory */
+	uint64_t        size;        /* of the text of all lines */
+	struct line     lines[];     /* line n lies at n % lines_max */
 };
 
 struct events *events_new(size_t lines_max)
 {
 	size_t size;
 
-	if (lines_max == 0 || ckd_mul(&size, lines_max, sizeof(char *)) ||
+	if (lines_max == 0 || ckd_mul(&size, lines_max, sizeof(struct line)) ||
 	    ckd_add(&size, size, sizeof(struct events)))
 		return NULL;
 	struct events *e = calloc(1, size);
@@ -41,7 +47,7 @@ void events_freep(struct events **at)
 	if (!e)
 		return;
 	for (size_t i = 0; i < e->lines_max; i++)
-		free(e->lines[i]);
+		free(e->lines[i].text);
 	pthread_cond_destroy(&e->calls_ended);
 	pthread_mutex_destroy(&e->events_lock);
 	free(e);
@@ -86,13 +92,16 @@ void events_post(struct events *e, const char *network, const char *kind, const 
 	char *kept =
 		strdup(line); /* without memory the number is used up: readers are told lost=1 */
 
+	size_t size = n + 1;
+
 	pthread_mutex_lock(&e->events_lock);
-	char **place = &e->lines[++e->last % e->lines_max];
+	struct line *place = &e->lines[++e->last % e->lines_max];
 	void (*call)(void *arg) = e->call;
 	void *arg = e->call_arg;
 
-	old = *place;
-	*place = kept;
+	old = place->text;
+	*place = (struct line){ kept, e->size };
+	e->size += kept ? size : 0;
 	e->calls += call != NULL;
 	pthread_mutex_unlock(&e->events_lock);
 	free(old);
@@ -129,7 +138,7 @@ static uint64_t lost_before(const struct events *e, uint64_t *next)
 	uint64_t first = *next, oldest = e->last < e->lines_max ? 1 : e->last - e->lines_max + 1;
 
 	*next = MAX(*next, oldest);
-	while (*next <= e->last && !e->lines[*next % e->lines_max])
+	while (*next <= e->last && !e->lines[*next % e->lines_max].text)
 		++*next;
 	return *next - first;
 }
@@ -139,7 +148,7 @@ static uint64_t lost_before(const struct events *e, uint64_t *next)
 static size_t take_line(struct events *e, uint64_t *next, char *at, size_t room)
 {
 	uint64_t ahead = *next, lost = lost_before(e, &ahead);
-	const char *line = ahead <= e->last ? e->lines[ahead % e->lines_max] : NULL;
+	const char *line = ahead <= e->last ? e->lines[ahead % e->lines_max].text : NULL;
 	char told[EVENT_LINE_MAX];
 
 	if (lost) {
@@ -172,5 +181,58 @@ int events_read(struct events *e, uint64_t *next, size_t size_max, struct buf *o
 		out->n += size;
 		room -= size;
 	}
+	return 0;
+}
+
+uint64_t events_size(struct events *e)
+{
+	LOCKED(&e->events_lock);
+	return e->size;
+}
+
+/* The line that holds `offset`, or the first one kept behind it. */
+static uint64_t line_at(const struct events *e, uint64_t offset)
+{
+	uint64_t low = e->last < e->lines_max ? 1 : e->last - e->lines_max + 1, high = e->last + 1;
+
+	while (low + 1 < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (e->lines[middle % e->lines_max].start <= offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int events_read_at(struct events *e, uint64_t offset, size_t size_max, struct buf *out)
+{
+	size_t room = MIN(size_max, out->size_max - MIN(out->n, out->size_max));
+	int rc = buf_reserve(out, room); /* before the lock: nothing allocates under it */
+
+	if (rc < 0)
+		return rc;
+	LOCKED(&e->events_lock);
+	uint8_t *to = out->p + out->n;
+	uint64_t end = MIN(e->size, offset + MIN(room, UINT64_MAX - offset));
+
+	if (offset >= end)
+		return 0;
+	memset(to, '\n', end - offset);
+	for (uint64_t n = line_at(e, offset); n <= e->last; n++) {
+		const struct line *l = &e->lines[n % e->lines_max];
+		uint64_t first, last;
+
+		if (l->start >= end)
+			break;
+		if (!l->text)
+			continue;
+		first = MAX(l->start, offset);
+		last = MIN(l->start + strlen(l->text), end);
+		if (first < last)
+			memcpy(to + (first - offset), l->text + (first - l->start), last - first);
+	}
+	out->n += end - offset;
 	return 0;
 }

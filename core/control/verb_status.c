@@ -3,6 +3,7 @@
 
 #include "core/base/clock.h"
 #include "core/control/verb.h"
+#include "core/ingest/gate.h"
 #include "core/store/network.h"
 
 #define REPORT_SIZE_MAX (256u << 20)
@@ -97,6 +98,10 @@ int verb_status(struct verb_call *c)
 	} else {
 		verb_print(c, "store %s\nsize %" PRIu64 " bytes\n", store_path(c->store),
 			   store_size(c->store));
+		if (gate_is_paused(c->gate))
+			verb_print(c, "imports paused (ctl/pause)\n");
+		if (gate_is_frozen(c->gate))
+			verb_print(c, "frozen (ctl/freeze)\n");
 	}
 	for (size_t i = 0; i < store_network_count(c->store); i++) {
 		struct network *n = store_network_at(c->store, i);
@@ -111,6 +116,7 @@ int verb_status(struct verb_call *c)
 	if (!json)
 		return EXIT_DONE;
 	json_end(&j);
+	json_bool(&j, "paused", gate_is_paused(c->gate));
 	json_u64(&j, "size", store_size(c->store));
 	json_str(&j, "store", store_path(c->store));
 	json_end(&j);

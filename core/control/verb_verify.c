@@ -16,6 +16,7 @@ struct check { /* one verification */
 	struct verb_call *call;
 	struct network   *network;
 	struct pipeline  *pipeline; /* NULL: the stored results are shown */
+	struct range      wanted[SHARD_MAX];
 	struct tally      tally;
 	struct block_row  rows[BATCH_BLOCKS]; /* of the blocks that are being checked */
 	uint32_t          row_count;
@@ -113,14 +114,63 @@ static int check_shard(struct check *k, uint32_t shard)
 {
 	AUTO(block_scan_freep) struct block_scan *scan = NULL;
 	struct block_row row;
-	int rc = block_scan_new(k->network, shard, 1, &scan);
+	int rc = block_scan_new(k->network, shard, k->wanted[shard].first, &scan);
 	while (rc == 0 && (rc = block_scan_next(scan, &row)) == 1) {
+		if (row.height >= k->wanted[shard].end) {
+			rc = 0;
+			break;
+		}
 		rc = check_block(k, &row);
 		if (rc == 0 && verb_stopped(k->call))
 			rc = -EINTR;
 	}
 	if (rc == 0 && k->pipeline)
 		rc = drain(k);
+	return rc;
+}
+
+/* What the newest main block at or below `height`, and at or above `first`, witnesses of the others. */
+static int witnessed(struct check *k, uint64_t first, uint64_t height, uint64_t out[SHARD_MAX])
+{
+	struct block_row row;
+	int rc = 0;
+	memset(out, 0, SHARD_MAX * sizeof *out);
+	while (height >= first && height > 0 &&
+	       (rc = network_block(k->network, 0, height, &row)) == 0)
+		height--;
+	for (uint32_t i = 0; rc == 1 && i < row.witness_count; i++)
+		if (row.witnesses[i].shard < SHARD_MAX)
+			out[row.witnesses[i].shard] = row.witnesses[i].height;
+	return MIN(rc, 0);
+}
+
+/* Everything, or what --range says. */
+static int choose_heights(struct check *k, struct err *err)
+{
+	const char *text = k->call->options[OPTION_RANGE];
+	uint64_t below[SHARD_MAX], last[SHARD_MAX];
+	bool has_shard = false;
+	uint32_t shard = 0;
+	struct range range;
+	for (uint32_t s = 0; s < SHARD_MAX; s++)
+		k->wanted[s] = (struct range){ 1, UINT64_MAX };
+	int rc = text ? verb_range(text, &has_shard, &shard, &range, err) : 0;
+	if (rc < 0 || !text)
+		return rc;
+	AUTO(view_putp) struct view *v = network_view_get(k->network);
+	if (shard >= v->shard_count)
+		return err_set(err, -ENOENT, "there is no shard %u", shard);
+	range.end = MIN(range.end, v->shards[shard].known + 1);
+	if (range.first >= range.end)
+		return err_set(err, -ENOENT, "shard %u ends at height %" PRIu64, shard,
+			       v->shards[shard].known);
+	rc = witnessed(k, 1, range.first - 1, below);
+	if (rc == 0)
+		rc = witnessed(k, range.first, range.end - 1, last);
+	for (uint32_t s = 0; rc == 0 && s < SHARD_MAX; s++)
+		k->wanted[s] = s == shard  ? range
+			       : has_shard ? (struct range){ 1, 1 }
+					   : (struct range){ below[s] + 1, last[s] + 1 };
 	return rc;
 }
 
@@ -139,6 +189,27 @@ static int check_rows(struct check *k)
 			 err_text(&families[f].err, families[f].rc));
 	}
 	return rc;
+}
+
+/* Bytes of records whose blocks are not held: a restored state's. */
+static int check_carried(struct check *k)
+{
+	uint64_t last = 0;
+	struct err why = ERR_INIT;
+	int rc;
+	while ((rc = network_check_carried(k->network, &last, &why)) != 0) {
+		if (verb_stopped(k->call))
+			return -EINTR;
+		if (rc < 0 && rc != -EBADMSG)
+			return rc;
+		if (rc == 1)
+			continue;
+		k->tally.damaged++;
+		verb_say(k->call, "chainfs verify: network %s: carried bytes %" PRIu64 ": %s\n",
+			 network_name(k->network), last, err_text(&why, rc));
+		why = (struct err)ERR_INIT;
+	}
+	return 0;
 }
 
 static void report_text(struct check *k)
@@ -205,6 +276,12 @@ static void check_freep(struct check **k)
 int verb_verify(struct verb_call *c)
 {
 	struct err err = ERR_INIT;
+	if (!c->store)
+		return verb_verify_checkpoint(c);
+	if (c->options[OPTION_CONFIG])
+		return verb_fail(
+			c, err_set(&err, -EINVAL, "--config is for checkpoints; a store has its own"),
+			&err);
 	AUTO(check_freep) struct check *k = calloc(1, sizeof *k);
 	if (!k)
 		return verb_fail(c, -ENOMEM, NULL);
@@ -213,10 +290,14 @@ int verb_verify(struct verb_call *c)
 	if (rc == 0 && !verb_has(c, OPTION_STORED))
 		rc = pipeline_new(network_ops(k->network), network_params(k->network), 0,
 				  &k->pipeline);
+	if (rc == 0)
+		rc = choose_heights(k, &err);
 	uint32_t shards =
 		rc == 0 ? network_ops(k->network)->shard_count(network_params(k->network)) : 0;
-	if (rc == 0 && k->pipeline)
+	if (rc == 0 && k->pipeline && !verb_has(c, OPTION_RANGE))
 		rc = check_rows(k);
+	if (rc == 0 && k->pipeline)
+		rc = check_carried(k);
 	for (uint32_t s = 0; s < shards && rc == 0; s++) {
 		rc = check_shard(k, s);
 		if (rc == -EIO && k->tally.damaged)

@@ -97,6 +97,25 @@ int writer_commit(struct writer *w, struct err *err)
 	return 0;
 }
 
+/* Writing begins behind the gate, and ends with a commit that leaves nothing of the run. */
+static int enter(struct writer *w, struct err *err)
+{
+	if (w->inside)
+		return 0;
+	int rc = gate_enter(w->options.gate, w->options.stop);
+	if (rc < 0)
+		return err_set(err, rc, "interrupted while imports are held back");
+	w->inside = true;
+	return 0;
+}
+
+static void leave(struct writer *w)
+{
+	if (w->inside)
+		gate_leave(w->options.gate);
+	w->inside = false;
+}
+
 static void *ingest_thread(void *arg)
 {
 	struct ingest *in = arg;
@@ -106,13 +125,18 @@ static void *ingest_thread(void *arg)
 	int rc = 0;
 	while (rc == 0 && !closed) {
 		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, IDLE_MS, &closed);
-		if (job) {
+		if (job)
+			rc = enter(w, &err);
+		if (job && rc == 0) {
 			if (!w->dirty)
 				w->run_started_ms = clock_mono_ms();
 			rc = writer_place(w, job, &err);
 		}
-		if (rc == 0 && (!job || writer_run_full(w, clock_mono_ms())))
+		bool closing = gate_closing(w->options.gate);
+		if (rc == 0 && (!job || closing || writer_run_full(w, clock_mono_ms())))
 			rc = writer_commit(w, &err);
+		if (!w->dirty && (!job || closing))
+			leave(w);
 		LOCKED(&in->ingest_lock);
 		in->totals = w->totals;
 		if (rc < 0) {
@@ -120,12 +144,14 @@ static void *ingest_thread(void *arg)
 			in->why = err;
 		}
 	}
-	if (rc < 0) {
+	leave(w);
+	if (rc < 0 && rc != -EINTR) {
 		trace_error("ingest", "stopped; what was acknowledged is kept",
 			    "network=%s error=\"%s\"", network_name(w->network),
 			    err_text(&err, rc));
-		pipeline_close(in->pipeline);
 	}
+	if (rc < 0)
+		pipeline_close(in->pipeline);
 	return NULL;
 }
 
@@ -150,6 +176,9 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 {
 	struct writer *w = &in->writer;
 	struct view *v = commit_view(w->commit);
+	int rc = enter(w, err);
+	if (rc < 0)
+		return rc;
 	for (uint32_t s = 0; s < v->shard_count; s++) {
 		struct shard_view *sv = &v->shards[s];
 		if (sv->hyper_on == on)
@@ -165,7 +194,9 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 			w->lanes[s].purge = sv->replayed > 0;
 		}
 	}
-	return writer_commit(w, err);
+	rc = writer_commit(w, err);
+	leave(w);
+	return rc;
 }
 
 int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,

@@ -13,6 +13,7 @@
 #define CHAINFS_INGEST_H
 
 #include "core/control/events.h"
+#include "core/ingest/gate.h"
 #include "core/store/network.h"
 
 struct ingest;
@@ -21,6 +22,8 @@ struct ingest_options {
 	unsigned checkers;          /* threads that check; 0: one a core */
 	bool     allow_uncommitted; /* take blocks without a certificate */
 	struct events *events;      /* NULL: nobody listens */
+	struct gate *gate;          /* where it waits between two commits; NULL: nowhere */
+	const atomic_bool *stop;    /* ends that wait: -EINTR; NULL */
 };
 
 /* Of this ingest, since it started. */

@@ -25,6 +25,7 @@ struct writer {
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
 	bool     dirty;               /* the run holds something */
+	bool     inside;              /* the gate */
 };
 
 int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,

@@ -14,6 +14,7 @@
 #define OPEN_FILES_MAX       400           /* of 1,024 descriptors, for each network */
 #define POOL_SIZE_MAX        8             /* idle iterators of a family and order */
 #define ITERATOR_AGE_MAX_MS  10000
+#define QUIET_POLL_US        5000
 #define LOG_SIZE_MAX         (1u << 20)
 #define ZSTD_LEVEL           3
 #define ZSTD_WINDOW_DEFAULT  (-14)         /* RocksDB's own word for "the library decides" */
@@ -551,4 +552,67 @@ void db_compact(struct db *db)
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
 		rocksdb_compact_range_cf_opt(db->rocks, db->handles[f], o, NULL, 0, NULL, 0);
 	rocksdb_compactoptions_destroy(o);
+}
+
+/* ---- quiet ---- */
+
+static int set_compactions(struct db *db, bool on, struct err *err)
+{
+	static const char *const key = "disable_auto_compactions";
+	const char *value = on ? "false" : "true";
+
+	for (size_t f = 0; f < FAMILY_COUNT; f++) {
+		char *words = NULL;
+
+		rocksdb_set_options_cf(db->rocks, db->handles[f], 1, &key, &value, &words);
+		if (words)
+			return fault(words, err);
+	}
+	return 0;
+}
+
+static bool is_at_work(struct db *db)
+{
+	static const char *const properties[] = { "rocksdb.num-running-compactions",
+						  "rocksdb.num-running-flushes" };
+
+	for (size_t i = 0; i < ARRAY_LEN(properties); i++) {
+		uint64_t n = 0;
+
+		if (rocksdb_property_int(db->rocks, properties[i], &n) == 0 && n)
+			return true;
+	}
+	return false;
+}
+
+static int wake(struct db *db, struct err *err)
+{
+	char *words = NULL;
+
+	rocksdb_enable_file_deletions(db->rocks, 0, &words);
+	int rc = words ? fault(words, err) : 0;
+	int more = set_compactions(db, true, err);
+
+	return rc < 0 ? rc : more;
+}
+
+int db_quiet(struct db *db, bool quiet, unsigned wait_ms, struct err *err)
+{
+	uint64_t end = clock_mono_ms() + wait_ms;
+	char *words = NULL;
+
+	if (!quiet)
+		return wake(db, err);
+	rocksdb_disable_file_deletions(db->rocks, &words);
+	int rc = words ? fault(words, err) : set_compactions(db, false, err);
+
+	while (rc == 0 && is_at_work(db)) {
+		if (clock_mono_ms() >= end)
+			rc = err_set(err, -EAGAIN, "the database still rewrites its files");
+		else
+			usleep(QUIET_POLL_US);
+	}
+	if (rc < 0)
+		(void)!wake(db, NULL);
+	return rc;
 }

@@ -65,6 +65,9 @@ bool db_iter_is_current(const struct db_iter *it); /* nothing was written since 
 
 /* Bytes of the files of a family, and an estimate of its keys: for benches and status. */
 uint64_t db_family_bytes(struct db *db, enum family family);
+/* While it is quiet no file of the database is written or deleted unless somebody calls db_write();
+ * waits for flushes and compactions under way, at most wait_ms (-EAGAIN). */
+int      db_quiet(struct db *db, bool quiet, unsigned wait_ms, struct err *err) MUST_CHECK;
 /* Rewrites everything into its final place; minutes for a big store. */
 void db_compact(struct db *db);
 

@@ -44,6 +44,16 @@ same "folders and files of places, once it has forgotten them" "$(bad dropped)" 
 handles objects drop_caches $objects
 same "files of objects" "$(bad objects)" ""
 
+# A checkpoint is a scope of its own; while somebody is in it, it is found.
+mkdir "$(ctl_of "$T/mnt")/pins/kept"
+complete() { [ "$(cat "$T/mnt/ctl/pins/kept/state")" = complete ]; }
+eventually 30 complete
+made=$(echo "$N"/checkpoints/0*)
+exec 5< "$made"
+handles checkpoint drop_caches "$made" "$made/info" "$made/legacy/0" "$made/evidence"
+same "of a checkpoint that is in use" "$(bad checkpoint)" ""
+exec 5<&-
+
 # A folder of a state holds its height as long as somebody uses it.
 exec 5< "$N/hyper/at/150"
 cd "$account" || exit 1

@@ -46,6 +46,15 @@ same "nor is its verify" "$(value level "$N/legacy/blocks/212/verify")" messages
 same "at once it is" "$(value level "$N/legacy/blocks/212") $(value level "$N/legacy/blocks/212/verify")" "state state"
 same "state moves on" "$(value height "$N/legacy/state")" 273
 
+# A checkpoint is of the block that it is named after.
+mkdir "$(ctl_of "$T/mnt")/pins/kept"
+complete() { [ "$(cat "$T/mnt/ctl/pins/kept/state")" = complete ]; }
+check "a checkpoint is built" eventually 30 complete
+made=$(echo "$N"/checkpoints/0*)
+same "it says its height" "$(value height "$made") $(value height "$made/info")" "273 273"
+same "and the hash that its name begins" "$(value hash "$made" | cut -c 1-8)" "${made##*-}"
+check "so does everything in it, exactly" ask xattrs "$made" "$made"/* "$made"/legacy/* "$made"/evidence/*
+
 # Tools that carry attributes, there and back.
 mkdir "$T/tar" "$T/rsync" "$T/cp"
 carried() { # FOLDER: all attributes below it, by path

@@ -1,4 +1,5 @@
 #include "core/chain/snapchain/block.h"
+#include "core/chain/snapchain/carry.h"
 #include "core/chain/snapchain/commit.h"
 #include "core/chain/snapchain/envelope.h"
 #include "core/chain/snapchain/item_name.h"
@@ -82,5 +83,14 @@ const struct chain_ops snapchain_ops = {
 	.render_signers = sc_render_signers,
 	.render_limits = sc_render_limits,
 	.trie_key = sc_trie_key,
+	.row_kind = sc_row_kind,
+	.record_vshard = sc_record_vshard,
+	.record_split = sc_record_split,
+	.record_join = sc_record_join,
+	.record_check = sc_record_check,
+	.root_new = sc_root_new,
+	.root_add = sc_root_add,
+	.root_end = sc_root_end,
+	.root_free = sc_root_free,
 	.render_envelope = sc_render_envelope,
 };

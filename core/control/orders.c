@@ -1,0 +1,522 @@
+#include "core/control/orders.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "core/base/clock.h"
+#include "core/base/trace.h"
+#include "core/control/verb.h"
+
+#define REPORT_SIZE_MAX (4u << 20) /* of a verification: what comes behind is left out */
+
+struct orders {
+	struct orders_env env;
+	pthread_mutex_t   freeze_lock; /* held while it freezes or thaws; not a leaf */
+	pthread_t         thawer, verifier;
+	bool              thawer_started, verifier_started;
+	atomic_bool       verify_stop;
+
+	pthread_mutex_t   orders_lock; /* guards the rest; a leaf */
+	pthread_cond_t    changed;
+	bool              stopping;
+	uint64_t          thaw_ms;     /* 0: not frozen */
+	bool              verifying;
+	char              asked[ORDER_SIZE_MAX]; /* of the verification */
+	struct buf        report;
+	struct err        last;
+};
+
+static const char *const level_words[] = {
+	[TRACE_ERROR] = "error", [TRACE_WARN] = "warn", [TRACE_INFO] = "info", [TRACE_DEBUG] = "debug",
+};
+
+/* ---- freezing ---- */
+
+static int quiet_all(struct orders *o, bool on, struct err *err)
+{
+	size_t count = store_network_count(o->env.store);
+	int rc = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct network *n = store_network_at(o->env.store, i);
+		int one = network_quiet(n, on, FREEZE_WAIT_MS, rc == 0 ? err : NULL);
+
+		rc = rc < 0 ? rc : one;
+		if (rc == 0 || !on)
+			continue;
+		while (i-- > 0)
+			(void)!network_quiet(store_network_at(o->env.store, i), false, 0, NULL);
+		break;
+	}
+	return rc;
+}
+
+static void set_deadline(struct orders *o, uint64_t thaw_ms)
+{
+	LOCKED(&o->orders_lock);
+	o->thaw_ms = thaw_ms;
+	pthread_cond_broadcast(&o->changed);
+}
+
+static void thaw(struct orders *o, const char *why)
+{
+	struct err err = ERR_INIT;
+
+	LOCKED(&o->freeze_lock);
+	if (!gate_is_frozen(o->env.gate))
+		return;
+	set_deadline(o, 0);
+	if (quiet_all(o, false, &err) < 0)
+		trace_error("control", "a database does not go on after a freeze; restart the daemon",
+			    "error=\"%s\"", err.text);
+	pins_hold(o->env.pins, false);
+	gate_thaw(o->env.gate);
+	events_post(o->env.events, NULL, "freeze", "state=thawed reason=%s", why);
+}
+
+static int freeze(struct orders *o, uint64_t seconds, struct err *err)
+{
+	LOCKED(&o->freeze_lock);
+	int rc = gate_freeze(o->env.gate, FREEZE_WAIT_MS);
+
+	if (rc == -EAGAIN)
+		return err_set(err, rc, "an import did not come to a commit within %u s",
+			       FREEZE_WAIT_MS / 1000);
+	if (rc == -EALREADY) { /* it is frozen: for so long from now on */
+		set_deadline(o, clock_mono_ms() + seconds * 1000);
+		return 0;
+	}
+	pins_hold(o->env.pins, true);
+	rc = quiet_all(o, true, err);
+	if (rc < 0) {
+		pins_hold(o->env.pins, false);
+		gate_thaw(o->env.gate);
+		return rc;
+	}
+	set_deadline(o, clock_mono_ms() + seconds * 1000);
+	events_post(o->env.events, NULL, "freeze", "state=frozen seconds=%" PRIu64, seconds);
+	return 0;
+}
+
+/* True: the time of a freeze is over. False: the end. */
+static bool wait_for_deadline(struct orders *o)
+{
+	LOCKED(&o->orders_lock);
+	while (!o->stopping) {
+		uint64_t due = o->thaw_ms, now = clock_mono_ms();
+		struct timespec until = { .tv_sec = (time_t)(due / 1000),
+					  .tv_nsec = (long)(due % 1000) * 1000000 };
+
+		if (due && due <= now)
+			return true;
+		if (due)
+			pthread_cond_timedwait(&o->changed, &o->orders_lock, &until);
+		else
+			pthread_cond_wait(&o->changed, &o->orders_lock);
+	}
+	return false;
+}
+
+static void *watch_deadline(void *arg)
+{
+	struct orders *o = arg;
+
+	while (wait_for_deadline(o))
+		thaw(o, "time");
+	return NULL;
+}
+
+/* ---- verifying ---- */
+
+static void add_report(void *arg, const char *text, size_t size)
+{
+	struct orders *o = arg;
+
+	LOCKED(&o->orders_lock);
+	if (o->report.n + size <= REPORT_SIZE_MAX - ORDER_SIZE_MAX)
+		buf_bytes(&o->report, text, size);
+}
+
+static void end_verification(struct orders *o, const char *network, int code)
+{
+	const char *result = code == EXIT_DONE	      ? "ok"
+			     : code == EXIT_FAULTS      ? "faults"
+			     : code == EXIT_INTERRUPTED ? "interrupted"
+							: "failed";
+
+	pthread_mutex_lock(&o->orders_lock);
+	buf_fmt(&o->report, "result %s\n", result);
+	o->verifying = false;
+	pthread_mutex_unlock(&o->orders_lock);
+	events_post(o->env.events, network, "verify", "state=ended result=%s", result);
+}
+
+static void *verify(void *arg)
+{
+	struct orders *o = arg;
+	char text[ORDER_SIZE_MAX], path[4096 + CHECKPOINT_NAME_SIZE];
+	static const struct verb verb = { .name = "verify" };
+	struct verb_io io = { add_report, add_report, o, .stop = &o->verify_stop };
+	struct verb_call call = {
+		.verb = &verb,
+		.words = { store_path(o->env.store) },
+		.word_count = 1,
+		.io = &io,
+		.store = o->env.store,
+		.events = o->env.events,
+		.pins = o->env.pins,
+		.gate = o->env.gate,
+	};
+	uint64_t height;
+	uint8_t prefix[4];
+
+	memcpy(text, o->asked, sizeof text); /* nobody changes it while `verifying` */
+	char *rest = text, *network = strsep(&rest, " ");
+
+	call.options[OPTION_NETWORK] = network;
+	if (rest && checkpoint_name_read(rest, &height, prefix) == 0) {
+		struct network *n = store_network_find(o->env.store, network);
+		int rc = checkpoints_path(o->env.store, n, path, 4096);
+
+		snprintf(path + strlen(path), sizeof path - strlen(path), "/%s", rest);
+		call.words[0] = path;
+		call.store = NULL;
+		call.options[OPTION_NETWORK] = NULL;
+		end_verification(o, network, rc < 0 ? EXIT_SYSTEM : verb_verify(&call));
+		return NULL;
+	}
+	call.options[OPTION_RANGE] = rest;
+	end_verification(o, network, verb_verify(&call));
+	return NULL;
+}
+
+/* What is asked for is there; *rest is the second word, NULL: none. */
+static int check_verify(struct orders *o, char *text, struct err *err)
+{
+	char *rest = text, *network = strsep(&rest, " ");
+	struct network *n = store_network_find(o->env.store, network);
+	struct checkpoint_entry e;
+	uint64_t height;
+	uint8_t prefix[4];
+	struct range range;
+	uint32_t shard;
+	bool has_shard;
+
+	if (!n)
+		return err_set(err, -ENOENT, "%s holds no network %.80s", store_path(o->env.store),
+			       network);
+	if (!rest)
+		return 0;
+	if (checkpoint_name_read(rest, &height, prefix) < 0)
+		return verb_range(rest, &has_shard, &shard, &range, err);
+	if (checkpoints_get(o->env.pins, n, height, &e) != 1 || strcmp(e.name, rest) != 0 ||
+	    !e.complete)
+		return err_set(err, -ENOENT, "network %s has no checkpoint %s", network, rest);
+	return 0;
+}
+
+static int begin_verification(struct orders *o, const char *text, struct err *err)
+{
+	LOCKED(&o->orders_lock);
+	if (o->verifying)
+		return err_set(err, -EBUSY, "a verification runs already: %s", o->asked);
+	o->verifying = true;
+	snprintf(o->asked, sizeof o->asked, "%s", text);
+	buf_clear(&o->report);
+	return 0;
+}
+
+static int order_verify(struct orders *o, const char *text, struct err *err)
+{
+	char copy[ORDER_SIZE_MAX];
+
+	snprintf(copy, sizeof copy, "%s", text);
+	int rc = check_verify(o, copy, err);
+
+	if (rc == 0)
+		rc = begin_verification(o, text, err);
+	if (rc < 0)
+		return rc;
+	if (o->verifier_started) /* it has ended */
+		pthread_join(o->verifier, NULL);
+	rc = -pthread_create(&o->verifier, NULL, verify, o);
+	o->verifier_started = rc == 0;
+	if (rc == 0)
+		return 0;
+	LOCKED(&o->orders_lock);
+	o->verifying = false;
+	return err_set(err, rc, "no thread to verify with: %s", strerror(-rc));
+}
+
+/* ---- orders as text ---- */
+
+static int order_pause(struct orders *o, const char *text, struct err *err)
+{
+	bool on = strcmp(text, "1") == 0;
+
+	if (!on && strcmp(text, "0") != 0)
+		return err_set(err, -EINVAL, "pause takes 1 or 0");
+	if (gate_is_paused(o->env.gate) != on)
+		events_post(o->env.events, NULL, "pause", "state=%s", on ? "paused" : "going-on");
+	gate_pause(o->env.gate, on);
+	return 0;
+}
+
+static int order_freeze(struct orders *o, const char *text, struct err *err)
+{
+	uint64_t seconds = FREEZE_SECONDS;
+
+	if (strcmp(text, "0") == 0) {
+		thaw(o, "asked");
+		return 0;
+	}
+	if (strncmp(text, "1 ", 2) == 0 &&
+	    dec_get(text + 2, strlen(text + 2), FREEZE_SECONDS_MAX, &seconds) == 0 && seconds > 0)
+		return freeze(o, seconds, err);
+	if (strcmp(text, "1") != 0)
+		return err_set(err, -EINVAL, "freeze takes 1, \"1 SECONDS\" (up to %u) or 0",
+			       FREEZE_SECONDS_MAX);
+	return freeze(o, seconds, err);
+}
+
+static int order_log_level(struct orders *o, const char *text, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(level_words); i++)
+		if (strcmp(text, level_words[i]) == 0) {
+			trace_set_level((enum trace_level)i);
+			return 0;
+		}
+	return err_set(err, -EINVAL, "log-level takes error, warn, info or debug");
+}
+
+static int refuse(struct orders *o, int rc, const struct err *err)
+{
+	LOCKED(&o->orders_lock);
+	err_set(&o->last, rc, "%s", err_text(err, rc));
+	return rc;
+}
+
+int orders_write(struct orders *o, enum order which, struct slice text)
+{
+	static int (*const orders[ORDER_COUNT])(struct orders *o, const char *text,
+						struct err *err) = {
+		[ORDER_PAUSE] = order_pause,
+		[ORDER_FREEZE] = order_freeze,
+		[ORDER_LOG_LEVEL] = order_log_level,
+		[ORDER_VERIFY] = order_verify,
+	};
+	char copy[ORDER_SIZE_MAX + 1];
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	if (text.n > ORDER_SIZE_MAX) {
+		rc = err_set(&err, -EMSGSIZE, "an order has at most %u bytes", ORDER_SIZE_MAX);
+		return refuse(o, rc, &err);
+	}
+	if (!orders[which])
+		rc = err_set(&err, -EACCES, "it takes no orders");
+	else if (memchr(text.p, 0, text.n))
+		rc = err_set(&err, -EINVAL, "an order is text");
+	if (rc < 0)
+		return refuse(o, rc, &err);
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = '\0';
+	if (text.n && copy[text.n - 1] == '\n')
+		copy[text.n - 1] = '\0';
+	if (strlen(copy) >= ORDER_SIZE_MAX)
+		rc = err_set(&err, -EMSGSIZE, "an order has at most %u bytes", ORDER_SIZE_MAX);
+	else
+		rc = orders[which](o, copy, &err);
+	return rc < 0 ? refuse(o, rc, &err) : 0;
+}
+
+int orders_read(struct orders *o, enum order which, struct buf *out)
+{
+	switch (which) {
+	case ORDER_PAUSE:
+		buf_str(out, gate_is_paused(o->env.gate) ? "1\n" : "0\n");
+		break;
+	case ORDER_FREEZE:
+		buf_str(out, gate_is_frozen(o->env.gate) ? "1\n" : "0\n");
+		break;
+	case ORDER_LOG_LEVEL:
+		buf_fmt(out, "%s\n", level_words[trace_get_level()]);
+		break;
+	default: {
+		AUTO(buf_release) struct buf copy = BUF_INIT(REPORT_SIZE_MAX);
+
+		if (buf_reserve(&copy, REPORT_SIZE_MAX) < 0) /* nothing allocates under the lock */
+			return -ENOMEM;
+		pthread_mutex_lock(&o->orders_lock);
+		if (which == ORDER_LAST_ERROR && o->last.text[0])
+			buf_fmt(&copy, "%s\n", o->last.text);
+		if (which == ORDER_VERIFY && o->verifying)
+			buf_fmt(&copy, "running %s\n", o->asked);
+		if (which == ORDER_VERIFY)
+			buf_add(&copy, buf_slice(&o->report));
+		pthread_mutex_unlock(&o->orders_lock);
+		buf_add(out, buf_slice(&copy));
+	}
+	}
+	return buf_done(out);
+}
+
+/* ---- pins ---- */
+
+/* Parts "[NETWORK:]NAME". */
+static int pin_of(struct orders *o, const char *text, struct network **n, const char **name,
+		  struct err *err)
+{
+	const char *colon = strchr(text, ':');
+	char network[NETWORK_NAME_MAX + 1];
+	size_t count = store_network_count(o->env.store);
+
+	*name = colon ? colon + 1 : text;
+	if (!colon) {
+		*n = count == 1 ? store_network_at(o->env.store, 0) : NULL;
+		return *n ? 0
+			  : err_set(err, -EINVAL,
+				    "the store holds %zu networks; say NETWORK:NAME", count);
+	}
+	snprintf(network, sizeof network, "%.*s", (int)MIN(colon - text, NETWORK_NAME_MAX), text);
+	*n = store_network_find(o->env.store, network);
+	return *n ? 0
+		  : err_set(err, -EINVAL, "%s holds no network %s", store_path(o->env.store),
+			    network);
+}
+
+int orders_pin(struct orders *o, const char *text)
+{
+	AUTO(base_freep) char *copy = strdup(text);
+	struct err err = ERR_INIT;
+	struct network *n;
+	const char *name;
+	uint64_t height = UINT64_MAX;
+
+	if (!copy)
+		return -ENOMEM;
+	char *at = strchr(copy, '@');
+	int rc = 0;
+
+	if (at && (dec_get(at + 1, strlen(at + 1), UINT64_MAX - 1, &height) < 0 || height == 0))
+		rc = err_set(&err, -EINVAL, "%.80s: behind the @ stands a height", text);
+	if (at)
+		*at = '\0';
+	if (rc == 0)
+		rc = pin_of(o, copy, &n, &name, &err);
+	if (rc == 0)
+		rc = pins_add(o->env.pins, n, name, height, &err);
+	return rc < 0 ? refuse(o, rc, &err) : 0;
+}
+
+int orders_unpin(struct orders *o, const char *name)
+{
+	struct err err = ERR_INIT;
+	struct network *n;
+	int rc = pin_of(o, name, &n, &name, &err);
+
+	if (rc == 0)
+		rc = pins_remove(o->env.pins, n, name, &err);
+	return rc < 0 ? refuse(o, rc, &err) : 0;
+}
+
+int orders_pin_find(struct orders *o, const char *name, struct network **network, struct pin *out)
+{
+	if (pin_of(o, name, network, &name, NULL) < 0)
+		return -ENOENT;
+	int rc = pins_get(o->env.pins, *network, name, out);
+
+	return rc < 0 ? rc : rc == 0 ? -ENOENT : 0;
+}
+
+int orders_pin_next(struct orders *o, struct network *after_network, const char *after,
+		    struct network **network, struct pin *out, char name[ORDER_PIN_NAME_SIZE])
+{
+	size_t count = store_network_count(o->env.store);
+	bool reached = !after_network;
+
+	for (size_t i = 0; i < count; i++) {
+		struct network *n = store_network_at(o->env.store, i);
+		bool here = n == after_network;
+
+		reached |= here;
+		if (!reached)
+			continue;
+		int rc = pins_next(o->env.pins, n, here ? after : "", out);
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			continue;
+		*network = n;
+		if (count > 1)
+			snprintf(name, ORDER_PIN_NAME_SIZE, "%s:%s", network_name(n), out->name);
+		else
+			snprintf(name, ORDER_PIN_NAME_SIZE, "%s", out->name);
+		return 1;
+	}
+	return 0;
+}
+
+void orders_pin_state(const struct pin *p, struct buf *out)
+{
+	buf_str(out, pin_state_names[p->state]);
+	if (p->state == PIN_BUILDING)
+		buf_fmt(out, " %" PRIu64 " of %" PRIu64, p->records, p->records_total);
+	if (p->state == PIN_FAILED)
+		buf_fmt(out, ": %s", p->failure);
+	buf_u8(out, '\n');
+}
+
+/* ---- the contract ---- */
+
+int orders_open(const struct orders_env *env, struct orders **out, struct err *err)
+{
+	AUTO(orders_closep) struct orders *o = calloc(1, sizeof *o);
+	pthread_condattr_t monotonic;
+
+	if (!o)
+		return err_set(err, -ENOMEM, "no memory for orders");
+	o->env = *env;
+	o->report = (struct buf)BUF_INIT(REPORT_SIZE_MAX);
+	pthread_mutex_init(&o->freeze_lock, NULL);
+	pthread_mutex_init(&o->orders_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&o->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	/* All of it now: nothing allocates under the lock, and what is not written takes no memory. */
+	if (buf_reserve(&o->report, REPORT_SIZE_MAX) < 0)
+		return err_set(err, -ENOMEM, "no memory for orders");
+	int rc = -pthread_create(&o->thawer, NULL, watch_deadline, o);
+
+	if (rc < 0)
+		return err_set(err, rc, "no thread for orders: %s", strerror(-rc));
+	o->thawer_started = true;
+	*out = TAKE(o);
+	return 0;
+}
+
+void orders_closep(struct orders **at)
+{
+	struct orders *o = TAKE(*at);
+
+	if (!o)
+		return;
+	atomic_store(&o->verify_stop, true);
+	pthread_mutex_lock(&o->orders_lock);
+	o->stopping = true;
+	pthread_cond_broadcast(&o->changed);
+	pthread_mutex_unlock(&o->orders_lock);
+	if (o->thawer_started)
+		pthread_join(o->thawer, NULL);
+	if (o->verifier_started)
+		pthread_join(o->verifier, NULL);
+	thaw(o, "end");
+	gate_pause(o->env.gate, false);
+	buf_release(&o->report);
+	pthread_cond_destroy(&o->changed);
+	pthread_mutex_destroy(&o->freeze_lock);
+	pthread_mutex_destroy(&o->orders_lock);
+	free(o);
+}
