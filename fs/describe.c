@@ -38,6 +38,7 @@ static const char words[] =
 	"    cat NETWORK/legacy/blocks/HEIGHT/verify   what was checked of a block\n"
 	"    ls NETWORK/legacy/state/accounts/FID      an account now; at/HEIGHT: then\n"
 	"    diff -r NETWORK/legacy/at/HEIGHT NETWORK/hyper/at/HEIGHT\n"
+	"    getfattr -d FILE                          its hash, height, shard, level\n"
 	"\n"
 	"A fixed file gives the same bytes for ever. A settling one changes until it is\n"
 	"final; who opened it reads one whole version. What flows is below ctl. What\n"

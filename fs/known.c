@@ -208,7 +208,7 @@ void known_stat(const struct serving *s, uint64_t ino, const struct view *v, con
 		.st_gid = s->gid,
 		.st_size = (off_t)MIN(a->size, (uint64_t)INT64_MAX),
 		.st_blksize = BLOCK_SIZE,
-		.st_blocks = (blkcnt_t)(a->size / STAT_UNIT + (a->size % STAT_UNIT != 0)),
+		.st_blocks = (blkcnt_t)((a->size - a->hole_bytes + STAT_UNIT - 1) / STAT_UNIT),
 		.st_atim = time, .st_mtim = time, .st_ctim = time,
 	};
 }

@@ -12,6 +12,7 @@
 
 #include "core/store/store.h"
 #include "fs/ino.h"
+#include "fs/meter.h"
 #include "fs/notify.h"
 #include "fs/render_cache.h"
 #include "fs/slots.h"
@@ -23,6 +24,7 @@ struct serving { /* what the main connection answers with */
 	struct slots        *slots;
 	struct render_cache *cache;
 	struct notifier     *notifier;
+	struct meter        *meter;
 	struct slot         *root;        /* entered for good */
 	uint32_t             uid, gid;
 	mode_t               folder_mode, file_mode;

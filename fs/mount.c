@@ -42,6 +42,7 @@ static void on_publish(void *arg, struct network *n)
 	struct fs *fs = arg;
 
 	notifier_published(fs->serving.notifier, network_index(n));
+	meter_published(fs->serving.meter);
 	if (fs->pins)
 		pins_published(fs->pins);
 }
@@ -96,6 +97,9 @@ static int serving_init(struct fs *fs, const struct fs_options *o, struct err *e
 
 	if (rc < 0)
 		return err_set(err, rc, "no memory for the mount");
+	rc = meter_new(fs->store, &s->meter, err);
+	if (rc < 0)
+		return rc;
 	size_t count = store_network_count(fs->store);
 
 	atomic_store(&fs->networks_seen, count);
@@ -183,6 +187,7 @@ void fs_closep(struct fs **at)
 		rundir_remove(fs->ctl_path);
 	slots_freep(&s->slots);
 	views_freep(&s->views);
+	meter_freep(&s->meter);
 	render_cache_freep(&s->cache);
 	notifier_freep(&s->notifier);
 	pthread_cond_destroy(&s->init_done);

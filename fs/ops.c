@@ -7,6 +7,7 @@
 
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "fs/xattr.h"
 
 #define CONTENT_MAX ((size_t)1 << 30) /* bytes of one file; memory holds it whole */
 #define WHOLE_MAX   (128u << 10)      /* a first read below the kernel's readahead wants it all */
@@ -50,7 +51,8 @@ static void on_init(void *user, struct fuse_conn_info *conn)
 			FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	/* Not CACHE_SYMLINKS: there are few links, and those that settle must move. */
 	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
-				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ);
+				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
+				       FUSE_CAP_EXPORT_SUPPORT);
 	s->open_answered = !(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
 	s->opendir_answered = !(conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT);
 	LOCKED(&s->init_lock);
@@ -118,6 +120,88 @@ static bool absence_lasts(struct asked *folder)
 	       !attr.settles;
 }
 
+/* ---- handles: the kernel has a number and has forgotten what it stands for ---- */
+
+static void fill_entry(struct serving *s, uint64_t ino, uint64_t generation, const struct node *n,
+		       const struct view *view, const struct attr *attr,
+		       struct fuse_entry_param *entry)
+{
+	struct lives lives = known_lives(s, ino, n, attr);
+
+	*entry = (struct fuse_entry_param){
+		.ino = ino,
+		.generation = generation,
+		.attr_timeout = lives.attr,
+		.entry_timeout = lives.entry,
+	};
+	known_stat(s, ino, view, attr, &entry->attr);
+}
+
+/* ".": is that still there? */
+static int lookup_itself(struct asked *a, struct fuse_entry_param *entry, struct attr *attr,
+			 struct err *err)
+{
+	int rc = tree_attr(asked_view(a), &a->node, attr, err);
+
+	if (rc == 0)
+		fill_entry(a->serving, a->ino, a->generation, &a->node, asked_view(a), attr, entry);
+	return rc;
+}
+
+/* "..": of the newest view, should the folder below be of an older one. */
+static int lookup_above(struct asked *a, struct given *given, struct fuse_entry_param *entry,
+			struct attr *attr, struct err *err)
+{
+	struct serving *s = a->serving;
+	struct node above;
+	int rc = tree_parent(asked_view(a), &a->node, &above, err);
+
+	if (rc == 0)
+		rc = known_child(a, &above, given);
+	if (rc < 0)
+		return rc;
+	if (above.network && above.scope.kind != SCOPE_VIEW) {
+		shared_view_putp(&given->view);
+		given->view = views_newest(s->views, above.network);
+	}
+	if (!above.network) { /* the root, which has a number of its own */
+		given->ino = INO_ROOT;
+		given->generation = 0;
+	}
+	rc = tree_attr(shared_view_of(given->view), &above, attr, err);
+	if (rc == 0)
+		fill_entry(s, given->ino, given->generation, &above, shared_view_of(given->view),
+			   attr, entry);
+	return rc;
+}
+
+static void on_lookup_handle(fuse_req_t req, fuse_ino_t ino, bool up)
+{
+	struct serving *s = fuse_req_userdata(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	AUTO(given_release) struct given given = { .ino = 0 };
+	struct fuse_entry_param entry;
+	struct attr attr = { .grows = false };
+	struct err err = ERR_INIT;
+	int rc = asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = up ? lookup_above(&a, &given, &entry, &attr, &err)
+			: lookup_itself(&a, &entry, &attr, &err);
+	if (rc < 0) {
+		/* A handle to what is gone is stale, whatever its name would be by now. */
+		refuse(req, "handle", ino, rc == -ENOENT || rc == -ENODATA ? -ESTALE : rc, &err);
+		return;
+	}
+	if (up)
+		known_give(&given);
+	else if (a.slot)
+		slots_give(a.slot, 1);
+	if (fuse_reply_entry(req, &entry) < 0)
+		known_forget(s, entry.ino, 1);
+	answered(&a, attr.grows);
+}
+
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct serving *s = serving_of(req);
@@ -126,7 +210,13 @@ static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fuse_entry_param entry = { .ino = 0, .entry_timeout = KNOWN_FOR_EVER };
 	struct attr attr = { .grows = false };
 	struct err err = ERR_INIT;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+		on_lookup_handle(req, parent, name[1] == '.');
+		return;
+	}
 	int rc = asked_open(s, parent, &folder);
+
 
 	if (rc == 0)
 		rc = lookup_child(&folder, name, &given, &attr, &entry, &err);
@@ -481,8 +571,92 @@ static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	answer_listing(req, ino, size, offset, true);
 }
 
+/* ---- holes ---- */
+
+static void on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+		     struct fuse_file_info *fi)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	struct err err = ERR_INIT;
+	uint64_t at = 0;
+	int rc = whence != SEEK_DATA && whence != SEEK_HOLE ? -EINVAL
+		 : offset < 0                               ? -ENXIO
+							    : asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = tree_seek(asked_view(&a), &a.node, (uint64_t)offset, whence == SEEK_DATA, &at,
+			       &err);
+	if (rc == -ENXIO)
+		fuse_reply_err(req, ENXIO); /* how a scan for holes ends */
+	else if (rc < 0)
+		refuse(req, "lseek", ino, rc, &err);
+	else
+		fuse_reply_lseek(req, (off_t)at);
+}
+
+/* ---- attributes of our own ---- */
+
+/* Two calls: with size 0 for the size, then for the bytes. */
+static void reply_xattr(fuse_req_t req, const struct buf *text, size_t size)
+{
+	if (size == 0)
+		fuse_reply_xattr(req, text->n);
+	else if (size < text->n)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, (const char *)text->p, text->n);
+}
+
+/* NULL: the names. */
+static void answer_xattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	AUTO(buf_release) struct buf text = BUF_INIT(XATTR_TEXT_MAX);
+	struct err err = ERR_INIT;
+	int rc = asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = name ? xattr_get(asked_view(&a), &a.node, name, &text, &err)
+			  : xattr_list(asked_view(&a), &a.node, &text, &err);
+	if (rc == -EOPNOTSUPP || rc == -ENODATA)
+		fuse_reply_err(req, -rc); /* no fault: asked for on suspicion */
+	else if (rc < 0)
+		refuse(req, "xattr", ino, rc, &err);
+	else
+		reply_xattr(req, &text, size);
+}
+
+static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	answer_xattr(req, ino, name, size);
+}
+
+static void on_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	answer_xattr(req, ino, NULL, size);
+}
+
 /* ---- the rest ---- */
 
+/* Blocks and items, as every context's views count them. */
+static uint64_t objects_held(struct serving *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < store_network_count(s->store); i++) {
+		AUTO(shared_view_putp)
+		struct shared_view *shared = views_newest(s->views, store_network_at(s->store, i));
+		const struct view *v = shared_view_of(shared);
+
+		for (uint32_t k = 0; v && k < v->shard_count; k++)
+			sum += gaps_held(&v->shards[k].gaps) + v->shards[k].items;
+	}
+	return sum;
+}
+
+/* Used is what the store takes, free is what its disk has left for it. */
 static void on_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct serving *s = serving_of(req);
@@ -492,24 +666,18 @@ static void on_statfs(fuse_req_t req, fuse_ino_t ino)
 		refuse(req, "statfs", ino, -errno, NULL);
 		return;
 	}
-	disk.f_namemax = NAME_MAX_;
-	disk.f_files = disk.f_ffree = disk.f_favail =
-		0; /* nobody counts the files, and none can be made */
-	fuse_reply_statfs(req, &disk);
-}
+	unsigned long unit = disk.f_frsize ? disk.f_frsize : disk.f_bsize;
+	struct statvfs st = {
+		.f_bsize = unit,
+		.f_frsize = unit,
+		.f_blocks = (meter_bytes(s->meter) + unit - 1) / unit + disk.f_bavail,
+		.f_bfree = disk.f_bavail,
+		.f_bavail = disk.f_bavail,
+		.f_files = objects_held(s),
+		.f_namemax = NAME_MAX_,
+	};
 
-/* Not ENODATA: coreutils ask for three names a file, and remember this answer for the whole
- * device. */
-static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
-{
-	serving_of(req);
-	fuse_reply_err(req, EOPNOTSUPP);
-}
-
-static void on_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
-{
-	serving_of(req);
-	fuse_reply_err(req, EOPNOTSUPP);
+	fuse_reply_statfs(req, &st);
 }
 
 const struct fuse_lowlevel_ops serving_ops = {
@@ -521,6 +689,7 @@ const struct fuse_lowlevel_ops serving_ops = {
 	.readlink = on_readlink,
 	.open = on_open,
 	.read = on_read,
+	.lseek = on_lseek,
 	.opendir = on_opendir,
 	.readdir = on_readdir,
 	.readdirplus = on_readdirplus,

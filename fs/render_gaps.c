@@ -49,7 +49,7 @@ void render_map(const struct shard_view *sv, struct buf *out)
 
 	if (sv->known == 0 || buf_reserve(out, sv->known + 1) < 0)
 		return;
-	memset(out->p + start, '.', sv->known);
+	memset(out->p + start, 0, sv->known);
 	for (size_t i = 0; i < g->held_count; i++) {
 		uint64_t first = MAX(g->held[i].first, 1), end = MIN(g->held[i].end, sv->known + 1);
 		uint64_t part = MAX(first, MIN(end, sv->replayed + 1));

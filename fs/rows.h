@@ -62,6 +62,12 @@ struct entry_ops {
 	/* `out` comes with the row's type. NULL: a folder of no time that never changes. */
 	int (*attr)(struct look *l, const struct node *n, struct attr *out);
 	int (*read)(struct look *l, const struct node *n, struct buf *out);
+	/* Folders: the one that it stands in; `out` comes with the row of that folder, the network and
+	 * scope of `n`, and key 0. NULL: it stays so. */
+	int (*parent)(struct look *l, const struct node *n, struct node *out);
+	/* Files with zeros that nobody wrote: the first such run of whole pages that ends above
+	 * `from`, as bytes. False: none. NULL: there are no such files in this row. */
+	bool (*hole)(struct look *l, const struct node *n, uint64_t from, struct range *out);
 	/* Instead of read: a descriptor of the plain file on the disk that it is. */
 	int (*open)(struct look *l, const struct node *n);
 };
@@ -133,8 +139,10 @@ int object_read(struct look *l, uint64_t object, enum object_view as, struct buf
 int item_name(struct look *l, const struct block_row *row, uint32_t index,
 	      char out[ITEM_NAME_SIZE]) MUST_CHECK;
 /* Hash of an object that is an item or inside of one; size 0: it has none. */
-int object_hash(struct look *l, const struct block_row *row, uint64_t object,
-		uint8_t hash[HASH_SIZE], uint8_t *hash_size) MUST_CHECK;
+int object_hash(struct look *l, uint64_t object, uint8_t hash[HASH_SIZE],
+		uint8_t *hash_size) MUST_CHECK;
+/* The block of a verify or outcomes.tsv, which is of a view or of an object. */
+int settling_row(struct look *l, const struct node *n, const struct block_row **out) MUST_CHECK;
 /* Renders every item of a block, a line each. */
 int items_lines(struct look *l, const struct block_row *row, struct buf *out) MUST_CHECK;
 
@@ -160,6 +168,7 @@ static inline size_t key_set(uint64_t key)
 {
 	return key & ((1u << SET_BITS) - 1);
 }
+int set_parent(struct look *l, const struct node *n, struct node *out) MUST_CHECK;
 /* The records of one set in given spaces: all, as the very nodes of ROW_RECORD, and one by name. */
 int records_list(struct look *l, const struct scope *scope, unsigned spaces,
 		 uint64_t set_of_account, uint64_t after, struct lister *to) MUST_CHECK;

@@ -140,6 +140,12 @@ static int account_list(struct look *l, const struct node *folder, const struct 
 	return MIN(rc, 0);
 }
 
+static int account_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->key = look_ops(l)->vshard_of(n->key);
+	return 0;
+}
+
 static int account_of(struct look *l, const struct node *n, const struct chain_account **out)
 {
 	return look_account(l, &n->scope, n->key, out);
@@ -288,6 +294,12 @@ static int set_attr(struct look *l, const struct node *n, struct attr *out)
 	return time_attr(l, n, out);
 }
 
+int set_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->key = key_account(n->key);
+	return 0;
+}
+
 /* ---- records ---- */
 
 static int records_open(struct look *l, const struct scope *scope, unsigned spaces,
@@ -427,7 +439,7 @@ const struct entry_ops vshard_ops = {
 };
 const struct entry_ops account_short_ops = { .find = short_find };
 const struct entry_ops account_ops = {
-	.find = account_find, .list = account_list, .attr = time_attr,
+	.find = account_find, .list = account_list, .attr = time_attr, .parent = account_parent,
 };
 const struct entry_ops account_root_ops = { .attr = root_attr, .read = root_read };
 const struct entry_ops counts_ops = { .attr = counts_attr, .read = counts_read };
@@ -435,7 +447,7 @@ const struct entry_ops limits_ops = {
 	.make = limits_make, .attr = limits_attr, .read = limits_read,
 };
 const struct entry_ops set_ops = {
-	.find = set_find, .list = set_list, .few = true, .attr = set_attr,
+	.find = set_find, .list = set_list, .few = true, .attr = set_attr, .parent = set_parent,
 };
 const struct entry_ops set_bulk_ops = {
 	.find = bulk_find, .list = bulk_list, .few = true, .attr = set_attr, .read = bulk_read,

@@ -78,8 +78,7 @@ int object_attr(struct look *l, uint64_t object, enum object_view as, struct att
 	return rc;
 }
 
-int object_hash(struct look *l, const struct block_row *row, uint64_t object,
-		uint8_t hash[HASH_SIZE], uint8_t *hash_size)
+int object_hash(struct look *l, uint64_t object, uint8_t hash[HASH_SIZE], uint8_t *hash_size)
 {
 	AUTO(block_bytes_putp) const struct block_bytes *owner = NULL;
 	struct stat_record stat;
@@ -239,6 +238,12 @@ static int items_attr(struct look *l, const struct node *n, struct attr *out)
 		return rc;
 	out->mtime = row->time;
 	out->large = row->items > LARGE_FOLDER;
+	return 0;
+}
+
+static int items_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->key = n->key;
 	return 0;
 }
 
@@ -437,7 +442,7 @@ static int settling_make(struct look *l, const struct node *folder, struct node 
 	return 0;
 }
 
-static int settling_row(struct look *l, const struct node *n, const struct block_row **out)
+int settling_row(struct look *l, const struct node *n, const struct block_row **out)
 {
 	return n->of_object ? look_block_object(l, n->key, out)
 			    : look_block(l, n->scope.shard, n->key >> 1, out);
@@ -510,7 +515,7 @@ const struct entry_ops verify_ops = {
 const struct entry_ops outcomes_ops = {
 	.make = settling_make, .attr = settling_attr, .read = settling_read,
 };
-const struct entry_ops items_ops = { .attr = items_attr };
+const struct entry_ops items_ops = { .attr = items_attr, .parent = items_parent };
 const struct entry_ops item_ops = {
 	.find = item_find, .list = item_list, .attr = item_attr, .read = item_read,
 };

@@ -246,6 +246,12 @@ static int checkpoint_list(struct look *l, const struct node *folder, const stru
 	return MIN(rc, 0);
 }
 
+static int checkpoint_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->scope = (struct scope){ .kind = SCOPE_PLACE };
+	return 0;
+}
+
 /* Its name has no cache life: the checkpoint may be taken away. */
 static int checkpoint_attr(struct look *l, const struct node *n, struct attr *out)
 {
@@ -382,6 +388,7 @@ static int numbered_list(struct look *l, const struct node *folder, const struct
 const struct entry_ops checkpoints_ops = { .attr = checkpoints_attr };
 const struct entry_ops checkpoint_ops = {
 	.find = checkpoint_find, .list = checkpoint_list, .attr = checkpoint_attr,
+	.parent = checkpoint_parent,
 };
 const struct entry_ops cp_building_ops = {
 	.make = building_make, .attr = building_attr, .read = building_read,

@@ -297,6 +297,22 @@ static int set_enter(struct look *l, const struct node *folder, size_t set, stru
 	return rc < 0 ? rc : rc == 1 ? 0 : -ENOENT;
 }
 
+static int diff_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->scope = (struct scope){ .kind = SCOPE_PLACE };
+	return 0;
+}
+
+/* From another shard back to the main height that it was cut by. */
+static int shard_parent(struct look *l, const struct node *n, struct node *out)
+{
+	if (n->scope.shard)
+		out->scope.height = n->scope.view_number;
+	out->scope.view_number = 0;
+	out->scope.shard = 0;
+	return 0;
+}
+
 static int set_find(struct look *l, const struct node *folder, const char *name, struct node *out)
 {
 	int set = set_of_name(look_ops(l), name, strlen(name));
@@ -343,18 +359,21 @@ const struct entry_ops latest_ops = {
 const struct entry_ops diverged_ops = {
 	.make = diverged_make, .attr = diverged_attr, .read = diverged_read,
 };
-const struct entry_ops diff_ops = { .find = diff_find, .attr = time_attr };
+const struct entry_ops diff_ops = {
+	.find = diff_find, .attr = time_attr, .parent = diff_parent,
+};
 const struct entry_ops report_ops = { .attr = report_attr, .read = report_read };
 const struct entry_ops report_json_ops = { .attr = report_attr, .read = report_read };
 const struct entry_ops reasons_ops = { .attr = report_attr, .read = report_read };
 const struct entry_ops retained_ops = { .attr = time_attr };
 const struct entry_ops retained_shard_ops = {
 	.find = shard_find, .list = shard_list, .few = true, .attr = time_attr,
+	.parent = shard_parent,
 };
 const struct entry_ops retained_account_ops = {
 	.find = account_find, .list = account_list, .attr = time_attr,
 };
 const struct entry_ops retained_set_ops = {
-	.find = set_find, .list = set_list, .few = true, .attr = time_attr,
+	.find = set_find, .list = set_list, .few = true, .attr = time_attr, .parent = set_parent,
 };
 const struct entry_ops retained_record_ops = { .find = record_find, .list = record_list };

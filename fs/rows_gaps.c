@@ -116,6 +116,14 @@ static int gap_list(struct look *l, const struct node *folder, const struct node
 	return 0;
 }
 
+static int gaps_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->scope = (struct scope){ .kind = SCOPE_PLACE };
+	if (n->row == ROW_GAP)
+		out->scope.shard = n->scope.shard;
+	return 0;
+}
+
 static void (*const renderers[ROW_COUNT])(const struct gap *g, struct buf *out) = {
 	[ROW_GAP_STATUS] = render_gap_status, [ROW_GAP_REASON] = render_gap_reason,
 	[ROW_GAP_ERROR] = render_gap_error,   [ROW_GAP_TRIES] = render_gap_tries,
@@ -143,6 +151,8 @@ static int file_attr(struct look *l, const struct node *n, struct attr *out)
 }
 
 /* ---- heights/SHARD.map ---- */
+
+#define HOLE_PAGE 4096u
 
 static int map_find(struct look *l, const struct node *folder, const char *name, struct node *out)
 {
@@ -173,14 +183,38 @@ static int map_list(struct look *l, const struct node *folder, const struct node
 	return 0;
 }
 
+/* Heights that nobody brought read as zero. Only whole pages of them are a hole: who copies a file by
+ * its holes asks once a page, not once a height. The byte of height h is h - 1. */
+static bool map_hole(struct look *l, const struct node *n, uint64_t from, struct range *out)
+{
+	const struct shard_view *sv = look_shard(l, n->scope.shard);
+	uint64_t cursor = from < UINT64_MAX ? from + 1 : from;
+	struct gap gap;
+
+	/* What is missing begins before `from`: a gap is cut at a page, not where the question is. */
+	cursor -= (cursor - 1) % HOLE_PAGE;
+	while (gaps_next(&sv->gaps, sv->known, &cursor, &gap)) {
+		out->first = (gap.range.first - 1 + HOLE_PAGE - 1) / HOLE_PAGE * HOLE_PAGE;
+		out->end = (gap.range.end - 1) / HOLE_PAGE * HOLE_PAGE;
+		if (!gap.fault && out->first < out->end && out->end > from)
+			return true;
+	}
+	return false;
+}
+
 static int map_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	const struct shard_view *sv = look_shard(l, n->scope.shard);
 
+	struct range hole = { 0, 0 };
+
 	out->size = sv->known ? sv->known + 1 : 0;
 	out->mtime = sv->tip_time;
+	while (map_hole(l, n, hole.end, &hole))
+		out->hole_bytes += hole.end - hole.first;
 	return 0;
 }
+
 
 static int map_read(struct look *l, const struct node *n, struct buf *out)
 {
@@ -191,8 +225,11 @@ static int map_read(struct look *l, const struct node *n, struct buf *out)
 const struct entry_ops gaps_ops = { .attr = folder_attr };
 const struct entry_ops gaps_shard_ops = {
 	.find = shard_find, .list = shard_list, .few = true, .attr = shard_attr,
+	.parent = gaps_parent,
 };
-const struct entry_ops gap_ops = { .find = gap_find, .list = gap_list, .attr = shard_attr };
+const struct entry_ops gap_ops = {
+	.find = gap_find, .list = gap_list, .attr = shard_attr, .parent = gaps_parent,
+};
 const struct entry_ops gap_status_ops = { .attr = file_attr, .read = file_read };
 const struct entry_ops gap_reason_ops = { .attr = file_attr, .read = file_read };
 const struct entry_ops gap_error_ops = { .attr = file_attr, .read = file_read };
@@ -201,4 +238,5 @@ const struct entry_ops gap_next_ops = { .attr = file_attr, .read = file_read };
 const struct entry_ops heights_ops = { .attr = folder_attr };
 const struct entry_ops map_ops = {
 	.find = map_find, .list = map_list, .few = true, .attr = map_attr, .read = map_read,
+	.hole = map_hole,
 };

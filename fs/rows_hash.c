@@ -93,7 +93,7 @@ static int check_hit(struct look *l, const struct wanted *w, const struct hash_h
 	for (uint64_t inner = 0; inner < 2; inner++) {
 		uint64_t item = row->object + 1 + 2 * (uint64_t)hit->item, object = item + inner;
 
-		rc = object_hash(l, row, object, hash, &hash_size);
+		rc = object_hash(l, object, hash, &hash_size);
 		if (rc == -ESTALE && inner)
 			break; /* it carries no record */
 		if (rc == 0)

@@ -166,6 +166,16 @@ static int block_attr(struct look *l, const struct node *n, struct attr *out)
 	return rc;
 }
 
+static int block_parent(struct look *l, const struct node *n, struct node *out)
+{
+	const struct block_row *row;
+	int rc = look_block_object(l, n->key, &row);
+
+	if (rc == 0)
+		out->key = row->height / RANGE_SIZE;
+	return rc;
+}
+
 /* ---- bulk files ---- */
 
 static uint64_t held_in(const struct gaps *g, struct range r)
@@ -284,7 +294,9 @@ const struct entry_ops block_range_ops = {
 	.find = range_find, .list = range_list, .attr = range_attr,
 };
 const struct entry_ops block_short_ops = { .find = short_find };
-const struct entry_ops block_ops = { .find = block_find, .list = block_list, .attr = block_attr };
+const struct entry_ops block_ops = {
+	.find = block_find, .list = block_list, .attr = block_attr, .parent = block_parent,
+};
 const struct entry_ops index_ops = { .make = bulk_make, .attr = bulk_attr, .read = index_read };
 const struct entry_ops items_bulk_ops = {
 	.make = bulk_make, .attr = bulk_attr, .read = items_bulk_read,

@@ -270,6 +270,18 @@ static int lane_list(struct look *l, const struct node *folder, const struct nod
 	return 0;
 }
 
+static int context_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->scope.context = 0;
+	return 0;
+}
+
+static int lane_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->scope.shard = 0;
+	return 0;
+}
+
 /* No name is added here, but the time moves: that too has no cache life in what grows. */
 static int lane_attr(struct look *l, const struct node *n, struct attr *out)
 {
@@ -296,8 +308,10 @@ const struct entry_ops network_status_ops = {
 const struct entry_ops head_ops = { .make = head_make, .attr = head_attr, .read = head_read };
 const struct entry_ops context_ops = {
 	.find = context_find, .list = context_list, .few = true, .attr = newest_attr,
+	.parent = context_parent,
 };
 const struct entry_ops lanes_ops = { .make = lanes_make, .attr = newest_attr };
 const struct entry_ops lane_ops = {
 	.find = lane_find, .list = lane_list, .few = true, .attr = lane_attr,
+	.parent = lane_parent,
 };

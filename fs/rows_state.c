@@ -135,6 +135,28 @@ static int shard_list(struct look *l, const struct node *folder, const struct no
 	return 0;
 }
 
+/* state/ and at/HEIGHT stand in a lane, which is always there. */
+static int lane_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->scope = (struct scope){
+		.kind = SCOPE_PLACE,
+		.context = n->scope.context,
+		.shard = n->scope.shard,
+	};
+	return 0;
+}
+
+/* From another shard back to the main height that it was cut by. */
+static int shard_parent(struct look *l, const struct node *n, struct node *out)
+{
+	out->scope.shard = 0;
+	if (n->scope.kind == SCOPE_STATE) {
+		out->scope.height = n->scope.view_number;
+		out->scope.view_number = 0;
+	}
+	return 0;
+}
+
 /* ---- roots.tsv ---- */
 
 static int roots_attr(struct look *l, const struct node *n, struct attr *out)
@@ -194,12 +216,15 @@ static int roots_read(struct look *l, const struct node *n, struct buf *out)
 	return buf_done(out);
 }
 
-const struct entry_ops state_ops = { .make = state_make, .attr = time_attr };
+const struct entry_ops state_ops = {
+	.make = state_make, .attr = time_attr, .parent = lane_parent,
+};
 const struct entry_ops ats_ops = { .attr = ats_attr };
-const struct entry_ops at_ops = { .find = at_find, .attr = at_attr };
+const struct entry_ops at_ops = { .find = at_find, .attr = at_attr, .parent = lane_parent };
 const struct entry_ops state_shards_ops = { .make = shards_make, .attr = shards_attr };
 const struct entry_ops state_shard_ops = {
 	.find = shard_find, .list = shard_list, .few = true, .attr = time_attr,
+	.parent = shard_parent,
 };
 const struct entry_ops state_folder_ops = { .make = shown_make, .attr = time_attr };
 const struct entry_ops state_roots_ops = {

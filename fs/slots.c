@@ -1,5 +1,7 @@
 #include "fs/slots.h"
 
+#include <sys/random.h>
+
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "fs/ino.h"
@@ -16,6 +18,7 @@ struct shard {
 
 struct slots {
 	uint32_t             slots_max;
+	uint32_t             generation_first;
 	struct slot *_Atomic chunks[INO_SLOTS / CHUNK];
 	struct shard         shards[SHARDS];
 	pthread_mutex_t      free_lock;  /* guards the next three; a leaf */
@@ -32,6 +35,10 @@ struct slots *slots_new(uint32_t slots_max)
 	if (!s)
 		return NULL;
 	s->slots_max = slots_max;
+	/* A handle from an earlier mount names a slot that is something else by now. */
+	if (getrandom(&s->generation_first, sizeof s->generation_first, GRND_NONBLOCK) < 0)
+		s->generation_first = (uint32_t)clock_mono_ms();
+	s->generation_first = (s->generation_first & INT32_MAX) + 1;
 	pthread_mutex_init(&s->free_lock, NULL);
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_init(&s->shards[i].shard_lock, NULL);
@@ -102,7 +109,7 @@ static int chunk_make(struct slots *s, uint32_t number)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < CHUNK; i++) {
 		chunk[i].number = number / CHUNK * CHUNK + i;
-		chunk[i].generation = 1;
+		chunk[i].generation = s->generation_first;
 	}
 	if (!atomic_compare_exchange_strong(&s->chunks[number / CHUNK], &none, chunk))
 		free(chunk); /* another thread was faster */

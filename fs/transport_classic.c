@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "core/base/trace.h"
+#include "fs/opcodes.h"
 #include "fs/transport.h"
 
 #define TICK_MS    2u  /* all threads busy and none done for so long: they are blocked */
@@ -53,6 +54,7 @@ static void answer(struct transport *t, const struct fuse_buf *request)
 
 	if (busy >= atomic_load_explicit(&t->serving, memory_order_relaxed))
 		ask_to_watch(t);
+	opcodes_seen(request->mem, request->size);
 	fuse_session_process_buf(t->session, request);
 	atomic_fetch_sub_explicit(&t->busy, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&t->answered, 1, memory_order_relaxed);

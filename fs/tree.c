@@ -149,7 +149,7 @@ const struct entry tree[] = {
 	[ROW_HEIGHTS] = { "{network}/heights", FIXED, FOLDER, false,
 		"what is known of every height", NULL, &heights_ops },
 	[ROW_MAP] = { "{network}/heights/{shard}.map", SETTLING, PLAIN, false,
-		"a byte a height from 1 on: r replayed, h held, x refused, . missing",
+		"a byte a height from 1 on: r replayed, h held, x refused, NUL missing (a hole)",
 		NULL, &map_ops },
 
 	[ROW_CONTEXT] = { "{network}/{context}", SETTLING, FOLDER, false,
@@ -276,6 +276,7 @@ struct shape {
 	bool plain;
 	uint8_t children[CHILDREN_MAX];
 	size_t child_count;
+	uint8_t parent; /* spelled out in its path; of what {lane} and {state} open, see parent_row() */
 };
 
 static struct shape shapes[ROW_COUNT];
@@ -304,6 +305,7 @@ static void find_shapes(void)
 			if (tree[f].type != NODE_FOLDER || f == r ||
 			    !is_below(&tree[f], path, parent_size))
 				continue;
+			shapes[r].parent = (uint8_t)f;
 			assert(shapes[f].child_count < CHILDREN_MAX);
 			shapes[f].children[shapes[f].child_count++] = (uint8_t)r;
 		}
@@ -353,13 +355,41 @@ static struct node child_of(const struct node *folder, uint8_t row)
 	return n;
 }
 
+static bool is_of_checkpoint(uint8_t row)
+{
+	static const char below[] = "{network}/checkpoints/";
+
+	return strncmp(tree[row].path, below, sizeof below - 1) == 0;
+}
+
+/* What a handle made up by somebody could say, and none of ours does. */
+static bool is_sound(const struct node *n)
+{
+	if (!n->network)
+		return n->row == ROW_ROOT || n->row == ROW_ROOT_README || n->row == ROW_CTL ||
+		       n->row == ROW_ROOT_STATUS;
+	/* There a scope says something else by the same fields. */
+	if ((n->scope.kind == SCOPE_CHECKPOINT) != is_of_checkpoint(n->row))
+		return false;
+	if (n->row == ROW_SET || n->row == ROW_SET_BULK || n->row == ROW_RETAINED_SET)
+		return key_set(n->key) < network_ops(n->network)->set_count;
+	return true;
+}
+
 /* A node of a view is asked about with that view, and no other. */
+int tree_check(const struct view *view, const struct node *n, struct err *err)
+{
+	if (n->row >= ROW_COUNT || !is_sound(n) || (n->network && !view))
+		return err_set(err, -ESTALE, "there never was such a file");
+	if (n->network && !n->of_object && n->scope.kind == SCOPE_VIEW &&
+	    view->number != n->scope.view_number)
+		return err_set(err, -ESTALE, "a file of an older view");
+	return 0;
+}
+
 static int check(const struct look *l, const struct node *n)
 {
-	if (n->network && !n->of_object && n->scope.kind == SCOPE_VIEW &&
-	    (!l->view || l->view->number != n->scope.view_number))
-		return err_set(l->err, -ESTALE, "a file of an older view");
-	return 0;
+	return tree_check(l->view, n, l->err);
 }
 
 static bool is_absent(int rc)
@@ -401,6 +431,48 @@ int tree_lookup(const struct view *view, const struct node *folder, const char *
 			return rc;
 	}
 	return rc == -ENOENT ? rc : err_set(err, -ENOENT, "%s: there is no such name here", name);
+}
+
+/* ---- parents ---- */
+
+static bool stands_below(const struct node *n, const char *opened)
+{
+	size_t size = strlen(opened);
+	const char *path = tree[n->row].path;
+
+	return strncmp(path, opened, size) == 0 && !strchr(path + size + 1, '/');
+}
+
+/* Which of the folders that open {lane} or {state}, the scope says. */
+static uint8_t parent_row(const struct node *n)
+{
+	const struct scope *s = &n->scope;
+
+	if (stands_below(n, "{lane}"))
+		return s->shard ? ROW_LANE : ROW_CONTEXT;
+	if (!stands_below(n, "{state}"))
+		return shape_of(n->row)->parent;
+	if (s->kind != SCOPE_STATE)
+		return s->shard ? ROW_STATE_SHARD : ROW_STATE;
+	return s->view_number ? ROW_STATE_SHARD : ROW_AT;
+}
+
+int tree_parent(const struct view *view, const struct node *folder, struct node *out,
+		struct err *err)
+{
+	AUTO(look_release) struct look l = LOOK_INIT(view, err);
+	const struct entry *e = &tree[folder->row];
+	int rc = check(&l, folder);
+
+	if (rc < 0)
+		return rc;
+	if (e->type != NODE_FOLDER || folder->of_object)
+		return err_set(err, -ENOTDIR, "%s is no folder", e->path);
+	*out = child_of(folder, parent_row(folder));
+	out->key = 0;
+	if (out->row == ROW_ROOT)
+		*out = tree_root();
+	return e->ops && e->ops->parent ? e->ops->parent(&l, folder, out) : 0;
 }
 
 /* ---- attributes and bytes ---- */
@@ -463,6 +535,41 @@ int tree_read(const struct view *view, const struct node *n, struct buf *out, st
 	if (rc == 0)
 		rc = buf_done(out);
 	return rc < 0 ? err_note(err, rc, "%s", e->path) : 0;
+}
+
+/* From a hole to what is behind it, over those that follow at once. */
+static uint64_t behind_holes(struct look *l, const struct node *n, struct range hole)
+{
+	struct range next;
+
+	while (tree[n->row].ops->hole(l, n, hole.end, &next) && next.first <= hole.end)
+		hole.end = next.end;
+	return hole.end;
+}
+
+int tree_seek(const struct view *view, const struct node *n, uint64_t offset, bool data,
+	      uint64_t *out, struct err *err)
+{
+	AUTO(look_release) struct look l = LOOK_INIT(view, err);
+	const struct entry *e = &tree[n->row];
+	struct range hole;
+	struct attr attr;
+	int rc = check(&l, n);
+
+	if (rc == 0)
+		rc = attr_of(&l, n, &attr);
+	if (rc < 0)
+		return rc;
+	if (offset >= attr.size)
+		return -ENXIO;
+	if (!e->ops || !e->ops->hole || !e->ops->hole(&l, n, offset, &hole)) {
+		*out = data ? offset : attr.size;
+		return 0;
+	}
+	bool inside = hole.first <= offset;
+
+	*out = !data ? MAX(offset, hole.first) : inside ? behind_holes(&l, n, hole) : offset;
+	return *out < attr.size || !data ? 0 : -ENXIO;
 }
 
 /* ---- listing ---- */

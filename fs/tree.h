@@ -63,6 +63,7 @@ struct node {
 struct attr {
 	uint8_t  type;        /* enum node_type */
 	uint64_t size;        /* exact; 0 for folders */
+	uint64_t hole_bytes;  /* of those, in holes (tree_seek) */
 	uint64_t mtime;       /* unix s: the block's or record's own; its newest child's, of what grows */
 	bool     settles;     /* the name may lead to another node later: the name has no cache life */
 	bool     grows;       /* can get more names, or a later time: nothing absent has a cache life */
@@ -113,6 +114,19 @@ int tree_list(const struct view *view, const struct node *folder, uint64_t offse
 
 int tree_attr(const struct view *view, const struct node *n, struct attr *out,
 	      struct err *err) MUST_CHECK;
+
+/* The folder that a folder is listed in, or that resolves it; the root's is the root. */
+int tree_parent(const struct view *view, const struct node *folder, struct node *out,
+		struct err *err) MUST_CHECK;
+
+/* The first byte at or behind `offset` that is data, or that is in a hole (the end of the file is the
+ * last one). A hole is whole pages that read as zero and stand for nothing. -ENXIO: there is none. */
+int tree_seek(const struct view *view, const struct node *n, uint64_t offset, bool data,
+	      uint64_t *out, struct err *err) MUST_CHECK;
+
+/* Is this a place that a view can be asked about? Every question checks so by itself. -ESTALE: its view
+ * is another, or no such node was ever given (a handle may say anything). */
+int tree_check(const struct view *view, const struct node *n, struct err *err) MUST_CHECK;
 
 /* The whole file, or the target of a link. `out` is a BUF_INIT. attr.size of the same node and view
  * is out->n, always. */

@@ -12,6 +12,9 @@ static const struct {
 				    "Requests of the kernel answered." },
 	[COUNTER_FUSE_ERRORS] = { "chainfs_fuse_errors_total", "Requests answered with an error." },
 	[COUNTER_FUSE_BYTES] = { "chainfs_fuse_read_bytes_total", "Bytes given to readers." },
+	[COUNTER_FUSE_CHANGES] = { "chainfs_fuse_changes_total",
+				   "Requests that would change a file; the kernel refuses them "
+				   "on a read-only mount." },
 	[COUNTER_RENDERINGS] = { "chainfs_renderings_total",
 				 "Files rendered because no cache held them." },
 	[COUNTER_BLOCKS_IMPORTED] = { "chainfs_blocks_taken_total", "Blocks taken and committed." },

@@ -16,6 +16,25 @@ probe() {
 	"$T/probe" "$@"
 }
 
+ask() {
+	[ -x "$T/ask" ] || ${CC:-cc} -O1 -o "$T/ask" "$HERE/ask.c" || exit 1
+	"$T/ask" "$@"
+}
+
+# counter NAME MNT: of the mount's metrics; itself it asks nothing of the mount but where ctl is
+counter() {
+	awk -v name="chainfs_$1_total" '$1 == name { print $2 }' "$(ctl_of "$2")/metrics"
+}
+
+ctl_of() { # where a mount's ctl is, so that looking there is no look at the mount
+	[ -e "$T/ctl_of.${1##*/}" ] || readlink "$1/ctl" > "$T/ctl_of.${1##*/}"
+	cat "$T/ctl_of.${1##*/}"
+}
+
+drop_caches() { # dentries and inodes that nobody uses; the kernel forgets them
+	[ "$(id -u)" = 0 ] && echo 2 2> /dev/null > /proc/sys/vm/drop_caches
+}
+
 # ---- stores and mounts ----
 
 # import_vectors STORE [OPTION…]
@@ -32,6 +51,7 @@ mount_store() {
 	local store=$1 at=$2
 	shift 2
 	mkdir -p "$at"
+	rm -f "$T/ctl_of.${at##*/}"
 	"$CHAINFS" mount "$store" "$at" "$@"
 }
 

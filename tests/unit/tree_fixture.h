@@ -281,6 +281,14 @@ static inline void check_child(const char *path, const struct node *folder, cons
 		fail_msg("%s: %s", path, err_text(&err, rc));
 	if (!same_node(&n, &c->node))
 		fail_msg("%s is found as another node than it is listed", path);
+	if (c->attr.type == NODE_FOLDER) {
+		AUTO(view_putp) struct view *own = view_of(&c->node);
+		struct node above;
+
+		must(tree_parent(own, &c->node, &above, &err), &err);
+		if (!same_node(&above, folder))
+			fail_msg("%s: its parent is another folder", path);
+	}
 	if (c->node.key >> (c->node.of_object ? NODE_OBJECT_BITS : NODE_KEY_BITS) ||
 	    c->offset >> 62)
 		fail_msg("%s does not fit its bits", path);
