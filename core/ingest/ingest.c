@@ -41,7 +41,9 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 		if (rc < 0)
 			return err_note(err, rc, "network %s: shard %u", network_name(n), s);
 	}
-	return 0;
+	/* The submitter skips what the newest view says is held. */
+	rc = writer_take_damage(w, err);
+	return rc < 0 ? rc : writer_commit(w, err);
 }
 
 void writer_release(struct writer *w)
@@ -111,8 +113,11 @@ static void *ingest_thread(void *arg)
 				w->run_started_ms = clock_mono_ms();
 			rc = writer_place(w, job, &err);
 		}
-		if (rc == 0 && (!job || writer_run_full(w, clock_mono_ms())))
-			rc = writer_commit(w, &err);
+		if (rc == 0 && (!job || writer_run_full(w, clock_mono_ms()))) {
+			rc = writer_take_damage(w, &err);
+			if (rc == 0)
+				rc = writer_commit(w, &err);
+		}
 		LOCKED(&in->ingest_lock);
 		in->totals = w->totals;
 		if (rc < 0) {

@@ -118,7 +118,7 @@ static int check_links(struct writer *w, const struct chain_block *b, char *text
 	return 0;
 }
 
-static int put_stats(struct writer *w, const struct chain_block *b, const struct block_row *row)
+int writer_put_index(struct writer *w, const struct chain_block *b, const struct block_row *row)
 {
 	struct stat_record r = {
 		.type = OBJECT_BLOCK, .shard = b->shard, .height = b->height, .time = b->time,
@@ -160,8 +160,9 @@ static int put_stats(struct writer *w, const struct chain_block *b, const struct
 	return rc;
 }
 
-static void fill_row(const struct chain_block *b, struct block_row *row)
+void writer_fill_row(const struct chain_block *b, struct block_row *row)
 {
+	uint8_t digest[HASH_SIZE];
 	row->shard = b->shard;
 	row->height = b->height;
 	memcpy(row->hash, b->hash, HASH_SIZE);
@@ -181,10 +182,14 @@ static void fill_row(const struct chain_block *b, struct block_row *row)
 		memcpy(row->witnesses, b->witnesses, row->witness_count * sizeof *b->witnesses);
 	memcpy(row->levels, b->levels, sizeof row->levels);
 	row->uncommitted = b->levels[LEVEL_COMMIT].verdict == VERDICT_ABSENT;
+	hash_blake3(buf_slice(&b->canonical), digest);
+	memcpy(row->digest, digest, sizeof row->digest);
+	row->has_digest = true;
 }
 
-/* What the block adds to the view of its shard, and what it tells of other shards. */
-static int note_held(struct writer *w, const struct chain_block *b, struct err *err)
+/* What the block adds to the view of its shard, and what it tells of other shards. again: its items
+ * are counted among the refused ones already. */
+static int note_held(struct writer *w, const struct chain_block *b, bool again, struct err *err)
 {
 	struct view *v = commit_view(w->commit);
 	struct shard_view *sv = &v->shards[b->shard];
@@ -193,7 +198,7 @@ static int note_held(struct writer *w, const struct chain_block *b, struct err *
 		return err_set(err, rc, "no memory for the gaps of shard %u", b->shard);
 	sv->items += b->item_count;
 	sv->bytes += b->canonical.n;
-	for (size_t i = 0; i < b->item_count; i++)
+	for (size_t i = 0; !again && i < b->item_count; i++)
 		sv->refused_items += b->items[i].refusal != NULL;
 	sv->known = MAX(sv->known, b->height);
 	sv->first_held = sv->gaps.held[0].first;
@@ -213,12 +218,50 @@ static int note_held(struct writer *w, const struct chain_block *b, struct err *
 	return 0;
 }
 
+static void count_taken(struct writer *w, const struct chain_block *b)
+{
+	w->pending.blocks++;
+	w->pending.items += b->item_count;
+	w->pending.bytes += b->canonical.n + b->certificate.n;
+}
+
+/* A damaged block gets its bytes again. Its objects, and what its replay left, stand as they were:
+ * nothing is replayed again. */
+static int heal(struct writer *w, const struct chain_block *b, struct block_row *row,
+		struct err *err)
+{
+	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate),
+			      &row->bytes, err);
+	if (rc < 0)
+		return rc;
+	w->dirty = true;
+	row->canonical_size = (uint32_t)b->canonical.n;
+	row->certificate_size = (uint32_t)b->certificate.n;
+	row->uncommitted = b->levels[LEVEL_COMMIT].verdict == VERDICT_ABSENT;
+	memcpy(row->levels, b->levels, LEVEL_ACCOUNTS * sizeof *row->levels);
+	rc = commit_block(w->commit, row);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its row",
+			       b->shard, b->height);
+	rc = note_held(w, b, true, err);
+	if (rc < 0)
+		return rc;
+	count_taken(w, b);
+	trace_info("ingest", "a damaged block is whole again", "network=%s shard=%u height=%" PRIu64,
+		   network_name(w->network), b->shard, b->height);
+	if (w->options.events)
+		events_post(w->options.events, network_name(w->network), "healed",
+			    "shard=%u height=%" PRIu64, b->shard, b->height);
+	return b->height == shard_of(w, b->shard)->replayed + 1 ? writer_advance(w, b->shard, err)
+								: 0;
+}
+
 static int store_block(struct writer *w, const struct chain_block *b, struct err *err)
 {
 	struct view *v = commit_view(w->commit);
 	struct shard_view *sv = &v->shards[b->shard];
 	struct block_row row = { .object = v->next_object };
-	fill_row(b, &row);
+	writer_fill_row(b, &row);
 	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate),
 			      &row.bytes, err);
 	if (rc < 0)
@@ -243,18 +286,16 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 			return rc;
 		}
 	}
-	rc = put_stats(w, b, &row);
+	rc = writer_put_index(w, b, &row);
 	if (rc == 0)
 		rc = commit_block(w->commit, &row);
 	if (rc < 0)
 		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
 			       b->shard, b->height);
-	rc = note_held(w, b, err);
+	rc = note_held(w, b, false, err);
 	if (rc < 0)
 		return rc;
-	w->pending.blocks++;
-	w->pending.items += b->item_count;
-	w->pending.bytes += b->canonical.n + b->certificate.n;
+	count_taken(w, b);
 	if (w->options.events)
 		events_post(w->options.events, network_name(w->network), "block",
 			    "shard=%u height=%" PRIu64 " items=%zu", b->shard, b->height,
@@ -292,7 +333,16 @@ int writer_place(struct writer *w, struct job *job, struct err *err)
 		w->pending.held++;
 		return 0;
 	}
-	int rc = check_links(w, b, text, sizeof text, err);
+	struct block_row row;
+	int rc = writer_was_damaged(w, b, &row, err);
+	if (rc < 0)
+		return rc;
+	const char *differs = rc ? writer_differs(b, &row) : NULL;
+	if (differs)
+		return refuse(w, job, b->height, differs, err);
+	if (rc)
+		return heal(w, b, &row, err);
+	rc = check_links(w, b, text, sizeof text, err);
 	if (rc < 0)
 		return rc;
 	if (text[0])

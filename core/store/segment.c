@@ -85,8 +85,13 @@ static int check_files(struct segments *s, struct err *err)
 
 	for (uint32_t n = 1; n <= s->end.segment; n++) {
 		name_of(name, n);
-		if (fstatat(s->folder, name, &st, 0) < 0)
+		if (fstatat(s->folder, name, &st, 0) == 0)
+			continue;
+		if (n == s->end.segment || errno != ENOENT)
 			return failed(err, "a committed file is gone", n);
+		/* Nothing is written to it any more: its blocks alone are damaged. */
+		trace_error("store", "a committed segment is gone, its blocks cannot be read",
+			    "segment=%u", n);
 	}
 	if (s->end.segment == 0)
 		return 0;
