@@ -19,24 +19,6 @@ int node_of_block(struct look *l, struct node *n, const struct block_row *row)
 
 /* ---- objects: items, and records inside of items ---- */
 
-static int object_bytes(struct look *l, const struct stat_record *stat,
-			const struct block_bytes **owner, struct slice *out)
-{
-	const struct block_row *row;
-	int rc = look_block(l, stat->shard, stat->height, &row);
-
-	if (rc == 0)
-		rc = network_block_bytes(l->view->network, row, owner, l->err);
-	if (rc < 0)
-		return rc;
-	*out = slice_sub((*owner)->canonical, stat->offset, stat->size);
-	return out->n == stat->size
-		       ? 0
-		       : err_set(l->err, -EUCLEAN,
-				 "shard %u height %" PRIu64 ": an item lies behind its end",
-				 stat->shard, stat->height);
-}
-
 static int render(struct look *l, const struct stat_record *stat, struct slice bytes, bool line,
 		  struct buf *out)
 {
@@ -67,7 +49,7 @@ int object_read(struct look *l, uint64_t object, enum object_view as, struct buf
 	int rc = look_stat(l, object, &stat);
 
 	if (rc == 0)
-		rc = object_bytes(l, &stat, &owner, &bytes);
+		rc = network_object_bytes(l->view->network, &stat, &owner, &bytes, l->err);
 	if (rc < 0)
 		return rc;
 	if (as != OBJECT_BYTES)
@@ -106,7 +88,7 @@ int object_hash(struct look *l, const struct block_row *row, uint64_t object,
 	int rc = look_stat(l, object, &stat);
 
 	if (rc == 0)
-		rc = object_bytes(l, &stat, &owner, &bytes);
+		rc = network_object_bytes(l->view->network, &stat, &owner, &bytes, l->err);
 	return rc < 0 ? rc : look_ops(l)->item_name(stat.form, bytes, kind, hash, hash_size);
 }
 

@@ -23,9 +23,10 @@
  *     shard S              then, until the next one, of this shard:
  *     height, hash, time, legacy_root, legacy_records,
  *     with hyper on: hyper_root, hyper_records, retained, base_height, base_root
- *     covered …            two sentences: what the signed root covers, and what nothing signed does
+ *     covered …            twice: what the signed root covers, and what nothing signed does
  *
- * Shards that the main block witnesses nothing of yet are left out. */
+ * A root of an empty state is "-". Shards that the main block witnesses nothing of yet are left out. Hyper is
+ * on when it has retained, or begun to, at every shard's height; at its base itself it is legacy. */
 #ifndef CHAINFS_CHECKPOINT_FOLDER_H
 #define CHAINFS_CHECKPOINT_FOLDER_H
 
@@ -50,6 +51,10 @@ struct checkpoint_info {
 	struct checkpoint_shard shards[SHARD_MAX]; /* ascending; the first is the main one */
 };
 
+#define CHECKPOINT_INFO_MAX (64u << 10) /* bytes of an info that is read */
+#define CHECKPOINT_SUMS_MAX (4u << 20)  /* of a SHA256SUMS */
+#define CHECKPOINT_PATH_MAX 64          /* of a path in it */
+
 /* The folder's name: main height and hash. */
 void checkpoint_name(uint64_t height, const uint8_t hash[HASH_SIZE],
 		     char out[CHECKPOINT_NAME_SIZE]);
@@ -60,5 +65,11 @@ int checkpoint_info_write(const struct checkpoint_info *info, struct buf *out) M
 /* -EBADMSG with the line's number; -EPROTONOSUPPORT for another format. */
 int checkpoint_info_read(struct slice text, struct checkpoint_info *out, struct err *err)
 	MUST_CHECK;
+
+/* A line of SHA256SUMS, and the next line of one: 1, 0 at the end, -EBADMSG when it is none, names a path
+ * that is not below the folder, or does not follow the one before it. *at and *last begin as all zero. */
+void checkpoint_sum_write(const uint8_t sum[HASH_SIZE], const char *path, struct buf *out);
+int checkpoint_sum_next(struct slice text, size_t *at, char last[CHECKPOINT_PATH_MAX],
+			uint8_t sum[HASH_SIZE], struct err *err) MUST_CHECK;
 
 #endif

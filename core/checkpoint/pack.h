@@ -8,15 +8,18 @@
  *       bytes as the block (height, item) carries them
  *   Row    { bytes key; bytes value; }
  *
- * Memory   slices given out borrow from the bytes read.
- * Errors   -EBADMSG: does not parse, or keys do not ascend; the sentence says where (offset). */
+ * A state has one encoding: what is read is what pack_record_write() and pack_row_write() would give for it
+ * (fields by number, once, none that is zero or empty, shortest varints); all else is -EBADMSG.
+ * Memory   slices given out borrow from the bytes read; an empty key is never written.
+ * Errors   -EBADMSG: does not parse, or keys do not ascend; the sentence says where (offset).
+ *          Writing: what the buf latches, -EMSGSIZE over PACK_ENTRY_MAX. */
 #ifndef CHAINFS_CHECKPOINT_PACK_H
 #define CHAINFS_CHECKPOINT_PACK_H
 
-#include "core/base/bytes.h"
-#include "core/base/err.h"
+#include "core/chain/chain.h"
 
-#define PACK_ENTRY_MAX (2u << 20) /* bytes of one entry */
+/* Bytes of one entry: an object as large as a block may carry, and its row. */
+#define PACK_ENTRY_MAX (BLOCK_SIZE_MAX + (2u << 20))
 
 struct pack_record {
 	struct slice key, value; /* value: without the object id (chain_ops.record_split) */

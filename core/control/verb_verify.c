@@ -143,6 +143,27 @@ static int check_rows(struct check *k)
 	return rc;
 }
 
+/* Bytes of records whose blocks are not held: a restored state's. */
+static int check_carried(struct check *k)
+{
+	uint64_t last = 0;
+	struct err why = ERR_INIT;
+	int rc;
+	while ((rc = network_check_carried(k->network, &last, &why)) != 0) {
+		if (verb_stopped(k->call))
+			return -EINTR;
+		if (rc < 0 && rc != -EBADMSG)
+			return rc;
+		if (rc == 1)
+			continue;
+		k->tally.damaged++;
+		verb_say(k->call, "chainfs verify: network %s: carried bytes %" PRIu64 ": %s\n",
+			 network_name(k->network), last, err_text(&why, rc));
+		why = (struct err)ERR_INIT;
+	}
+	return 0;
+}
+
 static void report_text(struct check *k)
 {
 	struct verb_call *c = k->call;
@@ -219,6 +240,8 @@ int verb_verify(struct verb_call *c)
 		rc == 0 ? network_ops(k->network)->shard_count(network_params(k->network)) : 0;
 	if (rc == 0 && k->pipeline)
 		rc = check_rows(k);
+	if (rc == 0 && k->pipeline)
+		rc = check_carried(k);
 	for (uint32_t s = 0; s < shards && rc == 0; s++) {
 		rc = check_shard(k, s);
 		if (rc == -EIO && k->tally.damaged)

@@ -29,3 +29,17 @@ int network_check(struct network *n, struct family_check out[NETWORK_FAMILIES])
 	}
 	return 0;
 }
+
+int network_check_carried(struct network *n, uint64_t *last, struct err *err)
+{
+	AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
+
+	if (*last == n->carriers)
+		return 0;
+	int rc = network_carrier(n, *last + 1, &bytes, err);
+
+	if (rc < 0 && rc != -EBADMSG && rc != -EUCLEAN)
+		return rc;
+	++*last;
+	return rc < 0 ? -EBADMSG : 1;
+}

@@ -29,6 +29,7 @@ struct commit {
 	struct frame_ref *frames;     /* written so far */
 	size_t            frame_count, frame_cap;
 
+	uint64_t          carriers;   /* with those of this batch; see network */
 	struct late_row  *late;
 	size_t            late_count, late_cap;
 	struct buf        late_bytes;
@@ -56,6 +57,7 @@ int commit_new(struct network *n, struct commit **out)
 	if (!c)
 		return -ENOMEM;
 	c->network = n;
+	c->carriers = n->carriers;
 	n->commit = c;
 	c->frame = (struct buf)BUF_INIT(FRAME_SIZE_MAX);
 	c->late_bytes = c->deaths = c->key = c->value = (struct buf)BUF_INIT(ROW_BYTES_MAX);
@@ -222,6 +224,21 @@ int commit_aside(struct commit *c, uint32_t shard, uint64_t height, const struct
 		return c->failed;
 	return add_late(c, FAMILY_REPLAY, key_replay(REPLAY_ASIDE, shard, height), ref,
 			c->late_bytes.n);
+}
+
+int commit_carried(struct commit *c, struct slice bytes, uint64_t *carrier, struct err *err)
+{
+	struct segment_ref ref;
+	int rc = commit_bytes(c, bytes, SLICE_EMPTY, &ref, err);
+
+	if (rc < 0)
+		return rc;
+	rc = add_late(c, FAMILY_REPLAY, key_replay(REPLAY_CARRIED, 0, c->carriers + 1), &ref,
+		      c->late_bytes.n);
+	if (rc < 0)
+		return err_set(err, rc, "no memory for the row of carried bytes");
+	*carrier = ++c->carriers;
+	return 0;
 }
 
 static int put_late(struct commit *c)
@@ -586,6 +603,16 @@ static int put_segments_end(struct commit *c)
 	return 0;
 }
 
+static int put_carriers(struct commit *c)
+{
+	buf_clear(&c->value);
+	buf_varint(&c->value, c->carriers);
+	if (buf_done(&c->value) < 0)
+		return buf_done(&c->value);
+	db_batch_put(c->batch, FAMILY_META, slice_str(META_CARRIED), buf_slice(&c->value));
+	return 0;
+}
+
 /* Everything that can fail happens before the batch is written; then the network is as the next
  * view says. */
 static int write_all(struct commit *c, struct err *err)
@@ -607,6 +634,8 @@ static int write_all(struct commit *c, struct err *err)
 		rc = put_deaths(c);
 	if (rc == 0 && c->frame_count)
 		rc = put_segments_end(c);
+	if (rc == 0 && c->carriers != n->carriers)
+		rc = put_carriers(c);
 	if (rc == 0)
 		rc = view_write(c->box, before, c->batch);
 	if (rc < 0)
@@ -641,6 +670,7 @@ int commit_apply(struct commit *c, struct err *err)
 		return err_note(err, rc, "network %s: commit", n->name);
 	}
 	n->committed = segments_end(n->segments);
+	n->carriers = c->carriers;
 	db_batch_clear(c->batch);
 	c->frame_count = c->late_count = c->hash_count = c->death_count = 0;
 	buf_clear(&c->late_bytes);

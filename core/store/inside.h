@@ -55,6 +55,7 @@ struct network {
 	struct db              *db;
 	struct segments        *segments;
 	struct segments_end     committed; /* of the segments; ingest's */
+	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
 	struct cache           *cache;
 	struct commit          *commit;    /* the one that is open; ingest's */
 
@@ -97,6 +98,9 @@ int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t he
 /* A piece of a segment; its bytes. */
 int network_piece(struct network *n, const struct segment_ref *ref, const struct block_bytes **out,
 		  struct err *err) MUST_CHECK;
+/* What was carried under this number. -EUCLEAN: there is no such row. */
+int network_carrier(struct network *n, uint64_t carrier, const struct block_bytes **out,
+		    struct err *err) MUST_CHECK;
 
 /* ---- commit.c ---- */
 

@@ -3,7 +3,7 @@
  * Numbers in keys are big-endian, so that byte order is their order. A shard is one byte. The table
  * `families` says what lies in each column family; the functions below write its keys.
  *
- *     meta     "network" | "head" | "branches" | "segments"
+ *     meta     "network" | "head" | "branches" | "segments" | "carried"
  *              "shard" ‖ shard | "gaps" ‖ shard
  *     blocks   shard 1 ‖ height 8                                 → struct block_row
  *     rows     space 1 ‖ shard 1 ‖ escaped key ‖ ~height 8 ‖ ~index 4 ‖ branch 4 → rows.h
@@ -13,7 +13,8 @@
  *              (height and item: a byte that counts the bytes, then these)
  *     replay   'r' ‖ shard ‖ height → struct roots_row       'c' … → change list
  *              'o' … → outcomes     'd' … → nothing: the roots differ
- *              'a' … → bytes kept aside under a gap          'g' ‖ shard ‖ range → struct range_row */
+ *              'a' … → bytes kept aside under a gap          'g' ‖ shard ‖ range → struct range_row
+ *              'p' ‖ 0 ‖ carrier → place of carried bytes */
 #ifndef CHAINFS_STORE_KEYS_H
 #define CHAINFS_STORE_KEYS_H
 
@@ -40,12 +41,13 @@ extern const struct family_rules families[FAMILY_COUNT];
 #define META_HEAD     "head"
 #define META_BRANCHES "branches"
 #define META_SEGMENTS "segments"
+#define META_CARRIED  "carried" /* how many carriers there were: the number of the newest */
 #define META_SHARD    "shard"
 #define META_GAPS     "gaps"
 
 enum replay_kind {
 	REPLAY_ROOTS = 'r', REPLAY_CHANGES = 'c', REPLAY_OUTCOMES = 'o', REPLAY_DIVERGED = 'd',
-	REPLAY_ASIDE = 'a', REPLAY_RANGE = 'g'
+	REPLAY_ASIDE = 'a', REPLAY_RANGE = 'g', REPLAY_CARRIED = 'p'
 };
 
 /* Short keys fit here: all but those of rows and of meta. */

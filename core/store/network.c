@@ -109,6 +109,19 @@ static int read_segments_end(struct network *n, struct segments_end *out, struct
 	       err_set(err, -EUCLEAN, "the end of its segments does not parse") : 0;
 }
 
+static int read_carriers(struct network *n, struct err *err)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(64);
+	int rc = db_get(n->db, FAMILY_META, slice_str(META_CARRIED), &value, err);
+	struct rd r = rd_of(buf_slice(&value));
+
+	if (rc <= 0)
+		return rc;
+	n->carriers = rd_varint(&r);
+	return rd_done(&r) < 0 ? err_set(err, -EUCLEAN, "the count of its carriers does not parse")
+			       : 0;
+}
+
 static int open_parts(struct network *n, const struct network_place *at, struct err *err)
 {
 	char path[PATH_SIZE];
@@ -121,6 +134,8 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 		rc = read_identity(n, at, err);
 	if (rc == 0)
 		rc = read_segments_end(n, &n->committed, err);
+	if (rc == 0)
+		rc = read_carriers(n, err);
 	if (rc < 0)
 		return rc;
 	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
@@ -584,6 +599,61 @@ int network_block_bytes(struct network *n, const struct block_row *row,
 	if (rc == -EBADMSG)
 		met_damage(n, row, why.text);
 	return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+}
+
+/* ---- bytes of objects ---- */
+
+int network_carrier(struct network *n, uint64_t carrier, const struct block_bytes **out,
+		    struct err *err)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	struct segment_ref ref;
+	int rc = get_replay(n, REPLAY_CARRIED, 0, carrier, &value);
+
+	if (rc < 0)
+		return err_set(err, rc, "network %s: the row of carrier %" PRIu64 " cannot be read",
+			       n->name, carrier);
+	if (rc == 0)
+		return err_set(err, -EUCLEAN, "network %s: carrier %" PRIu64 " is not there",
+			       n->name, carrier);
+	if (segment_ref_read(buf_slice(&value), &ref) < 0)
+		return err_set(err, unclean(n, "carrier", 0, carrier),
+			       "network %s: a row does not parse", n->name);
+	return network_piece(n, &ref, out, err);
+}
+
+static int owner_bytes(struct network *n, const struct stat_record *stat,
+		       const struct block_bytes **out, struct err *err)
+{
+	struct block_row row;
+	int rc = network_block(n, stat->shard, stat->height, &row);
+
+	if (rc == 0)
+		return err_set(err, -ENODATA,
+			       "shard %u height %" PRIu64 ": the block is not held", stat->shard,
+			       stat->height);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": its row cannot be read",
+			       stat->shard, stat->height);
+	return network_block_bytes(n, &row, out, err);
+}
+
+int network_object_bytes(struct network *n, const struct stat_record *stat,
+			 const struct block_bytes **owner, struct slice *out, struct err *err)
+{
+	AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
+	int rc = stat->carrier ? network_carrier(n, stat->carrier, &bytes, err)
+			       : owner_bytes(n, stat, &bytes, err);
+
+	if (rc < 0)
+		return rc;
+	*out = slice_sub(bytes->canonical, stat->offset, stat->size);
+	if (out->n != stat->size)
+		return err_set(err, -EUCLEAN,
+			       "shard %u height %" PRIu64 ": an item lies behind its end",
+			       stat->shard, stat->height);
+	*owner = TAKE(bytes);
+	return 0;
 }
 
 void block_bytes_putp(const struct block_bytes **at)

@@ -207,6 +207,9 @@ struct family_check {
 /* Reads every row of every family, and so the checksum of every block of every file. Takes as long as the
  * database is large; negative only when it could not be tried. */
 int network_check(struct network *n, struct family_check out[NETWORK_FAMILIES]) MUST_CHECK;
+/* Reads carried bytes one carrier after another. 1: carrier *last + 1 was read well and *last counts it;
+ * 0: there are no more; -EBADMSG: it is damaged, or its row is not there, and *last counts it as well. */
+int network_check_carried(struct network *n, uint64_t *last, struct err *err) MUST_CHECK;
 
 /* ---- writing: ingest alone ---- */
 struct commit;

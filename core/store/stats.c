@@ -5,6 +5,7 @@
 enum field {
 	FIELD_TYPE,
 	FIELD_FORM,
+	FIELD_HEIGHT, /* of carried records alone: others share theirs */
 	FIELD_ITEM,
 	FIELD_TIME,
 	FIELD_SIZE,
@@ -29,6 +30,8 @@ static uint64_t expected(enum field f, const struct stat_record *before,
 			 const struct stat_record *r)
 {
 	switch (f) {
+	case FIELD_HEIGHT:
+		return before->height;
 	case FIELD_ITEM:
 		return before->item;
 	case FIELD_TIME:
@@ -44,7 +47,8 @@ static uint64_t expected(enum field f, const struct stat_record *before,
 
 static bool is_difference(enum field f)
 {
-	return f == FIELD_ITEM || f == FIELD_TIME || f == FIELD_OFFSET || f == FIELD_JSON;
+	return f == FIELD_HEIGHT || f == FIELD_ITEM || f == FIELD_TIME || f == FIELD_OFFSET ||
+	       f == FIELD_JSON;
 }
 
 static uint64_t field_get(enum field f, const struct stat_record *r)
@@ -52,6 +56,7 @@ static uint64_t field_get(enum field f, const struct stat_record *r)
 	switch (f) {
 	case FIELD_TYPE:   return r->type;
 	case FIELD_FORM:   return r->form;
+	case FIELD_HEIGHT: return r->height;
 	case FIELD_ITEM:   return r->item;
 	case FIELD_TIME:   return r->time;
 	case FIELD_OFFSET: return r->offset;
@@ -68,6 +73,7 @@ static bool field_set(enum field f, uint64_t v, struct stat_record *r)
 	case FIELD_TYPE:   r->type = (uint8_t)v; return v >= OBJECT_BLOCK && v <= OBJECT_INNER;
 	case FIELD_FORM:   r->form = (uint16_t)v; return v <= UINT16_MAX;
 	case FIELD_ITEM:   r->item = (uint32_t)v; break;
+	case FIELD_HEIGHT: r->height = v; return true;
 	case FIELD_TIME:   r->time = v; return true;
 	case FIELD_OFFSET: r->offset = (uint32_t)v; break;
 	case FIELD_SIZE:   r->size = (uint32_t)v; break;
@@ -83,7 +89,8 @@ bool stat_group_add(struct stat_group *g, uint64_t object, const struct stat_rec
 
 	if (g->count && (g->count == STAT_GROUP_MAX || object <= g->objects[g->count - 1] ||
 			 object - g->objects[0] >= STAT_GROUP_SPAN || r->shard != first->shard ||
-			 r->height != first->height || r->renderer != first->renderer))
+			 r->carrier != first->carrier || r->renderer != first->renderer ||
+			 (!r->carrier && r->height != first->height)))
 		return false;
 	g->objects[g->count] = object;
 	g->records[g->count++] = *r;
@@ -93,14 +100,17 @@ bool stat_group_add(struct stat_group *g, uint64_t object, const struct stat_rec
 void stat_group_write(const struct stat_group *g, struct buf *out)
 {
 	static const struct stat_record none;
+	uint64_t carrier = g->records[0].carrier;
 
-	buf_varint(out, g->count);
+	buf_varint(out, g->count + (carrier ? STAT_CARRIED : 0));
 	buf_varint(out, g->records[0].shard);
-	buf_varint(out, g->records[0].height);
+	buf_varint(out, carrier ? carrier : g->records[0].height);
 	buf_varint(out, g->records[0].renderer);
 	for (size_t i = 1; i < g->count; i++)
 		buf_varint(out, g->objects[i] - g->objects[i - 1]);
-	for (enum field f = FIELD_TYPE; f < FIELD_COUNT; f++)
+	for (enum field f = FIELD_TYPE; f < FIELD_COUNT; f++) {
+		if (f == FIELD_HEIGHT && !carrier)
+			continue;
 		for (size_t i = 0; i < g->count; i++) {
 			const struct stat_record *r = &g->records[i], *before = i ? r - 1 : &none;
 			uint64_t v = field_get(f, r);
@@ -109,6 +119,7 @@ void stat_group_write(const struct stat_group *g, struct buf *out)
 						? zigzag((int64_t)(v - expected(f, before, r)))
 						: v);
 		}
+	}
 }
 
 /* Which place `object` has in the group; `count` when none. Reads the objects. */
@@ -133,7 +144,9 @@ static int read_record(struct rd *r, uint64_t count, size_t place, struct stat_r
 
 	for (size_t i = 0; i <= place; i++)
 		records[i] = *out;
-	for (enum field f = FIELD_TYPE; f < FIELD_COUNT; f++)
+	for (enum field f = FIELD_TYPE; f < FIELD_COUNT; f++) {
+		if (f == FIELD_HEIGHT && !out->carrier)
+			continue;
 		for (size_t i = 0; i < count; i++) {
 			uint64_t v = rd_varint(r);
 
@@ -144,6 +157,7 @@ static int read_record(struct rd *r, uint64_t count, size_t place, struct stat_r
 				    (uint64_t)unzigzag(v);
 			good &= field_set(f, v, &records[i]);
 		}
+	}
 	*out = records[place];
 	return rd_done(r) < 0 || !good ? -EUCLEAN : 1;
 }
@@ -151,10 +165,13 @@ static int read_record(struct rd *r, uint64_t count, size_t place, struct stat_r
 int stat_group_find(struct slice in, uint64_t first, uint64_t object, struct stat_record *out)
 {
 	struct rd r = rd_of(in);
-	uint64_t count = rd_varint(&r), shard = rd_varint(&r), height = rd_varint(&r);
+	uint64_t count = rd_varint(&r), shard = rd_varint(&r), owner = rd_varint(&r);
 	uint64_t renderer = rd_varint(&r);
+	bool carried = count > STAT_CARRIED;
 
-	if (!rd_ok(&r) || count == 0 || count > STAT_GROUP_MAX || shard > UINT32_MAX ||
+	if (carried)
+		count -= STAT_CARRIED;
+	if (!rd_ok(&r) || (carried && owner == 0) || count == 0 || count > STAT_GROUP_MAX || shard > UINT32_MAX ||
 	    renderer > UINT32_MAX)
 		return -EUCLEAN;
 	size_t place = place_of(&r, count, first, object);
@@ -164,7 +181,8 @@ int stat_group_find(struct slice in, uint64_t first, uint64_t object, struct sta
 	if (place == count)
 		return 0;
 	*out = (struct stat_record){
-		.shard = (uint32_t)shard, .height = height, .renderer = (uint32_t)renderer,
+		.shard = (uint32_t)shard, .height = carried ? 0 : owner,
+		.carrier = carried ? owner : 0, .renderer = (uint32_t)renderer,
 	};
 	return read_record(&r, count, place, out);
 }

@@ -8,6 +8,10 @@
  *     from the one before, type, form, item, time, size, offset, line_size, json_size; as
  *     differences where neighbours are alike
  *
+ * Records whose bytes lie in one carrier are grouped as well, though they come from many blocks:
+ * STAT_CARRIED is added to the count, the carrier stands in place of the height, and each record's
+ * height is a field behind its form.
+ *
  * An object that is written again alone stands in a younger group of its own that lies between: who
  * looks for an object goes back from the nearest group until it is found or out of every span. */
 #ifndef CHAINFS_STORE_STATS_H
@@ -17,6 +21,9 @@
 
 #define STAT_GROUP_MAX  32
 #define STAT_GROUP_SPAN 64
+#define STAT_CARRIED    64 /* added to the count of a group whose bytes were carried */
+
+static_assert(STAT_GROUP_MAX < STAT_CARRIED, "a count and the mark beside it");
 
 struct stat_group {
 	size_t             count;

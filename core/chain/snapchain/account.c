@@ -2,7 +2,7 @@
 
 #include "core/chain/snapchain/records.h"
 
-#define ROW_SIZE_MAX 512
+#define ROW_SIZE_MAX ACCOUNT_ROW_SIZE_MAX
 #define VSHARDS      256
 
 struct accounts {
@@ -185,19 +185,20 @@ int account_row_read(struct slice value, struct account_root *root, uint64_t *re
 	return 0;
 }
 
-static void row_write(const struct account *a, const struct account_root *root,
-		      const struct account_side *side, bool hyper, struct buf *out)
+void account_row_write(const struct account_root *root, uint64_t retained_rows,
+		       uint64_t retained_records, const struct sc_counts sets[SC_SET_COUNT],
+		       struct buf *out)
 {
 	buf_bytes(out, root->root, HASH20_SIZE);
 	buf_varint(out, root->keys);
-	buf_varint(out, hyper ? a->retained_rows : 0);
-	buf_varint(out, hyper ? a->retained_records : 0);
+	buf_varint(out, retained_rows);
+	buf_varint(out, retained_records);
 	for (unsigned set = 0; set < SC_SET_COUNT; set++) {
-		if (!side->sets[set].records)
+		if (!sets[set].records)
 			continue;
 		buf_u8(out, (uint8_t)set);
-		buf_varint(out, side->sets[set].records);
-		buf_varint(out, side->sets[set].line_bytes);
+		buf_varint(out, sets[set].records);
+		buf_varint(out, sets[set].line_bytes);
 	}
 }
 
@@ -519,7 +520,8 @@ static int side_end(struct replay *r, struct account *a, enum context context,
 		return !a->had_row[context] ? 0 :
 					      state_delete(r->st, space, sc_key_slice(&key),
 							   REASON_REMOVED);
-	row_write(a, root, &a->side[context], hyper, &row);
+	account_row_write(root, hyper ? a->retained_rows : 0, hyper ? a->retained_records : 0,
+			  a->side[context].sets, &row);
 	rc = buf_done(&row);
 	return rc < 0 ? rc : state_put(r->st, space, sc_key_slice(&key), buf_slice(&row), false);
 }

@@ -118,6 +118,11 @@ int account_count(struct replay *r, struct account *a, int32_t type, uint64_t *o
 /* Root after a transaction; the one before this block when the account is empty now (stale too). */
 int account_root_of(struct replay *r, struct account *a, struct account_root *out) MUST_CHECK;
 
+#define ACCOUNT_ROW_SIZE_MAX 512
+/* The row of one side: of legacy's with nothing retained. */
+void account_row_write(const struct account_root *root, uint64_t retained_rows,
+		       uint64_t retained_records, const struct sc_counts sets[SC_SET_COUNT],
+		       struct buf *out);
 int account_row_read(struct slice value, struct account_root *root, uint64_t *retained_rows,
 		     uint64_t *retained_records, struct sc_counts sets[SC_SET_COUNT]) MUST_CHECK;
 

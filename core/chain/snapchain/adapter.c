@@ -1,4 +1,5 @@
 #include "core/chain/snapchain/block.h"
+#include "core/chain/snapchain/carry.h"
 #include "core/chain/snapchain/envelope.h"
 #include "core/chain/snapchain/item_name.h"
 #include "core/chain/snapchain/keyspace.h"
@@ -79,5 +80,13 @@ const struct chain_ops snapchain_ops = {
 	.render_parent = sc_render_parent,
 	.render_limits = sc_render_limits,
 	.trie_key = sc_trie_key,
+	.row_kind = sc_row_kind,
+	.record_vshard = sc_record_vshard,
+	.record_split = sc_record_split,
+	.record_join = sc_record_join,
+	.root_new = sc_root_new,
+	.root_add = sc_root_add,
+	.root_end = sc_root_end,
+	.root_free = sc_root_free,
 	.render_envelope = sc_render_envelope,
 };
