@@ -46,6 +46,13 @@ const struct verb verbs[] = {
 	  "line for every fault, then the counts of each level.",
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
 	  verb_verify, NULL },
+	{ "checkpoint", "STORE FOLDER", "writes a checkpoint of the state into a folder",
+	  "Makes FOLDER/HEIGHT-HASH with the state of both contexts as of a main height, what\n"
+	  "the rules need beyond it, the blocks that sign it and their certificates, and prints\n"
+	  "its path. The same chain gives the same bytes on every machine, but for evidence/\n"
+	  "and verdict. One that is complete already is left alone.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(JSON) | OPT(HELP), false,
+	  verb_checkpoint, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",
 	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements.",
 	  STORE_NONE, 1, 1,

@@ -74,9 +74,11 @@ struct verb {
 	uint64_t    options;                /* bit OPTION_X: accepted */
 	bool        hidden;
 	int       (*run)(struct verb_call *c);
-	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on. */
+	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on; CHECK_APART when this
+	 * call needs no store after all and runs without one, in the caller's process. */
 	int       (*check)(struct verb_call *c);
 };
+#define CHECK_APART (-1)
 #define OPT(id) (1ull << OPTION_##id)
 
 /* Where a call's lines go. */
@@ -139,5 +141,7 @@ int verb_import_check(struct verb_call *c); /* is there such an archive? */
 int verb_status(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
+int verb_verify_check(struct verb_call *c); /* is the word a checkpoint's folder? */
+int verb_checkpoint(struct verb_call *c);
 
 #endif
