@@ -1,5 +1,6 @@
 /* Damaged bytes: a height that was held becomes a gap, and how its block is known again. */
 #include "core/base/trace.h"
+#include "core/ingest/index.h"
 #include "core/ingest/writer.h"
 
 #define TAKEN_AT_ONCE 64u
@@ -95,7 +96,7 @@ const char *writer_differs(const struct chain_block *b, const struct block_row *
 	struct block_row own = { 0 };
 	if (memcmp(b->hash, row->hash, HASH_SIZE) != 0)
 		return "header: another block of this height was held, and is damaged";
-	writer_fill_row(b, &own);
+	block_fill_row(b, &own);
 	bool same = row->has_digest ? memcmp(own.digest, row->digest, BLOCK_DIGEST_SIZE) == 0
 				    : own.time == row->time && own.items == row->items &&
 					      own.canonical_size == row->canonical_size &&

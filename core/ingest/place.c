@@ -1,5 +1,6 @@
 /* Placing a checked block: where it belongs, whether it may stand there, and the rows it leaves. */
 #include "core/base/trace.h"
+#include "core/ingest/index.h"
 #include "core/ingest/writer.h"
 
 #include <stdio.h>
@@ -118,73 +119,27 @@ static int check_links(struct writer *w, const struct chain_block *b, char *text
 	return 0;
 }
 
-int writer_put_index(struct writer *w, const struct chain_block *b, const struct block_row *row)
+struct index_place {
+	struct commit *commit;
+	const struct chain_block *block;
+};
+
+static int put_stat(void *arg, uint64_t object, const struct stat_record *r)
 {
-	struct stat_record r = {
-		.type = OBJECT_BLOCK, .shard = b->shard, .height = b->height, .time = b->time,
-		.size = row->canonical_size, .renderer = w->ops->renderer,
-	};
-	int rc = commit_stat(w->commit, row->object, &r);
-	if (rc == 0)
-		rc = commit_hash(w->commit, SLICE(b->hash, HASH_SIZE), b->shard, b->height,
-				 HASH_HIT_BLOCK);
-	for (uint32_t i = 0; i < b->item_count && rc == 0; i++) {
-		const struct chain_item *it = &b->items[i];
-		uint64_t object = row->object + 1 + 2 * (uint64_t)i;
-		r.type = OBJECT_ITEM;
-		r.item = i;
-		r.form = it->form;
-		r.time = it->time;
-		r.offset = it->offset;
-		r.size = it->size;
-		r.json_size = it->json_size;
-		r.line_size = it->line_size;
-		rc = commit_stat(w->commit, object, &r);
-		if (rc == 0 && it->hash_size)
-			rc = commit_hash(w->commit, SLICE(it->hash, it->hash_size), b->shard,
-					 b->height, i);
-		if (rc < 0 || !it->has_inner)
-			continue;
-		r.type = OBJECT_INNER;
-		r.form = it->inner_form;
-		r.time = it->inner_time;
-		r.offset = it->inner_offset;
-		r.size = it->inner_size;
-		r.json_size = it->inner_json_size;
-		r.line_size = it->inner_line_size;
-		rc = commit_stat(w->commit, object + 1, &r);
-		if (rc == 0 && it->inner_hash_size)
-			rc = commit_hash(w->commit, SLICE(it->inner_hash, it->inner_hash_size),
-					 b->shard, b->height, i);
-	}
-	return rc;
+	const struct index_place *at = arg;
+	return commit_stat(at->commit, object, r);
 }
 
-void writer_fill_row(const struct chain_block *b, struct block_row *row)
+static int put_hash(void *arg, struct slice hash, uint32_t item)
 {
-	uint8_t digest[HASH_SIZE];
-	row->shard = b->shard;
-	row->height = b->height;
-	memcpy(row->hash, b->hash, HASH_SIZE);
-	memcpy(row->parent, b->parent, b->parent_size);
-	row->parent_size = b->parent_size;
-	row->time = b->time;
-	row->items = (uint32_t)b->item_count;
-	row->canonical_size = (uint32_t)b->canonical.n;
-	row->certificate_size = (uint32_t)b->certificate.n;
-	row->header_size = b->header_size;
-	row->header_json_size = b->header_json_size;
-	row->parent_file_size = b->parent_file_size;
-	for (size_t i = 0; i < b->item_count; i++)
-		row->line_bytes += b->items[i].line_size;
-	row->witness_count = (uint32_t)MIN(b->witness_count, (size_t)SHARD_MAX);
-	if (row->witness_count)
-		memcpy(row->witnesses, b->witnesses, row->witness_count * sizeof *b->witnesses);
-	memcpy(row->levels, b->levels, sizeof row->levels);
-	row->uncommitted = b->levels[LEVEL_COMMIT].verdict == VERDICT_ABSENT;
-	hash_blake3(buf_slice(&b->canonical), digest);
-	memcpy(row->digest, digest, sizeof row->digest);
-	row->has_digest = true;
+	const struct index_place *at = arg;
+	return commit_hash(at->commit, hash, at->block->shard, at->block->height, item);
+}
+
+int writer_put_index(struct writer *w, const struct chain_block *b, const struct block_row *row)
+{
+	struct index_place at = { w->commit, b };
+	return block_index(b, row, &(struct index_visit){ put_stat, put_hash, &at });
 }
 
 /* What the block adds to the view of its shard, and what it tells of other shards. again: its items
@@ -261,7 +216,7 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	struct view *v = commit_view(w->commit);
 	struct shard_view *sv = &v->shards[b->shard];
 	struct block_row row = { .object = v->next_object };
-	writer_fill_row(b, &row);
+	block_fill_row(b, &row);
 	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate),
 			      &row.bytes, err);
 	if (rc < 0)

@@ -59,8 +59,6 @@ int writer_was_damaged(struct writer *w, const struct chain_block *b, struct blo
 /* Whether `b` is, byte for byte, the block of that row; a sentence when not. */
 const char *writer_differs(const struct chain_block *b, const struct block_row *row);
 
-/* place.c: what the decoded block alone says of its row; adds to a row that is all zero but `object`. */
-void writer_fill_row(const struct chain_block *b, struct block_row *row);
 /* place.c: stat records and hashes of a block. */
 int  writer_put_index(struct writer *w, const struct chain_block *b, const struct block_row *row)
 	MUST_CHECK;
