@@ -104,6 +104,14 @@ int look_readable(struct look *l, uint8_t context, uint32_t shard, uint64_t heig
 	if (height > sv->replayed)
 		return err_set(l->err, -ENODATA, "shard %u: replayed up to height %" PRIu64 " only",
 			       shard, sv->replayed);
+	if (height < sv->begins)
+		return err_set(l->err, -ENODATA,
+			       "shard %u: not replayed: the state here begins at height %" PRIu64,
+			       shard, sv->begins);
+	if (height < sv->kept_from)
+		return err_set(l->err, -ENODATA,
+			       "shard %u: the state is kept from height %" PRIu64 " on", shard,
+			       sv->kept_from);
 	if (context != CONTEXT_HYPER)
 		return 0;
 	if (!sv->hyper_on)

@@ -18,8 +18,9 @@ size_t render_index_line_size(const struct block_row *row);
  * pending. */
 void   render_verify(const struct block_row *row, bool state_known, const char *trust,
 		     struct buf *out);
-/* list NULL: the block is not replayed. */
-void   render_outcomes(const struct outcome_list *list, uint32_t items, struct buf *out);
+/* list NULL: the block is not replayed; begins: height of the state that is why it never will be, or 0. */
+void   render_outcomes(const struct outcome_list *list, uint32_t items, uint64_t begins,
+		       struct buf *out);
 
 /* ---- render_state.c ---- */
 

@@ -81,15 +81,20 @@ void render_verify(const struct block_row *row, bool state_known, const char *tr
 
 /* ---- outcomes.tsv ---- */
 
-void render_outcomes(const struct outcome_list *list, uint32_t items, struct buf *out)
+void render_outcomes(const struct outcome_list *list, uint32_t items, uint64_t begins,
+		     struct buf *out)
 {
+	char why[64] = "";
+
+	if (begins)
+		snprintf(why, sizeof why, "the state here begins at height %" PRIu64, begins);
 	for (uint32_t i = 0; i < items; i++) {
 		const struct chain_outcome *o =
 			list && i < list->outcome_count ? &list->outcomes[i] : NULL;
 
 		buf_fmt(out, "%06" PRIu32 "\t%s\t", i,
 			o ? outcome_names[o->outcome] : "not-replayed");
-		render_sentence(o && o->reason ? o->reason : "", out);
+		render_sentence(!o ? why : o->reason ? o->reason : "", out);
 		buf_u8(out, '\n');
 	}
 }

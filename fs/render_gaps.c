@@ -40,7 +40,8 @@ void render_gap_next(const struct gap *g, struct buf *out)
 	buf_fmt(out, "%s\n", time);
 }
 
-/* The last character of what is held is decided by how far replay came. */
+/* The last character of what is held is decided by how far replay came, and, in a restored store,
+ * where its state begins. */
 void render_map(const struct shard_view *sv, struct buf *out)
 {
 	const struct gaps *g = &sv->gaps;
@@ -52,10 +53,12 @@ void render_map(const struct shard_view *sv, struct buf *out)
 	for (size_t i = 0; i < g->held_count; i++) {
 		uint64_t first = MAX(g->held[i].first, 1), end = MIN(g->held[i].end, sv->known + 1);
 		uint64_t part = MAX(first, MIN(end, sv->replayed + 1));
+		uint64_t begin = MAX(first, MIN(part, sv->begins));
 
 		if (first >= end)
 			continue;
-		memset(out->p + start + first - 1, 'r', part - first);
+		memset(out->p + start + first - 1, 'h', begin - first);
+		memset(out->p + start + begin - 1, 'r', part - begin);
 		memset(out->p + start + part - 1, 'h', end - part);
 	}
 	for (size_t i = 0; i < g->fault_count; i++)

@@ -63,6 +63,8 @@ static void shard_status(uint32_t shard, const struct shard_view *sv, struct buf
 	number(shard, "bytes", sv->bytes, out);
 	number(shard, "refused_items", sv->refused_items, out);
 	place(shard, "replayed", sv->replayed, sv->replayed_time, sv->replayed_hash, out);
+	if (sv->begins)
+		number(shard, "begins", sv->begins, out);
 	bytes(shard, "legacy_root", SLICE(sv->legacy.root, sv->legacy.root_size), out);
 	number(shard, "legacy_records", sv->legacy.records, out);
 	if (sv->hyper_on) {

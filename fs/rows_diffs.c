@@ -51,10 +51,11 @@ static int diff_find(struct look *l, const struct node *folder, const char *name
 	return rc;
 }
 
-/* Cuts never go down, so the heights whose cuts are replayed are all below the others. */
+/* Cuts never go down, so the heights whose cuts are replayed are all below the others. Where a state
+ * was restored, its own were; below it nothing is. */
 static int newest_diff(struct look *l, uint64_t *out)
 {
-	uint64_t low = 0, high = look_shard(l, 0)->replayed + 1;
+	uint64_t low = look_shard(l, 0)->begins, high = look_shard(l, 0)->replayed + 1;
 
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;

@@ -6,16 +6,20 @@
 
 #include <stdio.h>
 
-/* The heights with a root in this context, as a range; empty when there is none. */
-static struct range heights_of(const struct look *l, const struct scope *s)
+/* The heights with a root in this context, or with an envelope, as a range; empty when there is none.
+ * Where the state was restored there is its root, and what follows has envelopes. */
+static struct range heights_of(const struct look *l, const struct node *n)
 {
+	const struct scope *s = &n->scope;
 	const struct shard_view *sv = look_shard(l, s->shard);
-	struct range r = { 1, sv->replayed + 1 };
+	bool root = n->row == ROW_ROOTS_RANGE;
+	uint64_t first = sv->begins ? sv->begins + !root : 1;
+	struct range r = { first, sv->replayed + 1 };
 
 	if (s->context == CONTEXT_HYPER && !sv->hyper_on)
 		r.end = r.first;
 	else if (s->context == CONTEXT_HYPER)
-		r.first = sv->base_height + 1;
+		r.first = MAX(first, sv->base_height + 1);
 	r.end = MAX(r.first, r.end);
 	return r;
 }
@@ -23,7 +27,7 @@ static struct range heights_of(const struct look *l, const struct scope *s)
 /* Those of one range of RANGE_SIZE. */
 static struct range heights_in(const struct look *l, const struct node *n)
 {
-	struct range all = heights_of(l, &n->scope), r = path_range_of(n->key);
+	struct range all = heights_of(l, n), r = path_range_of(n->key);
 
 	r.first = MAX(r.first, all.first);
 	r.end = MAX(r.first, MIN(r.end, all.end));
@@ -32,7 +36,10 @@ static struct range heights_in(const struct look *l, const struct node *n)
 
 static bool is_whole(const struct look *l, const struct node *n)
 {
-	return look_shard(l, n->scope.shard)->replayed >= path_range_of(n->key).end - 1;
+	const struct shard_view *sv = look_shard(l, n->scope.shard);
+	struct range r = path_range_of(n->key);
+
+	return sv->replayed >= r.end - 1 && sv->begins <= MAX(r.first, 1);
 }
 
 static int folder_attr(struct look *l, const struct node *n, struct attr *out)
@@ -67,7 +74,7 @@ static int ranges_list(struct look *l, const struct node *child, const char *suf
 		       int (*make)(struct look *l, struct node *n), uint64_t after,
 		       struct lister *to)
 {
-	struct range all = heights_of(l, &child->scope);
+	struct range all = heights_of(l, child);
 
 	for (uint64_t number = MAX(all.first / RANGE_SIZE, after);
 	     all.first < all.end && number <= (all.end - 1) / RANGE_SIZE; number++) {
@@ -206,7 +213,13 @@ static int envelope_by_name(struct look *l, const struct node *folder, const cha
 	    height >= in.end)
 		return -ENOENT;
 	out->key = height;
-	return look_readable(l, CONTEXT_HYPER, folder->scope.shard, height);
+	int rc = look_readable(l, CONTEXT_HYPER, folder->scope.shard, height);
+	if (rc == 0 && height == look_shard(l, folder->scope.shard)->begins)
+		rc = err_set(l->err, -ENODATA,
+			     "shard %u: height %" PRIu64 " is where the state here begins: what it "
+			     "retained is not told apart",
+			     folder->scope.shard, height);
+	return rc;
 }
 
 static int envelope_find(struct look *l, const struct node *folder, const char *name,

@@ -25,6 +25,8 @@ static void status_json(const struct view *v, struct json *j)
 	for (uint32_t s = 0; s < v->shard_count; s++) {
 		const struct shard_view *sv = &v->shards[s];
 		json_object(j, NULL);
+		if (sv->begins)
+			json_u64(j, "begins", sv->begins);
 		json_u64(j, "bytes", sv->bytes);
 		json_u64(j, "held", gaps_held(&sv->gaps));
 		json_bool(j, "hyper", sv->hyper_on);
@@ -65,7 +67,10 @@ static void status_text(struct verb_call *c, const struct view *v)
 			time_text(sv->tip_time, time);
 			verb_print(c, "  tip      %" PRIu64 " of %s\n", sv->tip, time);
 		}
-		verb_print(c, "  replayed %" PRIu64 "\n", sv->replayed);
+		verb_print(c, "  replayed %" PRIu64, sv->replayed);
+		if (sv->begins)
+			verb_print(c, ", from the state of a checkpoint at %" PRIu64, sv->begins);
+		verb_print(c, "\n");
 		verb_print(c, "  legacy   root %s, %" PRIu64 " records\n",
 			   root_text(&sv->legacy, hex), sv->legacy.records);
 		if (sv->hyper_on)

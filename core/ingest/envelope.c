@@ -73,7 +73,7 @@ int envelope_read(const struct view *v, uint32_t shard, uint64_t height, bool js
 		  struct err *err)
 {
 	const struct shard_view *sv = &v->shards[shard];
-	if (!sv->hyper_on || height <= sv->base_height || height > sv->replayed)
+	if (!sv->hyper_on || height <= MAX(sv->base_height, sv->begins) || height > sv->replayed)
 		return err_set(err, -ENODATA,
 			       "shard %u height %" PRIu64 ": hyper keeps no envelope of it", shard,
 			       height);

@@ -47,4 +47,8 @@ int  ingest_finish(struct ingest *in, struct err *err) MUST_CHECK;
 void ingest_totals(struct ingest *in, struct ingest_totals *out);
 void ingest_freep(struct ingest **in);
 
+/* For a restore: the rows of a block whose state was carried here, as an import leaves them, but of
+ * what replay adds. The block is held from then on. */
+int ingest_restored(struct commit *c, const struct chain_block *b, struct err *err) MUST_CHECK;
+
 #endif

@@ -136,17 +136,16 @@ static int put_hash(void *arg, struct slice hash, uint32_t item)
 	return commit_hash(at->commit, hash, at->block->shard, at->block->height, item);
 }
 
-int writer_put_index(struct writer *w, const struct chain_block *b, const struct block_row *row)
+int writer_put_index(struct commit *c, const struct chain_block *b, const struct block_row *row)
 {
-	struct index_place at = { w->commit, b };
+	struct index_place at = { c, b };
 	return block_index(b, row, &(struct index_visit){ put_stat, put_hash, &at });
 }
 
 /* What the block adds to the view of its shard, and what it tells of other shards. again: its items
  * are counted among the refused ones already. */
-static int note_held(struct writer *w, const struct chain_block *b, bool again, struct err *err)
+static int note_held(struct view *v, const struct chain_block *b, bool again, struct err *err)
 {
-	struct view *v = commit_view(w->commit);
 	struct shard_view *sv = &v->shards[b->shard];
 	int rc = gaps_add(&sv->gaps, (struct range){ b->height, b->height + 1 });
 	if (rc < 0)
@@ -167,14 +166,59 @@ static int note_held(struct writer *w, const struct chain_block *b, bool again, 
 		if (wit->shard < v->shard_count)
 			v->shards[wit->shard].known = MAX(v->shards[wit->shard].known, wit->height);
 	}
-	struct lane *lane = &w->lanes[b->shard];
-	lane->last_height = b->height;
-	memcpy(lane->last_hash, b->hash, HASH_SIZE);
 	return 0;
+}
+
+/* The rows of a block and its place in the view, once its bytes lie in the run. */
+static int put_rows(struct commit *c, const struct chain_block *b, const struct block_row *row,
+		    struct err *err)
+{
+	int rc = writer_put_index(c, b, row);
+	if (rc == 0)
+		rc = commit_block(c, row);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
+			       b->shard, b->height);
+	return note_held(commit_view(c), b, false, err);
+}
+
+static int put_bytes(struct commit *c, const struct chain_block *b, struct block_row *row,
+		     struct err *err)
+{
+	struct view *v = commit_view(c);
+	block_fill_row(b, row);
+	row->object = v->next_object;
+	int rc = commit_bytes(c, buf_slice(&b->canonical), buf_slice(&b->certificate), &row->bytes,
+			      err);
+	if (rc == 0)
+		v->next_object += 1 + 2 * (uint64_t)b->item_count;
+	return rc;
+}
+
+static void never_replayed(struct block_row *row, uint64_t begins)
+{
+	for (int l = LEVEL_ACCOUNTS; l <= LEVEL_STATE; l++)
+		snprintf(row->levels[l].reason, REASON_SIZE,
+			 "not replayed: the state here begins at height %" PRIu64, begins);
+}
+
+int ingest_restored(struct commit *c, const struct chain_block *b, struct err *err)
+{
+	struct block_row row = { 0 };
+	int rc = put_bytes(c, b, &row, err);
+	if (rc < 0)
+		return rc;
+	never_replayed(&row, b->height);
+	row.levels[LEVEL_STATE].verdict = VERDICT_OK;
+	snprintf(row.levels[LEVEL_STATE].reason, REASON_SIZE,
+		 "not replayed: the records of a checkpoint make its root");
+	return put_rows(c, b, &row, err);
 }
 
 static void count_taken(struct writer *w, const struct chain_block *b)
 {
+	w->lanes[b->shard].last_height = b->height;
+	memcpy(w->lanes[b->shard].last_hash, b->hash, HASH_SIZE);
 	w->pending.blocks++;
 	w->pending.items += b->item_count;
 	w->pending.bytes += b->canonical.n + b->certificate.n;
@@ -198,7 +242,7 @@ static int heal(struct writer *w, const struct chain_block *b, struct block_row 
 	if (rc < 0)
 		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its row",
 			       b->shard, b->height);
-	rc = note_held(w, b, true, err);
+	rc = note_held(commit_view(w->commit), b, true, err);
 	if (rc < 0)
 		return rc;
 	count_taken(w, b);
@@ -215,14 +259,13 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 {
 	struct view *v = commit_view(w->commit);
 	struct shard_view *sv = &v->shards[b->shard];
-	struct block_row row = { .object = v->next_object };
-	block_fill_row(b, &row);
-	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate),
-			      &row.bytes, err);
+	struct block_row row = { 0 };
+	int rc = put_bytes(w->commit, b, &row, err);
 	if (rc < 0)
 		return rc;
-	v->next_object += 1 + 2 * (uint64_t)b->item_count;
 	w->dirty = true;
+	if (b->height <= sv->begins)
+		never_replayed(&row, sv->begins);
 
 	bool next = b->height == sv->replayed + 1 && !w->lanes[b->shard].stopped;
 	if (next) {
@@ -241,13 +284,7 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 			return rc;
 		}
 	}
-	rc = writer_put_index(w, b, &row);
-	if (rc == 0)
-		rc = commit_block(w->commit, &row);
-	if (rc < 0)
-		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
-			       b->shard, b->height);
-	rc = note_held(w, b, false, err);
+	rc = put_rows(w->commit, b, &row, err);
 	if (rc < 0)
 		return rc;
 	count_taken(w, b);

@@ -60,7 +60,7 @@ int writer_was_damaged(struct writer *w, const struct chain_block *b, struct blo
 const char *writer_differs(const struct chain_block *b, const struct block_row *row);
 
 /* place.c: stat records and hashes of a block. */
-int  writer_put_index(struct writer *w, const struct chain_block *b, const struct block_row *row)
+int  writer_put_index(struct commit *c, const struct chain_block *b, const struct block_row *row)
 	MUST_CHECK;
 
 /* Notes why (shard, height) is missing. */

@@ -476,6 +476,8 @@ void shard_view_write(const struct shard_view *sv, struct buf *out)
 	buf_varint(out, REASON_COUNT);
 	for (size_t i = 0; i < REASON_COUNT; i++)
 		buf_varint(out, sv->changes[i]);
+	if (sv->begins) /* of restored stores alone: others are written as ever */
+		buf_varint(out, sv->begins);
 }
 
 int shard_view_read(struct slice in, struct shard_view *out)
@@ -510,5 +512,6 @@ int shard_view_read(struct slice in, struct shard_view *out)
 		return -EUCLEAN;
 	for (size_t i = 0; i < reasons; i++)
 		out->changes[i] = rd_varint(&r);
+	out->begins = rd_left(&r) ? rd_varint(&r) : 0;
 	return done(&r);
 }

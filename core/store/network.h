@@ -27,6 +27,8 @@ struct shard_view {
 	uint64_t known;               /* highest height known to exist */
 	uint64_t replayed;            /* the state is as of this height; 0: nothing replayed */
 	uint64_t kept_from;           /* lowest height as of which the state can still be read */
+	uint64_t begins;              /* a restore gave the state as of this height: it and what lies
+					 below is not replayed here, ever. 0: replayed from block 1 */
 	uint64_t tip_time, replayed_time;
 	uint8_t  tip_hash[HASH_SIZE], replayed_hash[HASH_SIZE];
 	struct chain_root legacy, hyper; /* as of `replayed` */

@@ -91,13 +91,13 @@ static void outcomes_have_a_line_an_item_also_before_replay(void **state)
 	};
 	struct outcome_list list = { .outcomes = outcomes, .outcome_count = ARRAY_LEN(outcomes) };
 
-	render_outcomes(&list, 3, &out);
+	render_outcomes(&list, 3, 0, &out);
 	says(&out, "000000\tmerged\t\n000001\trefused\thash differs\n000002\tnone\t\n");
 	buf_clear(&out);
-	render_outcomes(NULL, 2, &out);
+	render_outcomes(NULL, 2, 0, &out);
 	says(&out, "000000\tnot-replayed\t\n000001\tnot-replayed\t\n");
 	buf_clear(&out);
-	render_outcomes(NULL, 0, &out);
+	render_outcomes(NULL, 0, 0, &out);
 	says(&out, "");
 }
 
