@@ -141,6 +141,7 @@ int verb_import_check(struct verb_call *c); /* is there such an archive? */
 int verb_status(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
+int verb_fsck(struct verb_call *c);
 int verb_verify_check(struct verb_call *c); /* is the word a checkpoint's folder? */
 int verb_checkpoint(struct verb_call *c);
 
