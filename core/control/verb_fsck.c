@@ -34,8 +34,8 @@ static void progress(void *arg, const char *stage, uint64_t done, uint64_t total
 	k->shown_ms = now;
 	k->shown = true;
 	if (total)
-		verb_say(k->call, "\r\033[K%s: %s %" PRIu64 " of %" PRIu64, network_name(k->network),
-			 stage, done, total);
+		verb_say(k->call, "\r\033[K%s: %s %" PRIu64 " of %" PRIu64,
+			 network_name(k->network), stage, done, total);
 	else
 		verb_say(k->call, "\r\033[K%s: %s %" PRIu64, network_name(k->network), stage, done);
 }
@@ -102,8 +102,9 @@ static void summary(struct call *k, const struct fsck_counts *n, int repaired)
 	if (!verb_has(k->call, OPTION_JSON)) {
 		verb_print(k->call,
 			   "%s: %" PRIu64 " blocks with %" PRIu64 " items, %" PRIu64
-			   " rows and %" PRIu64 " checkpoints checked: %" PRIu64 " damaged, %" PRIu64
-			   " missing, %" PRIu64 " contradictions, %" PRIu64 " orphans",
+			   " rows and %" PRIu64 " checkpoints checked: %" PRIu64
+			   " damaged, %" PRIu64 " missing, %" PRIu64 " contradictions, %" PRIu64
+			   " orphans",
 			   network_name(k->network), n->blocks, n->items, n->rows, n->checkpoints,
 			   n->faults[FSCK_DAMAGED], n->faults[FSCK_MISSING],
 			   n->faults[FSCK_CONTRADICTION], n->faults[FSCK_ORPHAN]);
@@ -111,7 +112,8 @@ static void summary(struct call *k, const struct fsck_counts *n, int repaired)
 			verb_print(k->call, "; %" PRIu64 " damaged blocks are gaps already",
 				   n->waiting);
 		if (n->unreferenced_bytes)
-			verb_print(k->call, "; %" PRIu64 " bytes of segments that nothing refers to",
+			verb_print(k->call,
+				   "; %" PRIu64 " bytes of segments that nothing refers to",
 				   n->unreferenced_bytes);
 		if (repaired >= 0)
 			verb_print(k->call, "; %d repaired", repaired);

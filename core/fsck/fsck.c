@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define LINES_MAX   10000u  /* faults told one by one; all are counted */
-#define FIXES_MAX   200000u /* remembered at once */
+#define LINES_MAX    10000u  /* faults told one by one; all are counted */
+#define FIXES_MAX    200000u /* remembered at once */
 #define MOMENT_TRIES 100u
 
 const char *const fsck_class_names[FSCK_CLASS_COUNT] = {
@@ -241,7 +241,8 @@ static int take_moment(struct fsck *k, struct err *err)
 		int rc = make_iterators(k);
 
 		if (rc < 0)
-			return err_set(err, rc, "the database gives no iterators: %s", strerror(-rc));
+			return err_set(err, rc, "the database gives no iterators: %s",
+				       strerror(-rc));
 		rc = same_moment(k);
 		if (rc < 0) {
 			struct err why = ERR_INIT;
@@ -297,8 +298,8 @@ static void release(struct fsck *k)
 
 static int walk_all(struct fsck *k)
 {
-	static int (*const walks[])(struct fsck *) = { count_rows, walk_blocks, walk_index,
-						       walk_replay, walk_state, walk_segments,
+	static int (*const walks[])(struct fsck *) = { count_rows,      walk_blocks, walk_index,
+						       walk_replay,     walk_state,  walk_segments,
 						       walk_checkpoints };
 	for (size_t i = 0; i < ARRAY_LEN(walks); i++) {
 		int rc = walks[i](k);

@@ -19,13 +19,7 @@
 #include "core/ingest/repair.h"
 #include "core/store/network.h"
 
-enum fsck_class {
-	FSCK_DAMAGED,
-	FSCK_MISSING,
-	FSCK_CONTRADICTION,
-	FSCK_ORPHAN,
-	FSCK_CLASS_COUNT
-};
+enum fsck_class { FSCK_DAMAGED, FSCK_MISSING, FSCK_CONTRADICTION, FSCK_ORPHAN, FSCK_CLASS_COUNT };
 extern const char *const fsck_class_names[FSCK_CLASS_COUNT];
 
 #define FSCK_NOWHERE UINT64_MAX /* as a height: the fault is at no height */
@@ -57,14 +51,15 @@ struct fsck_options {
 
 struct fsck_fixes; /* what a walk found and a repair can mend; bounded, so a second walk may find more */
 
-int  fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts *out,
-	      struct fsck_fixes **fixes, struct err *err) MUST_CHECK;
+int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts *out,
+	     struct fsck_fixes **fixes, struct err *err) MUST_CHECK;
 void fsck_fixes_freep(struct fsck_fixes **f);
 /* A damaged block's height becomes a gap, so that the same block heals it when it comes again; rows that
  * follow from a block's bytes are written anew; counters are set to their sums. `r` was begun
  * before the walk, so that nobody wrote meanwhile, and is at its end afterwards. Returns how many were
  * mended; `told` gets a sentence for each. */
-int fsck_repair(struct repair *r, const struct fsck_fixes *f, void (*told)(void *arg, const char *sentence),
-		void *arg, struct err *err) MUST_CHECK;
+int fsck_repair(struct repair *r, const struct fsck_fixes *f,
+		void (*told)(void *arg, const char *sentence), void *arg, struct err *err)
+	MUST_CHECK;
 
 #endif

@@ -67,6 +67,8 @@ static int walk_stats(struct fsck *k)
 			row.shard = r.shard;
 			row.height = r.height;
 		}
+		if (k->lanes[r.shard].holes)
+			continue;
 		if (has_row != 1 || first < row.object || first > row.object + 2ull * row.items)
 			orphan_stat(k, &r, first);
 		else if (!lane_is_bad(&k->lanes[r.shard], r.height))
@@ -75,7 +77,7 @@ static int walk_stats(struct fsck *k)
 	if (rc < 0)
 		return unreadable(k, FAMILY_STATS, rc, &why);
 	for (uint32_t s = 0; s < k->view->shard_count; s++)
-		if (!k->lanes[s].groups_odd && seen[s] != k->lanes[s].groups)
+		if (!k->lanes[s].groups_odd && !k->lanes[s].holes && seen[s] != k->lanes[s].groups)
 			fault(k, FSCK_CONTRADICTION, "stat", NOWHERE(s), false,
 			      "%" PRIu64 " groups of stat records, the blocks have %" PRIu64,
 			      seen[s], k->lanes[s].groups);
@@ -86,7 +88,7 @@ static int walk_stats(struct fsck *k)
 
 struct bucket {
 	uint32_t shard;
-	uint64_t first; /* height */
+	uint64_t first;   /* height */
 	struct map *keys; /* those that the blocks have */
 };
 
@@ -159,7 +161,7 @@ static int place_of(struct fsck *k, const struct hash_hit *hit)
 {
 	if (hit->shard >= k->view->shard_count)
 		return -1;
-	if (lane_is_bad(&k->lanes[hit->shard], hit->height))
+	if (k->lanes[hit->shard].holes || lane_is_bad(&k->lanes[hit->shard], hit->height))
 		return 0;
 	return gaps_has(&k->view->shards[hit->shard].gaps, hit->height) ? 1 : -1;
 }
@@ -199,8 +201,9 @@ static int compare_buckets(struct fsck *k, uint32_t *const seen[SHARD_MAX])
 		const struct lane *lane = &k->lanes[s];
 
 		for (size_t b = 0; b < lane->hash_buckets; b++)
-			if (seen[s][b] != lane->hashes[b] && count < BUCKETS_MAX)
-				list[count++] = (struct bucket){ .shard = s, .first = b * RANGE_SIZE };
+			if (!lane->holes && seen[s][b] != lane->hashes[b] && count < BUCKETS_MAX)
+				list[count++] =
+					(struct bucket){ .shard = s, .first = b * RANGE_SIZE };
 	}
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = expect(k, &list[i]);

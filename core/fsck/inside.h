@@ -35,14 +35,15 @@ struct fsck_fixes {
 /* Of one shard, found while its blocks are walked. */
 struct lane {
 	struct sums sums;
-	uint64_t rows;                       /* of held heights */
-	uint64_t replayed;                   /* held blocks that say they are in the state */
-	uint64_t changes[REASON_COUNT];      /* as shard_view.changes */
-	uint64_t groups;                     /* stat groups found as they have to be */
-	bool groups_odd;                     /* some objects stand in other groups */
-	uint32_t *hashes;                    /* rows found, by height / RANGE_SIZE */
+	uint64_t rows;                  /* of held heights */
+	uint64_t replayed;              /* held blocks that say they are in the state */
+	uint64_t changes[REASON_COUNT]; /* as shard_view.changes */
+	uint64_t groups;                /* stat groups found as they have to be */
+	bool groups_odd;                /* some objects stand in other groups */
+	bool holes;                     /* held heights without a row: indexes say more than rows */
+	uint32_t *hashes;               /* rows found, by height / RANGE_SIZE */
 	size_t hash_buckets;
-	uint64_t *bad;                       /* heights whose bytes say nothing, ascending */
+	uint64_t *bad; /* heights whose bytes say nothing, ascending */
 	size_t bad_count, bad_cap;
 	bool has_prev;
 	uint64_t prev_height;
@@ -91,22 +92,24 @@ void fault(struct fsck *k, enum fsck_class class, const char *part, struct at at
 /* Remembers what a repair would do; false: there is no room, or no need. */
 bool fix(struct fsck *k, struct fix f);
 void progress(struct fsck *k, const char *stage, uint64_t done, uint64_t total);
-int  stopped(struct fsck *k); /* -EINTR or 0 */
+int stopped(struct fsck *k); /* -EINTR or 0 */
 /* A family cannot be read any further: said once; 0, or -ENOMEM. */
-int  unreadable(struct fsck *k, enum family family, int rc, const struct err *why);
+int unreadable(struct fsck *k, enum family family, int rc, const struct err *why);
 /* The row of exactly this key as of the moment: 1, 0, negative. */
-int  look_up(struct fsck *k, enum family family, struct short_key key, struct slice *value);
+int look_up(struct fsck *k, enum family family, struct short_key key, struct slice *value);
 /* 1: there is a row of the height, held or waiting; it parses. */
-int  look_block_row(struct fsck *k, uint32_t shard, uint64_t height, struct block_row *out);
+int look_block_row(struct fsck *k, uint32_t shard, uint64_t height, struct block_row *out);
 /* As network_stat(), as of the moment. blocks.c */
-int  find_stat(struct fsck *k, uint64_t object, struct stat_record *out);
+int find_stat(struct fsck *k, uint64_t object, struct stat_record *out);
 bool lane_is_bad(const struct lane *lane, uint64_t height);
 
 /* ---- the walks, in this order; each reports and goes on ---- */
-int walk_blocks(struct fsck *k) MUST_CHECK;   /* blocks.c: and all that follows from a block's bytes */
-int walk_index(struct fsck *k) MUST_CHECK;    /* index.c: stat records and hashes, back to blocks */
-int walk_replay(struct fsck *k) MUST_CHECK;   /* replay.c: what replay left, carried bytes, counters */
-int walk_state(struct fsck *k) MUST_CHECK;    /* state.c: rows, roots, deaths */
+int walk_blocks(struct fsck *k)
+	MUST_CHECK;                        /* blocks.c: and all that follows from a block's bytes */
+int walk_index(struct fsck *k) MUST_CHECK; /* index.c: stat records and hashes, back to blocks */
+int walk_replay(struct fsck *k)
+	MUST_CHECK;                        /* replay.c: what replay left, carried bytes, counters */
+int walk_state(struct fsck *k) MUST_CHECK; /* state.c: rows, roots, deaths */
 int walk_segments(struct fsck *k) MUST_CHECK; /* segments.c */
 int walk_checkpoints(struct fsck *k) MUST_CHECK;
 

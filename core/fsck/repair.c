@@ -13,8 +13,7 @@ static int one(struct repair *r, const struct fsck_fixes *x, const struct fix *f
 	case FIX_DAMAGED:
 		rc = repair_damaged(r, f->shard, f->height, err);
 		snprintf(said, said_size,
-			 "shard %u height %" PRIu64
-			 ": a gap now; import it again to make it whole",
+			 "shard %u height %" PRIu64 ": a gap now; import it again to make it whole",
 			 f->shard, f->height);
 		break;
 	case FIX_REBUILD:
@@ -35,11 +34,10 @@ static int one(struct repair *r, const struct fsck_fixes *x, const struct fix *f
 			 f->shard, f->height);
 		break;
 	default:
-		rc = repair_counters(r, f->shard, x->sums[f->shard].items, x->sums[f->shard].bytes,
-				     x->sums[f->shard].refused_known
-					     ? &x->sums[f->shard].refused_items
-					     : NULL,
-				     err);
+		rc = repair_counters(
+			r, f->shard, x->sums[f->shard].items, x->sums[f->shard].bytes,
+			x->sums[f->shard].refused_known ? &x->sums[f->shard].refused_items : NULL,
+			err);
 		snprintf(said, said_size, "shard %u: counters are the sums of its blocks again",
 			 f->shard);
 		break;

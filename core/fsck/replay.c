@@ -74,7 +74,8 @@ static int check_row(struct fsck *k, uint8_t kind, struct at at, struct slice va
 		row_of_nobody(k, "roots", at);
 		if (roots_row_read(value, &roots) < 0) {
 			if (!known || lane_is_bad(&k->lanes[at.shard], at.height))
-				fault(k, FSCK_DAMAGED, "roots", at, false, "its row does not parse");
+				fault(k, FSCK_DAMAGED, "roots", at, false,
+				      "its row does not parse");
 			return 0;
 		}
 		t->roots += replayed;

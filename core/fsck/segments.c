@@ -28,7 +28,8 @@ static int walk_file(struct fsck *k, uint32_t segment)
 		fault(k, FSCK_DAMAGED, "segment", NOWHERE(0), false,
 		      "segment %u has %" PRIu64 " bytes, %" PRIu64 " were committed", segment, size,
 		      end);
-	while (at.offset < MIN(end, size) && (rc = segments_header(k->network->segments, &at)) == 1) {
+	while (at.offset < MIN(end, size) &&
+	       (rc = segments_header(k->network->segments, &at)) == 1) {
 		unpacked += at.size;
 		at.offset += FRAME_HEADER_SIZE + at.stored;
 		if (stopped(k) < 0)
@@ -48,7 +49,8 @@ static int walk_file(struct fsck *k, uint32_t segment)
 int walk_segments(struct fsck *k)
 {
 	/* A commit under way may have begun one file more. */
-	int rc = k->end.segment ? segments_strangers(k->network->segments, UINT32_MAX, stranger, k) : 0;
+	int rc = k->end.segment ? segments_strangers(k->network->segments, UINT32_MAX, stranger, k)
+				: 0;
 
 	for (uint32_t s = 1; s <= k->end.segment && rc >= 0; s++)
 		rc = walk_file(k, s);

@@ -14,14 +14,14 @@ struct walker {
 	const struct lineage *lineage;
 	enum space space;
 	uint32_t shard;
-	uint64_t height;   /* the state is as of it */
+	uint64_t height; /* the state is as of it */
 	bool begun, done;
-	struct buf stem;   /* of the versions being read */
-	struct buf key;    /* unescaped */
-	struct buf value;  /* of the newest version that is seen */
-	bool live;         /* it is a row, no tombstone */
-	uint64_t written;  /* at this height */
-	uint64_t deaths;   /* that its versions have to have */
+	struct buf stem;  /* of the versions being read */
+	struct buf key;   /* unescaped */
+	struct buf value; /* of the newest version that is seen */
+	bool live;        /* it is a row, no tombstone */
+	uint64_t written; /* at this height */
+	uint64_t deaths;  /* that its versions have to have */
 };
 
 static void walker_release(struct walker *w)
@@ -35,9 +35,14 @@ static struct walker walker_of(struct fsck *k, struct db_iter *it, const struct 
 			       enum space space, uint32_t shard)
 {
 	return (struct walker){
-		.k = k, .it = it, .lineage = l, .space = space, .shard = shard,
+		.k = k,
+		.it = it,
+		.lineage = l,
+		.space = space,
+		.shard = shard,
 		.height = k->view->shards[shard].replayed,
-		.stem = BUF_INIT(KEY_BYTES_MAX), .key = BUF_INIT(KEY_BYTES_MAX),
+		.stem = BUF_INIT(KEY_BYTES_MAX),
+		.key = BUF_INIT(KEY_BYTES_MAX),
 		.value = BUF_INIT(VALUE_BYTES_MAX),
 	};
 }
@@ -47,7 +52,8 @@ static void odd_key(struct walker *w, struct slice stored)
 	char hex[2 * 40 + 1];
 
 	hex_put(hex, stored.p, MIN(stored.n, 40));
-	fault(w->k, FSCK_DAMAGED, "state", NOWHERE(w->shard), false, "the row %s does not parse", hex);
+	fault(w->k, FSCK_DAMAGED, "state", NOWHERE(w->shard), false, "the row %s does not parse",
+	      hex);
 }
 
 /* 1 stands on a version of the space and shard; 0 the end. */
@@ -74,7 +80,8 @@ static int begin_key(struct walker *w)
 	uint32_t shard;
 
 	buf_clear(&w->key);
-	if (stored.n <= ROW_SUFFIX_SIZE || row_key_read(stored, &space, &shard, &w->key, &place) < 0)
+	if (stored.n <= ROW_SUFFIX_SIZE ||
+	    row_key_read(stored, &space, &shard, &w->key, &place) < 0)
 		return -EUCLEAN;
 	buf_clear(&w->stem);
 	buf_add(&w->stem, slice_sub(stored, 0, stored.n - ROW_SUFFIX_SIZE));
@@ -119,8 +126,8 @@ static int next_key(struct walker *w)
 		if (!lineage_sees(w->lineage, v.place.branch, v.place.height))
 			continue;
 		if (v.place.height > w->height) {
-			fault(w->k, FSCK_CONTRADICTION, "state", AT(w->shard, v.place.height), false,
-			      "a row of a height that is not in the state");
+			fault(w->k, FSCK_CONTRADICTION, "state", AT(w->shard, v.place.height),
+			      false, "a row of a height that is not in the state");
 		} else if (!met) {
 			met = true;
 			w->live = !v.tombstone;
@@ -186,7 +193,8 @@ static int check_record(struct fsck *k, const struct walker *w)
 	}
 	if (k->ops->record_read(buf_slice(&w->key), buf_slice(&w->value), &record) == 0 &&
 	    record.line_size != stat.line_size)
-		odd_record(k, FSCK_CONTRADICTION, w, "its line has another size in its stat record");
+		odd_record(k, FSCK_CONTRADICTION, w,
+			   "its line has another size in its stat record");
 	if (stat.carrier || stat.shard >= k->view->shard_count ||
 	    gaps_has(&k->view->shards[stat.shard].gaps, stat.height) ||
 	    look_block_row(k, stat.shard, stat.height, &row) == 1)
@@ -259,7 +267,8 @@ static int compare_derived(void *arg, enum space space, struct slice key, struct
 		snprintf(whose, sizeof whose, "account %" PRIu64, account);
 	fault(r->k, rc == 0 ? FSCK_MISSING : FSCK_CONTRADICTION, "state",
 	      AT(r->shard, r->k->view->shards[r->shard].replayed), false,
-	      "%s of %s: its root, counts or sizes %s; start anew from a checkpoint or by an import",
+	      "%s of %s: its root, counts or sizes %s; start anew from a checkpoint or by an "
+	      "import",
 	      whose, space == SPACE_HYPER ? "hyper" : "both contexts",
 	      rc == 0 ? "are not there" : "are not those that its records make");
 	return 0;
@@ -335,14 +344,15 @@ static int add_rows(struct fsck *k, struct chain_rooter *rooter, struct walker *
 	return b < 0 ? b : h < 0 ? h : !broken;
 }
 
-static int walk_rows(struct fsck *k, uint32_t shard, const struct lineage *lineage, uint64_t *deaths)
+static int walk_rows(struct fsck *k, uint32_t shard, const struct lineage *lineage,
+		     uint64_t *deaths)
 {
 	const struct shard_view *sv = &k->view->shards[shard];
 	bool hyper_on = sv->hyper_on && (sv->base_height == 0 || sv->replayed > sv->base_height);
-	AUTO(walker_release) struct walker both =
-		walker_of(k, k->walk[FAMILY_ROWS], lineage, SPACE_BOTH, shard);
-	AUTO(walker_release) struct walker hyper =
-		walker_of(k, k->walk_hyper, lineage, SPACE_HYPER, shard);
+	AUTO(walker_release)
+	struct walker both = walker_of(k, k->walk[FAMILY_ROWS], lineage, SPACE_BOTH, shard);
+	AUTO(walker_release)
+	struct walker hyper = walker_of(k, k->walk_hyper, lineage, SPACE_HYPER, shard);
 	AUTO(rooting_release) struct rooting r = { .k = k, .lineage = lineage, .shard = shard };
 	struct chain_root made[CONTEXT_COUNT] = { 0 };
 	struct chain_rooter *rooter = NULL;

@@ -42,13 +42,10 @@ int writer_damaged(struct writer *w, const struct block_row *row, const char *se
 	if (rc < 0)
 		return err_set(err, rc, "shard %u: the row of its newest block cannot be read",
 			       row->shard);
-	trace_warn("ingest", "a damaged block; its height is a gap until the block comes again",
-		   "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"", network_name(w->network),
-		   row->shard, row->height, sentence);
 	if (w->options.events)
 		events_post(w->options.events, network_name(w->network), "gap",
-			    "shard=%u first=%" PRIu64 " last=%" PRIu64 " reason=damaged", row->shard,
-			    row->height, row->height);
+			    "shard=%u first=%" PRIu64 " last=%" PRIu64 " reason=damaged",
+			    row->shard, row->height, row->height);
 	return 0;
 }
 
@@ -60,7 +57,12 @@ static int look_again(struct writer *w, const struct damage *d, struct err *err)
 	int rc = network_block(w->network, d->shard, d->height, &row);
 	if (rc == 1)
 		rc = network_block_check(w->network, &row, &why);
-	return rc == -EBADMSG ? writer_damaged(w, &row, why.text, err) : 0;
+	if (rc != -EBADMSG)
+		return 0;
+	trace_warn("ingest", "a damaged block; its height is a gap until the block comes again",
+		   "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"", network_name(w->network),
+		   row.shard, row.height, why.text);
+	return writer_damaged(w, &row, why.text, err);
 }
 
 int writer_take_damage(struct writer *w, struct err *err)

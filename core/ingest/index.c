@@ -1,10 +1,15 @@
 #include "core/ingest/index.h"
 
-int block_index(const struct chain_block *b, const struct block_row *row, const struct index_visit *to)
+int block_index(const struct chain_block *b, const struct block_row *row,
+		const struct index_visit *to)
 {
 	struct stat_record r = {
-		.type = OBJECT_BLOCK, .shard = b->shard, .height = b->height, .time = b->time,
-		.size = row->canonical_size, .renderer = b->ops->renderer,
+		.type = OBJECT_BLOCK,
+		.shard = b->shard,
+		.height = b->height,
+		.time = b->time,
+		.size = row->canonical_size,
+		.renderer = b->ops->renderer,
 	};
 	int rc = to->stat(to->arg, row->object, &r);
 	if (rc == 0)

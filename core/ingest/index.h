@@ -15,7 +15,7 @@ struct index_visit {
 void block_fill_row(const struct chain_block *b, struct block_row *row);
 
 /* In ascending order of objects. Ends with the first answer that is not 0, and gives it. */
-int block_index(const struct chain_block *b, const struct block_row *row, const struct index_visit *to)
-	MUST_CHECK;
+int block_index(const struct chain_block *b, const struct block_row *row,
+		const struct index_visit *to) MUST_CHECK;
 
 #endif

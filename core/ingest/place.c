@@ -246,8 +246,6 @@ static int heal(struct writer *w, const struct chain_block *b, struct block_row 
 	if (rc < 0)
 		return rc;
 	count_taken(w, b);
-	trace_info("ingest", "a damaged block is whole again", "network=%s shard=%u height=%" PRIu64,
-		   network_name(w->network), b->shard, b->height);
 	if (w->options.events)
 		events_post(w->options.events, network_name(w->network), "healed",
 			    "shard=%u height=%" PRIu64, b->shard, b->height);

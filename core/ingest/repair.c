@@ -84,7 +84,8 @@ int repair_damaged(struct repair *r, uint32_t shard, uint64_t height, struct err
 			rc = job->rc;
 			why = job->err;
 		}
-		if (rc == 0 && !row.has_digest && memcmp(job->block->hash, row.hash, HASH_SIZE) != 0)
+		if (rc == 0 && !row.has_digest &&
+		    memcmp(job->block->hash, row.hash, HASH_SIZE) != 0)
 			rc = err_set(&why, -EBADMSG, "the bytes are those of another block");
 	}
 	if (rc == 0)
@@ -151,8 +152,8 @@ int repair_rows(struct repair *r, uint32_t shard, uint64_t height, struct err *e
 	if (rc == 0)
 		rc = commit_block(w->commit, &row);
 	if (rc < 0)
-		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows", shard,
-			       height);
+		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
+			       shard, height);
 	tell(r, "rows", shard, height);
 	return 1;
 }

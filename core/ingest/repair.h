@@ -12,9 +12,9 @@
 
 struct repair;
 
-int  repair_begin(struct network *n, struct events *events, struct repair **out,
-		  struct err *err) MUST_CHECK;
-int  repair_end(struct repair *r, struct err *err) MUST_CHECK;
+int repair_begin(struct network *n, struct events *events, struct repair **out, struct err *err)
+	MUST_CHECK;
+int repair_end(struct repair *r, struct err *err) MUST_CHECK;
 void repair_freep(struct repair **r); /* what was not committed never happened */
 
 /* A block whose bytes fail becomes a gap, until the same block comes again. Looked at again first. */
