@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,7 +40,6 @@ static int parse_number(const char *text, int base, uint32_t *out)
 
 static int parse_mount_options(const char *list, struct fs_options *o, struct err *err)
 {
-	*o = (struct fs_options){ .uid = getuid(), .gid = getgid() };
 	AUTO(base_freep) char *copy = strdup(list ? list : "");
 	if (!copy)
 		return err_set(err, -ENOMEM, "no memory for the mount options");
@@ -138,11 +138,37 @@ static void daemon_release(struct daemon *d)
 	events_freep(&d->events);
 }
 
+/* Caches give way to the limit of memory: what is left is for tables, threads and what they do. */
+static size_t cache_size_of(const struct settings *s, enum setting_id id, uint64_t share)
+{
+	uint64_t most = settings_number(s, SETTING_LIMITS_MEMORY), size = settings_number(s, id);
+	return most ? MIN(size, most / share) : size;
+}
+
+static int limit_memory(const struct settings *s, struct err *err)
+{
+	uint64_t most = settings_number(s, SETTING_LIMITS_MEMORY);
+	struct rlimit limit;
+	if (!most)
+		return 0;
+	if (getrlimit(RLIMIT_AS, &limit) < 0)
+		return err_set(err, -errno, "limits.memory: %s", strerror(errno));
+	limit.rlim_cur = MIN((rlim_t)most, limit.rlim_max);
+	if (setrlimit(RLIMIT_AS, &limit) < 0)
+		return err_set(err, -errno, "limits.memory: %s", strerror(errno));
+	return 0;
+}
+
 static int serve(struct verb_call *c, const char *store, const char *mountpoint, int *ready_fd,
 		 struct err *err)
 {
 	AUTO(daemon_release) struct daemon d = { .ready_fd = ready_fd };
-	struct fs_options o;
+	struct fs_options o = {
+		.uid = getuid(),
+		.gid = getgid(),
+		.threads = (unsigned)settings_number(c->settings, SETTING_MOUNT_THREADS),
+		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
+	};
 	char holder[PATH_SIZE];
 	sigset_t set;
 
@@ -150,6 +176,8 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	int rc = parse_mount_options(c->options[OPTION_OPTIONS], &o, err);
 	if (rc == 0)
 		rc = verb_hyper(c, &hyper, err);
+	if (rc == 0)
+		rc = limit_memory(c->settings, err);
 	if (rc < 0)
 		return rc;
 	/* Before the first thread, so that all leave these signals to the one that waits. */
@@ -160,7 +188,11 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
 	snprintf(holder, sizeof holder, "mount at %s, pid %d", mountpoint, (int)getpid());
-	rc = store_open(store, &(struct store_options){ .holder = holder }, &d.store, err);
+	struct store_options so = {
+		.holder = holder,
+		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
+	};
+	rc = store_open(store, &so, &d.store, err);
 	if (rc == 0 && !(d.events = events_new(EVENTS_MAX)))
 		rc = err_set(err, -ENOMEM, "no memory for events");
 	if (rc == 0)
@@ -171,8 +203,10 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
 		rc = control_server_open(
-			&(struct verb_env){ .store = d.store, .events = d.events }, verbs,
-			verb_count, &d.control, err);
+			&(struct verb_env){ .store = d.store,
+					    .events = d.events,
+					    .settings = c->settings },
+			verbs, verb_count, &d.control, err);
 	if (rc == 0)
 		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)
@@ -199,7 +233,7 @@ static void daemon_process(struct verb_call *c, const char *store, const char *m
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
-		if (!getenv("CHAINFS_DEBUG"))
+		if (trace_get_level() < TRACE_DEBUG)
 			dup2(null, STDERR_FILENO);
 	}
 	if (chdir("/") < 0)

@@ -1,5 +1,7 @@
 #include "mount-helpers/verbs.h"
 
+#include "mount-helpers/papers.h"
+
 #include <stdio.h>
 
 static int verb_help_verb(struct verb_call *c);
@@ -62,16 +64,52 @@ const struct verb verbs[] = {
 	  "Orphans cost room and harm nobody: they alone are no failure.",
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(REPAIR) | OPT(JSON) | OPT(QUIET) | OPT(HELP), false,
 	  verb_fsck, NULL },
+	{ "doctor", "[STORE [MOUNTPOINT]]", "looks for what would get in the way",
+	  "One line a check: ok, note or fault, what was looked at, what was found, what to do.\n"
+	  "Looks at FUSE with a trial mount, limits, the clock, settings, mounts whose daemons\n"
+	  "died, and at STORE and MOUNTPOINT when they are given. Changes nothing. Exits with 4\n"
+	  "when there is a fault.",
+	  STORE_NONE, 0, 2, OPT(SETTINGS) | OPT(SET) | OPT(JSON) | OPT(HELP), false, verb_doctor,
+	  NULL },
+	{ "export", "STORE ARCHIVE", "writes what a store holds as an archive",
+	  "Makes the folder ARCHIVE with the blocks held, in the order of their heights, each with\n"
+	  "the certificate it came with, and the network's parameters in network.json. What import\n"
+	  "reads of it in an empty store is the same state. A height that is missing here is missing\n"
+	  "there. Interrupted it leaves a folder without network.json, which is not complete.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(RANGE) | OPT(JSON) | OPT(QUIET) | OPT(HELP), false,
+	  verb_export, NULL },
+	{ "config show", "[STORE]", "the settings, and where they come from",
+	  "One line a setting: key and value, with --origin also where the value comes from.\n"
+	  "Those of STORE are those of the daemon that holds it, else those that a verb would\n"
+	  "have for it.",
+	  STORE_ASK, 0, 1, OPT(ORIGIN) | OPT(JSON) | OPT(HELP), false, verb_config_show, NULL },
+	{ "config check", "FILE", "checks a file of settings",
+	  "Names the first fault in FILE with its line, and exits with 4.", STORE_NONE, 1, 1,
+	  OPT(JSON) | OPT(HELP), false, verb_config_check, NULL },
+	{ "migrate", "STORE", "brings a store to the format of this program",
+	  "A store names its format. There has been one so far, so that there is nothing to do;\n"
+	  "a store that a later program made is refused, and so is a folder that is none.",
+	  STORE_NONE, 1, 1, OPT(JSON) | OPT(HELP), false, verb_migrate, NULL },
+	{ "presets", "[NAME]", "networks whose parameters are known",
+	  "One line a set of validators: network, kind, the height it counts from, its shards and\n"
+	  "how many validators it has. With NAME: that network's parameters, as --config takes\n"
+	  "them.",
+	  STORE_NONE, 0, 1, OPT(JSON) | OPT(HELP), false, verb_presets, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",
 	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements.",
 	  STORE_NONE, 1, 1,
 	  OPT(SEED) | OPT(BLOCKS) | OPT(MESSAGES) | OPT(ACCOUNTS) | OPT(QUIET) | OPT(HELP), true,
 	  verb_forge, NULL },
+	{ "papers", "FOLDER [PARTS]", "writes manual pages and completions",
+	  "Writes the sources of the manual pages (scdoc) and the completions of bash, zsh and\n"
+	  "fish into FOLDER, from the program's own tables; PARTS is the folder of what people\n"
+	  "wrote for the pages.",
+	  STORE_NONE, 1, 2, OPT(HELP), true, verb_papers, NULL },
 	{ "version", "", "prints the version",
 	  "The program's version and the store format that it writes.", STORE_NONE, 0, 0,
 	  OPT(JSON) | OPT(HELP), false, verb_version, NULL },
 	{ "help", "[VERB…]", "this text, or that of a verb", "Lists the verbs, or says more of one.",
-	  STORE_NONE, 0, 1, OPT(HELP), false, verb_help_verb, NULL },
+	  STORE_NONE, 0, 2, OPT(HELP), false, verb_help_verb, NULL },
 };
 const size_t verb_count = ARRAY_LEN(verbs);
 

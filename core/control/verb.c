@@ -186,7 +186,46 @@ int verb_hyper(const struct verb_call *c, bool *on, struct err *err)
 	return err_set(err, -EINVAL, "--hyper %s: it is on or off", word);
 }
 
+int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err)
+{
+	const char *text = c->options[OPTION_CHECKERS];
+	uint64_t n = settings_number(c->settings, SETTING_LIMITS_CHECKERS);
+	if (text && dec_get(text, strlen(text), 64, &n) < 0)
+		return err_set(err, -EINVAL, "--checkers %s: it is a number up to 64", text);
+	*out = (unsigned)n;
+	return 0;
+}
+
+int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, struct range *out,
+	       struct err *err)
+{
+	const char *text = c->options[OPTION_RANGE];
+	*has_shard = false;
+	*shard = 0;
+	*out = (struct range){ 1, UINT64_MAX };
+	if (!text)
+		return 0;
+	const char *colon = strchr(text, ':'), *at = colon ? colon + 1 : text,
+		   *dash = strchr(at, '-');
+	uint64_t s = 0, first, last;
+	if ((colon && dec_get(text, (size_t)(colon - text), SHARD_MAX - 1, &s) < 0) || !dash ||
+	    dec_get(at, (size_t)(dash - at), UINT64_MAX - 2, &first) < 0 ||
+	    dec_get(dash + 1, strlen(dash + 1), UINT64_MAX - 2, &last) < 0 || first == 0 ||
+	    last < first)
+		return err_set(err, -EINVAL,
+			       "--range %s: it is [SHARD:]FIRST-LAST, both included, from 1", text);
+	*has_shard = colon != NULL;
+	*shard = (uint32_t)s;
+	*out = (struct range){ first, last + 1 };
+	return 0;
+}
+
 /* ---- parsing ---- */
+
+uint64_t verb_options(const struct verb *v)
+{
+	return v->options | (v->need == STORE_NONE ? 0 : OPT(SETTINGS) | OPT(SET));
+}
 
 /* Names of two words are two words of the command line, too. *used: how many. */
 const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv,
@@ -275,6 +314,7 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 		return EXIT_USAGE;
 	}
 	bool only_words = false;
+	size_t set_count = 0;
 	for (int i = used; i < argc; i++) {
 		if (!only_words && strcmp(argv[i], "--") == 0) {
 			only_words = true;
@@ -294,8 +334,13 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 			verb_write(c, buf_slice(&text));
 			return EXIT_DONE;
 		}
-		if (id < 0 || !(c->verb->options & (1ull << id)))
+		if (id < 0 || !(verb_options(c->verb) & (1ull << id)))
 			return usage(c, "it has no option %s, or its argument is missing", word);
+		if (id == OPTION_SET && set_count == VERB_SETS_MAX)
+			return usage(c, "--set %s is one too many; put several into one, with commas",
+				     argument);
+		if (id == OPTION_SET)
+			c->sets[set_count++] = argument;
 		c->options[id] = argument;
 	}
 	if (c->word_count < c->verb->words_min)
@@ -311,7 +356,7 @@ void verb_help(const struct verb *v, struct buf *out)
 	bool any = false;
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const struct option_row *row = &option_rows[id];
-		if (!(v->options & (1ull << id)))
+		if (!(verb_options(v) & (1ull << id)))
 			continue;
 		if (!any)
 			buf_str(out, "\n");

@@ -61,6 +61,9 @@ typedef void store_damage_call(void *arg, struct network *n, uint32_t shard, uin
 			       const char *sentence);
 void store_on_damage(struct store *s, store_damage_call *call, void *arg);
 
+/* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */
+int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK;
+
 /* Who holds the store at `path`: copies the lock's text; -ENOENT when nobody does. */
 int store_holder(const char *path, char *out, size_t out_size) MUST_CHECK;
 
