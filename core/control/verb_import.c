@@ -315,6 +315,7 @@ int verb_import(struct verb_call *c)
 		.checkers = checkers,
 		.allow_uncommitted = verb_has(c, OPTION_ALLOW_UNCOMMITTED),
 		.events = c->events,
+		.history_keep = settings_number(c->settings, SETTING_HISTORY_KEEP),
 	};
 	if (rc == 0)
 		rc = ingest_start(im.network, &o, &im.ingest, &err);

@@ -7,6 +7,7 @@
 
 #define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
+#define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
 
 struct ingest {
@@ -90,6 +91,7 @@ int writer_commit(struct writer *w, struct err *err)
 			return err_note(err, rc, "network %s", network_name(w->network));
 		w->totals.commits++;
 		metrics_add(COUNTER_COMMITS, 1);
+		w->committed = true;
 	}
 	metrics_add(COUNTER_BLOCKS_IMPORTED, w->pending.blocks);
 	metrics_add(COUNTER_BLOCKS_REFUSED, w->pending.refused);
@@ -97,6 +99,19 @@ int writer_commit(struct writer *w, struct err *err)
 	w->pending = (struct ingest_totals){ 0 };
 	w->dirty = false;
 	return 0;
+}
+
+/* After what was committed: old states go with the next batch, which follows at once when no block
+ * comes. */
+static int collect_step(struct writer *w, struct err *err)
+{
+	if (!w->committed)
+		return 0;
+	w->committed = false;
+	int rc = writer_collect(w, err);
+	if (rc == 1)
+		w->run_started_ms = clock_mono_ms();
+	return MIN(rc, 0);
 }
 
 static void *ingest_thread(void *arg)
@@ -117,6 +132,8 @@ static void *ingest_thread(void *arg)
 			rc = writer_take_damage(w, &err);
 			if (rc == 0)
 				rc = writer_commit(w, &err);
+			if (rc == 0)
+				rc = collect_step(w, &err);
 		}
 		LOCKED(&in->ingest_lock);
 		in->totals = w->totals;
@@ -205,8 +222,18 @@ int ingest_finish(struct ingest *in, struct err *err)
 	in->started = false;
 	if (in->failed)
 		return err_set(err, in->failed, "%s", in->why.text);
-	int rc = writer_commit(&in->writer, err);
-	in->totals = in->writer.totals;
+	struct writer *w = &in->writer;
+	int rc = writer_commit(w, err);
+	uint64_t until = clock_mono_ms() + COLLECT_MS_MAX;
+	/* What is left over goes with the next import. */
+	w->committed = w->options.history_keep != 0;
+	do {
+		if (rc == 0)
+			rc = collect_step(w, err);
+		if (rc == 0)
+			rc = writer_commit(w, err);
+	} while (rc == 0 && w->committed && clock_mono_ms() < until);
+	in->totals = w->totals;
 	return rc;
 }
 

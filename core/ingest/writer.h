@@ -25,6 +25,7 @@ struct writer {
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
 	bool     dirty;               /* the run holds something */
+	bool     committed;           /* since old states were last looked for */
 };
 
 int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,
@@ -41,6 +42,9 @@ int writer_replay(struct writer *w, const struct chain_block *b, struct block_ro
 		  struct err *err) MUST_CHECK;
 /* Replays what is held and follows the state of the shard. */
 int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
+
+/* collect.c: adds the next step of what is let go to the batch under construction. 1: there may be more. */
+int writer_collect(struct writer *w, struct err *err) MUST_CHECK;
 
 /* One batch; the view is published. Nothing when the run is empty. */
 int writer_commit(struct writer *w, struct err *err) MUST_CHECK;
