@@ -151,11 +151,18 @@ int look_readable_main(struct look *l, uint8_t context, uint64_t height)
 {
 	int rc = look_readable(l, context, 0, height);
 
-	for (uint32_t s = 1; rc == 0 && context == CONTEXT_HYPER && s < l->view->shard_count; s++) {
+	for (uint32_t s = 1; rc == 0 && s < l->view->shard_count; s++) {
 		const struct shard_view *sv = look_shard(l, s);
 		uint64_t cut;
+		if (context != CONTEXT_HYPER && sv->kept_from <= 1)
+			continue;
 		rc = look_cut(l, height, s, &cut);
-		if (rc == 0 && (!sv->hyper_on || (sv->base_height > 0 && cut <= sv->base_height)))
+		if (rc == 0 && cut < sv->kept_from && sv->kept_from > 1)
+			rc = err_set(l->err, -ENODATA,
+				     "shard %u: the state is kept from height %" PRIu64
+				     " on, and this is of %" PRIu64,
+				     s, sv->kept_from, cut);
+		if (rc == 0 && context == CONTEXT_HYPER && (!sv->hyper_on || (sv->base_height > 0 && cut <= sv->base_height)))
 			rc = err_set(l->err, -ENODATA,
 				     "shard %u: hyper begins above height %" PRIu64, s,
 				     sv->base_height);

@@ -91,6 +91,15 @@ static int switch_hyper(struct daemon *d, bool on, struct err *err)
 	return 0;
 }
 
+/* On the thread of whoever read it. */
+static void tell_damage(void *arg, struct network *n, uint32_t shard, uint64_t height,
+			const char *sentence)
+{
+	struct daemon *d = arg;
+	events_post(d->events, network_name(n), "damaged",
+		    "shard=%u height=%" PRIu64 " reason=\"%s\"", shard, height, sentence);
+}
+
 static void *watch_signals(void *arg)
 {
 	struct daemon *d = arg;
@@ -214,6 +223,8 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	rc = store_open(store, &so, &d.store, err);
 	if (rc == 0 && !(d.events = events_new(EVENTS_MAX)))
 		rc = err_set(err, -ENOMEM, "no memory for events");
+	if (rc == 0)
+		store_on_damage(d.store, tell_damage, &d);
 	if (rc == 0 && verb_has(c, OPTION_HYPER))
 		rc = switch_hyper(&d, hyper, err);
 	if (rc == 0)

@@ -83,6 +83,15 @@ const struct verb verbs[] = {
 	  "and verdict. One that is complete already is left alone.",
 	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(JSON) | OPT(HELP), false,
 	  verb_checkpoint, NULL },
+	{ "fsck", "STORE", "walks all of a store and says what is wrong with it",
+	  "Computes again whatever can be computed: bytes against digests and hashes, rows\n"
+	  "against blocks, indexes in both directions, accounts and roots from records,\n"
+	  "counters, deaths, segments, checkpoints. A fault is a line: class, network, part,\n"
+	  "shard, height, sentence. --repair makes gaps of damaged blocks, so that the next\n"
+	  "import of them heals them, and writes anew what follows from the bytes of blocks.\n"
+	  "Orphans cost room and harm nobody: they alone are no failure.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(REPAIR) | OPT(JSON) | OPT(QUIET) | OPT(HELP), false,
+	  verb_fsck, NULL },
 	{ "doctor", "[STORE [MOUNTPOINT]]", "looks for what would get in the way",
 	  "One line a check: ok, note or fault, what was looked at, what was found, what to do.\n"
 	  "Looks at FUSE with a trial mount, limits, the clock, settings, mounts whose daemons\n"

@@ -165,6 +165,7 @@ int verb_verify(struct verb_call *c);
 int verb_hyper_diff(struct verb_call *c);
 int verb_hyper_audit(struct verb_call *c);
 int verb_hyper_metrics(struct verb_call *c);
+int verb_fsck(struct verb_call *c);
 int verb_config_show(struct verb_call *c);
 int verb_config_check(struct verb_call *c);
 int verb_export(struct verb_call *c);

@@ -353,6 +353,7 @@ int verb_import(struct verb_call *c)
 		.events = c->events,
 		.gate = c->gate,
 		.stop = c->io->stop,
+		.history_keep = settings_number(c->settings, SETTING_HISTORY_KEEP),
 	};
 	if (rc == 0)
 		rc = ingest_start(im.network, &o, &im.ingest, &err);

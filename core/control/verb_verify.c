@@ -114,6 +114,7 @@ static int check_block(struct check *k, const struct block_row *row)
 static int check_shard(struct check *k, uint32_t shard)
 {
 	AUTO(block_scan_freep) struct block_scan *scan = NULL;
+	AUTO(view_putp) struct view *v = network_view_get(k->network);
 	struct block_row row;
 	int rc = block_scan_new(k->network, shard, k->wanted[shard].first, &scan);
 	while (rc == 0 && (rc = block_scan_next(scan, &row)) == 1) {
@@ -121,7 +122,8 @@ static int check_shard(struct check *k, uint32_t shard)
 			rc = 0;
 			break;
 		}
-		rc = check_block(k, &row);
+		/* The row of a damaged block whose height is a gap already waits to be healed. */
+		rc = gaps_has(&v->shards[shard].gaps, row.height) ? check_block(k, &row) : 0;
 		if (rc == 0 && verb_stopped(k->call))
 			rc = -EINTR;
 	}

@@ -150,10 +150,9 @@ static int load(struct writer *w, const struct block_row *row, struct job *job, 
 				      : err_set(err, job->rc, "%s", err_text(&job->err, job->rc));
 }
 
-/* A block that waited as held leaves the shard; its height is a gap again. `b` is NULL when it does
- * not decode any more. */
+/* A block that waited as held leaves the shard; its height is a gap again. */
 static int take_out(struct writer *w, const struct block_row *row, const struct chain_block *b,
-		    enum gap_reason reason, const char *sentence, struct err *err)
+		    const char *sentence, struct err *err)
 {
 	struct shard_view *sv = &commit_view(w->commit)->shards[row->shard];
 	int rc = gaps_remove(&sv->gaps, (struct range){ row->height, row->height + 1 });
@@ -166,7 +165,7 @@ static int take_out(struct writer *w, const struct block_row *row, const struct 
 			       row->shard, row->height);
 	sv->items -= row->items;
 	sv->bytes -= row->canonical_size;
-	for (size_t i = 0; b && i < b->item_count; i++)
+	for (size_t i = 0; i < b->item_count; i++)
 		sv->refused_items -= b->items[i].refusal != NULL;
 	sv->first_held = sv->gaps.held_count ? sv->gaps.held[0].first : 0;
 	if (sv->tip == row->height) { /* it followed the state: what is below it is replayed */
@@ -174,7 +173,7 @@ static int take_out(struct writer *w, const struct block_row *row, const struct 
 		sv->tip_time = sv->replayed_time;
 		memcpy(sv->tip_hash, sv->replayed_hash, HASH_SIZE);
 	}
-	return writer_fault(w, row->shard, row->height, reason, sentence, err);
+	return writer_fault(w, row->shard, row->height, GAP_STATE, sentence, err);
 }
 
 /* Replays the waiting block of `height`. 1: in the state; 0: the shard stops below it. */
@@ -194,7 +193,7 @@ static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, str
 			       shard, height);
 	rc = load(w, &row, job, &why);
 	if (rc == -EBADMSG)
-		return take_out(w, &row, NULL, GAP_DAMAGED, err_text(&why, rc), err);
+		return writer_damaged(w, &row, err_text(&why, rc), err);
 	if (rc < 0)
 		return err_set(err, rc, "shard %u height %" PRIu64 ": %.300s", shard, height,
 			       err_text(&why, rc));
@@ -205,7 +204,7 @@ static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, str
 	if (rc == 0 && !lane->stopped) {
 		int level = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED ? LEVEL_ACCOUNTS
 										 : LEVEL_STATE;
-		return take_out(w, &row, job->block, GAP_STATE, row.levels[level].reason, err);
+		return take_out(w, &row, job->block, row.levels[level].reason, err);
 	}
 	int put = commit_block(w->commit, &row);
 	if (put < 0)

@@ -7,6 +7,7 @@
 
 #define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
+#define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
 
 struct ingest {
@@ -41,7 +42,9 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 		if (rc < 0)
 			return err_note(err, rc, "network %s: shard %u", network_name(n), s);
 	}
-	return 0;
+	/* The submitter skips what the newest view says is held. */
+	rc = writer_take_damage(w, err);
+	return rc < 0 ? rc : writer_commit(w, err);
 }
 
 void writer_release(struct writer *w)
@@ -91,6 +94,7 @@ int writer_commit(struct writer *w, struct err *err)
 			return err_note(err, rc, "network %s", network_name(w->network));
 		w->totals.commits++;
 		metrics_add(COUNTER_COMMITS, 1);
+		w->committed = true;
 	}
 	metrics_add(COUNTER_BLOCKS_IMPORTED, w->pending.blocks);
 	metrics_add(COUNTER_BLOCKS_REFUSED, w->pending.refused);
@@ -119,6 +123,19 @@ static void leave(struct writer *w)
 	w->inside = false;
 }
 
+/* After what was committed: old states go with the next batch, which follows at once when no block
+ * comes. */
+static int collect_step(struct writer *w, struct err *err)
+{
+	if (!w->committed)
+		return 0;
+	w->committed = false;
+	int rc = writer_collect(w, err);
+	if (rc == 1)
+		w->run_started_ms = clock_mono_ms();
+	return MIN(rc, 0);
+}
+
 static void *ingest_thread(void *arg)
 {
 	struct ingest *in = arg;
@@ -136,8 +153,13 @@ static void *ingest_thread(void *arg)
 			rc = writer_place(w, job, &err);
 		}
 		bool closing = gate_closing(w->options.gate);
-		if (rc == 0 && (!job || closing || writer_run_full(w, clock_mono_ms())))
-			rc = writer_commit(w, &err);
+		if (rc == 0 && w->inside && (!job || closing || writer_run_full(w, clock_mono_ms()))) {
+			rc = writer_take_damage(w, &err);
+			if (rc == 0)
+				rc = writer_commit(w, &err);
+			if (rc == 0 && !closing)
+				rc = collect_step(w, &err);
+		}
 		if (!w->dirty && (!job || closing))
 			leave(w);
 		LOCKED(&in->ingest_lock);
@@ -234,8 +256,18 @@ int ingest_finish(struct ingest *in, struct err *err)
 	in->started = false;
 	if (in->failed)
 		return err_set(err, in->failed, "%s", in->why.text);
-	int rc = writer_commit(&in->writer, err);
-	in->totals = in->writer.totals;
+	struct writer *w = &in->writer;
+	int rc = writer_commit(w, err);
+	uint64_t until = clock_mono_ms() + COLLECT_MS_MAX;
+	/* What is left over goes with the next import. */
+	w->committed = w->options.history_keep != 0;
+	do {
+		if (rc == 0)
+			rc = collect_step(w, err);
+		if (rc == 0)
+			rc = writer_commit(w, err);
+	} while (rc == 0 && w->committed && clock_mono_ms() < until);
+	in->totals = w->totals;
 	return rc;
 }
 

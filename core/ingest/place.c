@@ -1,5 +1,6 @@
 /* Placing a checked block: where it belongs, whether it may stand there, and the rows it leaves. */
 #include "core/base/trace.h"
+#include "core/ingest/index.h"
 #include "core/ingest/writer.h"
 
 #include <stdio.h>
@@ -118,75 +119,32 @@ static int check_links(struct writer *w, const struct chain_block *b, char *text
 	return 0;
 }
 
-static int put_stats(struct commit *c, const struct chain_block *b, const struct block_row *row)
+struct index_place {
+	struct commit *commit;
+	const struct chain_block *block;
+};
+
+static int put_stat(void *arg, uint64_t object, const struct stat_record *r)
 {
-	struct stat_record r = {
-		.type = OBJECT_BLOCK,
-		.shard = b->shard,
-		.height = b->height,
-		.time = b->time,
-		.size = row->canonical_size,
-		.renderer = b->ops->renderer,
-	};
-	int rc = commit_stat(c, row->object, &r);
-	if (rc == 0)
-		rc = commit_hash(c, SLICE(b->hash, HASH_SIZE), b->shard, b->height, HASH_HIT_BLOCK);
-	for (uint32_t i = 0; i < b->item_count && rc == 0; i++) {
-		const struct chain_item *it = &b->items[i];
-		uint64_t object = row->object + 1 + 2 * (uint64_t)i;
-		r.type = OBJECT_ITEM;
-		r.item = i;
-		r.form = it->form;
-		r.time = it->time;
-		r.offset = it->offset;
-		r.size = it->size;
-		r.json_size = it->json_size;
-		r.line_size = it->line_size;
-		rc = commit_stat(c, object, &r);
-		if (rc == 0 && it->hash_size)
-			rc = commit_hash(c, SLICE(it->hash, it->hash_size), b->shard, b->height, i);
-		if (rc < 0 || !it->has_inner)
-			continue;
-		r.type = OBJECT_INNER;
-		r.form = it->inner_form;
-		r.time = it->inner_time;
-		r.offset = it->inner_offset;
-		r.size = it->inner_size;
-		r.json_size = it->inner_json_size;
-		r.line_size = it->inner_line_size;
-		rc = commit_stat(c, object + 1, &r);
-		if (rc == 0 && it->inner_hash_size)
-			rc = commit_hash(c, SLICE(it->inner_hash, it->inner_hash_size), b->shard,
-					 b->height, i);
-	}
-	return rc;
+	const struct index_place *at = arg;
+	return commit_stat(at->commit, object, r);
 }
 
-static void fill_row(const struct chain_block *b, struct block_row *row)
+static int put_hash(void *arg, struct slice hash, uint32_t item)
 {
-	row->shard = b->shard;
-	row->height = b->height;
-	memcpy(row->hash, b->hash, HASH_SIZE);
-	memcpy(row->parent, b->parent, b->parent_size);
-	row->parent_size = b->parent_size;
-	row->time = b->time;
-	row->items = (uint32_t)b->item_count;
-	row->canonical_size = (uint32_t)b->canonical.n;
-	row->certificate_size = (uint32_t)b->certificate.n;
-	row->header_size = b->header_size;
-	row->header_json_size = b->header_json_size;
-	row->parent_file_size = b->parent_file_size;
-	for (size_t i = 0; i < b->item_count; i++)
-		row->line_bytes += b->items[i].line_size;
-	row->witness_count = (uint32_t)MIN(b->witness_count, (size_t)SHARD_MAX);
-	if (row->witness_count)
-		memcpy(row->witnesses, b->witnesses, row->witness_count * sizeof *b->witnesses);
-	memcpy(row->levels, b->levels, sizeof row->levels);
-	row->uncommitted = b->levels[LEVEL_COMMIT].verdict == VERDICT_ABSENT;
+	const struct index_place *at = arg;
+	return commit_hash(at->commit, hash, at->block->shard, at->block->height, item);
 }
 
-/* What the block adds to the view of its shard, and what it tells of other shards. */
-static int note_held(struct view *v, const struct chain_block *b, struct err *err)
+int writer_put_index(struct commit *c, const struct chain_block *b, const struct block_row *row)
+{
+	struct index_place at = { c, b };
+	return block_index(b, row, &(struct index_visit){ put_stat, put_hash, &at });
+}
+
+/* What the block adds to the view of its shard, and what it tells of other shards. again: its items
+ * are counted among the refused ones already. */
+static int note_held(struct view *v, const struct chain_block *b, bool again, struct err *err)
 {
 	struct shard_view *sv = &v->shards[b->shard];
 	int rc = gaps_add(&sv->gaps, (struct range){ b->height, b->height + 1 });
@@ -194,7 +152,7 @@ static int note_held(struct view *v, const struct chain_block *b, struct err *er
 		return err_set(err, rc, "no memory for the gaps of shard %u", b->shard);
 	sv->items += b->item_count;
 	sv->bytes += b->canonical.n;
-	for (size_t i = 0; i < b->item_count; i++)
+	for (size_t i = 0; !again && i < b->item_count; i++)
 		sv->refused_items += b->items[i].refusal != NULL;
 	sv->known = MAX(sv->known, b->height);
 	sv->first_held = sv->gaps.held[0].first;
@@ -215,20 +173,20 @@ static int note_held(struct view *v, const struct chain_block *b, struct err *er
 static int put_rows(struct commit *c, const struct chain_block *b, const struct block_row *row,
 		    struct err *err)
 {
-	int rc = put_stats(c, b, row);
+	int rc = writer_put_index(c, b, row);
 	if (rc == 0)
 		rc = commit_block(c, row);
 	if (rc < 0)
 		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its rows",
 			       b->shard, b->height);
-	return note_held(commit_view(c), b, err);
+	return note_held(commit_view(c), b, false, err);
 }
 
 static int put_bytes(struct commit *c, const struct chain_block *b, struct block_row *row,
 		     struct err *err)
 {
 	struct view *v = commit_view(c);
-	fill_row(b, row);
+	block_fill_row(b, row);
 	row->object = v->next_object;
 	int rc = commit_bytes(c, buf_slice(&b->canonical), buf_slice(&b->certificate), &row->bytes,
 			      err);
@@ -255,6 +213,44 @@ int ingest_restored(struct commit *c, const struct chain_block *b, struct err *e
 	snprintf(row.levels[LEVEL_STATE].reason, REASON_SIZE,
 		 "not replayed: the records of a checkpoint make its root");
 	return put_rows(c, b, &row, err);
+}
+
+static void count_taken(struct writer *w, const struct chain_block *b)
+{
+	w->lanes[b->shard].last_height = b->height;
+	memcpy(w->lanes[b->shard].last_hash, b->hash, HASH_SIZE);
+	w->pending.blocks++;
+	w->pending.items += b->item_count;
+	w->pending.bytes += b->canonical.n + b->certificate.n;
+}
+
+/* A damaged block gets its bytes again. Its objects, and what its replay left, stand as they were:
+ * nothing is replayed again. */
+static int heal(struct writer *w, const struct chain_block *b, struct block_row *row,
+		struct err *err)
+{
+	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate),
+			      &row->bytes, err);
+	if (rc < 0)
+		return rc;
+	w->dirty = true;
+	row->canonical_size = (uint32_t)b->canonical.n;
+	row->certificate_size = (uint32_t)b->certificate.n;
+	row->uncommitted = b->levels[LEVEL_COMMIT].verdict == VERDICT_ABSENT;
+	memcpy(row->levels, b->levels, LEVEL_ACCOUNTS * sizeof *row->levels);
+	rc = commit_block(w->commit, row);
+	if (rc < 0)
+		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its row",
+			       b->shard, b->height);
+	rc = note_held(commit_view(w->commit), b, true, err);
+	if (rc < 0)
+		return rc;
+	count_taken(w, b);
+	if (w->options.events)
+		events_post(w->options.events, network_name(w->network), "healed",
+			    "shard=%u height=%" PRIu64, b->shard, b->height);
+	return b->height == shard_of(w, b->shard)->replayed + 1 ? writer_advance(w, b->shard, err)
+								: 0;
 }
 
 static int store_block(struct writer *w, const struct chain_block *b, struct err *err)
@@ -292,11 +288,7 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 			     b->shard, b->height);
 	if (rc < 0)
 		return rc;
-	w->lanes[b->shard].last_height = b->height;
-	memcpy(w->lanes[b->shard].last_hash, b->hash, HASH_SIZE);
-	w->pending.blocks++;
-	w->pending.items += b->item_count;
-	w->pending.bytes += b->canonical.n + b->certificate.n;
+	count_taken(w, b);
 	if (w->options.events)
 		events_post(w->options.events, network_name(w->network), "block",
 			    "shard=%u height=%" PRIu64 " items=%zu", b->shard, b->height,
@@ -334,7 +326,16 @@ int writer_place(struct writer *w, struct job *job, struct err *err)
 		w->pending.held++;
 		return 0;
 	}
-	int rc = check_links(w, b, text, sizeof text, err);
+	struct block_row row;
+	int rc = writer_was_damaged(w, b, &row, err);
+	if (rc < 0)
+		return rc;
+	const char *differs = rc ? writer_differs(b, &row) : NULL;
+	if (differs)
+		return refuse(w, job, b->height, differs, err);
+	if (rc)
+		return heal(w, b, &row, err);
+	rc = check_links(w, b, text, sizeof text, err);
 	if (rc < 0)
 		return rc;
 	if (text[0])

@@ -28,6 +28,7 @@ struct writer {
 	uint64_t run_started_ms;
 	bool     dirty;               /* the run holds something */
 	bool     inside;              /* the gate */
+	bool     committed;           /* since old states were last looked for */
 };
 
 int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,
@@ -45,10 +46,29 @@ int writer_replay(struct writer *w, const struct chain_block *b, struct block_ro
 /* Replays what is held and follows the state of the shard. */
 int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
 
+/* collect.c: adds the next step of what is let go to the batch under construction. 1: there may be more. */
+int writer_collect(struct writer *w, struct err *err) MUST_CHECK;
+
 /* One batch; the view is published. Nothing when the run is empty. */
 int writer_commit(struct writer *w, struct err *err) MUST_CHECK;
 /* True when the run should be committed now. */
 bool writer_run_full(const struct writer *w, uint64_t now_ms);
+
+/* damage.c: a held block whose bytes are damaged: its height becomes a gap. Its row, its objects and
+ * what its replay left stay. Nothing when the height is not held. */
+int writer_damaged(struct writer *w, const struct block_row *row, const char *sentence,
+		   struct err *err) MUST_CHECK;
+/* The same for what readers met since the last call, where it still fails to read. */
+int writer_take_damage(struct writer *w, struct err *err) MUST_CHECK;
+/* Was `b`'s height held until its bytes were damaged? 1 and its row, 0. */
+int writer_was_damaged(struct writer *w, const struct chain_block *b, struct block_row *row,
+		       struct err *err) MUST_CHECK;
+/* Whether `b` is, byte for byte, the block of that row; a sentence when not. */
+const char *writer_differs(const struct chain_block *b, const struct block_row *row);
+
+/* place.c: stat records and hashes of a block. */
+int  writer_put_index(struct commit *c, const struct chain_block *b, const struct block_row *row)
+	MUST_CHECK;
 
 /* Notes why (shard, height) is missing. */
 int writer_fault(struct writer *w, uint32_t shard, uint64_t height, enum gap_reason reason,

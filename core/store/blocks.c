@@ -90,6 +90,7 @@ int segment_ref_read(struct slice in, struct segment_ref *out)
 /* ---- blocks ---- */
 
 #define BLOCK_UNCOMMITTED 0x01
+#define BLOCK_HAS_DIGEST  0x02
 
 static void write_levels(const struct block_row *row, struct buf *out)
 {
@@ -132,7 +133,10 @@ void block_row_write_head(const struct block_row *row, struct buf *out)
 	buf_varint(out, row->header_size);
 	buf_varint(out, row->header_json_size);
 	buf_varint(out, row->parent_file_size);
-	buf_u8(out, row->uncommitted ? BLOCK_UNCOMMITTED : 0);
+	buf_u8(out, (uint8_t)((row->uncommitted ? BLOCK_UNCOMMITTED : 0) |
+			      (row->has_digest ? BLOCK_HAS_DIGEST : 0)));
+	if (row->has_digest)
+		buf_bytes(out, row->digest, BLOCK_DIGEST_SIZE);
 	write_levels(row, out);
 	buf_varint(out, row->witness_count);
 	for (size_t i = 0; i < row->witness_count; i++) {
@@ -158,7 +162,14 @@ int block_row_read(struct slice in, struct block_row *out)
 	uint8_t flags = rd_u8(&r);
 
 	out->uncommitted = flags & BLOCK_UNCOMMITTED;
-	r.failed |= flags & (uint8_t)~BLOCK_UNCOMMITTED;
+	out->has_digest = flags & BLOCK_HAS_DIGEST;
+	r.failed |= flags & (uint8_t)~(BLOCK_UNCOMMITTED | BLOCK_HAS_DIGEST);
+	if (out->has_digest) {
+		struct slice digest = rd_bytes(&r, BLOCK_DIGEST_SIZE);
+
+		if (digest.n == BLOCK_DIGEST_SIZE)
+			memcpy(out->digest, digest.p, BLOCK_DIGEST_SIZE);
+	}
 	rd_levels(&r, out);
 	out->witness_count = rd_u32(&r);
 	if (out->witness_count > SHARD_MAX)

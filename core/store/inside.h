@@ -36,6 +36,14 @@ struct pins { /* of one shard, ascending heights */
 	uint64_t    horizon; /* of the collector: no pin is made below it */
 };
 
+/* Who is told of damage that a reader met; set before there are readers. */
+struct damage_listener {
+	store_damage_call *call; /* NULL: nobody */
+	void              *arg;
+};
+
+#define DAMAGES_MAX 256
+
 struct network {
 	char                    name[NETWORK_NAME_MAX + 1];
 	unsigned                index;
@@ -57,6 +65,11 @@ struct network {
 	void                  (*on_publish)(void *arg);
 	void                   *on_publish_arg;
 
+	pthread_mutex_t         damage_lock; /* guards the next two; a leaf */
+	struct damage           damages[DAMAGES_MAX];
+	size_t                  damage_count;
+	const struct damage_listener *on_damage; /* the store's */
+
 	pthread_mutex_t         pins_lock; /* guards pins; a leaf */
 	struct pins             pins[SHARD_MAX];
 };
@@ -69,6 +82,7 @@ struct network_place {
 	size_t           frame_cache_size;
 	bool             sync_off;
 	const struct chain_ops *(*kind)(const char *kind);
+	struct damage_listener *on_damage;
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,

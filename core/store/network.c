@@ -33,6 +33,7 @@ void network_closep(struct network **at)
 	buf_release(&n->params_text);
 	pins_release(n);
 	pthread_mutex_destroy(&n->view_lock);
+	pthread_mutex_destroy(&n->damage_lock);
 	pthread_mutex_destroy(&n->pins_lock);
 	free(n);
 }
@@ -46,6 +47,7 @@ static struct network *network_alloc(const char *name)
 	snprintf(n->name, sizeof n->name, "%s", name);
 	n->params_text = (struct buf)BUF_INIT(PARAMS_BYTES_MAX);
 	pthread_mutex_init(&n->view_lock, NULL);
+	pthread_mutex_init(&n->damage_lock, NULL);
 	pthread_mutex_init(&n->pins_lock, NULL);
 	return n;
 }
@@ -159,6 +161,7 @@ int network_open(const struct network_place *at, const char *name, struct networ
 
 	if (!n)
 		return err_set(err, -ENOMEM, "no memory for network %s", name);
+	n->on_damage = at->on_damage;
 	int rc = open_parts(n, at, err);
 
 	if (rc < 0)
@@ -525,10 +528,77 @@ int network_piece(struct network *n, const struct segment_ref *ref, const struct
 	return 0;
 }
 
+/* True when it is news. */
+static bool note_damage(struct network *n, const struct block_row *row)
+{
+	LOCKED(&n->damage_lock);
+	for (size_t i = 0; i < n->damage_count; i++)
+		if (n->damages[i].shard == row->shard && n->damages[i].height == row->height)
+			return false;
+	if (n->damage_count == DAMAGES_MAX)
+		return false; /* found again by who reads it next, and by fsck */
+	n->damages[n->damage_count++] = (struct damage){ row->shard, row->height };
+	return true;
+}
+
+static void met_damage(struct network *n, const struct block_row *row, const char *sentence)
+{
+	AUTO(view_putp) struct view *v = network_view_get(n);
+
+	/* What is a gap already was noted before; rows of the state lead here still. */
+	if (row->shard >= v->shard_count || !gaps_has(&v->shards[row->shard].gaps, row->height) ||
+	    !note_damage(n, row))
+		return;
+	trace_error("store", "the bytes of a block are damaged",
+		    "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"", n->name, row->shard,
+		    row->height, sentence);
+	if (n->on_damage && n->on_damage->call)
+		n->on_damage->call(n->on_damage->arg, n, row->shard, row->height, sentence);
+}
+
+size_t network_damage_take(struct network *n, struct damage *out, size_t out_max)
+{
+	LOCKED(&n->damage_lock);
+	size_t count = MIN(n->damage_count, out_max);
+
+	memcpy(out, n->damages, count * sizeof *out);
+	n->damage_count -= count;
+	memmove(n->damages, n->damages + count, n->damage_count * sizeof *out);
+	return count;
+}
+
+int network_block_check(struct network *n, const struct block_row *row, struct err *err)
+{
+	const struct segment_ref *ref = &row->bytes;
+	struct frame_ref where = { ref->segment, ref->offset, ref->stored, ref->size };
+	uint8_t digest[HASH_SIZE];
+
+	if (ref->size > FRAME_SIZE_MAX ||
+	    (uint64_t)ref->inner + ref->canonical_size + ref->certificate_size > ref->size)
+		return err_set(err, -EBADMSG, "the place of its bytes is none");
+	AUTO(base_freep) uint8_t *frame = malloc(MAX(ref->size, 1u));
+
+	if (!frame)
+		return err_set(err, -ENOMEM, "no memory for a frame of %u bytes", ref->size);
+	int rc = segments_read(n->segments, &where, frame, err);
+
+	if (rc < 0 || !row->has_digest)
+		return rc;
+	hash_blake3(SLICE(frame + ref->inner, ref->canonical_size), digest);
+	return memcmp(digest, row->digest, sizeof row->digest) == 0
+		       ? 0
+		       : err_set(err, -EBADMSG, "the bytes do not match the digest of their row");
+}
+
 int network_block_bytes(struct network *n, const struct block_row *row,
 			const struct block_bytes **out, struct err *err)
 {
-	return network_piece(n, &row->bytes, out, err);
+	struct err why = ERR_INIT;
+	int rc = network_piece(n, &row->bytes, out, &why);
+
+	if (rc == -EBADMSG)
+		met_damage(n, row, why.text);
+	return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
 }
 
 /* ---- bytes of objects ---- */

@@ -72,6 +72,8 @@ struct segment_ref {
 	uint32_t frame;        /* from commit_bytes: its frame in the commit, which resolves it */
 };
 
+#define BLOCK_DIGEST_SIZE 16
+
 struct block_row {
 	uint32_t shard;
 	uint64_t height;
@@ -89,9 +91,14 @@ struct block_row {
 	uint32_t witness_count;
 	struct level_result levels[LEVEL_COUNT];
 	bool     uncommitted;           /* taken by --allow-uncommitted */
+	/* First bytes of BLAKE3 of the canonical bytes. A chain's own hash need not cover all of a block,
+	 * so this is what a copy must match to heal a damaged one. */
+	bool     has_digest;            /* rows of older programs have none */
+	uint8_t  digest[BLOCK_DIGEST_SIZE];
 };
 
-/* 1 held, 0 not, negative. */
+/* 1 there is a row, 0 not, negative. The row of a damaged block stays while its height is a gap, so that
+ * the same block may take its place again: whether a height is held is said by the view's gaps. */
 int network_block(struct network *n, uint32_t shard, uint64_t height, struct block_row *out) MUST_CHECK;
 
 /* Ascending block rows from a height on; a bounded iterator. */
@@ -110,6 +117,16 @@ void block_bytes_putp(const struct block_bytes **b); /* accepts NULL */
 /* Bytes kept aside under a gap; 1, 0 nothing was, negative. */
 int  network_aside(struct network *n, uint32_t shard, uint64_t height, const struct block_bytes **out,
 		   struct err *err) MUST_CHECK;
+
+/* A block whose bytes failed their checksum when somebody read it. Each is noted once, a bounded
+ * number of them; who writes next takes them and makes gaps of them (ingest). Any thread. */
+struct damage {
+	uint32_t shard;
+	uint64_t height;
+};
+/* Are a block's bytes what they were? From the disk, kept in no cache and noted nowhere. -EBADMSG: no. */
+int    network_block_check(struct network *n, const struct block_row *row, struct err *err) MUST_CHECK;
+size_t network_damage_take(struct network *n, struct damage *out, size_t out_max);
 
 /* ---- what replay left of a block ---- */
 struct roots_row {

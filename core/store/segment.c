@@ -85,8 +85,13 @@ static int check_files(struct segments *s, struct err *err)
 
 	for (uint32_t n = 1; n <= s->end.segment; n++) {
 		name_of(name, n);
-		if (fstatat(s->folder, name, &st, 0) < 0)
+		if (fstatat(s->folder, name, &st, 0) == 0)
+			continue;
+		if (n == s->end.segment || errno != ENOENT)
 			return failed(err, "a committed file is gone", n);
+		/* Nothing is written to it any more: its blocks alone are damaged. */
+		trace_error("store", "a committed segment is gone, its blocks cannot be read",
+			    "segment=%u", n);
 	}
 	if (s->end.segment == 0)
 		return 0;
@@ -367,4 +372,67 @@ int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t
 	if (rc < 0)
 		return err_set(err, rc, "segment %u: read: %s", ref->segment, strerror(-rc));
 	return open_frame(ref, SLICE(frame, n), out, err);
+}
+
+/* ---- looking at the files ---- */
+
+int segments_header(const struct segments *s, struct frame_ref *at)
+{
+	char name[NAME_SIZE];
+	uint8_t header[FRAME_HEADER_SIZE];
+	struct stat st;
+
+	name_of(name, at->segment);
+	AUTO(base_closep) int file = openat(s->folder, name, O_RDONLY | O_CLOEXEC);
+
+	if (file < 0 || fstat(file, &st) < 0)
+		return -errno;
+	if (at->offset >= (uint64_t)st.st_size)
+		return 0;
+	int rc = read_at(file, header, sizeof header, at->offset);
+
+	if (rc < 0)
+		return rc;
+	at->size = get_be32(header + 8);
+	at->stored = get_be32(header + 12);
+	if (memcmp(header, "CFSF", 4) != 0 || header[4] != FRAME_VERSION ||
+	    at->offset + FRAME_HEADER_SIZE + at->stored > (uint64_t)st.st_size)
+		return -EBADMSG;
+	return 1;
+}
+
+int segments_size(const struct segments *s, uint32_t segment, uint64_t *size)
+{
+	char name[NAME_SIZE];
+	struct stat st;
+
+	name_of(name, segment);
+	if (fstatat(s->folder, name, &st, 0) < 0)
+		return -errno;
+	*size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int segments_strangers(const struct segments *s, uint32_t last,
+		       void (*call)(void *arg, const char *name), void *arg)
+{
+	int fd = openat(s->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	if (!dir) {
+		int rc = -errno;
+
+		base_closep(&fd);
+		return rc;
+	}
+	while ((entry = readdir(dir))) {
+		uint32_t n = number_of(entry->d_name);
+
+		if ((n == 0 || n > last) && strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
+			call(arg, entry->d_name);
+	}
+	closedir(dir);
+	return 0;
 }

@@ -53,4 +53,14 @@ void segments_rewind(struct segments *s, struct segments_end end);
 int  segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t *out,
 		   struct err *err) MUST_CHECK;
 
+/* ---- looking at the files themselves ---- */
+/* The frame that begins at at->segment, at->offset, by its header alone: 1 and its sizes filled in, 0 the
+ * file ends there, -EBADMSG no header of ours. */
+int  segments_header(const struct segments *s, struct frame_ref *at) MUST_CHECK;
+/* Bytes of a segment's file; -ENOENT. */
+int  segments_size(const struct segments *s, uint32_t segment, uint64_t *size) MUST_CHECK;
+/* Calls with each name in the folder that is no segment's up to `last`. */
+int  segments_strangers(const struct segments *s, uint32_t last,
+			void (*call)(void *arg, const char *name), void *arg) MUST_CHECK;
+
 #endif

@@ -13,6 +13,8 @@ struct state {
 	struct rows    *rows;    /* NULL: nothing below the overlay */
 	uint32_t        shard, branch;
 	int             failed;  /* latched: what it built on is gone */
+	bool            pinned;  /* as_of is, so that the collector leaves its rows */
+	uint64_t        as_of;
 
 	struct overlay  overlay;
 	bool            in_block;
@@ -41,11 +43,20 @@ int state_open_at(struct network *net, uint32_t branch, uint32_t shard, uint64_t
 	st->shard = shard;
 	st->branch = branch;
 	if (net) {
-		int rc = network_rows(net, branch, shard, height, &st->rows);
+		st->network = net;
+		/* The newest rows are never collected. */
+		int rc = height == UINT64_MAX ? 0 : network_pin(net, shard, height);
 
+		if (rc == -ESTALE)
+			return err_set(err, -ENODATA,
+				       "shard %u: the state as of height %" PRIu64 " was let go",
+				       shard, height);
+		st->pinned = rc == 0 && height != UINT64_MAX;
+		st->as_of = height;
+		if (rc == 0)
+			rc = network_rows(net, branch, shard, height, &st->rows);
 		if (rc < 0)
 			return err_note(err, rc, "state of shard %u", shard);
-		st->network = net;
 	}
 	*out = TAKE(st);
 	return 0;
@@ -71,6 +82,8 @@ void state_freep(struct state **at)
 		overlay_disown(&st->overlay, st->versions[i].value);
 	overlay_release(&st->overlay);
 	rows_freep(&st->rows);
+	if (st->pinned)
+		network_unpin(st->network, st->shard, st->as_of);
 	free(st->written);
 	free(st->versions);
 	free(st);

@@ -24,7 +24,8 @@ struct network;
 struct state;
 struct state_scan;
 
-/* height: rows as of it, UINT64_MAX for the newest. state_open() reads the newest view's branch. */
+/* height: rows as of it, UINT64_MAX for the newest. state_open() reads the newest view's branch. A
+ * height is pinned while its state is open; -ENODATA: the collector went past it already. */
 int  state_open(struct network *net, uint32_t shard, uint64_t height, struct state **out,
 		struct err *err) MUST_CHECK;
 int  state_open_at(struct network *net, uint32_t branch, uint32_t shard, uint64_t height,

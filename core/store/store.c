@@ -22,6 +22,7 @@ struct store {
 	char                *path;
 	int                  lock;
 	struct network_place place;
+	struct damage_listener on_damage;
 	char                *networks_folder;
 
 	pthread_mutex_t networks_lock; /* guards the list; a leaf. Readers of the mount walk it */
@@ -368,6 +369,11 @@ const char *store_path(const struct store *s)
 	return s->path;
 }
 
+void store_on_damage(struct store *s, store_damage_call *call, void *arg)
+{
+	s->on_damage = (struct damage_listener){ call, arg };
+}
+
 int store_holder(const char *path, char *out, size_t out_size)
 {
 	char lock[PATH_SIZE];
@@ -457,6 +463,7 @@ static int open_parts(struct store *s, const char *path, const struct store_opti
 	s->place.folder = s->networks_folder;
 	s->place.frame_cache_size = cache_size / 4;
 	s->place.sync_off = options->sync_off;
+	s->place.on_damage = &s->on_damage;
 	s->place.kind = options->kind ? options->kind : chain_kind;
 	rc = take_folder(s, options, err);
 	if (rc == 0)

@@ -55,8 +55,15 @@ int store_reserve_release(struct store *s, struct err *err) MUST_CHECK;
 /* Sum of the sizes of its files in bytes, without the reserve; walks the folder. */
 uint64_t store_size(const struct store *s);
 
+/* Called when a reader meets a damaged block, once a block: on the reader's thread, holding no lock; it
+ * may not wait. Set before there are readers. */
+typedef void store_damage_call(void *arg, struct network *n, uint32_t shard, uint64_t height,
+			       const char *sentence);
+void store_on_damage(struct store *s, store_damage_call *call, void *arg);
+
 /* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */
 int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK;
+
 /* Who holds the store at `path`: copies the lock's text; -ENOENT when nobody does. */
 int store_holder(const char *path, char *out, size_t out_size) MUST_CHECK;
 

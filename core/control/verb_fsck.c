@@ -1,0 +1,194 @@
+/* chainfs fsck: walks a store and says what is wrong with it; --repair mends what can be mended. */
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/control/verb.h"
+#include "core/fsck/fsck.h"
+
+#define PATH_SIZE       4096
+#define PROGRESS_TTY_MS 200u
+
+struct call {
+	struct verb_call *call;
+	struct network *network;
+	uint64_t shown_ms;
+	bool shown; /* a line of progress stands on the terminal */
+};
+
+static void clear_progress(struct call *k)
+{
+	if (k->shown)
+		verb_say(k->call, "\r\033[K");
+	k->shown = false;
+}
+
+static void progress(void *arg, const char *stage, uint64_t done, uint64_t total)
+{
+	struct call *k = arg;
+	uint64_t now;
+	if (!k->call->io->terminal || verb_has(k->call, OPTION_QUIET))
+		return;
+	now = clock_mono_ms();
+	if (now - k->shown_ms < PROGRESS_TTY_MS)
+		return;
+	k->shown_ms = now;
+	k->shown = true;
+	if (total)
+		verb_say(k->call, "\r\033[K%s: %s %" PRIu64 " of %" PRIu64,
+			 network_name(k->network), stage, done, total);
+	else
+		verb_say(k->call, "\r\033[K%s: %s %" PRIu64, network_name(k->network), stage, done);
+}
+
+static bool is_stopped(void *arg)
+{
+	const struct call *k = arg;
+	return verb_stopped(k->call);
+}
+
+static void report_json(struct call *k, const struct fsck_fault *f)
+{
+	AUTO(buf_release) struct buf out = BUF_INIT(1u << 16);
+	struct json j = json_of(&out, JSON_LINE);
+	json_object(&j, NULL);
+	json_str(&j, "class", fsck_class_names[f->class]);
+	json_str(&j, "error", f->sentence);
+	if (f->height != FSCK_NOWHERE)
+		json_u64(&j, "height", f->height);
+	json_str(&j, "network", network_name(k->network));
+	json_str(&j, "part", f->part);
+	json_bool(&j, "repairable", f->repairable);
+	json_u64(&j, "shard", f->shard);
+	json_end(&j);
+	if (json_done(&j) == 0)
+		verb_write(k->call, buf_slice(&out));
+}
+
+/* class, network, part, shard, height, sentence: one fault a line. */
+static void report(void *arg, const struct fsck_fault *f)
+{
+	struct call *k = arg;
+	char height[24] = "-";
+	clear_progress(k);
+	if (verb_has(k->call, OPTION_JSON)) {
+		report_json(k, f);
+		return;
+	}
+	if (f->height != FSCK_NOWHERE)
+		snprintf(height, sizeof height, "%010" PRIu64, f->height);
+	verb_print(k->call, "%s\t%s\t%s\t%u\t%s\t%s\n", fsck_class_names[f->class],
+		   network_name(k->network), f->part, f->shard, height, f->sentence);
+}
+
+static void told(void *arg, const char *sentence)
+{
+	struct call *k = arg;
+	if (verb_has(k->call, OPTION_JSON)) {
+		AUTO(buf_release) struct buf out = BUF_INIT(1u << 16);
+		struct json j = json_of(&out, JSON_LINE);
+		json_object(&j, NULL);
+		json_str(&j, "network", network_name(k->network));
+		json_str(&j, "repaired", sentence);
+		json_end(&j);
+		if (json_done(&j) == 0)
+			verb_write(k->call, buf_slice(&out));
+		return;
+	}
+	verb_print(k->call, "repaired\t%s\t%s\n", network_name(k->network), sentence);
+}
+
+static void summary(struct call *k, const struct fsck_counts *n, int repaired)
+{
+	if (!verb_has(k->call, OPTION_JSON)) {
+		verb_print(k->call,
+			   "%s: %" PRIu64 " blocks with %" PRIu64 " items, %" PRIu64
+			   " rows and %" PRIu64 " checkpoints checked: %" PRIu64
+			   " damaged, %" PRIu64 " missing, %" PRIu64 " contradictions, %" PRIu64
+			   " orphans",
+			   network_name(k->network), n->blocks, n->items, n->rows, n->checkpoints,
+			   n->faults[FSCK_DAMAGED], n->faults[FSCK_MISSING],
+			   n->faults[FSCK_CONTRADICTION], n->faults[FSCK_ORPHAN]);
+		if (n->waiting)
+			verb_print(k->call, "; %" PRIu64 " damaged blocks are gaps already",
+				   n->waiting);
+		if (n->unreferenced_bytes)
+			verb_print(k->call,
+				   "; %" PRIu64 " bytes of segments that nothing refers to",
+				   n->unreferenced_bytes);
+		if (repaired >= 0)
+			verb_print(k->call, "; %d repaired", repaired);
+		else if (n->repairable)
+			verb_print(k->call, "; --repair mends %" PRIu64, n->repairable);
+		verb_print(k->call, "\n");
+		return;
+	}
+	AUTO(buf_release) struct buf out = BUF_INIT(1u << 16);
+	struct json j = json_of(&out, JSON_LINE);
+	json_object(&j, NULL);
+	json_u64(&j, "blocks", n->blocks);
+	json_u64(&j, "checkpoints", n->checkpoints);
+	json_u64(&j, "contradictions", n->faults[FSCK_CONTRADICTION]);
+	json_u64(&j, "damaged", n->faults[FSCK_DAMAGED]);
+	json_u64(&j, "items", n->items);
+	json_u64(&j, "missing", n->faults[FSCK_MISSING]);
+	json_str(&j, "network", network_name(k->network));
+	json_u64(&j, "orphans", n->faults[FSCK_ORPHAN]);
+	json_u64(&j, "repairable", n->repairable);
+	json_u64(&j, "repaired", repaired > 0 ? (uint64_t)repaired : 0);
+	json_u64(&j, "rows", n->rows);
+	json_u64(&j, "unreferenced_bytes", n->unreferenced_bytes);
+	json_u64(&j, "waiting", n->waiting);
+	json_end(&j);
+	if (json_done(&j) == 0)
+		verb_write(k->call, buf_slice(&out));
+}
+
+/* Faults that remain, orphans left out; negative. */
+static int check_network(struct verb_call *c, struct network *n, struct err *err)
+{
+	AUTO(repair_freep) struct repair *repair = NULL;
+	AUTO(fsck_fixes_freep) struct fsck_fixes *fixes = NULL;
+	struct call k = { .call = c, .network = n };
+	struct fsck_counts counts;
+	char checkpoints[PATH_SIZE];
+	struct fsck_options o = { report, progress, &k, is_stopped, checkpoints };
+	int repaired = -1, rc = 0;
+	snprintf(checkpoints, sizeof checkpoints, "%.3900s/networks/%s/checkpoints",
+		 store_path(c->store), network_name(n));
+	/* Before the walk, so that what it found is what is mended. */
+	if (verb_has(c, OPTION_REPAIR))
+		rc = repair_begin(n, c->events, &repair, err);
+	if (rc == 0)
+		rc = fsck_run(n, &o, &counts, &fixes, err);
+	clear_progress(&k);
+	if (rc == 0 && repair)
+		rc = repaired = fsck_repair(repair, fixes, told, &k, err);
+	if (rc < 0)
+		return rc;
+	summary(&k, &counts, repaired);
+	uint64_t faults = counts.faults[FSCK_DAMAGED] + counts.faults[FSCK_MISSING] +
+			  counts.faults[FSCK_CONTRADICTION];
+	return faults > 0;
+}
+
+int verb_fsck(struct verb_call *c)
+{
+	struct err err = ERR_INIT;
+	int rc = 0;
+	bool faults = false;
+	if (c->options[OPTION_NETWORK]) {
+		struct network *n = NULL;
+		rc = verb_network(c, &n, &err);
+		if (rc == 0)
+			rc = check_network(c, n, &err);
+		faults = rc > 0;
+	} else {
+		for (size_t i = 0; rc >= 0 && i < store_network_count(c->store); i++) {
+			rc = check_network(c, store_network_at(c->store, i), &err);
+			faults |= rc > 0;
+		}
+	}
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	return faults ? EXIT_FAULTS : EXIT_DONE;
+}

@@ -1,0 +1,81 @@
+#!/bin/bash
+# fsck: what it says of stores that are whole, in whatever order they were filled, and that no flipped byte
+# of a database goes unseen where it changes anything.
+. "$(dirname "$0")/../support/lib.bash"
+
+import() { "$CHAINFS" import "$@" --quiet >/dev/null 2>&1; }
+fsck() { "$CHAINFS" fsck "$@" 2>/dev/null; }
+a=$VECTORS/devnet-a
+clean() # STORE
+{
+	fsck "$1" >"$T/out" || { cat "$T/out"; return 1; }
+	[ "$(wc -l <"$T/out")" = "$(grep -c ': 0 damaged, 0 missing, 0 contradictions, 0 orphans' "$T/out")" ] ||
+		{ cat "$T/out"; return 1; }
+}
+
+import "$T/a" "$a" --hyper on
+check "a whole store is clean" clean "$T/a"
+import "$T/off" "$a"
+check "without hyper as well" clean "$T/off"
+disorder()
+{
+	for range in 0:200-273 2:1-100 1:150-280 0:1-50; do
+		import "$T/d" "$a" --range "$range" --hyper on || return 1
+		clean "$T/d" || return 1
+	done
+	import "$T/d" "$a" && clean "$T/d"
+}
+check "and with gaps, while blocks wait beyond them" disorder
+based()
+{
+	import "$T/b" "$a" --range 1-120 && import "$T/b" "$a" --range 121-200 --hyper on &&
+		import "$T/b" "$a" --range 201-230 --hyper off && import "$T/b" "$a" --hyper on && clean "$T/b"
+}
+check "and where hyper was switched on, off and on again" based
+import "$T/two" "$a" && import "$T/two" "$VECTORS/devnet-c" --network other --hyper on
+check "every network is walked" says "other: 930 blocks" "$CHAINFS" fsck "$T/two"
+check "or the one that is named" exits 0 sh -c "'$CHAINFS' fsck '$T/two' --network other | wc -l | grep -qx 1"
+check "JSON ends with the counts" sh -c "'$CHAINFS' fsck '$T/a' --json | tail -n 1 | jq -e '.blocks == 833 and .damaged == 0'"
+check "repair of a whole store mends nothing" says "; 0 repaired" "$CHAINFS" fsck "$T/a" --repair
+
+touch "$T/a/networks/devnet/segments/stray"
+check "a file of nobody is an orphan, which is no failure" exits 0 sh -c "'$CHAINFS' fsck '$T/a' | grep -q '^orphan	devnet	segment'"
+rm "$T/a/networks/devnet/segments/stray"
+
+# One byte of one file of the database. Whoever still calls the store whole has to serve it whole.
+"$CHAINFS" status "$T/a" --json >"$T/status"
+flip() # FILE SEED
+{
+	python3 - "$1" "$2" <<'P'
+import os, random, sys
+path, seed = sys.argv[1], int(sys.argv[2])
+r = random.Random(seed)
+with open(path, 'r+b') as f:
+	at = r.randrange(os.path.getsize(path))
+	f.seek(at)
+	byte = f.read(1)[0]
+	f.seek(at)
+	f.write(bytes([byte ^ 1 << r.randrange(8)]))
+P
+}
+flips()
+{
+	local file code seed=1
+	for file in "$T"/a/networks/devnet/db/*.sst "$T"/a/networks/devnet/db/*.sst "$T"/a/networks/devnet/db/MANIFEST-*; do
+		rm -rf "$T/x" && cp -r "$T/a" "$T/x"
+		flip "$T/x/${file#"$T/a/"}" $seed
+		seed=$((seed + 1))
+		fsck "$T/x" >"$T/out"
+		code=$?
+		[ $code -lt 64 ] || { echo "exit status $code of ${file##*/}, seed $seed"; return 1; }
+		echo $code >>"$T/codes"
+		[ $code = 0 ] || continue
+		"$CHAINFS" verify "$T/x" >/dev/null 2>&1 && "$CHAINFS" status "$T/x" --json 2>/dev/null | cmp -s - "$T/status" ||
+			{ echo "fsck called ${file##*/} whole, seed $seed"; return 1; }
+	done
+}
+check "no flipped byte of a database goes unseen" flips
+tried=$(wc -l <"$T/codes") found=$(grep -vc '^0$' "$T/codes")
+check "and most are found" test "$found" -gt $((tried / 2))
+echo "# $found of $tried flips found"
+exit $((tests_failed > 0))

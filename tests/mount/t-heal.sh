@@ -1,0 +1,73 @@
+#!/bin/bash
+# Damaged bytes below a mount: the reader gets an error, an event says where, the next writer makes a gap
+# of it, and the same block, imported again, is served again by the mount that stood all the time.
+. "$(dirname "$0")/lib.bash"
+
+import_vectors "$T/store" --hyper on || exit 1
+blocks=$T/mnt/$NET/legacy/shards/1/blocks/0000000000-0000000999
+seg=$T/store/networks/$NET/segments/000001.seg
+mount_store "$T/store" "$T/mnt" || exit 1
+before=$(cat "$blocks"/*/block.pb "$blocks"/*/items/*.json | sha256sum)
+names=$(ls -R "$T/mnt/$NET/legacy/state" | sha256sum)
+unmount "$T/mnt" && eventually 20 is_not_mounted "$T/mnt" || exit 1
+eventually 20 sh -c "! fuser -s '$T/store/lock' 2>/dev/null && '$CHAINFS' status '$T/store' >/dev/null && [ ! -e '$T/store/control' ]"
+
+# One byte of every frame that begins in the file's middle third.
+python3 - "$seg" <<'P'
+import sys, struct
+path = sys.argv[1]
+data = bytearray(open(path, 'rb').read())
+at = 0
+while at < len(data):
+	stored = struct.unpack('>I', data[at + 12:at + 16])[0]
+	if len(data) // 3 < at < 2 * len(data) // 3:
+		data[at + 24 + stored // 2] ^= 0x40
+	at += 24 + stored
+open(path, 'wb').write(data)
+P
+check "fsck finds damage and fails" exits 4 sh -c "'$CHAINFS' fsck '$T/store' >'$T/fsck.out'"
+damaged=$(awk -F'\t' '$1 == "damaged" && $3 == "block" && $4 == 1 { print $5; exit }' "$T/fsck.out")
+number=$((10#$damaged))
+check "and names a block of shard 1" test -n "$damaged"
+
+mount_store "$T/store" "$T/mnt" || exit 1
+check "fsck reads through the daemon" exits 4 sh -c "'$CHAINFS' fsck '$T/store' >/dev/null"
+cat "$T/mnt/ctl/events" >"$T/events" &
+eventually 10 sh -c "readlink /proc/$!/fd/* | grep -q 'events$'"
+refused() { ! cat "$1" 2>&1 >/dev/null | grep -q 'Bad message' && return 1; [ -z "$(cat "$1" 2>/dev/null)" ]; }
+check "a damaged block is EBADMSG, without a byte" refused "$blocks/$damaged/block.pb"
+event() { grep -q " $NET $1 shard=1 height=$number\b" "$T/events"; }
+check "and an event" eventually 10 event damaged
+check "repair goes through the daemon" sh -c "'$CHAINFS' fsck '$T/store' --repair >'$T/repair.out'; grep -q '^repaired' '$T/repair.out'"
+check "its height is a gap from then on" sh -c "'$CHAINFS' gaps '$T/store' | grep -q '^1	$damaged-$damaged	damaged'"
+gap() { cat "$blocks/$damaged/parent" "$blocks/$damaged/block.pb" 2>&1 >/dev/null | grep -q 'No data available\|Bad message'; }
+check "and reading it stays an error" gap
+check "the gap stands below gaps/" test -d "$T/mnt/$NET/gaps/1/$damaged-$damaged"
+check "the same archive heals it, through the daemon" "$CHAINFS" import "$T/store" "$ARCHIVE" --quiet
+whole() { [ "$(cat "$blocks"/*/block.pb "$blocks"/*/items/*.json | sha256sum)" = "$before" ]; }
+check "which is an event" eventually 10 event healed
+check "every block is served again, byte for byte" eventually 10 whole
+check "nothing is missing" test -z "$("$CHAINFS" gaps "$T/store")"
+same "the state names what it named" "$(ls -R "$T/mnt/$NET/legacy/state" | sha256sum)" "$names"
+check "fsck has nothing to say" "$CHAINFS" fsck "$T/store"
+kill %1 2>/dev/null; wait %1 2>/dev/null
+unmount "$T/mnt"
+
+# What a reader met is a gap at the next import, without anybody asking for a repair.
+eventually 20 is_not_mounted "$T/mnt"
+eventually 20 sh -c "'$CHAINFS' status '$T/store' >/dev/null && [ ! -e '$T/store/control' ]"
+python3 - "$seg" <<'P'
+import sys, struct
+path = sys.argv[1]
+data = bytearray(open(path, 'rb').read())
+stored = struct.unpack('>I', data[12:16])[0]
+data[24 + stored // 2] ^= 1
+open(path, 'wb').write(data)
+P
+mount_store "$T/store" "$T/mnt" || exit 1
+check "another one is damaged" refused "$blocks/0000000001/block.pb"
+check "the next import heals what a reader met" sh -c "'$CHAINFS' import '$T/store' '$ARCHIVE' --quiet | grep -q '^$NET: [1-9]'"
+served() { [ -s "$blocks/0000000001/block.pb" ] && cat "$blocks/0000000001/block.pb" >/dev/null; }
+check "and it is served" eventually 10 served
+unmount "$T/mnt"
+exit $((tests_failed > 0))
