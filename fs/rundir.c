@@ -78,7 +78,7 @@ static void clear_dead(const char *base)
 			continue;
 		if ((size_t)snprintf(path, sizeof path, "%s/%s", base, e->d_name) >= sizeof path)
 			continue;
-		if (mountpoint_is_stale(path) && mountpoint_unmount(path, true, NULL) == 0)
+		if (mountpoint_is_stale(path) && mountpoint_unmount(path, UNMOUNT_LAZY, NULL) == 0)
 			trace_info("mount", "left by a daemon that died, removed", "path=%s", path);
 		rmdir(path);
 	}

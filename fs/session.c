@@ -139,7 +139,7 @@ void session_end(struct session *s, unsigned wait_ms)
 	/* libfuse's own unmounting closes the connection first, and cuts off who is being
 	 * answered. */
 	while (!fuse_session_exited(s->fuse) &&
-	       (rc = mountpoint_unmount(s->mountpoint, false, &why)) == -EBUSY &&
+	       (rc = mountpoint_unmount(s->mountpoint, UNMOUNT_PLAIN, &why)) == -EBUSY &&
 	       clock_mono_ms() < deadline)
 		usleep(RETRY_US);
 	if (rc < 0 && !fuse_session_exited(s->fuse))

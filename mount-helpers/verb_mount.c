@@ -1,6 +1,7 @@
 /* chainfs mount and umount, and the daemon that stays behind. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,11 +9,14 @@
 #include "core/base/trace.h"
 #include "core/ingest/ingest.h"
 #include "fs/mount.h"
+#include "fs/occupants.h"
 #include "mount-helpers/verbs.h"
+#include "mount-helpers/watch.h"
 #include "net/control.h"
 
 #define EVENTS_MAX  8192
 #define PATH_SIZE   4096
+#define TOLD_MAX    20 /* lines about who keeps a mount busy */
 
 struct daemon { /* everything that a mounted store runs with */
 	struct store   *store;
@@ -20,53 +24,13 @@ struct daemon { /* everything that a mounted store runs with */
 	struct fs      *fs;
 	struct control_server *control;
 	int            *ready_fd;  /* -1 in front: told when the mount answers, then closed */
+	const char     *mountpoint;
+	const struct supervisor *supervisor;
+	struct watch    watch;
 	pthread_t       signals;
 	bool            watching;
 	atomic_bool     ended;     /* the mount, by itself */
 };
-
-/* ---- options ---- */
-
-static int parse_number(const char *text, int base, uint32_t *out)
-{
-	char *end;
-	unsigned long v = strtoul(text, &end, base);
-	if (*text < '0' || *text > '9' || *end || v > UINT32_MAX)
-		return -EINVAL;
-	*out = (uint32_t)v;
-	return 0;
-}
-
-static int parse_mount_options(const char *list, struct fs_options *o, struct err *err)
-{
-	*o = (struct fs_options){ .uid = getuid(), .gid = getgid() };
-	AUTO(base_freep) char *copy = strdup(list ? list : "");
-	if (!copy)
-		return err_set(err, -ENOMEM, "no memory for the mount options");
-	char *rest = copy;
-	for (char *word; (word = strsep(&rest, ","));) {
-		uint32_t number = 0;
-		if (!*word || strcmp(word, "ro") == 0)
-			continue;
-		if (strcmp(word, "allow_other") == 0)
-			o->allow_other = true;
-		else if (strncmp(word, "uid=", 4) == 0 && parse_number(word + 4, 10, &o->uid) == 0)
-			continue;
-		else if (strncmp(word, "gid=", 4) == 0 && parse_number(word + 4, 10, &o->gid) == 0)
-			continue;
-		else if (strncmp(word, "umask=", 6) == 0 &&
-			 parse_number(word + 6, 8, &o->umask) == 0)
-			continue;
-		else if (strncmp(word, "threads=", 8) == 0 &&
-			 parse_number(word + 8, 10, &number) == 0 && number <= 64)
-			o->threads = number;
-		else
-			return err_set(err, -EINVAL,
-				       "-o %s: no such mount option, or a value that does not fit",
-				       word);
-	}
-	return 0;
-}
 
 /* ---- the daemon ---- */
 
@@ -84,19 +48,29 @@ static int switch_hyper(struct daemon *d, bool on, struct err *err)
 	return 0;
 }
 
+/* A terminal that closes is a stop like any other: without it the mount would stay behind, dead. */
+static void signals_of_daemon(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1); /* our own wake-up; another's changes nothing */
+}
+
 static void *watch_signals(void *arg)
 {
 	struct daemon *d = arg;
 	sigset_t set;
 	int number;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1); /* our own wake-up; another's changes nothing */
+	signals_of_daemon(&set);
 	while (sigwait(&set, &number) == 0 && !atomic_load(&d->ended)) {
 		if (number == SIGUSR1)
 			continue;
 		trace_info("mount", "stopping", "signal=%d", number);
+		supervisor_tell(d->supervisor, "STOPPING=1\nSTATUS=stopping, unmounting %s",
+				d->mountpoint);
+		watch_stop(&d->watch);
 		fs_stop(d->fs);
 		break;
 	}
@@ -106,9 +80,17 @@ static void *watch_signals(void *arg)
 static void ready(void *arg)
 {
 	struct daemon *d = arg;
+	struct err err = ERR_INIT;
 	char byte = 0;
-	if (*d->ready_fd < 0)
+	int rc = watch_start(&d->watch, &err);
+	if (rc < 0)
+		trace_error("mount", "the service manager gets no sign of life", "why=\"%s\"",
+			    err_text(&err, rc));
+	if (*d->ready_fd < 0) {
+		supervisor_tell(d->supervisor, "READY=1\nSTATUS=%s serves %s", d->mountpoint,
+				store_path(d->store));
 		return;
+	}
 	/* From here on nobody reads our words but a log; the shell gets its prompt back. */
 	if (write(*d->ready_fd, &byte, 1) < 0)
 		trace_warn("mount", "nobody waited for the mount", "errno=%d", errno);
@@ -125,36 +107,46 @@ static void daemon_release(struct daemon *d)
 		pthread_join(d->signals, NULL);
 	}
 	fs_closep(&d->fs);
+	watch_release(&d->watch);
 	store_closep(&d->store);
 	events_freep(&d->events);
 }
 
-static int serve(struct verb_call *c, const char *store, const char *mountpoint, int *ready_fd,
-		 struct err *err)
+static int serve(struct verb_call *c, const struct mount_options *options,
+		 const struct supervisor *supervisor, const char *store, const char *mountpoint,
+		 int *ready_fd, struct err *err)
 {
-	AUTO(daemon_release) struct daemon d = { .ready_fd = ready_fd };
-	struct fs_options o;
+	AUTO(daemon_release) struct daemon d = { .ready_fd = ready_fd,
+						 .mountpoint = mountpoint,
+						 .supervisor = supervisor,
+						 .watch = WATCH_NONE };
+	struct fs_options o = {
+		.allow_other = options->allow_other,
+		.uid = options->uid,
+		.gid = options->gid,
+		.umask = options->umask,
+		.threads = options->threads,
+	};
 	char holder[PATH_SIZE];
 	sigset_t set;
 
-	bool hyper = false;
-	int rc = parse_mount_options(c->options[OPTION_OPTIONS], &o, err);
-	if (rc == 0)
-		rc = verb_hyper(c, &hyper, err);
+	bool hyper = options->hyper == MOUNT_HYPER_ON;
+	int rc = verb_hyper(c, &hyper, err);
 	if (rc < 0)
 		return rc;
+	rc = watch_fork(&d.watch, supervisor, mountpoint, err);
+	if (rc < 0)
+		return rc;
+	supervisor_tell(supervisor, "STATUS=opening %s", store);
 	/* Before the first thread, so that all leave these signals to the one that waits. */
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
+	signals_of_daemon(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
 	snprintf(holder, sizeof holder, "mount at %s, pid %d", mountpoint, (int)getpid());
 	rc = store_open(store, &(struct store_options){ .holder = holder }, &d.store, err);
 	if (rc == 0 && !(d.events = events_new(EVENTS_MAX)))
 		rc = err_set(err, -ENOMEM, "no memory for events");
-	if (rc == 0 && verb_has(c, OPTION_HYPER))
+	if (rc == 0 && (verb_has(c, OPTION_HYPER) || options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(&d, hyper, err);
 	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
@@ -167,7 +159,10 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	if (rc < 0)
 		return rc;
 	d.watching = true;
-	return fs_run(d.fs, ready, &d, err);
+	rc = fs_run(d.fs, ready, &d, err);
+	watch_stop(&d.watch);
+	supervisor_tell(supervisor, "STOPPING=1\nSTATUS=closing %s", store);
+	return rc;
 }
 
 /* What the system refuses to a mount is a failed mount. */
@@ -179,8 +174,11 @@ static int mount_exit(int rc)
 
 /* The daemon's process: serves, and tells the parent's pipe how the start went: a zero byte when
  * the mount answers, else the sentence. */
-static void daemon_process(struct verb_call *c, const char *store, const char *mountpoint,
-			   int ready_fd)
+__attribute__((noreturn)) static void daemon_process(struct verb_call *c,
+						     const struct mount_options *o,
+						     const struct supervisor *supervisor,
+						     const char *store, const char *mountpoint,
+						     int ready_fd)
 {
 	struct err err = ERR_INIT;
 	setsid();
@@ -193,7 +191,7 @@ static void daemon_process(struct verb_call *c, const char *store, const char *m
 	}
 	if (chdir("/") < 0)
 		trace_warn("mount", "stays in the folder where it was started", "errno=%d", errno);
-	int rc = serve(c, store, mountpoint, &ready_fd, &err);
+	int rc = serve(c, o, supervisor, store, mountpoint, &ready_fd, &err);
 	if (rc < 0 && ready_fd >= 0) {
 		char line[ERR_TEXT_SIZE + 8];
 		int n = snprintf(line, sizeof line, "%c%s", mount_exit(rc), err_text(&err, rc));
@@ -203,47 +201,78 @@ static void daemon_process(struct verb_call *c, const char *store, const char *m
 	_exit(mount_exit(rc));
 }
 
-int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, bool foreground)
+/* What the daemon says, and its exit code. Ctrl-C stops it, too. */
+static int wait_for_daemon(pid_t pid, int fd, struct err *err)
 {
-	struct err err = ERR_INIT;
-	AUTO(base_freep) char *store_full = realpath(store, NULL);
-	if (!store_full) {
-		int rc = err_set(&err, -errno, "%s: %s", store, strerror(errno));
-		return verb_fail(c, rc, &err);
+	char line[ERR_TEXT_SIZE + 8];
+	ssize_t n;
+	while ((n = read(fd, line, sizeof line - 1)) < 0 && errno == EINTR)
+		if (atomic_load(&verbs_stop))
+			kill(pid, SIGTERM);
+	if (n == 1 && line[0] == 0 && !atomic_load(&verbs_stop))
+		return EXIT_DONE;
+	waitpid(pid, NULL, 0);
+	line[MAX(n, 0)] = 0;
+	if (n > 1) {
+		err_set(err, -EIO, "%s", line + 1);
+		return line[0];
 	}
-	AUTO(base_freep) char *mount_full = realpath(mountpoint, NULL);
-	/* A stale mount point answers ENOTCONN to everything; fs_open clears it by name. */
-	const char *at = mount_full ? mount_full : mountpoint;
-	if (foreground) {
-		int nobody = -1, rc = serve(c, store_full, at, &nobody, &err);
-		if (rc < 0)
-			verb_fail(c, rc, &err);
+	if (atomic_load(&verbs_stop)) {
+		err_set(err, -EINTR, "interrupted, nothing is mounted");
+		return EXIT_INTERRUPTED;
+	}
+	err_set(err, -EIO, "the daemon ended before the mount was ready");
+	return EXIT_MOUNT;
+}
+
+int mount_start(struct verb_call *c, const struct mount_options *o, const char *store,
+		const char *mountpoint, bool foreground, struct err *err)
+{
+	AUTO(base_freep) char *store_full = realpath(store, NULL);
+	char at[PATH_MAX];
+	int rc = 0;
+	if (!store_full)
+		rc = err_set(err, -errno, "%s: %s", store, strerror(errno));
+	else
+		rc = mountpoint_full(mountpoint, at, err);
+	if (rc < 0)
 		return mount_exit(rc);
+	AUTO(supervisor_release) struct supervisor supervisor;
+	supervisor_open(&supervisor);
+	if (foreground) {
+		int nobody = -1;
+		return mount_exit(serve(c, o, &supervisor, store_full, at, &nobody, err));
 	}
 	int pipe_fds[2];
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return verb_fail(c, -errno, NULL);
+		return mount_exit(err_set(err, -errno, "no pipe: %s", strerror(errno)));
 	pid_t pid = fork();
-	if (pid < 0)
-		return verb_fail(c, -errno, NULL);
 	if (pid == 0) {
 		close(pipe_fds[0]);
-		daemon_process(c, store_full, at, pipe_fds[1]);
+		daemon_process(c, o, &supervisor, store_full, at, pipe_fds[1]);
 	}
+	rc = pid < 0 ? err_set(err, -errno, "no process for the daemon: %s", strerror(errno)) : 0;
 	close(pipe_fds[1]);
-	char line[ERR_TEXT_SIZE + 8];
-	ssize_t n;
-	do {
-		n = read(pipe_fds[0], line, sizeof line - 1);
-	} while (n < 0 && errno == EINTR);
+	int code = rc < 0 ? mount_exit(rc) : wait_for_daemon(pid, pipe_fds[0], err);
 	close(pipe_fds[0]);
-	if (n == 1 && line[0] == 0)
-		return EXIT_DONE;
-	line[MAX(n, 0)] = 0;
-	waitpid(pid, NULL, 0);
-	verb_say(c, "chainfs %s: %s\n", c->verb->name,
-		 n > 1 ? line + 1 : "the daemon ended before the mount was ready");
-	return n > 1 ? line[0] : EXIT_MOUNT;
+	/* The service manager believes the process that it started, and from now on the daemon. */
+	if (code == EXIT_DONE)
+		supervisor_tell(&supervisor, "MAINPID=%d\nREADY=1\nSTATUS=%s serves %s", (int)pid, at,
+				store_full);
+	return code;
+}
+
+int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, bool foreground)
+{
+	AUTO(mount_options_release) struct mount_options o;
+	struct err err = ERR_INIT;
+	int rc = mount_options_parse(c->options[OPTION_OPTIONS], false, getuid(), getgid(), &o, &err);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	int code = mount_start(c, &o, store, mountpoint, foreground, &err);
+	if (code != EXIT_DONE)
+		verb_say(c, "chainfs %s: %s\n", c->verb->name, err_text(&err, -EIO));
+	return code;
 }
 
 int verb_mount(struct verb_call *c)
@@ -251,9 +280,60 @@ int verb_mount(struct verb_call *c)
 	return mount_serve(c, c->words[0], c->words[1], verb_has(c, OPTION_FOREGROUND));
 }
 
+/* ---- unmounting ---- */
+
+struct telling {
+	struct verb_io *io;
+	size_t          count;
+};
+
+static void __attribute__((format(printf, 2, 3))) say(struct verb_io *io, const char *format, ...)
+{
+	char line[PATH_MAX + 256];
+	va_list ap;
+	va_start(ap, format);
+	int n = vsnprintf(line, sizeof line, format, ap);
+	va_end(ap);
+	if (n > 0)
+		io->err(io->arg, line, MIN((size_t)n, sizeof line - 1));
+}
+
+static void tell_occupant(void *arg, const struct occupant *o)
+{
+	struct telling *t = arg;
+	if (t->count++ >= TOLD_MAX)
+		return;
+	if (o->pid)
+		say(t->io, "  %d %s: %s\n", (int)o->pid, o->command, o->what);
+	else
+		say(t->io, "  %s\n", o->what);
+}
+
+void mount_tell_occupants(struct verb_io *io, const char *mountpoint)
+{
+	struct telling t = { .io = io };
+	char full[PATH_MAX];
+	size_t hidden = 0;
+	if (mountpoint_full(mountpoint, full, NULL) < 0 ||
+	    occupants_find(full, tell_occupant, &t, &hidden, NULL) < 0)
+		return;
+	if (t.count > TOLD_MAX)
+		say(io, "  and %zu more\n", t.count - TOLD_MAX);
+	if (hidden)
+		say(io, "  %zu more process%s could not be looked at%s\n", hidden, hidden == 1 ? "" : "es",
+		    geteuid() == 0 ? "" : "; root can");
+}
+
 int verb_umount(struct verb_call *c)
 {
 	struct err err = ERR_INIT;
-	int rc = fs_unmount(c->words[0], verb_has(c, OPTION_LAZY), &err);
+	bool lazy = verb_has(c, OPTION_LAZY);
+	int rc = fs_unmount(c->words[0], lazy ? UNMOUNT_LAZY : UNMOUNT_PLAIN, &err);
+	if (rc == -EBUSY) {
+		verb_say(c, "chainfs %s: %s (--lazy detaches it)\n", c->verb->name,
+			 err_text(&err, rc));
+		mount_tell_occupants(c->io, c->words[0]);
+		return exit_of(rc);
+	}
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
 }
