@@ -79,6 +79,56 @@ static int tell(int code)
 	return EXIT_SYSTEM;
 }
 
+/* A daemon goes by its own settings; what was said for this call alone would be lost on it. */
+static int ask_daemon(struct verb_call *c, int argc, char **argv, int *code, struct err *err)
+{
+	if (!verb_has(c, OPTION_SET) && !verb_has(c, OPTION_SETTINGS))
+		return control_call(c->words[0], argc, argv, c->io, code, err);
+	return err_set(err, -EBUSY,
+		       "a process holds %s and goes by its own settings; give --set and "
+		       "--settings to chainfs mount",
+		       c->words[0]);
+}
+
+/* Where settings matter: from --set, the environment, and the file. */
+static int load_settings(struct verb_call *c, struct settings **out, struct err *err)
+{
+	char store[4096];
+	struct settings_sources from = {
+		.file = c->options[OPTION_SETTINGS],
+		.sets = c->sets,
+		.environment = environ,
+		.store = c->word_count ? c->words[0] : NULL,
+	};
+	if (c->verb->need == STORE_NONE)
+		return 0;
+	if (c->verb->run == verb_demo) {
+		demo_store(c, store, sizeof store);
+		from.store = store;
+	}
+	int rc = settings_load(&from, out, err);
+	if (rc < 0)
+		return rc;
+	c->settings = *out;
+	trace_set_level((enum trace_level)settings_number(*out, SETTING_LOG_LEVEL));
+	return 0;
+}
+
+/* Where a daemon holds the store, it answers; else this process does, which opens nothing. */
+static int run_asking(struct verb_call *c, int argc, char **argv)
+{
+	char holder[128];
+	int code;
+	struct err err = ERR_INIT;
+	if (c->word_count && !verb_has(c, OPTION_SET) && !verb_has(c, OPTION_SETTINGS) &&
+	    store_holder(c->words[0], holder, sizeof holder) == 0) {
+		int rc = control_call(c->words[0], argc, argv, c->io, &code, &err);
+		if (rc != -ECONNREFUSED)
+			return rc == 0 ? code : verb_fail(c, rc, &err);
+	}
+	return c->verb->run(c);
+}
+
 /* The store in this process; where a daemon holds it, the daemon runs the verb. */
 static int run_on_store(struct verb_call *c, int argc, char **argv)
 {
@@ -87,6 +137,7 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 	snprintf(holder, sizeof holder, "%s, pid %d", c->verb->name, (int)getpid());
 	struct store_options o = {
 		.create = c->verb->need == STORE_CREATE,
+		.cache_size = settings_number(c->settings, SETTING_LIMITS_CACHE),
 		.holder = holder,
 		.sync_off = verb_has(c, OPTION_NO_SYNC),
 	};
@@ -97,7 +148,7 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 	if (rc == -EBUSY) {
 		code = EXIT_BUSY;
 		struct err refused = ERR_INIT;
-		rc = control_call(c->words[0], argc, argv, c->io, &code, &refused);
+		rc = ask_daemon(c, argc, argv, &code, &refused);
 		if (rc == 0)
 			return code;
 		return rc == -ECONNREFUSED ? verb_fail(c, -EBUSY, &err)
@@ -121,8 +172,6 @@ int main(int argc, char **argv)
 			      .stop = &verbs_stop };
 	struct verb_call call = { .io = &io };
 
-	if (getenv("CHAINFS_DEBUG"))
-		trace_set_level(TRACE_DEBUG);
 	if (sign_init() < 0) {
 		verb_say(&call, "chainfs: the signature library does not start\n");
 		return EXIT_SYSTEM;
@@ -140,9 +189,16 @@ int main(int argc, char **argv)
 		code = code >= 0 ? code : call.verb->run(&call);
 		return asked ? tell(code) : EXIT_USAGE;
 	}
+	AUTO(settings_freep) struct settings *settings = NULL;
+	struct err err = ERR_INIT;
 	int code = verb_parse(verbs, verb_count, argc - 1, argv + 1, &call);
 	if (code >= 0)
 		return tell(code);
+	int rc = load_settings(&call, &settings, &err);
+	if (rc < 0)
+		return tell(verb_fail(&call, rc, &err));
+	if (call.verb->need == STORE_ASK)
+		return tell(run_asking(&call, argc - 1, argv + 1));
 	if (call.verb->need == STORE_OPEN || call.verb->need == STORE_CREATE)
 		return tell(run_on_store(&call, argc - 1, argv + 1));
 	return tell(call.verb->run(&call));

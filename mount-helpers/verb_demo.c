@@ -73,10 +73,16 @@ static int import_archive(struct verb_call *c, const char *store, const char *ar
 	import.word_count = 2;
 	import.words[0] = store;
 	import.words[1] = archive;
-	if (!import.options[OPTION_HYPER])
+	/* It shows what hyper is for, unless somebody chose. */
+	if (!import.options[OPTION_HYPER] &&
+	    strcmp(settings_origin(c->settings, SETTING_HYPER_ENABLED), "default") == 0)
 		import.options[OPTION_HYPER] = "on";
-	int rc = store_open(store, &(struct store_options){ .create = true, .holder = "demo" },
-			    &import.store, &err);
+	struct store_options o = {
+		.create = true,
+		.holder = "demo",
+		.cache_size = settings_number(c->settings, SETTING_LIMITS_CACHE),
+	};
+	int rc = store_open(store, &o, &import.store, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	int code = verb_import(&import);
@@ -124,17 +130,27 @@ static void say_what_to_try(struct verb_call *c, const char *mnt)
 	verb_print(c, "umount %s ends it.\n", mnt);
 }
 
+static const char *folder_of(const struct verb_call *c)
+{
+	return c->word_count ? c->words[0] : DEMO_FOLDER;
+}
+
+void demo_store(const struct verb_call *c, char *out, size_t size)
+{
+	snprintf(out, size, "%s/store", folder_of(c));
+}
+
 int verb_demo(struct verb_call *c)
 {
 	struct err err = ERR_INIT;
-	const char *folder = c->word_count ? c->words[0] : DEMO_FOLDER;
+	const char *folder = folder_of(c);
 	char archive[PATH_SIZE], store[PATH_SIZE], mountpoint[PATH_SIZE];
 	if (strlen(folder) > PATH_SIZE - 16) {
 		err_set(&err, -ENAMETOOLONG, "the path of the folder is too long");
 		return verb_fail(c, -ENAMETOOLONG, &err);
 	}
 	snprintf(archive, sizeof archive, "%s/archive", folder);
-	snprintf(store, sizeof store, "%s/store", folder);
+	demo_store(c, store, sizeof store);
 	snprintf(mountpoint, sizeof mountpoint, "%s/mnt", folder);
 
 	int rc = make_folder(folder, &err);

@@ -3,9 +3,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/ingest/ingest.h"
 #include "fs/mount.h"
@@ -26,11 +28,32 @@ struct daemon { /* everything that a mounted store runs with */
 	int            *ready_fd;  /* -1 in front: told when the mount answers, then closed */
 	const char     *mountpoint;
 	const struct supervisor *supervisor;
+	const struct settings_sources *sources; /* for SIGHUP; NULL: it stops as SIGTERM does */
 	struct watch    watch;
 	pthread_t       signals;
 	bool            watching;
 	atomic_bool     ended;     /* the mount, by itself */
 };
+
+struct mounting { /* what a start is made of */
+	struct verb_call *call;
+	const struct mount_options *options;
+	char  *store, *settings_file;     /* absolute, for a daemon that leaves its folder */
+	char   mountpoint[PATH_MAX];
+	struct supervisor supervisor;
+	struct settings_sources sources;
+	struct settings *settings;        /* where the call has not got those that count */
+};
+
+static void mounting_release(struct mounting *m)
+{
+	supervisor_release(&m->supervisor);
+	if (m->settings)
+		m->call->settings = NULL;
+	settings_freep(&m->settings);
+	free(m->settings_file);
+	free(m->store);
+}
 
 /* ---- the daemon ---- */
 
@@ -48,7 +71,6 @@ static int switch_hyper(struct daemon *d, bool on, struct err *err)
 	return 0;
 }
 
-/* A terminal that closes is a stop like any other: without it the mount would stay behind, dead. */
 static void signals_of_daemon(sigset_t *set)
 {
 	sigemptyset(set);
@@ -56,6 +78,28 @@ static void signals_of_daemon(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGUSR1); /* our own wake-up; another's changes nothing */
+}
+
+/* What can change under a mount that lives: how much it tells. The rest waits for the next start. */
+static void reload(struct daemon *d)
+{
+	AUTO(settings_freep) struct settings *settings = NULL;
+	struct err err = ERR_INIT;
+	supervisor_tell(d->supervisor, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reading settings",
+			clock_mono_ns() / 1000);
+	int rc = settings_load(d->sources, &settings, &err);
+	if (rc < 0) {
+		trace_error("mount", "settings cannot be read, the old ones stay", "why=\"%s\"",
+			    err_text(&err, rc));
+		supervisor_tell(d->supervisor, "READY=1\nSTATUS=the old settings stay: %s",
+				err_text(&err, rc));
+		return;
+	}
+	trace_set_level((enum trace_level)settings_number(settings, SETTING_LOG_LEVEL));
+	trace_info("mount", "settings read again", "log.level=%s",
+		   settings_text(settings, SETTING_LOG_LEVEL));
+	supervisor_tell(d->supervisor, "READY=1\nSTATUS=%s serves %s", d->mountpoint,
+			store_path(d->store));
 }
 
 static void *watch_signals(void *arg)
@@ -67,6 +111,10 @@ static void *watch_signals(void *arg)
 	while (sigwait(&set, &number) == 0 && !atomic_load(&d->ended)) {
 		if (number == SIGUSR1)
 			continue;
+		if (number == SIGHUP && d->sources) {
+			reload(d);
+			continue;
+		}
 		trace_info("mount", "stopping", "signal=%d", number);
 		supervisor_tell(d->supervisor, "STOPPING=1\nSTATUS=stopping, unmounting %s",
 				d->mountpoint);
@@ -112,38 +160,72 @@ static void daemon_release(struct daemon *d)
 	events_freep(&d->events);
 }
 
-static int serve(struct verb_call *c, const struct mount_options *options,
-		 const struct supervisor *supervisor, const char *store, const char *mountpoint,
-		 int *ready_fd, struct err *err)
+/* Caches give way to the limit of memory: what is left is for tables, threads and what they do. */
+static size_t cache_size_of(const struct settings *s, enum setting_id id, uint64_t share)
 {
+	uint64_t most = settings_number(s, SETTING_LIMITS_MEMORY), size = settings_number(s, id);
+	return most ? MIN(size, most / share) : size;
+}
+
+static int limit_memory(const struct settings *s, struct err *err)
+{
+	uint64_t most = settings_number(s, SETTING_LIMITS_MEMORY);
+	struct rlimit limit;
+	if (!most)
+		return 0;
+	if (getrlimit(RLIMIT_AS, &limit) < 0)
+		return err_set(err, -errno, "limits.memory: %s", strerror(errno));
+	limit.rlim_cur = MIN((rlim_t)most, limit.rlim_max);
+	if (setrlimit(RLIMIT_AS, &limit) < 0)
+		return err_set(err, -errno, "limits.memory: %s", strerror(errno));
+	return 0;
+}
+
+static int serve(const struct mounting *m, int *ready_fd, struct err *err)
+{
+	struct verb_call *c = m->call;
+	const struct mount_options *options = m->options;
+	const char *store = m->store, *mountpoint = m->mountpoint;
+	/* A terminal that closes is a stop: without it the mount would stay behind, dead. */
+	bool own_terminal = *ready_fd < 0 && m->supervisor.fd < 0;
 	AUTO(daemon_release) struct daemon d = { .ready_fd = ready_fd,
 						 .mountpoint = mountpoint,
-						 .supervisor = supervisor,
+						 .supervisor = &m->supervisor,
+						 .sources = own_terminal ? NULL : &m->sources,
 						 .watch = WATCH_NONE };
 	struct fs_options o = {
 		.allow_other = options->allow_other,
 		.uid = options->uid,
 		.gid = options->gid,
 		.umask = options->umask,
-		.threads = options->threads,
+		.threads = options->threads ?
+				   options->threads :
+				   (unsigned)settings_number(c->settings, SETTING_MOUNT_THREADS),
+		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
 	};
-	char holder[PATH_SIZE];
+	char holder[PATH_SIZE + 64];
 	sigset_t set;
 
 	bool hyper = options->hyper == MOUNT_HYPER_ON;
 	int rc = verb_hyper(c, &hyper, err);
+	if (rc == 0)
+		rc = limit_memory(c->settings, err);
 	if (rc < 0)
 		return rc;
-	rc = watch_fork(&d.watch, supervisor, mountpoint, err);
+	rc = watch_fork(&d.watch, d.supervisor, mountpoint, err);
 	if (rc < 0)
 		return rc;
-	supervisor_tell(supervisor, "STATUS=opening %s", store);
+	supervisor_tell(d.supervisor, "STATUS=opening %s", store);
 	/* Before the first thread, so that all leave these signals to the one that waits. */
 	signals_of_daemon(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
 	snprintf(holder, sizeof holder, "mount at %s, pid %d", mountpoint, (int)getpid());
-	rc = store_open(store, &(struct store_options){ .holder = holder }, &d.store, err);
+	struct store_options so = {
+		.holder = holder,
+		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
+	};
+	rc = store_open(store, &so, &d.store, err);
 	if (rc == 0 && !(d.events = events_new(EVENTS_MAX)))
 		rc = err_set(err, -ENOMEM, "no memory for events");
 	if (rc == 0 && (verb_has(c, OPTION_HYPER) || options->hyper != MOUNT_HYPER_KEEP))
@@ -152,8 +234,10 @@ static int serve(struct verb_call *c, const struct mount_options *options,
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
 		rc = control_server_open(
-			&(struct verb_env){ .store = d.store, .events = d.events }, verbs,
-			verb_count, &d.control, err);
+			&(struct verb_env){ .store = d.store,
+					    .events = d.events,
+					    .settings = c->settings },
+			verbs, verb_count, &d.control, err);
 	if (rc == 0)
 		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)
@@ -161,7 +245,7 @@ static int serve(struct verb_call *c, const struct mount_options *options,
 	d.watching = true;
 	rc = fs_run(d.fs, ready, &d, err);
 	watch_stop(&d.watch);
-	supervisor_tell(supervisor, "STOPPING=1\nSTATUS=closing %s", store);
+	supervisor_tell(d.supervisor, "STOPPING=1\nSTATUS=closing %s", store);
 	return rc;
 }
 
@@ -174,11 +258,7 @@ static int mount_exit(int rc)
 
 /* The daemon's process: serves, and tells the parent's pipe how the start went: a zero byte when
  * the mount answers, else the sentence. */
-__attribute__((noreturn)) static void daemon_process(struct verb_call *c,
-						     const struct mount_options *o,
-						     const struct supervisor *supervisor,
-						     const char *store, const char *mountpoint,
-						     int ready_fd)
+__attribute__((noreturn)) static void daemon_process(const struct mounting *m, int ready_fd)
 {
 	struct err err = ERR_INIT;
 	setsid();
@@ -186,12 +266,12 @@ __attribute__((noreturn)) static void daemon_process(struct verb_call *c,
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
-		if (!getenv("CHAINFS_DEBUG"))
+		if (trace_get_level() < TRACE_DEBUG)
 			dup2(null, STDERR_FILENO);
 	}
 	if (chdir("/") < 0)
 		trace_warn("mount", "stays in the folder where it was started", "errno=%d", errno);
-	int rc = serve(c, o, supervisor, store, mountpoint, &ready_fd, &err);
+	int rc = serve(m, &ready_fd, &err);
 	if (rc < 0 && ready_fd >= 0) {
 		char line[ERR_TEXT_SIZE + 8];
 		int n = snprintf(line, sizeof line, "%c%s", mount_exit(rc), err_text(&err, rc));
@@ -225,41 +305,63 @@ static int wait_for_daemon(pid_t pid, int fd, struct err *err)
 	return EXIT_MOUNT;
 }
 
-int mount_start(struct verb_call *c, const struct mount_options *o, const char *store,
-		const char *mountpoint, bool foreground, struct err *err)
+/* -o settings= and a call without settings of its own (mount.chainfs): those that count are read
+ * here. */
+static int settle_settings(struct mounting *m, struct err *err)
 {
-	AUTO(base_freep) char *store_full = realpath(store, NULL);
-	char at[PATH_MAX];
-	int rc = 0;
-	if (!store_full)
-		rc = err_set(err, -errno, "%s: %s", store, strerror(errno));
-	else
-		rc = mountpoint_full(mountpoint, at, err);
+	struct verb_call *c = m->call;
+	const char *file = m->options->settings ? m->options->settings : c->options[OPTION_SETTINGS];
+	if (file && !(m->settings_file = realpath(file, NULL)))
+		return err_set(err, -errno, "%s: %s", file, strerror(errno));
+	m->sources = (struct settings_sources){
+		.file = m->settings_file, .store = m->store, .sets = c->sets, .environment = environ
+	};
+	if (c->settings && !m->options->settings)
+		return 0;
+	int rc = settings_load(&m->sources, &m->settings, err);
 	if (rc < 0)
-		return mount_exit(rc);
-	AUTO(supervisor_release) struct supervisor supervisor;
-	supervisor_open(&supervisor);
-	if (foreground) {
-		int nobody = -1;
-		return mount_exit(serve(c, o, &supervisor, store_full, at, &nobody, err));
-	}
+		return rc;
+	c->settings = m->settings;
+	trace_set_level((enum trace_level)settings_number(m->settings, SETTING_LOG_LEVEL));
+	return 0;
+}
+
+static int start_daemon(const struct mounting *m, struct err *err)
+{
 	int pipe_fds[2];
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return mount_exit(err_set(err, -errno, "no pipe: %s", strerror(errno)));
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(pipe_fds[0]);
-		daemon_process(c, o, &supervisor, store_full, at, pipe_fds[1]);
+		daemon_process(m, pipe_fds[1]);
 	}
-	rc = pid < 0 ? err_set(err, -errno, "no process for the daemon: %s", strerror(errno)) : 0;
+	int rc = pid < 0 ? err_set(err, -errno, "no process for the daemon: %s", strerror(errno)) : 0;
 	close(pipe_fds[1]);
 	int code = rc < 0 ? mount_exit(rc) : wait_for_daemon(pid, pipe_fds[0], err);
 	close(pipe_fds[0]);
 	/* The service manager believes the process that it started, and from now on the daemon. */
 	if (code == EXIT_DONE)
-		supervisor_tell(&supervisor, "MAINPID=%d\nREADY=1\nSTATUS=%s serves %s", (int)pid, at,
-				store_full);
+		supervisor_tell(&m->supervisor, "MAINPID=%d\nREADY=1\nSTATUS=%s serves %s", (int)pid,
+				m->mountpoint, m->store);
 	return code;
+}
+
+int mount_start(struct verb_call *c, const struct mount_options *o, const char *store,
+		const char *mountpoint, bool foreground, struct err *err)
+{
+	AUTO(mounting_release) struct mounting m = { .call = c, .options = o };
+	int nobody = -1, rc = 0;
+	supervisor_open(&m.supervisor);
+	if (!(m.store = realpath(store, NULL)))
+		rc = err_set(err, -errno, "%s: %s", store, strerror(errno));
+	if (rc == 0)
+		rc = mountpoint_full(mountpoint, m.mountpoint, err);
+	if (rc == 0)
+		rc = settle_settings(&m, err);
+	if (rc < 0)
+		return mount_exit(rc);
+	return foreground ? mount_exit(serve(&m, &nobody, err)) : start_daemon(&m, err);
 }
 
 int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, bool foreground)

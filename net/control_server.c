@@ -113,7 +113,8 @@ static int run_verb(struct call *c)
 	int code = verb_parse(s->table, s->table_count, c->argc, c->argv, &call);
 	if (code >= 0)
 		return code;
-	if (call.verb->need != STORE_OPEN && call.verb->need != STORE_CREATE) {
+	if (call.verb->need != STORE_OPEN && call.verb->need != STORE_CREATE &&
+	    call.verb->need != STORE_ASK) {
 		verb_say(&call, "chainfs %s: the store is held by a daemon; umount it first\n",
 			 call.verb->name);
 		return EXIT_BUSY;

@@ -1,23 +1,30 @@
 /* settings.h: what an operator may choose, from one table: flag > environment > file > default.
  *
- *     chainfs: --set hyper.enabled=true        a flag, as often as wanted
+ *     chainfs: --set hyper.enabled=true        a flag, as often as wanted; several with commas
  *     CHAINFS_HYPER_ENABLED=true               the environment: the key in capitals, dots and dashes as _
  *     hyper: { enabled: true }                 the file, YAML, checked against the table: an unknown key or a
  *                                              value that does not fit is named with file and line
+ *
+ * A variable that is set to nothing counts as not set. A file is a mapping of groups of values, at most
+ * SETTINGS_SIZE_MAX bytes, without anchors, aliases and tags; nothing in it and a group without values are
+ * fine, a key that is there twice is not.
  *
  * The file is --settings FILE, else $CHAINFS_SETTINGS, else STORE/chainfs.yaml, else the user's
  * $XDG_CONFIG_HOME/chainfs/chainfs.yaml, else /etc/chainfs/chainfs.yaml; the first that is there. Parameters
  * of a network (--config) are another thing: they are the chain's, these are the machine's.
  *
  * Values   bool: true, false, on, off; number: decimal; size: bytes with k, M, G, T (powers of 1024);
- *          time: with ms, s, min, h, d; text. Numbers are kept in the base unit (bytes, milliseconds).
- * Errors   -EINVAL with "FILE:LINE: sentence"; -ENOENT for a file that was named and is not there.
+ *          time: with ms, s, min, h, d, or 0; text. Numbers are kept in the base unit (bytes, milliseconds).
+ * Errors   -EINVAL with "FILE:LINE: sentence"; -ENOENT for a file that was named and is not there; what the
+ *          system says of one that is there and cannot be read.
  * Threads  loaded once; immutable from then on, any thread. */
 #ifndef CHAINFS_CONTROL_SETTINGS_H
 #define CHAINFS_CONTROL_SETTINGS_H
 
 #include "core/base/bytes.h"
 #include "core/base/err.h"
+
+#define SETTINGS_SIZE_MAX (64u << 10)
 
 enum setting_id {
 	SETTING_HYPER_ENABLED,            /* bool, false */
@@ -29,7 +36,7 @@ enum setting_id {
 	SETTING_MOUNT_THREADS,            /* FUSE workers; 0: a default */
 	SETTING_MOUNT_RENDER_CACHE,       /* size of renderings kept in memory */
 	SETTING_LIMITS_CACHE,             /* size of the database's block cache, all networks */
-	SETTING_LIMITS_MEMORY,            /* size: the daemon's own address space bound; 0: none */
+	SETTING_LIMITS_MEMORY,            /* size: bound of the daemon's address space; 0: none */
 	SETTING_LIMITS_DISK,              /* size of a store at which imports stop with a sentence; 0: none */
 	SETTING_LIMITS_CHECKERS,          /* threads that check blocks; 0: one a core */
 	SETTING_LOG_LEVEL,                /* text: error, warn, info, debug */
@@ -43,6 +50,8 @@ struct setting_row {
 	const char *standard; /* the default, as text */
 	const char *about;   /* for the manual page and `config show` */
 	const char *words;   /* of SETTING_TEXT: allowed ones, "error|warn|info|debug"; else NULL */
+	uint64_t    least;   /* in the base unit; 0 fits besides where it is the default */
+	uint64_t    most;    /* 0: any */
 };
 extern const struct setting_row setting_rows[SETTING_COUNT];
 
@@ -57,6 +66,10 @@ struct settings_sources {
 
 int  settings_load(const struct settings_sources *from, struct settings **out, struct err *err) MUST_CHECK;
 void settings_freep(struct settings **s);
+/* Of the text of one file alone; `name` goes before the lines that faults are in. */
+int  settings_read(struct slice text, const char *name, struct settings **out, struct err *err) MUST_CHECK;
+/* The file that was read, "" when there was none. */
+const char *settings_file(const struct settings *s);
 /* s NULL: the defaults. */
 uint64_t    settings_number(const struct settings *s, enum setting_id id); /* bool: 0 or 1 */
 const char *settings_text(const struct settings *s, enum setting_id id);   /* as canonical text, any type */

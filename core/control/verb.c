@@ -187,7 +187,22 @@ int verb_hyper(const struct verb_call *c, bool *on, struct err *err)
 	return err_set(err, -EINVAL, "--hyper %s: it is on or off", word);
 }
 
+int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err)
+{
+	const char *text = c->options[OPTION_CHECKERS];
+	uint64_t n = settings_number(c->settings, SETTING_LIMITS_CHECKERS);
+	if (text && dec_get(text, strlen(text), 64, &n) < 0)
+		return err_set(err, -EINVAL, "--checkers %s: it is a number up to 64", text);
+	*out = (unsigned)n;
+	return 0;
+}
+
 /* ---- parsing ---- */
+
+uint64_t verb_options(const struct verb *v)
+{
+	return v->options | (v->need == STORE_NONE ? 0 : OPT(SETTINGS) | OPT(SET));
+}
 
 /* Names of two words are two words of the command line, too. *used: how many. */
 const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv,
@@ -276,6 +291,7 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 		return EXIT_USAGE;
 	}
 	bool only_words = false;
+	size_t set_count = 0;
 	for (int i = used; i < argc; i++) {
 		if (!only_words && strcmp(argv[i], "--") == 0) {
 			only_words = true;
@@ -295,8 +311,13 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 			verb_write(c, buf_slice(&text));
 			return EXIT_DONE;
 		}
-		if (id < 0 || !(c->verb->options & (1ull << id)))
+		if (id < 0 || !(verb_options(c->verb) & (1ull << id)))
 			return usage(c, "it has no option %s, or its argument is missing", word);
+		if (id == OPTION_SET && set_count == VERB_SETS_MAX)
+			return usage(c, "--set %s is one too many; put several into one, with commas",
+				     argument);
+		if (id == OPTION_SET)
+			c->sets[set_count++] = argument;
 		c->options[id] = argument;
 	}
 	if (c->word_count < c->verb->words_min)
@@ -312,7 +333,7 @@ void verb_help(const struct verb *v, struct buf *out)
 	bool any = false;
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const struct option_row *row = &option_rows[id];
-		if (!(v->options & (1ull << id)))
+		if (!(verb_options(v) & (1ull << id)))
 			continue;
 		if (!any)
 			buf_str(out, "\n");

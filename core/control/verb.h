@@ -40,7 +40,8 @@ enum store_need {
 	STORE_NONE,   /* the first word after the verb, if any, is not a store */
 	STORE_OPEN,   /* the first word is a store that exists */
 	STORE_CREATE, /* the same, made where there is none */
-	STORE_LOCAL   /* needs the store itself, not through a daemon: mount, demo */
+	STORE_LOCAL,  /* needs the store itself, not through a daemon: mount, demo */
+	STORE_ASK     /* the first word, if any, is a store; not opened, but a daemon that holds it answers */
 };
 
 enum option_id {
@@ -61,6 +62,7 @@ struct option_row {
 extern const struct option_row option_rows[OPTION_COUNT];
 
 #define VERB_WORDS_MAX 8
+#define VERB_SETS_MAX  16
 
 struct verb_call;
 
@@ -71,7 +73,7 @@ struct verb {
 	const char *about;                  /* a paragraph for its own help */
 	enum store_need need;
 	int         words_min, words_max;
-	uint64_t    options;                /* bit OPTION_X: accepted */
+	uint64_t    options;                /* bit OPTION_X: accepted; see also verb_options() */
 	bool        hidden;
 	int       (*run)(struct verb_call *c);
 	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on. */
@@ -93,6 +95,7 @@ struct verb_call {
 	const char *words[VERB_WORDS_MAX]; /* after the verb; words[0] may be the store */
 	int         word_count;
 	const char *options[OPTION_COUNT]; /* NULL: not given; "" for those without argument */
+	const char *sets[VERB_SETS_MAX + 1]; /* of every --set, in order; NULL-terminated */
 	const char *cwd;
 	struct verb_io *io;
 	struct store   *store;             /* open, where the verb needs one */
@@ -115,6 +118,8 @@ struct verb_env {
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c);
 /* The verb that argv begins with; NULL: none. *used: its words, 1 or 2. */
 const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv, int *used);
+/* All that it accepts: its row's, and --settings and --set where settings matter: with a store. */
+uint64_t verb_options(const struct verb *v);
 void verb_help(const struct verb *v, struct buf *out);
 void verb_help_all(const struct verb *table, size_t count, struct buf *out);
 
@@ -132,6 +137,9 @@ int verb_network(struct verb_call *c, struct network **out, struct err *err) MUS
 
 /* What --hyper says, checked; *on is left alone when it was not given. */
 int verb_hyper(const struct verb_call *c, bool *on, struct err *err) MUST_CHECK;
+
+/* Threads that check blocks: --checkers, else the setting; 0: one a core. */
+int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err) MUST_CHECK;
 
 /* The verbs of core. Those that mount are in mount-helpers. */
 int verb_import(struct verb_call *c);

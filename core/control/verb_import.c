@@ -11,6 +11,7 @@
 #define PATH_SIZE       4096
 #define PROGRESS_TTY_MS 200u
 #define PROGRESS_MS     5000u
+#define DISK_STEP       (64u << 10)
 
 struct import { /* one import */
 	struct verb_call *call;
@@ -24,6 +25,7 @@ struct import { /* one import */
 	uint64_t          skipped;             /* held already: not checked again */
 	uint64_t          stream_faults;       /* streams that broke off */
 	uint64_t          started_ms, shown_ms;
+	uint64_t          unlooked; /* bytes until the store is measured again */
 };
 
 /* ---- ranges ---- */
@@ -147,6 +149,38 @@ static void progress(struct import *im, bool last)
 		 c->io->terminal && !last ? "" : "\n");
 }
 
+/* Measuring a store walks its folder, so it is done again when a quarter of what was left was
+ * submitted: a store takes less than four times what it is given. */
+static int check_disk(struct import *im, struct err *err)
+{
+	const struct settings *s = im->call->settings;
+	uint64_t most = settings_number(s, SETTING_LIMITS_DISK);
+	if (!most)
+		im->unlooked = UINT64_MAX;
+	if (im->unlooked)
+		return 0;
+	uint64_t size = store_size(im->call->store);
+	if (size >= most)
+		return err_set(err, -ENOSPC,
+			       "%s is %" PRIu64 " bytes, and limits.disk is %s (%s); what was "
+			       "taken so far is kept",
+			       store_path(im->call->store), size,
+			       settings_text(s, SETTING_LIMITS_DISK),
+			       settings_origin(s, SETTING_LIMITS_DISK));
+	im->unlooked = MAX((most - size) / 4, (uint64_t)DISK_STEP);
+	return 0;
+}
+
+/* Is this the network's first import? The setting is for those alone. */
+static bool is_new(struct network *n)
+{
+	AUTO(view_putp) struct view *v = network_view_get(n);
+	for (uint32_t s = 0; s < v->shard_count; s++)
+		if (v->shards[s].known || v->shards[s].hyper_on)
+			return false;
+	return true;
+}
+
 /* True when the store holds this very block already. */
 static bool is_held(struct import *im, const struct view *v, const struct chain_peek *peek)
 {
@@ -184,6 +218,7 @@ static int submit_one(struct import *im, const struct view *held, uint32_t shard
 		im->skipped++;
 		return 1;
 	}
+	im->unlooked -= MIN(im->unlooked, message.n);
 	rc = ingest_submit(im->ingest, shard, expected, &message, err);
 	return rc < 0 ? rc : 1;
 }
@@ -208,6 +243,9 @@ static int submit_all(struct import *im, struct err *err)
 			any |= rc > 0;
 		}
 		progress(im, false);
+		int rc = check_disk(im, err);
+		if (rc < 0)
+			return rc;
 		if (verb_stopped(im->call))
 			return err_set(err, -EINTR,
 				       "interrupted; the same command goes on from here");
@@ -273,16 +311,11 @@ int verb_import(struct verb_call *c)
 	AUTO(import_release) struct import im = { .call = c, .started_ms = clock_mono_ms() };
 	struct err err = ERR_INIT;
 	char path[PATH_SIZE];
-	uint64_t checkers = 0;
-	if (c->options[OPTION_CHECKERS] &&
-	    dec_get(c->options[OPTION_CHECKERS], strlen(c->options[OPTION_CHECKERS]), 64,
-		    &checkers) < 0) {
-		err_set(&err, -EINVAL, "--checkers %s: it is a number up to 64",
-			c->options[OPTION_CHECKERS]);
-		return verb_fail(c, -EINVAL, &err);
-	}
-	bool hyper = false;
-	int rc = verb_hyper(c, &hyper, &err);
+	unsigned checkers = 0;
+	bool hyper = settings_number(c->settings, SETTING_HYPER_ENABLED);
+	int rc = verb_checkers(c, &checkers, &err);
+	if (rc == 0)
+		rc = verb_hyper(c, &hyper, &err);
 	if (rc == 0)
 		rc = verb_path(c, c->words[1], path, sizeof path);
 	if (rc == 0)
@@ -290,19 +323,21 @@ int verb_import(struct verb_call *c)
 	if (rc == 0)
 		rc = store_space(c->store, &err);
 	if (rc == 0)
+		rc = check_disk(&im, &err);
+	if (rc == 0)
 		rc = parameters_network(c, archive_config(im.archive), &im.network, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	im.ops = network_ops(im.network);
 	rc = choose_ranges(&im, &err);
 	struct ingest_options o = {
-		.checkers = (unsigned)checkers,
+		.checkers = checkers,
 		.allow_uncommitted = verb_has(c, OPTION_ALLOW_UNCOMMITTED),
 		.events = c->events,
 	};
 	if (rc == 0)
 		rc = ingest_start(im.network, &o, &im.ingest, &err);
-	if (rc == 0 && verb_has(c, OPTION_HYPER))
+	if (rc == 0 && (verb_has(c, OPTION_HYPER) || (hyper && is_new(im.network))))
 		rc = ingest_set_hyper(im.ingest, hyper, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
