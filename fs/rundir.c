@@ -1,6 +1,7 @@
 #include "fs/rundir.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -56,12 +57,29 @@ static void dir_closep(DIR **d)
 		closedir(*d);
 }
 
+/* One that nobody has waited for yet holds nothing any more. "123 (name) Z …"; the name may be anything. */
+static bool is_zombie(pid_t pid)
+{
+	char path[32], text[256];
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+	text[MAX(n, 0)] = '\0';
+	const char *name_end = strrchr(text, ')');
+
+	return name_end && strncmp(name_end, ") Z", 3) == 0;
+}
+
 static bool process_lives(const char *name)
 {
 	char *end;
 	long pid = strtol(name + strlen(NAME_START), &end, 10);
 
-	return pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+	if (pid <= 0)
+		return true;
+	return (kill((pid_t)pid, 0) == 0 || errno != ESRCH) && !is_zombie((pid_t)pid);
 }
 
 static void clear_dead(const char *base)
