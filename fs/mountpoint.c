@@ -70,7 +70,7 @@ static void unescape(char *text)
 }
 
 /* "36 35 98:0 /root /mount/point rw,noatime shared:1 - type source options" */
-static bool parse_mount(char *line, const char *full, struct mount_info *out)
+static bool parse_mount(char *line, const char **path, struct mount_info *out)
 {
 	char *words[5], *rest = line, *behind = strstr(line, " - ");
 
@@ -81,8 +81,7 @@ static bool parse_mount(char *line, const char *full, struct mount_info *out)
 		if (!(words[i] = strsep(&rest, " ")))
 			return false;
 	unescape(words[4]);
-	if (strcmp(words[4], full) != 0)
-		return false;
+	*path = words[4];
 	rest = behind + 3;
 	char *type = strsep(&rest, " "), *source = strsep(&rest, " ");
 
@@ -103,18 +102,45 @@ static void file_closep(FILE **f)
 		fclose(*f);
 }
 
-int mountpoint_find(const char *full, struct mount_info *out, struct err *err)
+int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m),
+		    void *arg, struct err *err)
 {
 	AUTO(file_closep) FILE *list = fopen("/proc/self/mountinfo", "re");
 	AUTO(base_freep) char *line = NULL;
+	struct mount_info m;
+	const char *path;
 	size_t cap = 0;
-	bool found = false;
 
 	if (!list)
 		return err_set(err, -errno, "/proc/self/mountinfo: %s", strerror(errno));
-	while (getline(&line, &cap, list) > 0) /* the topmost one comes last */
-		found |= parse_mount(line, full, out);
-	return found;
+	while (getline(&line, &cap, list) > 0)
+		if (parse_mount(line, &path, &m))
+			each(arg, path, &m);
+	return 0;
+}
+
+struct wanted { /* a path, and what is mounted there */
+	const char        *full;
+	struct mount_info *out;
+	bool               found;
+};
+
+static void take_wanted(void *arg, const char *path, const struct mount_info *m)
+{
+	struct wanted *w = arg;
+
+	if (strcmp(path, w->full) != 0)
+		return;
+	*w->out = *m; /* the topmost one comes last */
+	w->found = true;
+}
+
+int mountpoint_find(const char *full, struct mount_info *out, struct err *err)
+{
+	struct wanted w = { full, out, false };
+	int rc = mountpoint_each(take_wanted, &w, err);
+
+	return rc < 0 ? rc : w.found;
 }
 
 bool mountpoint_is_ours(const struct mount_info *m)

@@ -28,6 +28,9 @@ enum unmount_how {
 int mountpoint_full(const char *path, char out[PATH_MAX], struct err *err) MUST_CHECK;
 /* 1 and what is mounted there, 0 nothing is. */
 int mountpoint_find(const char *full, struct mount_info *out, struct err *err) MUST_CHECK;
+/* Everything that is mounted, in the order of mounting. */
+int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m), void *arg,
+		    struct err *err) MUST_CHECK;
 bool mountpoint_is_ours(const struct mount_info *m); /* the main tree or ctl */
 
 /* True: something of ours is mounted there and its daemon is gone. */

@@ -57,17 +57,15 @@ static void dir_closep(DIR **d)
 		closedir(*d);
 }
 
-/* One that nobody has waited for yet holds nothing any more. "123 (name) Z …"; the name may be anything. */
-static bool is_zombie(pid_t pid)
+/* One that has ended and that nobody waited for serves nothing any more. */
+static bool is_zombie(long pid)
 {
-	char path[32], text[256];
+	char path[64], text[256] = "";
 
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	snprintf(path, sizeof path, "/proc/%ld/stat", pid);
 	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-
-	text[MAX(n, 0)] = '\0';
-	const char *name_end = strrchr(text, ')');
+	const char *name_end = fd >= 0 && read(fd, text, sizeof text - 1) > 0 ? strrchr(text, ')')
+									      : NULL;
 
 	return name_end && strncmp(name_end, ") Z", 3) == 0;
 }
@@ -77,12 +75,12 @@ static bool process_lives(const char *name)
 	char *end;
 	long pid = strtol(name + strlen(NAME_START), &end, 10);
 
-	if (pid <= 0)
-		return true;
-	return (kill((pid_t)pid, 0) == 0 || errno != ESRCH) && !is_zombie((pid_t)pid);
+	if (pid > 0 && is_zombie(pid))
+		return false;
+	return pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
-static void clear_dead(const char *base)
+static void each_dead(const char *base, void (*each)(void *arg, const char *path), void *arg)
 {
 	AUTO(dir_closep) DIR *d = opendir(base);
 	const struct dirent *e;
@@ -96,10 +94,25 @@ static void clear_dead(const char *base)
 			continue;
 		if ((size_t)snprintf(path, sizeof path, "%s/%s", base, e->d_name) >= sizeof path)
 			continue;
-		if (mountpoint_is_stale(path) && mountpoint_unmount(path, UNMOUNT_LAZY, NULL) == 0)
-			trace_info("mount", "left by a daemon that died, removed", "path=%s", path);
-		rmdir(path);
+		each(arg, path);
 	}
+}
+
+static void clear_one(void *arg, const char *path)
+{
+	if (mountpoint_is_stale(path) && mountpoint_unmount(path, UNMOUNT_LAZY, NULL) == 0)
+		trace_info("mount", "left by a daemon that died, removed", "path=%s", path);
+	rmdir(path);
+}
+
+void rundir_each_dead(void (*each)(void *arg, const char *path), void *arg)
+{
+	char base[PATH_MAX], fallback[PATH_MAX];
+
+	if (base_name(base, false) == 0)
+		each_dead(base, each, arg);
+	if (base_name(fallback, true) == 0 && strcmp(base, fallback) != 0)
+		each_dead(fallback, each, arg);
 }
 
 /* ---- one of our own ---- */
@@ -142,7 +155,7 @@ int rundir_make(const char *wanted, char out[PATH_MAX], struct err *err)
 		rc = base_make(base, err);
 	if (rc < 0)
 		return err_note(err, rc, "no folder for ctl");
-	clear_dead(base);
+	each_dead(base, clear_one, NULL);
 	return own_make(base, out, err);
 }
 

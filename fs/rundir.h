@@ -11,6 +11,8 @@
 
 /* `wanted`: this folder and no other; it is made where it is not there. */
 int  rundir_make(const char *wanted, char out[PATH_MAX], struct err *err) MUST_CHECK;
+/* What daemons that died have left of this user. */
+void rundir_each_dead(void (*each)(void *arg, const char *path), void *arg);
 void rundir_remove(const char *path); /* once nothing is mounted there any more */
 
 #endif

@@ -69,7 +69,7 @@ static void file_closep(FILE **f)
 }
 
 /* fusermount3 asks the same, but would tell it to nobody. */
-static bool others_allowed(void)
+bool session_others_allowed(void)
 {
 	AUTO(file_closep) FILE *conf = fopen("/etc/fuse.conf", "re");
 	AUTO(base_freep) char *line = NULL;
@@ -118,7 +118,7 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 
 	if (!s || write_options(o, &options) < 0)
 		return err_set(err, -ENOMEM, "no memory for the mount");
-	if (o->allow_other && !others_allowed())
+	if (o->allow_other && !session_others_allowed())
 		return err_set(err, -EPERM,
 			       "allow_other is for root, unless /etc/fuse.conf has the line "
 			       "user_allow_other");

@@ -21,6 +21,7 @@ struct session_options {
 /* Mounts. Nothing is answered before session_start(). */
 int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct session_options *o,
 		 struct session **out, struct err *err) MUST_CHECK;
+bool session_others_allowed(void); /* may this user say allow_other? */
 struct fuse_session *session_fuse(struct session *s); /* for notifications */
 /* `ended` is called once, from another thread, when the file system was unmounted. */
 int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,

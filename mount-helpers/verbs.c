@@ -46,6 +46,37 @@ const struct verb verbs[] = {
 	  "line for every fault, then the counts of each level.",
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(HELP), false,
 	  verb_verify, NULL },
+	{ "doctor", "[STORE [MOUNTPOINT]]", "looks for what would get in the way",
+	  "One line a check: ok, note or fault, what was looked at, what was found, what to do.\n"
+	  "Looks at FUSE with a trial mount, limits, the clock, settings, mounts whose daemons\n"
+	  "died, and at STORE and MOUNTPOINT when they are given. Changes nothing. Exits with 4\n"
+	  "when there is a fault.",
+	  STORE_NONE, 0, 2, OPT(SETTINGS) | OPT(SET) | OPT(JSON) | OPT(HELP), false, verb_doctor,
+	  NULL },
+	{ "export", "STORE ARCHIVE", "writes what a store holds as an archive",
+	  "Makes the folder ARCHIVE with the blocks held, in the order of their heights, each with\n"
+	  "the certificate it came with, and the network's parameters in network.json. What import\n"
+	  "reads of it in an empty store is the same state. A height that is missing here is missing\n"
+	  "there. Interrupted it leaves a folder without network.json, which is not complete.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(RANGE) | OPT(JSON) | OPT(QUIET) | OPT(HELP), false,
+	  verb_export, NULL },
+	{ "config show", "[STORE]", "the settings, and where they come from",
+	  "One line a setting: key and value, with --origin also where the value comes from.\n"
+	  "Those of STORE are those of the daemon that holds it, else those that a verb would\n"
+	  "have for it.",
+	  STORE_ASK, 0, 1, OPT(ORIGIN) | OPT(JSON) | OPT(HELP), false, verb_config_show, NULL },
+	{ "config check", "FILE", "checks a file of settings",
+	  "Names the first fault in FILE with its line, and exits with 4.", STORE_NONE, 1, 1,
+	  OPT(JSON) | OPT(HELP), false, verb_config_check, NULL },
+	{ "migrate", "STORE", "brings a store to the format of this program",
+	  "A store names its format. There has been one so far, so that there is nothing to do;\n"
+	  "a store that a later program made is refused, and so is a folder that is none.",
+	  STORE_NONE, 1, 1, OPT(JSON) | OPT(HELP), false, verb_migrate, NULL },
+	{ "presets", "[NAME]", "networks whose parameters are known",
+	  "One line a set of validators: network, kind, the height it counts from, its shards and\n"
+	  "how many validators it has. With NAME: that network's parameters, as --config takes\n"
+	  "them.",
+	  STORE_NONE, 0, 1, OPT(JSON) | OPT(HELP), false, verb_presets, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",
 	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements.",
 	  STORE_NONE, 1, 1,

@@ -239,6 +239,8 @@ struct chain_ops {
 
 	/* Text of the parameters of a well-known network, as --config would have it; NULL: unknown. */
 	const char *(*preset)(const char *network_name);
+	/* The name of the i-th well-known network; NULL behind the last. */
+	const char *(*preset_name)(size_t i);
 	/* Parameters of a network from the text of a network.json or --config file. The canonical text
 	 * of equal parameters is equal; it is what the store keeps. */
 	int (*params_parse)(struct slice text, struct chain_params **out, struct err *err);
@@ -249,6 +251,10 @@ struct chain_ops {
 	int (*peek)(struct slice received, bool main_shard, struct chain_peek *out, struct err *err);
 	int (*split)(struct slice received, bool main_shard, struct buf *canonical,
 		     struct buf *certificate, struct err *err);
+	/* Its reverse: a message that splits into the two. The one received, where its fields were in
+	 * ascending order. */
+	int (*join)(struct slice canonical, struct slice certificate, bool main_shard, struct buf *out,
+		    struct err *err);
 	/* Takes both bufs over, also on failure. -EBADMSG: the bytes do not parse (structure); any other
 	 * fault is a level of the block. Without `verify` no signature is checked: the levels commit and
 	 * messages stay pending and no item is refused; for rendering what was checked before. */
@@ -326,5 +332,6 @@ struct chain_ops {
 
 /* The adapters, by kind; NULL when there is none of that name. */
 const struct chain_ops *chain_kind(const char *kind);
+const struct chain_ops *chain_kind_at(size_t i); /* NULL behind the last */
 
 #endif

@@ -15,3 +15,8 @@ const struct chain_ops *chain_kind(const char *kind)
 			return kinds[i];
 	return NULL;
 }
+
+const struct chain_ops *chain_kind_at(size_t i)
+{
+	return i < ARRAY_LEN(kinds) ? kinds[i] : NULL;
+}

@@ -553,13 +553,18 @@ static int load_file(struct settings *s, const struct settings_sources *from, st
 	return read_text(s, buf_slice(&text), path, err);
 }
 
+void setting_variable(enum setting_id id, char *out, size_t size)
+{
+	snprintf(out, size, "CHAINFS_%s", setting_rows[id].key);
+	for (char *at = out; *at; at++)
+		*at = *at == '.' || *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+}
+
 static int load_environment(struct settings *s, char *const *environment, struct err *err)
 {
 	for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
-		char origin[96], *name = origin + strlen("environment ");
-		snprintf(origin, sizeof origin, "environment CHAINFS_%s", setting_rows[id].key);
-		for (char *at = name; *at; at++)
-			*at = *at == '.' || *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+		char origin[96] = "environment ", *name = origin + strlen(origin);
+		setting_variable(id, name, sizeof origin - (size_t)(name - origin));
 		const char *text = variable(environment, name);
 		int rc = text ? set_value(s, id, slice_str(text), origin, err) : 0;
 		if (rc < 0)

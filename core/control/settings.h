@@ -55,6 +55,9 @@ struct setting_row {
 };
 extern const struct setting_row setting_rows[SETTING_COUNT];
 
+/* Its variable of the environment: "CHAINFS_HYPER_ENABLED". */
+void setting_variable(enum setting_id id, char *out, size_t size);
+
 struct settings;
 
 struct settings_sources {

@@ -197,6 +197,30 @@ int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err)
 	return 0;
 }
 
+int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, struct range *out,
+	       struct err *err)
+{
+	const char *text = c->options[OPTION_RANGE];
+	*has_shard = false;
+	*shard = 0;
+	*out = (struct range){ 1, UINT64_MAX };
+	if (!text)
+		return 0;
+	const char *colon = strchr(text, ':'), *at = colon ? colon + 1 : text,
+		   *dash = strchr(at, '-');
+	uint64_t s = 0, first, last;
+	if ((colon && dec_get(text, (size_t)(colon - text), SHARD_MAX - 1, &s) < 0) || !dash ||
+	    dec_get(at, (size_t)(dash - at), UINT64_MAX - 2, &first) < 0 ||
+	    dec_get(dash + 1, strlen(dash + 1), UINT64_MAX - 2, &last) < 0 || first == 0 ||
+	    last < first)
+		return err_set(err, -EINVAL,
+			       "--range %s: it is [SHARD:]FIRST-LAST, both included, from 1", text);
+	*has_shard = colon != NULL;
+	*shard = (uint32_t)s;
+	*out = (struct range){ first, last + 1 };
+	return 0;
+}
+
 /* ---- parsing ---- */
 
 uint64_t verb_options(const struct verb *v)

@@ -13,6 +13,7 @@
 #include "core/control/events.h"
 #include "core/control/settings.h"
 #include "core/store/store.h"
+#include "core/sync/gaps.h"
 
 /* The exit codes of every verb; `chainfs help` and the manual print this table. */
 enum exit_code {
@@ -141,11 +142,20 @@ int verb_hyper(const struct verb_call *c, bool *on, struct err *err) MUST_CHECK;
 /* Threads that check blocks: --checkers, else the setting; 0: one a core. */
 int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err) MUST_CHECK;
 
+/* What --range says: *has_shard: *shard was named. Everything when it was not given. */
+int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, struct range *out,
+	       struct err *err) MUST_CHECK;
+
 /* The verbs of core. Those that mount are in mount-helpers. */
 int verb_import(struct verb_call *c);
 int verb_import_check(struct verb_call *c); /* is there such an archive? */
 int verb_status(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
+int verb_config_show(struct verb_call *c);
+int verb_config_check(struct verb_call *c);
+int verb_export(struct verb_call *c);
+int verb_migrate(struct verb_call *c);
+int verb_presets(struct verb_call *c);
 
 #endif

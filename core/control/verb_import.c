@@ -30,24 +30,6 @@ struct import { /* one import */
 
 /* ---- ranges ---- */
 
-static int parse_range(const char *text, bool *has_shard, uint32_t *shard, struct range *out,
-		       struct err *err)
-{
-	const char *colon = strchr(text, ':'), *at = colon ? colon + 1 : text,
-		   *dash = strchr(at, '-');
-	uint64_t s = 0, first, last;
-	if ((colon && dec_get(text, (size_t)(colon - text), SHARD_MAX - 1, &s) < 0) || !dash ||
-	    dec_get(at, (size_t)(dash - at), UINT64_MAX - 2, &first) < 0 ||
-	    dec_get(dash + 1, strlen(dash + 1), UINT64_MAX - 2, &last) < 0 || first == 0 ||
-	    last < first)
-		return err_set(err, -EINVAL,
-			       "--range %s: it is [SHARD:]FIRST-LAST, both included, from 1", text);
-	*has_shard = colon != NULL;
-	*shard = (uint32_t)s;
-	*out = (struct range){ first, last + 1 };
-	return 0;
-}
-
 /* What the newest main block at or below `height` witnesses of the other shards: zeros when the
  * archive has no such block. */
 static int witness_cut(struct import *im, uint64_t height, uint64_t out[SHARD_MAX], struct err *err)
@@ -96,15 +78,14 @@ static int witness_cut(struct import *im, uint64_t height, uint64_t out[SHARD_MA
  * blocks witness and the block below it does not. */
 static int choose_ranges(struct import *im, struct err *err)
 {
-	const char *text = im->call->options[OPTION_RANGE];
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
 		im->wanted[s] = (struct range){ 1, UINT64_MAX };
-	if (!text)
+	if (!verb_has(im->call, OPTION_RANGE))
 		return 0;
 	bool has_shard = false;
 	uint32_t shard = 0;
 	struct range range;
-	int rc = parse_range(text, &has_shard, &shard, &range, err);
+	int rc = verb_range(im->call, &has_shard, &shard, &range, err);
 	if (rc < 0)
 		return rc;
 	uint64_t below[SHARD_MAX], last[SHARD_MAX];

@@ -73,11 +73,10 @@ static bool name_is_good(const char *name)
 
 /* ---- the format file ---- */
 
-static int read_format(const char *path, struct err *err)
+int store_format(const char *path, uint64_t *format, struct err *err)
 {
 	char file[PATH_SIZE], text[128] = "";
 	AUTO(base_closep) int fd = -1;
-	uint64_t format;
 	int rc = path_of(file, path, FORMAT_FILE, err);
 
 	if (rc < 0)
@@ -92,14 +91,22 @@ static int read_format(const char *path, struct err *err)
 	size_t words = strlen(FORMAT_WORDS), end = strcspn(text, "\n");
 
 	if (strncmp(text, FORMAT_WORDS, words) != 0 ||
-	    dec_get(text + words, end - words, UINT32_MAX, &format) < 0)
+	    dec_get(text + words, end - words, UINT32_MAX, format) < 0)
 		return err_set(err, -EPROTONOSUPPORT, "%s does not say \"" FORMAT_WORDS "N\"",
 			       file);
-	if (format != STORE_FORMAT)
+	return 1;
+}
+
+static int read_format(const char *path, struct err *err)
+{
+	uint64_t format;
+	int rc = store_format(path, &format, err);
+
+	if (rc > 0 && format != STORE_FORMAT)
 		return err_set(err, -EPROTONOSUPPORT,
 			       "%s has format %" PRIu64 "; this program reads format %d", path,
 			       format, STORE_FORMAT);
-	return 1;
+	return rc;
 }
 
 static int write_format(const char *path, struct err *err)

@@ -55,6 +55,8 @@ int store_reserve_release(struct store *s, struct err *err) MUST_CHECK;
 /* Sum of the sizes of its files in bytes, without the reserve; walks the folder. */
 uint64_t store_size(const struct store *s);
 
+/* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */
+int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK;
 /* Who holds the store at `path`: copies the lock's text; -ENOENT when nobody does. */
 int store_holder(const char *path, char *out, size_t out_size) MUST_CHECK;
 

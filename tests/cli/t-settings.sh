@@ -49,8 +49,11 @@ check "a verb without a store needs no settings" exits 0 env CHAINFS_SETTINGS="$
 check "a bad file stops no help" exits 0 env CHAINFS_SETTINGS="$T/bad.yaml" "$CHAINFS" import --help
 
 # ---- limits ----
-check "log.level=debug says more" says " debug " sh -c \
-	"'$CHAINFS' import '$T/debug' '$A' --quiet --set log.level=debug; echo ' debug '"
+"$CHAINFS" presets farcaster > "$T/farcaster.json"
+check "a refused block is a line of the log" says "warn ingest: block refused" \
+	"$CHAINFS" import "$T/quiet" "$A" --range 1:1-1 --config "$T/farcaster.json" --network x --quiet
+check "and log.level=error leaves it out" sh -c "! '$CHAINFS' import '$T/quieter' '$A' --range 1:1-1 \
+	--config '$T/farcaster.json' --network x --quiet --set log.level=error 2>&1 | grep -q 'warn ingest'"
 check "an import stops at limits.disk" exits 6 "$CHAINFS" import "$T/full" "$A" --quiet --set limits.disk=300k
 check "with a sentence" says "limits.disk is 300k (flag); what was taken so far is kept" \
 	"$CHAINFS" import "$T/full" "$A" --quiet --set limits.disk=300k

@@ -41,6 +41,7 @@ const struct chain_ops snapchain_ops = {
 	.renderer = SC_RENDERER,
 
 	.preset = sc_preset,
+	.preset_name = sc_preset_name,
 	.params_parse = sc_params_parse,
 	.params_write = sc_params_write,
 	.params_free = sc_params_free,
@@ -48,6 +49,7 @@ const struct chain_ops snapchain_ops = {
 
 	.peek = sc_block_peek,
 	.split = sc_block_split,
+	.join = sc_block_join,
 	.decode = decode,
 	.block_free = block_free,
 	.link = sc_block_link,

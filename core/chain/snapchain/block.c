@@ -103,6 +103,30 @@ int sc_block_split(struct slice received, bool main_shard, struct buf *canonical
 	return rc < 0 ? err_set(err, rc, "structure: %zu bytes: %s", received.n, strerror(-rc)) : 0;
 }
 
+int sc_block_join(struct slice canonical, struct slice certificate, bool main_shard,
+		  struct buf *out, struct err *err)
+{
+	struct wire w = wire_of(canonical);
+	struct wire_field f;
+	bool joined = false;
+
+	while (wire_next(&w, &f)) {
+		if (!joined && f.number > FIELD_COMMITS) {
+			wire_put_bytes(out, FIELD_COMMITS, certificate);
+			joined = true;
+		}
+		buf_add(out, f.whole);
+	}
+	if (wire_done(&w) < 0)
+		return err_set(err, -EBADMSG, "structure: does not parse");
+	if (!joined)
+		wire_put_bytes(out, FIELD_COMMITS, certificate);
+	int rc = buf_done(out);
+
+	return rc < 0 ? err_set(err, rc, "a block of %zu bytes: %s", canonical.n, strerror(-rc))
+		      : 0;
+}
+
 /* ---- the shape of a block ---- */
 
 static void parts_of_block(const Sc__Block *block, struct parts *p)

@@ -93,3 +93,8 @@ const char *sc_preset(const char *network_name)
 			return presets[i].text;
 	return NULL;
 }
+
+const char *sc_preset_name(size_t i)
+{
+	return i < ARRAY_LEN(presets) ? presets[i].name : NULL;
+}
