@@ -16,6 +16,9 @@ VERSION  := 0.1.0
 FLAVOUR  ?= release
 BUILD    ?= build
 PREFIX   ?= /usr/local
+# mount(8) looks for its helpers nowhere else.
+SBINDIR  ?= /sbin
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
 WERROR   ?= 0
 V        ?= 0
 Q        := $(if $(filter 1,$(V)),,@)
@@ -88,7 +91,7 @@ TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c))
 TEST_PROGRAMS := $(TESTS:tests/%.c=$(BIN)/tests/%)
 SUPPORT       := $(patsubst %.c,$(BIN)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
 SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
-SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh))
+SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
 BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
@@ -98,7 +101,7 @@ MAN_PAGES     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.
 # ---- the program -----------------------------------------------------------------------------
 
 .PHONY: all lib test-programs check check-all check-flavours layers fuzz fuzz-run fuzz-programs \
-	bench man install uninstall clean help
+	bench man install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) ## the program (default)
 
@@ -215,6 +218,8 @@ bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## the benchmark scripts, each prints 
 
 # ---- installation ----------------------------------------------------------------------------
 
+HELPERS := mount.chainfs mount.fuse.chainfs umount.chainfs umount.fuse.chainfs
+
 man: $(MAN_PAGES)
 
 $(BUILD)/man/%: docs/man/%.scd
@@ -223,15 +228,40 @@ $(BUILD)/man/%: docs/man/%.scd
 
 install: all man ## below DESTDIR and PREFIX
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/chainfs
+	install -d $(DESTDIR)$(SBINDIR)
+	$(Q)set -e; for name in $(HELPERS); do \
+		ln -sf $(PREFIX)/bin/chainfs $(DESTDIR)$(SBINDIR)/$$name; \
+	done
+	$(Q)set -e; mkdir -p $(DESTDIR)$(UNITDIR); for unit in mount-helpers/systemd/*.service.in; do \
+		name=$${unit##*/}; \
+		sed 's|@BINDIR@|$(PREFIX)/bin|g' $$unit > $(DESTDIR)$(UNITDIR)/$${name%.in}; \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$${name%.in}; \
+	done
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/chainfs/examples \
+		mount-helpers/systemd/*.mount mount-helpers/systemd/*.automount
 	$(Q)set -e; for page in $(MAN_PAGES); do \
 		install -D -m 644 $$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
 	done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/chainfs
+	rm -f $(DESTDIR)$(PREFIX)/bin/chainfs $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%) \
+		$(patsubst mount-helpers/systemd/%.in,$(DESTDIR)$(UNITDIR)/%,$(wildcard mount-helpers/systemd/*.in))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/chainfs/examples
 	$(Q)set -e; for page in $(notdir $(MAN_PAGES)); do \
 		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; done
+
+# From a copy, so that what dpkg writes beside a source folder lands below BUILD.
+DEB_DIR := $(BUILD)/deb/chainfs-$(VERSION)
+DEB_SOURCES := $(wildcard core fs net proto mount-helpers docs debian Makefile README.md LICENSE CONTRIBUTING.md)
+
+deb: ## the Debian package, below BUILD/deb (needs debhelper)
+	$(Q)rm -rf $(BUILD)/deb && mkdir -p $(DEB_DIR)
+	$(Q)tar -c $(DEB_SOURCES) | tar -x -C $(DEB_DIR)
+	$(Q)cd $(DEB_DIR) && env -u FLAVOUR -u BUILD -u DESTDIR -u MAKEFLAGS -u MAKELEVEL \
+		DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc) $$DEB_BUILD_OPTIONS" \
+		dpkg-buildpackage -b -us -uc
+	@ls $(BUILD)/deb/*.deb
 
 clean:
 	rm -rf $(BUILD)

@@ -40,6 +40,17 @@ check "the store is free again" eventually 10 "$CHAINFS" status "$T/st"
 check "chainfs STORE DIR -o …, as mount.fuse says it, mounts" exits 0 "$CHAINFS" "$T/st" "$T/mnt" -o rw,dev,suid
 check "it is mounted" is_mounted "$T/mnt"
 
+"$UMOUNT" "$T/mnt"
+printf 'mount:\n  threads: many\n' > "$T/bad.yaml"
+check "settings=FILE is read" says "^mount.chainfs: $T/mnt: .*bad.yaml:2: " \
+	"$MOUNT" "$T/st" "$T/mnt" -o "settings=$T/bad.yaml"
+check "a fault there is one of who wrote it" exits 1 "$MOUNT" "$T/st" "$T/mnt" -o "settings=$T/bad.yaml"
+check "by chainfs mount -o, too" exits 1 "$CHAINFS" mount "$T/st" "$T/mnt" -o "settings=$T/bad.yaml"
+check "hyper=on is written to the store" exits 0 "$MOUNT" "$T/st" "$T/mnt" -o hyper=on
+same "and stays there" "$(grep -c '^hyper on$' "$T/mnt/$NET/status")" 1
+same "every option has its place in the manual" "$("$CHAINFS" mount --help | sed -n '/^mount options/,/^Ignored/ s/^  \([a-z_]*\).*/\1/p' |
+	while read -r option; do grep -q "\*$option[=*]" "$TESTS/../docs/man/mount.chainfs.8.scd" || echo "$option"; done)" ""
+
 # ---- who is inside ----
 
 exec 9< "$T/mnt/README"

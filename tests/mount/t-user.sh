@@ -45,7 +45,7 @@ check "with who is inside" grep -q "  $sleeper sleep: it has open $T/home/mnt/RE
 check "and that there are processes that only root may look at" grep -q "could not be looked at; root can" "$T/said"
 kill "$sleeper"
 check "nobody reads any more" eventually 10 is_gone "$sleeper"
-wait
+wait 2> /dev/null
 check "unmounts" as_user "$CHAINFS" umount "$T/home/mnt"
 check "nothing is mounted" is_not_mounted "$T/home/mnt"
 
@@ -72,6 +72,8 @@ pid=$(daemon_of "$T/home/st")
 kill -9 "$pid"
 check "a daemon that was killed" eventually 10 is_gone "$pid"
 check "is cleared by the user's next mount" as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"
+check "umount(8) unmounts it for its user" as_user umount "$T/home/mnt"
+check "and mounts again" as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"
 check "fusermount3 -u unmounts" as_user fusermount3 -u "$T/home/mnt"
 check "the store is free" eventually 10 as_user "$CHAINFS" status "$T/home/st"
 same "nothing of ctl is left" "$(ls "/tmp/chainfs-$user" 2> /dev/null)" ""
