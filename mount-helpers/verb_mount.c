@@ -139,6 +139,8 @@ static void ready(void *arg)
 				store_path(d->store));
 		return;
 	}
+	/* Not earlier: an automounter knows by the process group whom it must not keep waiting. */
+	setsid();
 	/* From here on nobody reads our words but a log; the shell gets its prompt back. */
 	if (write(*d->ready_fd, &byte, 1) < 0)
 		trace_warn("mount", "nobody waited for the mount", "errno=%d", errno);
@@ -261,7 +263,6 @@ static int mount_exit(int rc)
 __attribute__((noreturn)) static void daemon_process(const struct mounting *m, int ready_fd)
 {
 	struct err err = ERR_INIT;
-	setsid();
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
