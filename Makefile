@@ -96,14 +96,17 @@ FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
 BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
 BENCH_PROGRAMS := $(BENCHES:tests/%.c=$(BIN)/tests/%)
-MAN_PAGES     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
+PAPERS        := $(BUILD)/papers
+PAPER_PARTS   := $(wildcard docs/man/*.scd docs/man/parts/*.scd)
+# The program writes them; that of a sanitizer would write the same.
+PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPERS)/made))
 
 # ---- the program -----------------------------------------------------------------------------
 
 .PHONY: all lib test-programs check check-all check-flavours layers fuzz fuzz-run fuzz-programs \
-	bench man install uninstall deb clean help
+	bench papers install uninstall deb clean help
 
-all: $(PROGRAM_BUILT) $(LIBRARY) ## the program (default)
+all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
 
 lib: $(LIBRARY)
 
@@ -220,13 +223,28 @@ bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## the benchmark scripts, each prints 
 
 HELPERS := mount.chainfs mount.fuse.chainfs umount.chainfs umount.fuse.chainfs
 
-man: $(MAN_PAGES)
+papers: $(PAPERS_MADE) ## manual pages (with scdoc) and completions, made by the program of its tables
 
-$(BUILD)/man/%: docs/man/%.scd
-	@mkdir -p $(@D)
-	$(Q)$(SCDOC) < $< > $@
+# scdoc would date the pages of today.
+$(PAPERS)/made: $(PROGRAM) $(PAPER_PARTS)
+	@echo "  PAPERS"
+	$(Q)rm -rf $(PAPERS) $(BUILD)/man && mkdir -p $(BUILD)/man
+	$(Q)$(PROGRAM) papers $(PAPERS) docs/man/parts
+	$(Q)set -e; \
+	if ! command -v $(SCDOC) > /dev/null; then \
+		echo "no manual pages: they need scdoc"; \
+	else \
+		export SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2> /dev/null || date +%s)}; \
+		for page in $(PAPERS)/*.scd $(wildcard docs/man/*.scd); do \
+			name=$${page##*/}; \
+			$(SCDOC) < $$page > $(BUILD)/man/$${name%.scd}; \
+		done; \
+	fi
+	$(Q)touch $@
 
-install: all man ## below DESTDIR and PREFIX
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+install: all ## below DESTDIR and PREFIX
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/chainfs
 	install -d $(DESTDIR)$(SBINDIR)
 	$(Q)set -e; for name in $(HELPERS); do \
@@ -239,17 +257,21 @@ install: all man ## below DESTDIR and PREFIX
 	done
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/chainfs/examples \
 		mount-helpers/systemd/*.mount mount-helpers/systemd/*.automount
-	$(Q)set -e; for page in $(MAN_PAGES); do \
-		install -D -m 644 $$page \
-			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	$(Q)set -e; for page in $(BUILD)/man/*.[1-8]; do \
+		[ ! -e $$page ] || install -D -m 644 $$page $(SHARE)/man/man$${page##*.}/$${page##*/}; \
 	done
+	$(Q)install -D -m 644 $(PAPERS)/chainfs.bash $(SHARE)/bash-completion/completions/chainfs
+	$(Q)install -D -m 644 $(PAPERS)/_chainfs $(SHARE)/zsh/site-functions/_chainfs
+	$(Q)install -D -m 644 $(PAPERS)/chainfs.fish $(SHARE)/fish/vendor_completions.d/chainfs.fish
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/chainfs $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%) \
 		$(patsubst mount-helpers/systemd/%.in,$(DESTDIR)$(UNITDIR)/%,$(wildcard mount-helpers/systemd/*.in))
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/chainfs/examples
-	$(Q)set -e; for page in $(notdir $(MAN_PAGES)); do \
-		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; done
+	$(Q)rm -f $(SHARE)/man/man1/chainfs.1 $(SHARE)/man/man1/chainfs-*.1 \
+		$(SHARE)/man/man5/chainfs.yaml.5 $(SHARE)/man/man7/chainfs-tree.7 $(SHARE)/man/man8/mount.chainfs.8 \
+		$(SHARE)/bash-completion/completions/chainfs $(SHARE)/zsh/site-functions/_chainfs \
+		$(SHARE)/fish/vendor_completions.d/chainfs.fish
 
 # From a copy, so that what dpkg writes beside a source folder lands below BUILD.
 DEB_DIR := $(BUILD)/deb/chainfs-$(VERSION)

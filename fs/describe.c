@@ -57,6 +57,12 @@ void render_readme(struct buf *out)
 	render_rows("", out);
 }
 
+int fs_describe_words(struct buf *out)
+{
+	buf_str(out, words);
+	return buf_done(out);
+}
+
 int fs_describe_tree(struct buf *out)
 {
 	render_rows("", out);

@@ -385,6 +385,53 @@ static int header_file_read(struct look *l, const struct node *n, struct buf *ou
 			   out, l->err);
 }
 
+/* ---- who signed: a table as wide as a key, so that its size needs no certificate ---- */
+
+static size_t signers_size(struct look *l, const struct block_row *row)
+{
+	return SIGNER_LINE_SIZE * look_ops(l)->signer_count(network_params(l->view->network),
+							    row->shard, row->height);
+}
+
+/* Without a certificate, or without known validators, there is no such file. */
+static int signers_make(struct look *l, const struct node *folder, struct node *out)
+{
+	const struct block_row *row;
+	int rc = look_block_object(l, folder->key, &row);
+
+	if (rc < 0)
+		return rc;
+	if (!row->certificate_size || !signers_size(l, row))
+		return -ENOENT;
+	return object_make(l, folder, out);
+}
+
+static int signers_attr(struct look *l, const struct node *n, struct attr *out)
+{
+	const struct block_row *row;
+	int rc = look_block_object(l, n->key, &row);
+
+	if (rc < 0)
+		return rc;
+	out->mtime = row->time;
+	out->size = signers_size(l, row);
+	return 0;
+}
+
+static int signers_read(struct look *l, const struct node *n, struct buf *out)
+{
+	AUTO(block_bytes_putp) const struct block_bytes *owner = NULL;
+	const struct block_row *row;
+	int rc = look_block_object(l, n->key, &row);
+
+	if (rc == 0)
+		rc = network_block_bytes(l->view->network, row, &owner, l->err);
+	if (rc == 0)
+		rc = look_ops(l)->render_signers(network_params(l->view->network), row->shard,
+						 row->height, owner->certificate, out);
+	return rc;
+}
+
 /* ---- verify and outcomes: of a view until the block is replayed, then for ever ---- */
 
 #define KEY_UNSUPPORTED 1 /* in a key: the rules of this block are not ours, and its row says so */
@@ -459,6 +506,9 @@ const struct entry_ops block_bytes_ops = {
 const struct entry_ops commits_ops = {
 	.find = commits_find, .list = commits_list, .few = true, .attr = file_attr,
 	.read = stored_read,
+};
+const struct entry_ops signers_ops = {
+	.make = signers_make, .attr = signers_attr, .read = signers_read,
 };
 const struct entry_ops header_ops = {
 	.make = object_make, .attr = file_attr, .read = header_file_read,

@@ -1,5 +1,7 @@
 #include "mount-helpers/verbs.h"
 
+#include "mount-helpers/papers.h"
+
 #include <stdio.h>
 
 static int verb_help_verb(struct verb_call *c);
@@ -82,11 +84,16 @@ const struct verb verbs[] = {
 	  STORE_NONE, 1, 1,
 	  OPT(SEED) | OPT(BLOCKS) | OPT(MESSAGES) | OPT(ACCOUNTS) | OPT(QUIET) | OPT(HELP), true,
 	  verb_forge, NULL },
+	{ "papers", "FOLDER [PARTS]", "writes manual pages and completions",
+	  "Writes the sources of the manual pages (scdoc) and the completions of bash, zsh and\n"
+	  "fish into FOLDER, from the program's own tables; PARTS is the folder of what people\n"
+	  "wrote for the pages.",
+	  STORE_NONE, 1, 2, OPT(HELP), true, verb_papers, NULL },
 	{ "version", "", "prints the version",
 	  "The program's version and the store format that it writes.", STORE_NONE, 0, 0,
 	  OPT(JSON) | OPT(HELP), false, verb_version, NULL },
 	{ "help", "[VERB…]", "this text, or that of a verb", "Lists the verbs, or says more of one.",
-	  STORE_NONE, 0, 1, OPT(HELP), false, verb_help_verb, NULL },
+	  STORE_NONE, 0, 2, OPT(HELP), false, verb_help_verb, NULL },
 };
 const size_t verb_count = ARRAY_LEN(verbs);
 

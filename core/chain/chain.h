@@ -203,6 +203,7 @@ struct chain_account {
 };
 
 #define RECORD_NAME_SIZE 256
+#define SIGNER_LINE_SIZE (2 * 32 + 3)
 
 struct chain_record {
 	uint64_t object;   /* its stat record gives time, sizes and slice */
@@ -303,6 +304,11 @@ struct chain_ops {
 			 uint8_t *hash_size);
 	int (*render_header)(const struct chain_block *b, bool json, struct buf *out);
 	int (*render_parent)(const struct chain_block *b, struct buf *out);
+	/* Who had to sign a block, and who did by this certificate: a line a validator of that height, in the
+	 * order of their keys, each of SIGNER_LINE_SIZE bytes: "<64 hex> 1\n", or 0. */
+	size_t (*signer_count)(const struct chain_params *p, uint32_t shard, uint64_t height);
+	int (*render_signers)(const struct chain_params *p, uint32_t shard, uint64_t height,
+			      struct slice certificate, struct buf *out);
 	int (*render_limits)(const struct chain_params *p, struct state *st, uint64_t account,
 			     uint64_t time, struct buf *out);
 	/* Trie key of a record key (for envelopes and proofs). */

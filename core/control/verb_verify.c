@@ -209,9 +209,12 @@ int verb_verify(struct verb_call *c)
 	if (!k)
 		return verb_fail(c, -ENOMEM, NULL);
 	k->call = c;
+	unsigned checkers = 0;
 	int rc = verb_network(c, &k->network, &err);
+	if (rc == 0)
+		rc = verb_checkers(c, &checkers, &err);
 	if (rc == 0 && !verb_has(c, OPTION_STORED))
-		rc = pipeline_new(network_ops(k->network), network_params(k->network), 0,
+		rc = pipeline_new(network_ops(k->network), network_params(k->network), checkers,
 				  &k->pipeline);
 	uint32_t shards =
 		rc == 0 ? network_ops(k->network)->shard_count(network_params(k->network)) : 0;

@@ -4,8 +4,12 @@
 
 check "without words it prints its help and says that it is a mistake" exits 1 "$CHAINFS"
 check "--help is no mistake" exits 0 "$CHAINFS" --help
-for verb in demo import mount umount status gaps verify version help; do
-	check "$verb --help says how it is used" says "^usage: chainfs $verb" "$CHAINFS" "$verb" --help
+for verb in demo import mount umount status gaps verify doctor export "config show" "config check" migrate presets \
+	version help; do
+	# shellcheck disable=SC2086
+	check "$verb --help says how it is used" says "^usage: chainfs $verb" "$CHAINFS" $verb --help
+	# shellcheck disable=SC2086
+	check "help $verb says the same" says "^usage: chainfs $verb" "$CHAINFS" help $verb
 done
 check "the help lists the exit codes" says "another process holds the store" "$CHAINFS" help
 check "version names the store format" says "store format" "$CHAINFS" version

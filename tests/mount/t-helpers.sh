@@ -48,8 +48,6 @@ check "a fault there is one of who wrote it" exits 1 "$MOUNT" "$T/st" "$T/mnt" -
 check "by chainfs mount -o, too" exits 1 "$CHAINFS" mount "$T/st" "$T/mnt" -o "settings=$T/bad.yaml"
 check "hyper=on is written to the store" exits 0 "$MOUNT" "$T/st" "$T/mnt" -o hyper=on
 same "and stays there" "$(grep -c '^hyper on$' "$T/mnt/$NET/status")" 1
-same "every option has its place in the manual" "$("$CHAINFS" mount --help | sed -n '/^mount options/,/^Ignored/ s/^  \([a-z_]*\).*/\1/p' |
-	while read -r option; do grep -q "\*$option[=*]" "$TESTS/../docs/man/mount.chainfs.8.scd" || echo "$option"; done)" ""
 
 # ---- who is inside ----
 

@@ -241,6 +241,31 @@ static void what_does_not_parse_fails(void **state)
 	assert_string_equal(out.reason, "commit: does not parse");
 }
 
+static void a_line_a_validator_says_who_signed(void **state)
+{
+	AUTO(buf_release) struct buf b = BUF_INIT(10000), out = BUF_INIT(10000);
+	struct fixture f;
+
+	fixture_make(&f);
+	struct certificate c = certificate_of(&f, 3);
+
+	put_height(&b, 1, &c);
+	put_value(&b, 3, &c);
+	for (unsigned i = 0; i < c.count; i++)
+		put_signature(&b, &f, &c, i);
+	assert_int_equal(sc_render_signers(&f.params, 1, 12345, buf_slice(&b), &out), 0);
+	assert_int_equal(out.n, SIGNER_LINE_SIZE * sc_signer_count(&f.params, 1, 12345));
+	for (size_t i = 0; i < VALIDATORS; i++) {
+		const uint8_t *line = out.p + i * SIGNER_LINE_SIZE;
+		char           key[2 * ED25519_KEY_SIZE + 1];
+
+		hex_put(key, f.keys[VALIDATORS - 1], ED25519_KEY_SIZE);
+		assert_true(i == 0 || memcmp(line - SIGNER_LINE_SIZE, line, 64) < 0);
+		assert_int_equal(line[65], memcmp(line, key, 64) == 0 ? '0' : '1');
+		assert_int_equal(line[66], '\n');
+	}
+}
+
 static int setup(void **state)
 {
 	return sign_init();
@@ -257,6 +282,7 @@ int main(void)
 		cmocka_unit_test(nothing_signed_is_absent),
 		cmocka_unit_test(without_validators_nothing_is_proven),
 		cmocka_unit_test(what_does_not_parse_fails),
+		cmocka_unit_test(a_line_a_validator_says_who_signed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -238,6 +238,7 @@ static void the_same_file_is_the_same_node_in_both_contexts(void **state)
 		"blocks/20/block.pb",
 		"blocks/20/verify",
 		"blocks/20/commits.pb",
+		"blocks/20/signers",
 		"blocks/20/outcomes.tsv",
 		"blocks/0000000000-0000000999/index.tsv",
 		"blocks/0000000000-0000000999/items.jsonl",

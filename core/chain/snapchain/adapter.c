@@ -1,4 +1,5 @@
 #include "core/chain/snapchain/block.h"
+#include "core/chain/snapchain/commit.h"
 #include "core/chain/snapchain/envelope.h"
 #include "core/chain/snapchain/item_name.h"
 #include "core/chain/snapchain/keyspace.h"
@@ -79,6 +80,8 @@ const struct chain_ops snapchain_ops = {
 	.item_name = sc_item_name,
 	.render_header = sc_render_header,
 	.render_parent = sc_render_parent,
+	.signer_count = sc_signer_count,
+	.render_signers = sc_render_signers,
 	.render_limits = sc_render_limits,
 	.trie_key = sc_trie_key,
 	.render_envelope = sc_render_envelope,

@@ -120,3 +120,53 @@ int sc_commit_check(const struct chain_params *p, uint32_t shard, uint64_t heigh
 		return sc_say(out, VERDICT_FAILED, "commit: hash differs");
 	return check_signatures(v, c, out);
 }
+
+/* ---- who signed ---- */
+
+size_t sc_signer_count(const struct chain_params *p, uint32_t shard, uint64_t height)
+{
+	const struct sc_validators *v = sc_validators_at(p, shard, height);
+
+	return v ? v->key_count : 0;
+}
+
+static bool has_signed(const Sc__Commits *c, struct slice key)
+{
+	for (size_t i = 0; i < c->n_signatures; i++)
+		if (slice_eq(sc_bytes(c->signatures[i]->signer), key))
+			return true;
+	return false;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return memcmp(a, b, ED25519_KEY_SIZE);
+}
+
+int sc_render_signers(const struct chain_params *p, uint32_t shard, uint64_t height,
+		      struct slice certificate, struct buf *out)
+{
+	const struct sc_validators *v = sc_validators_at(p, shard, height);
+	AUTO(arena_freep) struct arena *arena = arena_new(SC_ARENA_SIZE(certificate.n));
+	AUTO(base_freep) uint8_t *keys = v ? calloc(v->key_count, ED25519_KEY_SIZE) : NULL;
+	ProtobufCMessage *m = NULL;
+
+	if (!v)
+		return 0;
+	if (!arena || !keys)
+		return -ENOMEM;
+	int rc = wire_unpack(&sc__commits__descriptor, certificate, &sc_strict, arena, &m, NULL);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < v->key_count; i++)
+		memcpy(keys + i * ED25519_KEY_SIZE, v->keys[i], ED25519_KEY_SIZE);
+	qsort(keys, v->key_count, ED25519_KEY_SIZE, by_key);
+	for (size_t i = 0; i < v->key_count; i++) {
+		struct slice key = SLICE(keys + i * ED25519_KEY_SIZE, ED25519_KEY_SIZE);
+
+		buf_hex(out, key);
+		buf_str(out, has_signed((const Sc__Commits *)m, key) ? " 1\n" : " 0\n");
+	}
+	return buf_done(out);
+}
