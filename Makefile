@@ -16,6 +16,9 @@ VERSION  := 0.1.0
 FLAVOUR  ?= release
 BUILD    ?= build
 PREFIX   ?= /usr/local
+# mount(8) looks for its helpers nowhere else.
+SBINDIR  ?= /sbin
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
 WERROR   ?= 0
 V        ?= 0
 Q        := $(if $(filter 1,$(V)),,@)
@@ -88,7 +91,7 @@ TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c))
 TEST_PROGRAMS := $(TESTS:tests/%.c=$(BIN)/tests/%)
 SUPPORT       := $(patsubst %.c,$(BIN)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
 SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
-SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh))
+SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
 BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
@@ -101,7 +104,7 @@ PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPER
 # ---- the program -----------------------------------------------------------------------------
 
 .PHONY: all lib test-programs check check-all check-flavours layers fuzz fuzz-run fuzz-programs \
-	bench papers install uninstall clean help
+	bench papers install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
 
@@ -218,6 +221,8 @@ bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## the benchmark scripts, each prints 
 
 # ---- installation ----------------------------------------------------------------------------
 
+HELPERS := mount.chainfs mount.fuse.chainfs umount.chainfs umount.fuse.chainfs
+
 papers: $(PAPERS_MADE) ## manual pages (with scdoc) and completions, made by the program of its tables
 
 # scdoc would date the pages of today.
@@ -229,7 +234,7 @@ $(PAPERS)/made: $(PROGRAM) $(PAPER_PARTS)
 	if ! command -v $(SCDOC) > /dev/null; then \
 		echo "no manual pages: they need scdoc"; \
 	else \
-		export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2> /dev/null || date +%s); \
+		export SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2> /dev/null || date +%s)}; \
 		for page in $(PAPERS)/*.scd $(wildcard docs/man/*.scd); do \
 			name=$${page##*/}; \
 			$(SCDOC) < $$page > $(BUILD)/man/$${name%.scd}; \
@@ -241,6 +246,17 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 
 install: all ## below DESTDIR and PREFIX
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/chainfs
+	install -d $(DESTDIR)$(SBINDIR)
+	$(Q)set -e; for name in $(HELPERS); do \
+		ln -sf $(PREFIX)/bin/chainfs $(DESTDIR)$(SBINDIR)/$$name; \
+	done
+	$(Q)set -e; mkdir -p $(DESTDIR)$(UNITDIR); for unit in mount-helpers/systemd/*.service.in; do \
+		name=$${unit##*/}; \
+		sed 's|@BINDIR@|$(PREFIX)/bin|g' $$unit > $(DESTDIR)$(UNITDIR)/$${name%.in}; \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$${name%.in}; \
+	done
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/chainfs/examples \
+		mount-helpers/systemd/*.mount mount-helpers/systemd/*.automount
 	$(Q)set -e; for page in $(BUILD)/man/*.[1-8]; do \
 		[ ! -e $$page ] || install -D -m 644 $$page $(SHARE)/man/man$${page##*.}/$${page##*/}; \
 	done
@@ -249,11 +265,25 @@ install: all ## below DESTDIR and PREFIX
 	$(Q)install -D -m 644 $(PAPERS)/chainfs.fish $(SHARE)/fish/vendor_completions.d/chainfs.fish
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/chainfs
+	rm -f $(DESTDIR)$(PREFIX)/bin/chainfs $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%) \
+		$(patsubst mount-helpers/systemd/%.in,$(DESTDIR)$(UNITDIR)/%,$(wildcard mount-helpers/systemd/*.in))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/chainfs/examples
 	$(Q)rm -f $(SHARE)/man/man1/chainfs.1 $(SHARE)/man/man1/chainfs-*.1 \
-		$(SHARE)/man/man5/chainfs.yaml.5 $(SHARE)/man/man7/chainfs-tree.7 \
+		$(SHARE)/man/man5/chainfs.yaml.5 $(SHARE)/man/man7/chainfs-tree.7 $(SHARE)/man/man8/mount.chainfs.8 \
 		$(SHARE)/bash-completion/completions/chainfs $(SHARE)/zsh/site-functions/_chainfs \
 		$(SHARE)/fish/vendor_completions.d/chainfs.fish
+
+# From a copy, so that what dpkg writes beside a source folder lands below BUILD.
+DEB_DIR := $(BUILD)/deb/chainfs-$(VERSION)
+DEB_SOURCES := $(wildcard core fs net proto mount-helpers docs debian Makefile README.md LICENSE CONTRIBUTING.md)
+
+deb: ## the Debian package, below BUILD/deb (needs debhelper)
+	$(Q)rm -rf $(BUILD)/deb && mkdir -p $(DEB_DIR)
+	$(Q)tar -c $(DEB_SOURCES) | tar -x -C $(DEB_DIR)
+	$(Q)cd $(DEB_DIR) && env -u FLAVOUR -u BUILD -u DESTDIR -u MAKEFLAGS -u MAKELEVEL \
+		DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc) $$DEB_BUILD_OPTIONS" \
+		dpkg-buildpackage -b -us -uc
+	@ls $(BUILD)/deb/*.deb
 
 clean:
 	rm -rf $(BUILD)

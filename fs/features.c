@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/bytes.h"
+#include "core/base/trace.h"
 #include "fs/session.h"
 
 #define WAIT_MS      5000
@@ -112,5 +113,10 @@ void fs_features_look(struct fs_features *out)
 		parameter >= 0 && read(parameter, word, sizeof word - 1) > 0 && word[0] == 'Y';
 	out->helper = in_path("fusermount3");
 	out->allow_other = session_others_allowed();
+	/* What is wrong is in `why`; it need not stand in the log besides. */
+	enum trace_level level = trace_get_level();
+
+	trace_set_level(MIN(level, TRACE_ERROR));
 	out->trial = try_mount(out);
+	trace_set_level(level);
 }

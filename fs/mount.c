@@ -293,7 +293,7 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 
 /* ---- from outside ---- */
 
-int fs_unmount(const char *mountpoint, bool lazy, struct err *err)
+int fs_unmount(const char *mountpoint, enum unmount_how how, struct err *err)
 {
 	struct mount_info m;
 	char full[PATH_MAX], holder[256];
@@ -305,8 +305,8 @@ int fs_unmount(const char *mountpoint, bool lazy, struct err *err)
 		return rc;
 	if (rc == 0 || strcmp(m.type, "fuse." MOUNT_SUBTYPE) != 0)
 		return err_set(err, -EINVAL, "%s: no store is mounted there", full);
-	rc = mountpoint_unmount(full, lazy, err);
-	if (rc < 0 || lazy)
+	rc = mountpoint_unmount(full, how, err);
+	if (rc < 0 || how == UNMOUNT_LAZY)
 		return rc;
 	/* Its daemon may still be closing the store, and who goes on with it should not meet
 	 * that. */

@@ -8,6 +8,7 @@
 
 #include "core/control/events.h"
 #include "core/store/store.h"
+#include "fs/mountpoint.h"
 
 struct fs;
 struct orders;
@@ -33,7 +34,7 @@ void fs_stop(struct fs *fs);
 void fs_closep(struct fs **fs); /* unmounts what is still mounted */
 
 /* Unmounts as a person would ask for it: fusermount3 or umount(2), with the reason when it is busy. */
-int fs_unmount(const char *mountpoint, bool lazy, struct err *err) MUST_CHECK;
+int fs_unmount(const char *mountpoint, enum unmount_how how, struct err *err) MUST_CHECK;
 
 /* For README files, the manual and the golden listing: what there is to know of all of the tree, as
  * lines of text, and one line a row of it. */

@@ -13,7 +13,7 @@
 #include "core/base/trace.h"
 
 #define STALE_MAX 16 /* dead mounts on top of each other */
-#define BUSY      "%s is busy: a file or folder below it is in use (--lazy detaches it)"
+#define BUSY      "%s is busy: a file or folder below it is in use"
 #define FOREIGN   "a dead mount that is not of chainfs covers it; unmount it first"
 
 extern char **environ;
@@ -90,6 +90,9 @@ static bool parse_mount(char *line, const char **path, struct mount_info *out)
 	unescape(source);
 	snprintf(out->type, sizeof out->type, "%s", type);
 	snprintf(out->source, sizeof out->source, "%s", source);
+	out->id = (unsigned)strtoul(words[0], NULL, 10);
+	if (sscanf(words[2], "%u:%u", &out->major, &out->minor) != 2)
+		out->major = out->minor = 0;
 	return true;
 }
 
@@ -206,11 +209,17 @@ static int fusermount(const char *full, bool lazy, struct err *err)
 	return err_set(err, -EPERM, "%s: %s", full, said[0] ? said : "fusermount3 failed");
 }
 
-int mountpoint_unmount(const char *full, bool lazy, struct err *err)
+int mountpoint_unmount(const char *full, enum unmount_how how, struct err *err)
 {
+	static const int flags[] = {
+		[UNMOUNT_PLAIN] = 0, [UNMOUNT_LAZY] = MNT_DETACH, [UNMOUNT_FORCE] = MNT_FORCE
+	};
+
+	if (geteuid() != 0 && how == UNMOUNT_FORCE)
+		return err_set(err, -EPERM, "%s: only root may force it", full);
 	if (geteuid() != 0)
-		return fusermount(full, lazy, err);
-	if (umount2(full, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
+		return fusermount(full, how == UNMOUNT_LAZY, err);
+	if (umount2(full, UMOUNT_NOFOLLOW | flags[how]) == 0)
 		return 0;
 	if (errno == EBUSY)
 		return err_set(err, -EBUSY, BUSY, full);
@@ -249,7 +258,7 @@ int mountpoint_prepare(const char *full, struct err *err)
 	for (int i = 0; i < STALE_MAX && mountpoint_is_stale(full); i++) {
 		trace_warn("mount", "the daemon of this mount point is gone, it is detached",
 			   "path=%s", full);
-		rc = mountpoint_unmount(full, true, err);
+		rc = mountpoint_unmount(full, UNMOUNT_LAZY, err);
 		if (rc < 0)
 			return err_note(err, rc, "a dead mount cannot be detached");
 	}

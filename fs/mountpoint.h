@@ -14,6 +14,14 @@
 struct mount_info { /* of the topmost mount on a path */
 	char type[64];        /* "fuse.chainfs" */
 	char source[PATH_MAX]; /* the store */
+	unsigned id;           /* the mount's own, as fdinfo has it */
+	unsigned major, minor; /* of the file system */
+};
+
+enum unmount_how {
+	UNMOUNT_PLAIN,
+	UNMOUNT_LAZY, /* detached now, gone when its last user is */
+	UNMOUNT_FORCE /* who waits for an answer gets an error first; only root's */
 };
 
 /* The absolute path without links; also of a mount point whose daemon died. */
@@ -31,6 +39,6 @@ bool mountpoint_is_stale(const char *full);
 int mountpoint_prepare(const char *full, struct err *err) MUST_CHECK;
 
 /* As root with umount(2), else with fusermount3. -EBUSY: somebody has something below it open. */
-int mountpoint_unmount(const char *full, bool lazy, struct err *err) MUST_CHECK;
+int mountpoint_unmount(const char *full, enum unmount_how how, struct err *err) MUST_CHECK;
 
 #endif

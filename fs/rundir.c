@@ -100,7 +100,7 @@ static void each_dead(const char *base, void (*each)(void *arg, const char *path
 
 static void clear_one(void *arg, const char *path)
 {
-	if (mountpoint_is_stale(path) && mountpoint_unmount(path, true, NULL) == 0)
+	if (mountpoint_is_stale(path) && mountpoint_unmount(path, UNMOUNT_LAZY, NULL) == 0)
 		trace_info("mount", "left by a daemon that died, removed", "path=%s", path);
 	rmdir(path);
 }

@@ -3,7 +3,9 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_log.h>
 #include <fuse_lowlevel.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/base/bytes.h"
@@ -82,6 +84,31 @@ bool session_others_allowed(void)
 	return geteuid() == 0;
 }
 
+/* fusermount3 tells its reason to standard error alone, which nobody reads once we are a daemon. What
+ * comes there while it runs goes through a file; all of it is passed on, its own line is kept. */
+static int mount_and_listen(struct session *s, char *said, size_t said_size)
+{
+	AUTO(base_closep) int file = geteuid() == 0 ? -1 : memfd_create("fusermount3", MFD_CLOEXEC);
+	AUTO(base_closep) int own = file < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	bool listening = own >= 0 && dup2(file, STDERR_FILENO) >= 0;
+	int rc = fuse_session_mount(s->fuse, s->mountpoint);
+
+	said[0] = '\0';
+	if (!listening)
+		return rc;
+	dup2(own, STDERR_FILENO);
+	ssize_t n = pread(file, said, said_size - 1, 0);
+
+	said[MAX(n, 0)] = '\0';
+	if (n > 0 && write(own, said, (size_t)n) < 0)
+		trace_debug("fs", "what fusermount3 said is lost", "errno=%d", errno);
+	char *line = strstr(said, "fusermount3: ");
+
+	memmove(said, line ? line : "", line ? strlen(line) + 1 : 1);
+	said[strcspn(said, "\n")] = '\0';
+	return rc;
+}
+
 int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct session_options *o,
 		 struct session **out, struct err *err)
 {
@@ -108,11 +135,13 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 	fuse_opt_free_args(&args);
 	if (!s->fuse)
 		return err_set(err, -EINVAL, "libfuse refuses the mount: %s", last_words);
-	if (fuse_session_mount(s->fuse, s->mountpoint) < 0)
+	char said[256];
+
+	if (mount_and_listen(s, said, sizeof said) < 0)
 		return err_set(err, -EPERM, "%s cannot be mounted on: %s", s->mountpoint,
-			       last_words[0]
-				       ? last_words
-				       : "fusermount3 (package fuse3) refused or is not there");
+			       said[0]	      ? said :
+			       last_words[0] ? last_words :
+					       "fusermount3 (package fuse3) refused or is not there");
 	*out = TAKE(s);
 	return 0;
 }
@@ -139,7 +168,7 @@ void session_end(struct session *s, unsigned wait_ms)
 	/* libfuse's own unmounting closes the connection first, and cuts off who is being
 	 * answered. */
 	while (!fuse_session_exited(s->fuse) &&
-	       (rc = mountpoint_unmount(s->mountpoint, false, &why)) == -EBUSY &&
+	       (rc = mountpoint_unmount(s->mountpoint, UNMOUNT_PLAIN, &why)) == -EBUSY &&
 	       clock_mono_ms() < deadline)
 		usleep(RETRY_US);
 	if (rc < 0 && !fuse_session_exited(s->fuse))

@@ -197,6 +197,9 @@ int main(int argc, char **argv)
 		verb_say(&call, "chainfs: the signature library does not start\n");
 		return EXIT_SYSTEM;
 	}
+	int helped = helper_main(argc, argv, &io);
+	if (helped >= 0)
+		return helped;
 	char *help[] = { "help", NULL };
 	bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
 	bool version = argc > 1 && strcmp(argv[1], "--version") == 0;

@@ -93,6 +93,7 @@ static int write_pages(const char *folder, const char *parts, struct err *err)
 		{ "chainfs.1.scd", papers_man_overview },
 		{ "chainfs.yaml.5.scd", papers_man_settings },
 		{ "chainfs-tree.7.scd", papers_man_tree },
+		{ "mount.chainfs.8.scd", papers_man_helper },
 	};
 	AUTO(buf_release) struct buf out = BUF_INIT(PAPER_SIZE_MAX);
 	int rc = 0;

@@ -34,6 +34,7 @@ void papers_page_name(const struct verb *v, char *out, size_t size);
 /* `parts`: the folder of parts; NULL: none. */
 void papers_man_verb(const struct verb *v, const char *parts, struct buf *out);
 void papers_man_overview(const char *parts, struct buf *out);
+void papers_man_helper(const char *parts, struct buf *out);
 void papers_man_settings(const char *parts, struct buf *out);
 void papers_man_tree(const char *parts, struct buf *out);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/control/mount_options.h"
 #include "core/sync/archive.h"
 #include "fs/mount.h"
 #include "fs/tree.h"
@@ -121,6 +122,54 @@ static void put_options(struct buf *out, const struct verb *v)
 	}
 }
 
+/* ---- mount options ---- */
+
+static void put_mount_options(struct buf *out)
+{
+	const char *comma = "";
+	buf_str(out, "# MOUNT OPTIONS\n\nBehind *-o*, with commas between them.\n\n");
+	for (size_t i = 0; i < mount_option_row_count; i++) {
+		const struct mount_option_row *row = &mount_option_rows[i];
+		if (row->kind == MOUNT_OPTION_IGNORED)
+			continue;
+		buf_str(out, "*");
+		put_text(out, row->name, "");
+		buf_fmt(out, "%s*", row->argument ? "=" : "");
+		if (row->argument && strchr(row->argument, '|'))
+			put_text(out, row->argument, "");
+		else if (row->argument)
+			put_words(out, row->argument);
+		buf_fmt(out, "\n\t%s", row->kind == MOUNT_OPTION_REFUSED ? "Refused: " : "");
+		put_text(out, row->about, "\t");
+		buf_str(out, "\n\n");
+	}
+	buf_str(out, "Ignored, so that a line of fstab may have them: ");
+	for (size_t i = 0; i < mount_option_row_count; i++) {
+		if (mount_option_rows[i].kind != MOUNT_OPTION_IGNORED)
+			continue;
+		buf_str(out, comma);
+		put_text(out, mount_option_rows[i].name, "");
+		comma = ", ";
+	}
+	buf_str(out, ".\n\n");
+}
+
+/* The program under other names, as mount(8) starts it. */
+void papers_man_helper(const char *parts, struct buf *out)
+{
+	buf_fmt(out,
+		"mount.chainfs(8) \"chainfs %s\" \"chainfs\"\n\n# NAME\n\n"
+		"mount.chainfs, umount.chainfs - mount and unmount a chainfs store\n\n",
+		CHAINFS_VERSION);
+	put_part(out, parts, "mount.chainfs", "8", "description");
+	put_mount_options(out);
+	put_part(out, parts, "mount.chainfs", "8", "end");
+	buf_str(out, "# SEE ALSO\n\n*chainfs*(1), *chainfs-mount*(1), *mount*(8), *umount*(8), "
+		     "*fuse*(8), *systemd.mount*(5)\n");
+}
+
+/* ---- the page of a verb ---- */
+
 static bool same_subject(const struct verb *a, const struct verb *b)
 {
 	size_t n = strcspn(a->name, " ");
@@ -140,6 +189,8 @@ void papers_man_verb(const struct verb *v, const char *parts, struct buf *out)
 	buf_str(out, "\n\n");
 	put_part(out, parts, page, "1", "description");
 	put_options(out, v);
+	if (verb_options(v) & OPT(OPTIONS))
+		put_mount_options(out);
 	put_part(out, parts, page, "1", "end");
 	buf_str(out, "# EXIT STATUS\n\nThose of *chainfs*(1).\n\n# SEE ALSO\n\n*chainfs*(1)");
 	if (v->need != STORE_NONE)

@@ -2,6 +2,7 @@
 #ifndef CHAINFS_VERBS_H
 #define CHAINFS_VERBS_H
 
+#include "core/control/mount_options.h"
 #include "core/control/verb.h"
 
 extern const struct verb verbs[];
@@ -20,5 +21,15 @@ int verb_umount(struct verb_call *c);
 /* Mounts `store` on `mountpoint` and serves: in front, or in a process of its own that is ready
  * when this returns 0. Prints its own sentence; returns an exit code. */
 int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, bool foreground);
+/* The same with options that are parsed already; the sentence goes to `err` instead. */
+int mount_start(struct verb_call *c, const struct mount_options *o, const char *store,
+		const char *mountpoint, bool foreground, struct err *err);
+/* Lines to io's err: who keeps the mount busy. */
+void mount_tell_occupants(struct verb_io *io, const char *mountpoint);
+
+/* mount.chainfs, umount.chainfs and the like, as mount(8) calls them: by the program's name, or as
+ * `chainfs STORE MOUNTPOINT -o …`, as mount.fuse(8) does. -1: argv is none of these; else the exit
+ * code, one of mount(8)'s. */
+int helper_main(int argc, char **argv, struct verb_io *io);
 
 #endif

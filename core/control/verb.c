@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/control/mount_options.h"
 #include "core/store/network.h"
 
 #define LINE_SIZE 4096
@@ -13,7 +14,7 @@ const struct exit_row exit_rows[] = {
 	{ EXIT_SYSTEM, "the system refused something: permissions, I/O, memory" },
 	{ EXIT_ABSENT, "no such store, archive, network or height" },
 	{ EXIT_FAULTS, "done, but blocks were refused or data did not verify" },
-	{ EXIT_BUSY, "another process holds the store" },
+	{ EXIT_BUSY, "another process holds the store, or uses the mount" },
 	{ EXIT_SPACE, "the disk is too full to go on safely" },
 	{ EXIT_INTERRUPTED,
 	  "interrupted; what was acknowledged is kept, the same command goes on" },
@@ -41,7 +42,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_QUIET] = { "quiet", 'q', NULL, "no progress" },
 	[OPTION_FOREGROUND] = { "foreground", 'f', NULL, "stay in front" },
 	[OPTION_OPTIONS] = { "options", 'o', "LIST",
-			     "mount options: allow_other,uid=N,gid=N,umask=N,threads=N" },
+			     "mount options, with commas between them" },
 	[OPTION_SHARD] = { "shard", 0, "N", "only this shard" },
 	[OPTION_LAZY] = { "lazy", 'z', NULL, "detach now, end when the last user is gone" },
 	[OPTION_SEED] = { "seed", 0, "N", "seed of the generated chain" },
@@ -378,6 +379,8 @@ void verb_help(const struct verb *v, struct buf *out)
 		else
 			buf_fmt(out, "      %-28s %s\n", left, row->help);
 	}
+	if (v->options & OPT(OPTIONS))
+		mount_options_help(out);
 }
 
 void verb_help_all(const struct verb *table, size_t count, struct buf *out)

@@ -30,6 +30,13 @@ for key in $("$CHAINFS" config show | cut -f 1); do
 done
 same "every setting is in chainfs.yaml(5)" "$missing" ""
 missing=
+for option in $("$CHAINFS" mount --help | sed -n '/^mount options/,$p' | grep '^  [a-z]' | sed 's/^ *\([a-z_]*\).*/\1/'); do
+	for page in mount.chainfs.8 chainfs-mount.1; do
+		sed 's/\\//g' "$P/$page.scd" | grep -q "^\*$option=\{0,1\}\*" || missing="$missing $page:$option"
+	done
+done
+same "every mount option is in chainfs-mount(1) and mount.chainfs(8)" "$missing" ""
+missing=
 for code in 0 1 2 3 4 5 6 8 32 74; do
 	grep -q "^\*$code\*$" "$P/chainfs.1.scd" || missing="$missing $code"
 done
@@ -47,7 +54,7 @@ if command -v scdoc > /dev/null; then
 	done
 	same "scdoc takes every page" "$bad" ""
 	if command -v groff > /dev/null; then
-		said=$(for page in "$P"/*.[157]; do groff -k -ww -man -Tutf8 -z "$page" 2>&1; done)
+		said=$(for page in "$P"/*.[1-8]; do groff -k -ww -man -Tutf8 -z "$page" 2>&1; done)
 		same "groff has nothing to say to any" "$said" ""
 		said=$(groff -k -man -Tutf8 -P-c -P-u -P-b "$P/chainfs-import.1")
 		check "and shows what is in the table" grep -q -- '--range \[SHARD:\]FIRST-LAST' <(echo "$said")
