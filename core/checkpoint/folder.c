@@ -124,7 +124,7 @@ static bool next_is(struct lines *l, const char *name)
 		return false;
 	struct slice line = SLICE(l->rest.p, (size_t)(end - l->rest.p));
 
-	if (!slice_starts(line, slice_str(name)) || line.n <= n || line.p[n] != ' ')
+	if (!slice_starts(line, slice_str(name)) || line.n <= n + 1 || line.p[n] != ' ')
 		return false;
 	l->value = slice_sub(line, n + 1, line.n);
 	l->rest = slice_sub(l->rest, line.n + 1, l->rest.n);

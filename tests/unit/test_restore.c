@@ -10,18 +10,18 @@
  * all is tried on a chain that we make, where hyper retains much, and on a recorded one; with hyper
  * from the first block, from a later one, and off. */
 
-#define RECORDED  "tests/vectors/devnet-a"
-#define TREE_MAX  (256u << 20)
-#define TEXT_MAX  (1u << 20)
+#define RECORDED "tests/vectors/devnet-a"
+#define TREE_MAX (256u << 20)
+#define TEXT_MAX (1u << 20)
 
 struct origin {
 	struct chain chain;
-	char         archive[128]; /* of a forged chain; else empty */
-	char         folder[128];  /* checkpoints are made below it */
-	char         name[CHECKPOINT_NAME_SIZE];
-	uint64_t     height, newest;
-	uint64_t     cuts[SHARD_MAX]; /* that block `height` witnesses */
-	bool         hyper_off;
+	char archive[128]; /* of a forged chain; else empty */
+	char folder[128];  /* checkpoints are made below it */
+	char name[CHECKPOINT_NAME_SIZE];
+	uint64_t height, newest;
+	uint64_t cuts[SHARD_MAX]; /* that block `height` witnesses */
+	bool hyper_off;
 };
 
 static struct origin story, recorded, late, off;
@@ -54,7 +54,8 @@ static void origin_open(struct origin *o, const char *archive, unsigned share, u
 
 		assert_int_equal(network_block(o->chain.network, 0, o->newest, &row), 1);
 		for (uint32_t i = 0; i < row.witness_count; i++)
-			all &= row.witnesses[i].height <= v->shards[row.witnesses[i].shard].replayed;
+			all &= row.witnesses[i].height <=
+			       v->shards[row.witnesses[i].shard].replayed;
 		if (all)
 			break;
 	}
@@ -87,7 +88,7 @@ static int make_origins(void **state)
 	origin_open(&story, story.archive, 60, 0);
 	origin_open(&recorded, RECORDED, 50, 0);
 	origin_open(&late, story.archive, 50, 60);
-	origin_open(&off, story.archive, 40, ALL);
+	origin_open(&off, RECORDED, 40, ALL);
 	return 0;
 }
 
@@ -120,12 +121,14 @@ static int restore(const char *folder, const char *path, const struct restore_op
 
 struct restored {
 	struct chain chain;
-	char         parent[128];
+	char parent[128];
 };
 
 static void restored_open(struct restored *r, const struct origin *o)
 {
-	struct store_options options = { .holder = "test", .sync_off = true, .cache_size = 8u << 20 };
+	struct store_options options = { .holder = "test",
+					 .sync_off = true,
+					 .cache_size = 8u << 20 };
 	struct err err = ERR_INIT;
 	char folder[256];
 
@@ -148,7 +151,8 @@ static void restored_release(struct restored *r)
 
 static void feed_rest(struct restored *r, const struct origin *o)
 {
-	for (uint32_t s = network_ops(r->chain.network)->shard_count(network_params(r->chain.network));
+	for (uint32_t s =
+		     network_ops(r->chain.network)->shard_count(network_params(r->chain.network));
 	     s-- > 0;)
 		chain_feed(&r->chain, s, o->cuts[s] + 1, ALL, -1);
 }
@@ -170,7 +174,7 @@ static void draw(const char *path, const char *shown, struct buf *out)
 	list(&n, 1000, &names);
 	for (size_t i = 0; i < names.count; i++) {
 		const struct name_at *at = &names.list[i];
-		struct attr attr = attr_of(&at->node);
+		struct attr attr = at->attr;
 
 		snprintf(child, sizeof child, "%s/%s", path, at->name);
 		snprintf(below, sizeof below, "%s/%s", shown, at->name);
@@ -235,7 +239,8 @@ static void expect_same_state(const struct origin *o, const struct restored *r, 
 	expect_same_tree(o, r, path);
 }
 
-static void expect_same_checkpoint(const struct origin *o, const struct restored *r, uint64_t height)
+static void expect_same_checkpoint(const struct origin *o, const struct restored *r,
+				   uint64_t height)
 {
 	char a[128], b[128], name[CHECKPOINT_NAME_SIZE], again[CHECKPOINT_NAME_SIZE], command[512];
 
@@ -244,8 +249,8 @@ static void expect_same_checkpoint(const struct origin *o, const struct restored
 	build(o->chain.network, height, a, name);
 	build(r->chain.network, height, b, again);
 	assert_string_equal(name, again);
-	snprintf(command, sizeof command, "diff -r -x evidence -x verdict %s/%s %s/%s >&2", a, name, b,
-		 name);
+	snprintf(command, sizeof command, "diff -r -x evidence -x verdict %s/%s %s/%s >&2", a, name,
+		 b, name);
 	assert_int_equal(system(command), 0);
 	fixture_remove(a);
 	fixture_remove(b);
@@ -267,7 +272,7 @@ static void expect_nothing_made(const char *path)
 
 /* ---- what is restored ---- */
 
-static void the_state_is_the_one_that_it_was(void **state)
+static void the_state_is_the_one_that_it_was_and_so_is_a_checkpoint_of_it(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(origins); i++) {
 		const struct origin *o = origins[i];
@@ -275,6 +280,7 @@ static void the_state_is_the_one_that_it_was(void **state)
 
 		restored_open(&r, o);
 		expect_same_state(o, &r, o->height);
+		expect_same_checkpoint(o, &r, o->height);
 		AUTO(view_putp) struct view *v = network_view_get(r.chain.network);
 
 		for (uint32_t s = 0; s < v->shard_count; s++) {
@@ -292,7 +298,8 @@ static void the_state_is_the_one_that_it_was(void **state)
 			if (!sv->replayed)
 				continue;
 			assert_int_equal(gaps_held(&sv->gaps), 1);
-			assert_int_equal(network_roots(o->chain.network, s, o->cuts[s], &wanted), 1);
+			assert_int_equal(network_roots(o->chain.network, s, o->cuts[s], &wanted),
+					 1);
 			assert_int_equal(network_roots(r.chain.network, s, o->cuts[s], &got), 1);
 			assert_memory_equal(&wanted.legacy, &got.legacy, sizeof got.legacy);
 			assert_memory_equal(&wanted.hyper, &got.hyper, sizeof got.hyper);
@@ -306,16 +313,6 @@ static void the_state_is_the_one_that_it_was(void **state)
 
 	snprintf(path, sizeof path, "net/diffs/%" PRIu64 "/report", story.height);
 	assert_null(strstr(text_at(path, &text), "\nretained 0\n")); /* so that hyper is tried */
-}
-
-static void a_checkpoint_of_it_is_the_one_that_it_came_from(void **state)
-{
-	for (size_t i = 0; i < ARRAY_LEN(origins); i++) {
-		AUTO(restored_release) struct restored r;
-
-		restored_open(&r, origins[i]);
-		expect_same_checkpoint(origins[i], &r, origins[i]->height);
-	}
 }
 
 /* ---- going on ---- */
@@ -360,12 +357,11 @@ static void what_follows_comes_out_the_same(void **state)
 		restored_open(&r, o);
 		feed_rest(&r, o);
 		expect_same_heights(o, &r);
-		expect_same_state(o, &r, o->height);
-		expect_same_state(o, &r, o->height + 1);
+		if (o == &story) {
+			expect_same_state(o, &r, o->height);
+			expect_same_state(o, &r, o->height + 1);
+		}
 		expect_same_state(o, &r, o->newest);
-		expect_same_tree(o, &r, "net/legacy/state");
-		if (!o->hyper_off)
-			expect_same_tree(o, &r, "net/hyper/state");
 		expect_same_checkpoint(o, &r, o->newest);
 	}
 }
@@ -444,11 +440,12 @@ static void expect_below(const struct origin *o, uint64_t below)
 	list(&folder, 10, &names);
 	assert_int_equal(names.count, 1);
 	snprintf(words, sizeof words, "%010" PRIu64 "\t", o->height);
-	assert_true(slice_starts(slice_str(text_at("net/legacy/roots/0000000000-0000000999.tsv",
-						   &text)),
-				 slice_str(words)));
-	assert_true(slice_starts(slice_str(text_at("net/hyper/roots/0000000000-0000000999.tsv", &text)),
-				 slice_str(words)));
+	assert_true(slice_starts(
+		slice_str(text_at("net/legacy/roots/0000000000-0000000999.tsv", &text)),
+		slice_str(words)));
+	assert_true(
+		slice_starts(slice_str(text_at("net/hyper/roots/0000000000-0000000999.tsv", &text)),
+			     slice_str(words)));
 }
 
 /* The map of the main shard: what is held below is h and not r. */
@@ -458,7 +455,9 @@ static void expect_map(const struct origin *o, char below)
 	const char *map = text_at("net/heights/0.map", &text);
 
 	for (uint64_t h = 1; h <= o->height + 1; h++)
-		assert_int_equal(map[h - 1], h < o->height ? below : h == o->height ? 'r' : map[h - 1]);
+		assert_int_equal(map[h - 1], h < o->height    ? below
+					     : h == o->height ? 'r'
+							      : map[h - 1]);
 }
 
 static void walk_everything(void)
@@ -487,8 +486,6 @@ static void earlier_blocks_are_held_and_never_replayed(void **state)
 	assert_non_null(strstr(text_at("net/status", &text), words));
 	walk_everything();
 	feed_rest(&r, o);
-	walk_everything();
-
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
 		if (o->cuts[s] > 1)
 			chain_feed(&r.chain, s, 1, o->cuts[s] - 1, -1);
@@ -500,8 +497,8 @@ static void earlier_blocks_are_held_and_never_replayed(void **state)
 	list(&folder, 10, &gaps);
 	assert_int_equal(gaps.count, 0);
 	for (uint64_t h = o->height - 1; h <= o->height; h++) {
-		snprintf(words, sizeof words, "not-replayed\tthe state here begins at height %" PRIu64,
-			 o->height);
+		snprintf(words, sizeof words,
+			 "not-replayed\tthe state here begins at height %" PRIu64, o->height);
 		snprintf(path, sizeof path, "net/legacy/blocks/%" PRIu64 "/outcomes.tsv", h);
 		struct attr attr;
 		struct node n = found(path);
@@ -522,7 +519,8 @@ static void earlier_blocks_are_held_and_never_replayed(void **state)
 	expect_same_heights(o, &r);
 	expect_same_state(o, &r, o->newest);
 	/* All blocks are there now: what is listed of them is the same. */
-	expect_same_tree(o, &r, "net/legacy/shards/1/blocks/0000000000-0000000999/0000000020/items");
+	expect_same_tree(o, &r,
+			 "net/legacy/shards/1/blocks/0000000000-0000000999/0000000020/items");
 }
 
 /* ---- what is refused ---- */
@@ -578,11 +576,12 @@ static void what_was_tampered_with_makes_nothing(void **state)
 	/* One record fewer, and sums that agree: the root does not. */
 	struct err err = ERR_INIT;
 
-	snprintf(command, sizeof command,
-		 "rm -rf %s && cp -r %s %s && cd %s && rm $(ls legacy/1/*.pb | head -n 1) && "
-		 "(find info blocks legacy retained rules -type f | LC_ALL=C sort | xargs sha256sum "
-		 "> SHA256SUMS)",
-		 copy, folder, copy, copy);
+	snprintf(
+		command, sizeof command,
+		"rm -rf %s && cp -r %s %s && cd %s && rm $(ls legacy/1/*.pb | head -n 1) && "
+		"(find info blocks legacy retained rules -type f | LC_ALL=C sort | xargs sha256sum "
+		"> SHA256SUMS)",
+		copy, folder, copy, copy);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(restore(copy, path, NULL, NULL, &err), -EBADMSG);
 	assert_non_null(strstr(err.text, "legacy"));
@@ -610,7 +609,8 @@ static void a_data_shard_needs_no_certificate_of_its_own(void **state)
 	must(restore(copy, path, NULL, NULL, &err), &err);
 	must(store_open(path, &options, &s, &err), &err);
 	for (uint32_t shard = 0; shard < 3; shard++) {
-		assert_int_equal(network_block(store_network_at(s, 0), shard, o->cuts[shard], &row), 1);
+		assert_int_equal(network_block(store_network_at(s, 0), shard, o->cuts[shard], &row),
+				 1);
 		assert_int_equal(row.levels[LEVEL_COMMIT].verdict,
 				 shard ? VERDICT_ABSENT : VERDICT_OK);
 	}
@@ -658,7 +658,8 @@ static void one_that_is_stopped_leaves_nothing(void **state)
 	assert_int_equal(restore(folder, path, &o, &s.stop, &err), -EINTR);
 	assert_int_equal(s.calls, 1);
 	expect_nothing_made(path);
-	assert_int_equal(restore(folder, path, NULL, &s.stop, &err), -EINTR); /* while it is proved */
+	assert_int_equal(restore(folder, path, NULL, &s.stop, &err),
+			 -EINTR); /* while it is proved */
 	expect_nothing_made(path);
 	fixture_remove(parent);
 }
@@ -705,7 +706,8 @@ static void one_that_is_killed_leaves_no_store_and_the_next_one_is_whole(void **
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			execl("/proc/self/exe", "test_restore", "--die", folder, path, number, NULL);
+			execl("/proc/self/exe", "test_restore", "--die", folder, path, number,
+			      NULL);
 			_exit(127);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -725,8 +727,7 @@ static void one_that_is_killed_leaves_no_store_and_the_next_one_is_whole(void **
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_state_is_the_one_that_it_was),
-		cmocka_unit_test(a_checkpoint_of_it_is_the_one_that_it_came_from),
+		cmocka_unit_test(the_state_is_the_one_that_it_was_and_so_is_a_checkpoint_of_it),
 		cmocka_unit_test(what_follows_comes_out_the_same),
 		cmocka_unit_test(a_checkpoint_at_hypers_base_goes_on_from_there),
 		cmocka_unit_test(a_restored_store_can_be_restored_from),
