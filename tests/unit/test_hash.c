@@ -40,6 +40,26 @@ static void sha256_gives_the_known_answers(void **state)
 		     "f6ca03026951132b26cabf4d60c0bf0fa2a339bbd4ea6080904a4b21d33dea2f");
 }
 
+static void in_parts(struct slice in, uint8_t out[HASH_SIZE])
+{
+	struct sha256 h;
+
+	hash_sha256_init(&h);
+	for (size_t step = 1; in.n; step = step % 130 + 1) {
+		hash_sha256_add(&h, slice_sub(in, 0, step));
+		in = slice_sub(in, step, in.n);
+	}
+	hash_sha256_end(&h, out);
+}
+
+static void sha256_in_parts_gives_the_same(void **state)
+{
+	hash_is(in_parts, SLICE_EMPTY,
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	prefixes_are(in_parts, 600, 1,
+		     "f6ca03026951132b26cabf4d60c0bf0fa2a339bbd4ea6080904a4b21d33dea2f");
+}
+
 static void keccak_gives_the_known_answers_around_every_block(void **state)
 {
 	hash_is(hash_keccak256, SLICE_EMPTY,
@@ -136,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_gives_the_known_answers),
+		cmocka_unit_test(sha256_in_parts_gives_the_same),
 		cmocka_unit_test(keccak_gives_the_known_answers_around_every_block),
 		cmocka_unit_test(blake3_gives_the_known_answers_on_every_engine),
 		cmocka_unit_test(engines_agree_where_the_chunk_number_leaves_32_bits),
