@@ -158,9 +158,17 @@ static void a_pin_outlives_a_restart(void **state)
 static void what_is_asked_for_wrongly_is_refused(void **state)
 {
 	AUTO(pins_closep) struct pins *p = open_pins(NULL);
-	static const char *const bad[] = { "", ".x", "-x", "a/b", "a b", "auto-1", "\xc3\xa4",
-					   "a123456789012345678901234567890123456789012345678901234567890123"
-					   "4567890" };
+	static const char *const bad[] = {
+		"",
+		".x",
+		"-x",
+		"a/b",
+		"a b",
+		"auto-1",
+		"\xc3\xa4",
+		"a123456789012345678901234567890123456789012345678901234567890123"
+		"4567890"
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(pins_add(p, chain.network, bad[i], 10, NULL), -EINVAL);
@@ -213,8 +221,9 @@ static void without_a_thread_it_goes_when_pins_are_closed(void **state)
 
 static void a_damaged_pin_is_told_and_keeps_everything(void **state)
 {
-	static const char *const texts[] = { "", "12", "x\n", "-1\n", "0\n", "12\n13\n",
-					     "99999999999999999999999\n" };
+	static const char *const texts[] = {
+		"", "12", "x\n", "-1\n", "0\n", "12\n13\n", "99999999999999999999999\n"
+	};
 	AUTO(pins_closep) struct pins *p = open_pins(&none);
 	struct err err = ERR_INIT;
 
