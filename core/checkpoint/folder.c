@@ -43,13 +43,10 @@ int checkpoint_name_read(const char *name, uint64_t *height, uint8_t prefix[4])
 /* ---- info, written ---- */
 
 static const char *const covered[] = {
-	"by the root that validators signed: which records legacy/ has, and the bytes of each that "
-	"is "
-	"named by its hash",
-	"by nothing that is signed: retained/ but for the signature of each message, rules/, the "
-	"hyper "
-	"roots; of every record the height and item that it came with; of records that are not "
-	"named by a "
+	"by the root that validators signed: which records legacy/ has, and the bytes of each "
+	"that is named by its hash",
+	"by nothing that is signed: which records retained/ has, rules/, the hyper roots; of "
+	"every record the height and item that it came with; of records that are not named by a "
 	"hash of theirs (events of other chains, names) all that their names do not say",
 };
 
@@ -127,7 +124,7 @@ static bool next_is(struct lines *l, const char *name)
 		return false;
 	struct slice line = SLICE(l->rest.p, (size_t)(end - l->rest.p));
 
-	if (!slice_starts(line, slice_str(name)) || line.n <= n || line.p[n] != ' ')
+	if (!slice_starts(line, slice_str(name)) || line.n <= n + 1 || line.p[n] != ' ')
 		return false;
 	l->value = slice_sub(line, n + 1, line.n);
 	l->rest = slice_sub(l->rest, line.n + 1, l->rest.n);

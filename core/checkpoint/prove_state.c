@@ -95,9 +95,10 @@ static void check_file(struct work *w, struct file *f)
 	if (rc == 0)
 		rc = f->kind == FILE_RULES ? check_rules(w, m.bytes, &f->why)
 					   : check_records(w, f, s, m.bytes, &f->why);
-	if (rc == 0 || rc == -EBADMSG || rc == -EKEYREJECTED || rc == -EUCLEAN)
-		return;
-	atomic_store(&w->failed, rc);
+	if (rc == -ENOMEM || rc == -EINTR)
+		atomic_store(&w->failed, rc);
+	else if (rc < 0 && !f->why.text[0])
+		err_set(&f->why, rc, "does not check");
 }
 
 static void *work_run(void *arg)

@@ -91,6 +91,12 @@ mkdir -p "$T/cc/${WHOLE##*/}.part/legacy/1" && echo x > "$T/cc/${WHOLE##*/}.part
 check "what a crash left behind is taken away" same_state "$(checkpoint "$T/a" "$T/cc" 273)" "$WHOLE"
 check "of it nothing remains" test -z "$(find "$T/cc" -name '*.part')"
 
+if [ "$(id -u)" = 0 ] && mkdir "$T/small" && mount -t tmpfs -o size=256k tmpfs "$T/small" 2> /dev/null; then
+	check "a full disk exits with 6" exits 6 checkpoint "$T/a" "$T/small" 273
+	same "and nothing half made is left on it" "$(ls -A "$T/small")" ""
+	umount "$T/small"
+fi
+
 # ---- a byte of each kind of file ----
 
 some() { # FOLDER: the largest file in it
@@ -184,7 +190,7 @@ for step in $(seq 0 36); do
 done
 # Events of other chains are signed by nobody, and where a record stood is said by the store alone.
 check "of 37 flips of a pack of records almost none passes, and info says which may" test $missed -le 4
-check "info says what nothing covers" grep -q "^covered by nothing that is signed: retained/, rules/" "$WHOLE/info"
+check "info says what nothing covers" grep -q "^covered by nothing that is signed: which records retained/ has, rules/" "$WHOLE/info"
 fresh
 flip "$T/bad/rules/1/both.pb" "$(($(stat -c %s "$WHOLE/rules/1/both.pb") - 1))"
 sums "$T/bad"

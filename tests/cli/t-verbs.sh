@@ -4,7 +4,7 @@
 
 check "without words it prints its help and says that it is a mistake" exits 1 "$CHAINFS"
 check "--help is no mistake" exits 0 "$CHAINFS" --help
-for verb in demo import mount umount status gaps verify version help; do
+for verb in demo import mount umount status gaps verify checkpoint version help; do
 	check "$verb --help says how it is used" says "^usage: chainfs $verb" "$CHAINFS" "$verb" --help
 done
 check "the help lists the exit codes" says "another process holds the store" "$CHAINFS" help

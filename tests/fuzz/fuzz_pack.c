@@ -1,5 +1,10 @@
 /* Packs and the texts of a checkpoint: what is read is written again byte for byte. The first byte says
  * what follows. */
+#include "core/base/sign.h"
+#include "core/chain/snapchain/carry.h"
+#include "core/chain/snapchain/keyspace.h"
+#include "core/chain/snapchain/params.h"
+#include "core/chain/snapchain/records.h"
 #include "core/checkpoint/folder.h"
 #include "core/checkpoint/pack.h"
 
@@ -83,9 +88,37 @@ static void name(struct slice in)
 	assert(strcmp(again, text) == 0);
 }
 
+/* A record's bytes from outside, as each of the three things that they may be. */
+static void object(struct slice in)
+{
+	static const struct {
+		uint8_t set;
+		uint16_t form;
+	} kinds[] = { { SC_SET_CASTS, SC_FORM_MESSAGE },
+		      { SC_SET_BORROWS, SC_FORM_MESSAGE },
+		      { SC_SET_ONCHAIN, SC_FORM_ONCHAIN },
+		      { SC_SET_FNAMES, SC_FORM_PROOF } };
+	static struct chain_params *params;
+	uint8_t key[SC_RECORD_HEAD + SC_ORDER_SIZE] = "R";
+
+	if (!params) {
+		assert(sign_init() == 0);
+		assert(sc_params_parse(slice_str("{\"fc_network\": 1, \"num_shards\": 2}"), &params,
+				       NULL) == 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct chain_object o = { .form = kinds[i].form, .bytes = in };
+		struct err err = ERR_INIT;
+
+		key[SC_RECORD_HEAD - 1] = (uint8_t)(kinds[i].set + 1);
+		assert(sc_record_check(params, SLICE_ARRAY(key), slice_str("row"), &o, &err) < 0);
+		assert(err.text[0]);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const readers[])(struct slice) = { records, rows, info, sums, name };
+	static void (*const readers[])(struct slice) = { records, rows, info, sums, name, object };
 
 	if (size > 0)
 		readers[data[0] % ARRAY_LEN(readers)](SLICE(data + 1, size - 1));

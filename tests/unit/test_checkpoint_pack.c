@@ -282,6 +282,8 @@ static void a_time_has_one_way_to_be_written(void **state)
 
 	memcpy(at, "time 2023-11-44", 15);
 	assert_int_equal(checkpoint_info_read(buf_slice(&out), &got, NULL), -EBADMSG);
+	memcpy(at, "time \n023-1-014", 15);
+	assert_int_equal(checkpoint_info_read(buf_slice(&out), &got, NULL), -EBADMSG);
 	memcpy(at, "time 2023-1-014", 15);
 	assert_int_equal(checkpoint_info_read(buf_slice(&out), &got, NULL), -EBADMSG);
 }
