@@ -15,29 +15,40 @@
 #include "fs/mountpoint.h"
 #include "fs/session.h"
 
-#define THREADS      1u          /* no handler waits, but for a freeze; more come then */
-#define FOR_EVER     (365.0 * 24 * 3600)
-#define TEXT_MAX     (16u << 20) /* of metrics */
-#define FILL_SIZE    (64u << 10) /* of events taken at a time */
-#define END_WAIT_MS  500u        /* for readers to take the end of the file and close */
+#define THREADS     1u /* no handler waits, but for a freeze; more come then */
+#define FOR_EVER    (365.0 * 24 * 3600)
+#define TEXT_MAX    (16u << 20) /* of metrics */
+#define FILL_SIZE   (64u << 10) /* of events taken at a time */
+#define END_WAIT_MS 500u        /* for readers to take the end of the file and close */
 
 /* ---- the table ---- */
 
 enum row {
-	ROW_ROOT = FUSE_ROOT_ID, ROW_README, ROW_EVENTS, ROW_FREEZE, ROW_LAST_ERROR, ROW_LOG_LEVEL,
-	ROW_METRICS, ROW_PAUSE, ROW_PINS, ROW_VERIFY,
-	ROW_PIN, ROW_PIN_CHECKPOINT, ROW_PIN_HEIGHT, ROW_PIN_STATE,
+	ROW_ROOT = FUSE_ROOT_ID,
+	ROW_README,
+	ROW_EVENTS,
+	ROW_FREEZE,
+	ROW_LAST_ERROR,
+	ROW_LOG_LEVEL,
+	ROW_METRICS,
+	ROW_PAUSE,
+	ROW_PINS,
+	ROW_VERIFY,
+	ROW_PIN,
+	ROW_PIN_CHECKPOINT,
+	ROW_PIN_HEIGHT,
+	ROW_PIN_STATE,
 	ROW_END
 };
 
 enum kind { FOLDER, TEXT, STREAM, SETTABLE, LINK };
 
 struct ctl_row {
-	const char *name;    /* NULL: of pins, as many as there are */
-	uint8_t     below;   /* enum row */
-	uint8_t     kind;
-	uint8_t     order;   /* enum order; ORDER_COUNT: none */
-	bool        ordered; /* is there only where orders are taken */
+	const char *name; /* NULL: of pins, as many as there are */
+	uint8_t below;    /* enum row */
+	uint8_t kind;
+	uint8_t order; /* enum order; ORDER_COUNT: none */
+	bool ordered;  /* is there only where orders are taken */
 	const char *about;
 };
 
@@ -45,39 +56,38 @@ static const struct ctl_row rows[ROW_END] = {
 	[ROW_ROOT] = { "", 0, FOLDER, ORDER_COUNT, false, "" },
 	[ROW_README] = { "README", ROW_ROOT, TEXT, ORDER_COUNT, false, "this page" },
 	[ROW_EVENTS] = { "events", ROW_ROOT, STREAM, ORDER_COUNT, false,
-		"a line an event: time, network, kind, key=value pairs. cat waits for\n"
-		"the next one and begins with what comes after its open; tail -f shows the\n"
-		"last lines first and looks for more every second. A reader that is too\n"
-		"slow is told how many lines it lost" },
+			 "a line an event: time, network, kind, key=value pairs. cat waits\n"
+			 "for the next one and begins with what comes after its open; tail -f\n"
+			 "shows the last lines first and looks for more every second. A\n"
+			 "reader that is too slow is told how many lines it lost" },
 	[ROW_FREEZE] = { "freeze", ROW_ROOT, SETTABLE, ORDER_FREEZE, true,
-		"1, or \"1 SECONDS\": nothing below the store is written any more, so that\n"
-		"its folder may be copied; 0 thaws, and so does its time, 60 s" },
+			 "1, or \"1 SECONDS\": nothing below the store is written any more, so\n"
+			 "that its folder may be copied; 0 thaws, and so does its time, 60 s" },
 	[ROW_LAST_ERROR] = { "last_error", ROW_ROOT, TEXT, ORDER_LAST_ERROR, true,
-		"why the last order that was refused was refused" },
+			     "why the last order that was refused was refused" },
 	[ROW_LOG_LEVEL] = { "log-level", ROW_ROOT, SETTABLE, ORDER_LOG_LEVEL, true,
-		"error, warn, info or debug" },
+			    "error, warn, info or debug" },
 	[ROW_METRICS] = { "metrics", ROW_ROOT, TEXT, ORDER_COUNT, false,
-		"numbers in Prometheus' text format" },
+			  "numbers in Prometheus' text format" },
 	[ROW_PAUSE] = { "pause", ROW_ROOT, SETTABLE, ORDER_PAUSE, true,
-		"1: imports of the daemon stop between two commits; 0: they go on" },
+			"1: imports of the daemon stop between two commits; 0: they go on" },
 	[ROW_PINS] = { "pins", ROW_ROOT, FOLDER, ORDER_COUNT, true,
-		"mkdir pins/NAME asks for a checkpoint of the newest main height, and\n"
-		"pins/NAME@HEIGHT of that one; rmdir lets it go. NETWORK:NAME where there\n"
-		"are several networks" },
+		       "mkdir pins/NAME asks for a checkpoint of the newest main height, and\n"
+		       "pins/NAME@HEIGHT of that one; rmdir lets it go. NETWORK:NAME where there\n"
+		       "are several networks" },
 	[ROW_VERIFY] = { "verify", ROW_ROOT, SETTABLE, ORDER_VERIFY, true,
-		"NETWORK, \"NETWORK FIRST-LAST\" or \"NETWORK CHECKPOINT\": checked in the\n"
-		"background; what was found is read here" },
+			 "NETWORK, \"NETWORK FIRST-LAST\" or \"NETWORK CHECKPOINT\": checked in\n"
+			 "the background; what was found is read here" },
 	[ROW_PIN] = { NULL, ROW_PINS, FOLDER, ORDER_COUNT, true, "" },
 	[ROW_PIN_CHECKPOINT] = { "checkpoint", ROW_PIN, LINK, ORDER_COUNT, true,
-		"where it is, or will be" },
+				 "where it is, or will be" },
 	[ROW_PIN_HEIGHT] = { "height", ROW_PIN, TEXT, ORDER_COUNT, true, "its main height" },
 	[ROW_PIN_STATE] = { "state", ROW_PIN, TEXT, ORDER_COUNT, true,
-		"waiting, building N of M, complete, or failed: why" },
+			    "waiting, building N of M, complete, or failed: why" },
 };
 
-static const char readme_head[] =
-	"What flows and what is ordered, beside the tree of this mount.\n"
-	"\n";
+static const char readme_head[] = "What flows and what is ordered, beside the tree of this mount.\n"
+				  "\n";
 static const char readme_tail[] =
 	"\n"
 	"An order is one write of one line, by the owner alone; what is refused fails on the\n"
@@ -91,51 +101,51 @@ static const char readme_tail[] =
 
 struct pin_name {
 	struct network *network;
-	char            name[PIN_NAME_MAX + 1];
-	bool            gone; /* removed by rmdir: the next one of that name gets a number of its own */
+	char name[PIN_NAME_MAX + 1];
+	bool gone; /* removed by rmdir: the next one of that name gets a number of its own */
 };
 
 struct handle { /* an open file */
-	uint64_t         ino;
-	enum row         row;
-	pthread_mutex_t  order_lock; /* of reads of one handle; guards the next five */
-	struct buf       text;       /* the content; of events: taken and not given yet */
-	size_t           given;      /* of events: how much of it was */
-	uint64_t         next;       /* number of the next event */
-	bool             streams;    /* of events: it is read from its begin, and waits for lines; */
-	bool             at_places;  /* or at places of the text that they all make, as tail does */
+	uint64_t ino;
+	enum row row;
+	pthread_mutex_t order_lock; /* of reads of one handle; guards the next five */
+	struct buf text;            /* the content; of events: taken and not given yet */
+	size_t given;               /* of events: how much of it was */
+	uint64_t next;              /* number of the next event */
+	bool streams;               /* of events: it is read from its begin, and waits for lines; */
+	bool at_places;             /* or at places of the text that they all make, as tail does */
 	struct fuse_pollhandle *poll; /* under parked_lock, as the list that it is in */
-	struct handle   *newer, *older;
+	struct handle *newer, *older;
 };
 
 struct parked { /* a read that waits for a line */
-	fuse_req_t     req;
+	fuse_req_t req;
 	struct handle *handle;
-	size_t         size;
+	size_t size;
 	struct parked *next;
 };
 
 struct ctl {
-	struct store   *store;
-	struct events  *events;
-	struct orders  *orders;      /* NULL: what is ordered is not there */
+	struct store *store;
+	struct events *events;
+	struct orders *orders; /* NULL: what is ordered is not there */
 	struct session *session;
-	char           *tree_path;
-	uint32_t        uid, gid;
-	mode_t          folder_mode, file_mode, write_mode;
-	uint64_t        time;
-	pthread_t       thread;
-	bool            started;
+	char *tree_path;
+	uint32_t uid, gid;
+	mode_t folder_mode, file_mode, write_mode;
+	uint64_t time;
+	pthread_t thread;
+	bool started;
 
-	pthread_mutex_t names_lock;  /* guards the next two; a leaf */
+	pthread_mutex_t names_lock; /* guards the next two; a leaf */
 	struct pin_name *names;
-	size_t          name_count;
+	size_t name_count;
 
 	pthread_mutex_t parked_lock; /* guards the rest; a leaf */
-	pthread_cond_t  woken;
-	bool            wake, ending;
-	struct parked  *parked;
-	struct handle  *handles;     /* of events */
+	pthread_cond_t woken;
+	bool wake, ending;
+	struct parked *parked;
+	struct handle *handles; /* of events */
 };
 
 /* ---- waiting readers ---- */
@@ -495,8 +505,8 @@ static void on_readlink(fuse_req_t req, fuse_ino_t ino)
 
 struct listing {
 	fuse_req_t req;
-	char      *bytes;
-	size_t     size, used;
+	char *bytes;
+	size_t size, used;
 };
 
 static bool list_one(struct listing *l, const char *name, fuse_ino_t ino, off_t offset)
@@ -504,9 +514,12 @@ static bool list_one(struct listing *l, const char *name, fuse_ino_t ino, off_t 
 	enum row row = row_of(ino);
 	struct stat st = {
 		.st_ino = ino,
-		.st_mode = rows[row].kind == FOLDER ? S_IFDIR : rows[row].kind == LINK ? S_IFLNK : S_IFREG,
+		.st_mode = rows[row].kind == FOLDER ? S_IFDIR
+			   : rows[row].kind == LINK ? S_IFLNK
+						    : S_IFREG,
 	};
-	size_t n = fuse_add_direntry(l->req, l->bytes + l->used, l->size - l->used, name, &st, offset);
+	size_t n =
+		fuse_add_direntry(l->req, l->bytes + l->used, l->size - l->used, name, &st, offset);
 
 	if (n > l->size - l->used)
 		return false;
@@ -521,7 +534,8 @@ static void list_pins(struct ctl *c, struct listing *l, off_t offset)
 	char name[ORDER_PIN_NAME_SIZE];
 	struct pin pin;
 
-	if (!c->orders || (offset >= PIN_FIRST && !name_of(c, (size_t)(offset - PIN_FIRST), &after)))
+	if (!c->orders ||
+	    (offset >= PIN_FIRST && !name_of(c, (size_t)(offset - PIN_FIRST), &after)))
 		return;
 	while (orders_pin_next(c->orders, after.network, after.name, &after.network, &pin, name) ==
 	       1) {
@@ -794,7 +808,7 @@ static void on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 {
 	struct ctl *c = fuse_req_userdata(req);
 	int rc = row_of(parent) != ROW_PINS ? -EPERM
-		 : !is_owner(req, c)	    ? -EACCES
+		 : !is_owner(req, c)        ? -EACCES
 					    : orders_pin(c->orders, name);
 	char listed[ORDER_PIN_NAME_SIZE];
 
@@ -813,7 +827,7 @@ static void on_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct network *n;
 	struct pin pin;
 	int rc = row_of(parent) != ROW_PINS ? -EPERM
-		 : !is_owner(req, c)	    ? -EACCES
+		 : !is_owner(req, c)        ? -EACCES
 					    : orders_pin_find(c->orders, name, &n, &pin);
 
 	if (rc == 0)
@@ -956,8 +970,11 @@ int ctl_open(struct store *s, struct events *e, struct orders *orders, const str
 	pthread_mutex_init(&c->names_lock, NULL);
 	pthread_cond_init(&c->woken, NULL);
 	struct session_options so = {
-		.mountpoint = o->mountpoint, .source = store_path(s), .subtype = MOUNT_SUBTYPE_CTL,
-		.allow_other = o->allow_other, .read_only = !orders,
+		.mountpoint = o->mountpoint,
+		.source = store_path(s),
+		.subtype = MOUNT_SUBTYPE_CTL,
+		.allow_other = o->allow_other,
+		.read_only = !orders,
 	};
 	int rc = session_open(&ctl_ops, c, &so, &c->session, err);
 

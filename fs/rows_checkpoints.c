@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define PATH_SIZE    4096
-#define SHARD_SHIFT  8 /* of a key: the shard above the vshard */
-#define KEY_MASK     ((UINT64_C(1) << NODE_KEY_BITS) - 1)
-#define SUMS         "SHA256SUMS"
+#define PATH_SIZE   4096
+#define SHARD_SHIFT 8 /* of a key: the shard above the vshard */
+#define KEY_MASK    ((UINT64_C(1) << NODE_KEY_BITS) - 1)
+#define SUMS        "SHA256SUMS"
 
 static struct pins *pins_of(void)
 {
@@ -101,25 +101,62 @@ static void path_of(const struct node *n, char out[64])
 	unsigned shard = key_shard(n), vshard = n->key & 0xff;
 
 	switch (n->row) {
-	case ROW_CP_INFO: snprintf(out, 64, "info"); break;
-	case ROW_CP_SUMS: snprintf(out, 64, SUMS); break;
-	case ROW_CP_VERDICT: snprintf(out, 64, "verdict"); break;
-	case ROW_CP_BLOCKS: snprintf(out, 64, "blocks"); break;
-	case ROW_CP_BLOCK: snprintf(out, 64, "blocks/%u.pb", shard); break;
-	case ROW_CP_LEGACY: snprintf(out, 64, "legacy"); break;
-	case ROW_CP_LEGACY_SHARD: snprintf(out, 64, "legacy/%u", shard); break;
-	case ROW_CP_LEGACY_PACK: snprintf(out, 64, "legacy/%u/%02x.pb", shard, vshard); break;
-	case ROW_CP_RETAINED: snprintf(out, 64, "retained"); break;
-	case ROW_CP_RETAINED_SHARD: snprintf(out, 64, "retained/%u", shard); break;
-	case ROW_CP_RETAINED_PACK: snprintf(out, 64, "retained/%u/%02x.pb", shard, vshard); break;
-	case ROW_CP_RULES: snprintf(out, 64, "rules"); break;
-	case ROW_CP_RULES_SHARD: snprintf(out, 64, "rules/%u", shard); break;
-	case ROW_CP_RULES_BOTH: snprintf(out, 64, "rules/%u/both.pb", shard); break;
-	case ROW_CP_RULES_HYPER: snprintf(out, 64, "rules/%u/hyper.pb", shard); break;
-	case ROW_CP_EVIDENCE: snprintf(out, 64, "evidence"); break;
-	case ROW_CP_PARAMETERS: snprintf(out, 64, "evidence/network.json"); break;
-	case ROW_CP_COMMITS: snprintf(out, 64, "evidence/commits-%u.pb", shard); break;
-	default: out[0] = '\0'; /* the checkpoint's own folder */
+	case ROW_CP_INFO:
+		snprintf(out, 64, "info");
+		break;
+	case ROW_CP_SUMS:
+		snprintf(out, 64, SUMS);
+		break;
+	case ROW_CP_VERDICT:
+		snprintf(out, 64, "verdict");
+		break;
+	case ROW_CP_BLOCKS:
+		snprintf(out, 64, "blocks");
+		break;
+	case ROW_CP_BLOCK:
+		snprintf(out, 64, "blocks/%u.pb", shard);
+		break;
+	case ROW_CP_LEGACY:
+		snprintf(out, 64, "legacy");
+		break;
+	case ROW_CP_LEGACY_SHARD:
+		snprintf(out, 64, "legacy/%u", shard);
+		break;
+	case ROW_CP_LEGACY_PACK:
+		snprintf(out, 64, "legacy/%u/%02x.pb", shard, vshard);
+		break;
+	case ROW_CP_RETAINED:
+		snprintf(out, 64, "retained");
+		break;
+	case ROW_CP_RETAINED_SHARD:
+		snprintf(out, 64, "retained/%u", shard);
+		break;
+	case ROW_CP_RETAINED_PACK:
+		snprintf(out, 64, "retained/%u/%02x.pb", shard, vshard);
+		break;
+	case ROW_CP_RULES:
+		snprintf(out, 64, "rules");
+		break;
+	case ROW_CP_RULES_SHARD:
+		snprintf(out, 64, "rules/%u", shard);
+		break;
+	case ROW_CP_RULES_BOTH:
+		snprintf(out, 64, "rules/%u/both.pb", shard);
+		break;
+	case ROW_CP_RULES_HYPER:
+		snprintf(out, 64, "rules/%u/hyper.pb", shard);
+		break;
+	case ROW_CP_EVIDENCE:
+		snprintf(out, 64, "evidence");
+		break;
+	case ROW_CP_PARAMETERS:
+		snprintf(out, 64, "evidence/network.json");
+		break;
+	case ROW_CP_COMMITS:
+		snprintf(out, 64, "evidence/commits-%u.pb", shard);
+		break;
+	default:
+		out[0] = '\0'; /* the checkpoint's own folder */
 	}
 }
 
@@ -387,26 +424,42 @@ static int numbered_list(struct look *l, const struct node *folder, const struct
 
 const struct entry_ops checkpoints_ops = { .attr = checkpoints_attr };
 const struct entry_ops checkpoint_ops = {
-	.find = checkpoint_find, .list = checkpoint_list, .attr = checkpoint_attr,
+	.find = checkpoint_find,
+	.list = checkpoint_list,
+	.attr = checkpoint_attr,
 	.parent = checkpoint_parent,
 };
 const struct entry_ops cp_building_ops = {
-	.make = building_make, .attr = building_attr, .read = building_read,
+	.make = building_make,
+	.attr = building_attr,
+	.read = building_read,
 };
 const struct entry_ops cp_file_ops = { .make = plain_make, .attr = disk_attr, .open = disk_open };
 const struct entry_ops cp_folder_ops = { .make = plain_make, .attr = disk_attr };
 const struct entry_ops cp_shard_ops = {
-	.find = numbered_find, .list = numbered_list, .few = true, .attr = disk_attr,
+	.find = numbered_find,
+	.list = numbered_list,
+	.few = true,
+	.attr = disk_attr,
 };
 const struct entry_ops cp_block_ops = {
-	.find = numbered_find, .list = numbered_list, .few = true, .attr = disk_attr,
+	.find = numbered_find,
+	.list = numbered_list,
+	.few = true,
+	.attr = disk_attr,
 	.open = disk_open,
 };
 const struct entry_ops cp_pack_ops = {
-	.find = numbered_find, .list = numbered_list, .few = true, .attr = disk_attr,
+	.find = numbered_find,
+	.list = numbered_list,
+	.few = true,
+	.attr = disk_attr,
 	.open = disk_open,
 };
 const struct entry_ops cp_commits_ops = {
-	.find = numbered_find, .list = numbered_list, .few = true, .attr = disk_attr,
+	.find = numbered_find,
+	.list = numbered_list,
+	.few = true,
+	.attr = disk_attr,
 	.open = disk_open,
 };

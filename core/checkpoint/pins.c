@@ -18,42 +18,43 @@
 
 struct record { /* one pin */
 	struct pin is;
-	uint64_t   made_ns;          /* the oldest is built first */
-	bool       saving;           /* its file is not there yet */
-	bool       damaged;          /* its file cannot be read: nobody knows its height */
-	bool       held;             /* the heights below are pinned in the store */
-	uint64_t   heights[SHARD_MAX]; /* 0: the main block witnesses nothing of that shard */
+	uint64_t made_ns;            /* the oldest is built first */
+	bool saving;                 /* its file is not there yet */
+	bool damaged;                /* its file cannot be read: nobody knows its height */
+	bool held;                   /* the heights below are pinned in the store */
+	uint64_t heights[SHARD_MAX]; /* 0: the main block witnesses nothing of that shard */
 };
 
 struct book { /* one network */
-	struct network          *network;
-	struct record           *pins[PINS_MAX]; /* by name */
-	size_t                   pin_count;
-	struct checkpoint_entry *checkpoints[PINS_MAX + 1]; /* by height; complete, or being built */
-	size_t                   checkpoint_count;
+	struct network *network;
+	struct record *pins[PINS_MAX]; /* by name */
+	size_t pin_count;
+	struct checkpoint_entry
+		*checkpoints[PINS_MAX + 1]; /* by height; complete, or being built */
+	size_t checkpoint_count;
 };
 
 struct pins {
-	struct store         *store;
-	struct events        *events;
-	struct retention      retention;
-	pthread_t             thread;
-	bool                  started;
+	struct store *store;
+	struct events *events;
+	struct retention retention;
+	pthread_t thread;
+	bool started;
 	struct build_progress progress;
-	atomic_bool           build_stop;
+	atomic_bool build_stop;
 
-	pthread_mutex_t       pins_lock; /* guards the rest; below it only that of the store's pins */
-	pthread_cond_t        wake, idle;
-	bool                  stopping, look;
-	bool                  on_hold;
-	unsigned              writing;   /* who writes below the store at this moment */
-	struct book          *books[NETWORKS_MAX + 1]; /* by the network's index */
-	struct book          *building;  /* of what is built, */
-	char                  building_name[CHECKPOINT_NAME_SIZE];
-	uint64_t              building_height;
-	void                (*on_change)(void *arg, struct network *n);
-	void                 *on_change_arg;
-	unsigned              calls;     /* of the listener, under way */
+	pthread_mutex_t pins_lock; /* guards the rest; below it only that of the store's pins */
+	pthread_cond_t wake, idle;
+	bool stopping, look;
+	bool on_hold;
+	unsigned writing;                     /* who writes below the store at this moment */
+	struct book *books[NETWORKS_MAX + 1]; /* by the network's index */
+	struct book *building;                /* of what is built, */
+	char building_name[CHECKPOINT_NAME_SIZE];
+	uint64_t building_height;
+	void (*on_change)(void *arg, struct network *n);
+	void *on_change_arg;
+	unsigned calls; /* of the listener, under way */
 };
 
 const char *const pin_state_names[] = {
@@ -94,8 +95,7 @@ void pins_on_change(struct pins *p, void (*call)(void *arg, struct network *n), 
 
 int checkpoints_path(const struct store *s, const struct network *n, char *out, size_t size)
 {
-	int got = snprintf(out, size, "%s/networks/%s/checkpoints", store_path(s),
-			   network_name(n));
+	int got = snprintf(out, size, "%s/networks/%s/checkpoints", store_path(s), network_name(n));
 
 	return got < 0 || (size_t)got >= size ? -ENAMETOOLONG : 0;
 }
@@ -297,11 +297,12 @@ static int hold(struct network *n, struct record *r, uint64_t *time, struct err 
 		break;
 	}
 	if (rc == -ESTALE)
-		return err_set(err, -ENODATA, "the state of main height %" PRIu64 " is not kept "
-			       "any more", r->is.height);
+		return err_set(err, -ENODATA,
+			       "the state of main height %" PRIu64 " is not kept "
+			       "any more",
+			       r->is.height);
 	if (rc < 0)
-		return err_set(err, rc, "main height %" PRIu64 ": %s", r->is.height,
-			       strerror(-rc));
+		return err_set(err, rc, "main height %" PRIu64 ": %s", r->is.height, strerror(-rc));
 	r->held = true;
 	checkpoint_name(r->is.height, hash, r->is.checkpoint);
 	return 0;
@@ -361,9 +362,8 @@ static struct checkpoint_entry *checkpoint_at(const struct book *b, uint64_t hei
 {
 	size_t at = checkpoint_place(b, height);
 
-	return at < b->checkpoint_count && b->checkpoints[at]->height == height
-		       ? b->checkpoints[at]
-		       : NULL;
+	return at < b->checkpoint_count && b->checkpoints[at]->height == height ? b->checkpoints[at]
+										: NULL;
 }
 
 static bool put_checkpoint(struct book *b, struct checkpoint_entry *e)
@@ -447,10 +447,10 @@ static int load_pin(struct book *b, int folder, const char *name, struct err *er
 	r->made_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
 	int rc = read_small(folder, name, &text);
 
-	if (rc == 0 && (text.n < 2 || text.p[text.n - 1] != '\n' ||
-			dec_get((const char *)text.p, text.n - 1, UINT64_MAX - 1,
-				&r->is.height) < 0 ||
-			r->is.height == 0))
+	if (rc == 0 &&
+	    (text.n < 2 || text.p[text.n - 1] != '\n' ||
+	     dec_get((const char *)text.p, text.n - 1, UINT64_MAX - 1, &r->is.height) < 0 ||
+	     r->is.height == 0))
 		rc = -EBADMSG;
 	if (rc < 0) {
 		r->damaged = true;
@@ -505,8 +505,8 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 	AUTO(base_freep) struct checkpoint_entry *e = calloc(1, sizeof *e);
 	AUTO(base_freep) struct checkpoint_info *info = calloc(1, sizeof *info);
 	AUTO(buf_release) struct buf text = BUF_INIT(INFO_SIZE_MAX);
-	AUTO(base_closep) int at = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-						       O_CLOEXEC);
+	AUTO(base_closep)
+	int at = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct err err = ERR_INIT;
 	struct stat st;
 
@@ -726,11 +726,11 @@ static int add(struct pins *p, struct book *b, const char *name, uint64_t height
 int pins_add(struct pins *p, struct network *n, const char *name, uint64_t height, struct err *err)
 {
 	if (!is_pin_name(name) || strncmp(name, AUTO_PREFIX, strlen(AUTO_PREFIX)) == 0)
-		return err_set(err, -EINVAL,
-			       "%.80s: a pin's name is letters, digits, dots, dashes and _, at "
-			       "most %d, begins with one of the first two and not with "
-			       AUTO_PREFIX,
-			       name, PIN_NAME_MAX);
+		return err_set(
+			err, -EINVAL,
+			"%.80s: a pin's name is letters, digits, dots, dashes and _, at "
+			"most %d, begins with one of the first two and not with " AUTO_PREFIX,
+			name, PIN_NAME_MAX);
 	int rc = height == UINT64_MAX ? checkpoint_newest(n, &height, err) : 0;
 
 	if (rc < 0)
@@ -960,8 +960,8 @@ static void keep_newest(struct pins *p, struct book *b)
 	while (next_surplus(p, b, name))
 		if (drop(p, b, name, &err) < 0) {
 			trace_warn("checkpoint", "an automatic pin cannot be let go",
-				   "network=%s pin=%s error=\"%s\"", network_name(b->network),
-				   name, err.text);
+				   "network=%s pin=%s error=\"%s\"", network_name(b->network), name,
+				   err.text);
 			break;
 		}
 }

@@ -11,23 +11,26 @@
 
 struct orders {
 	struct orders_env env;
-	pthread_mutex_t   freeze_lock; /* held while it freezes or thaws; not a leaf */
-	pthread_t         thawer, verifier;
-	bool              thawer_started, verifier_started;
-	atomic_bool       verify_stop;
+	pthread_mutex_t freeze_lock; /* held while it freezes or thaws; not a leaf */
+	pthread_t thawer, verifier;
+	bool thawer_started, verifier_started;
+	atomic_bool verify_stop;
 
-	pthread_mutex_t   orders_lock; /* guards the rest; a leaf */
-	pthread_cond_t    changed;
-	bool              stopping;
-	uint64_t          thaw_ms;     /* 0: not frozen */
-	bool              verifying;
-	char              asked[ORDER_SIZE_MAX]; /* of the verification */
-	struct buf        report;
-	struct err        last;
+	pthread_mutex_t orders_lock; /* guards the rest; a leaf */
+	pthread_cond_t changed;
+	bool stopping;
+	uint64_t thaw_ms; /* 0: not frozen */
+	bool verifying;
+	char asked[ORDER_SIZE_MAX]; /* of the verification */
+	struct buf report;
+	struct err last;
 };
 
 static const char *const level_words[] = {
-	[TRACE_ERROR] = "error", [TRACE_WARN] = "warn", [TRACE_INFO] = "info", [TRACE_DEBUG] = "debug",
+	[TRACE_ERROR] = "error",
+	[TRACE_WARN] = "warn",
+	[TRACE_INFO] = "info",
+	[TRACE_DEBUG] = "debug",
 };
 
 /* ---- freezing ---- */
@@ -67,7 +70,8 @@ static void thaw(struct orders *o, const char *why)
 		return;
 	set_deadline(o, 0);
 	if (quiet_all(o, false, &err) < 0)
-		trace_error("control", "a database does not go on after a freeze; restart the daemon",
+		trace_error("control",
+			    "a database does not go on after a freeze; restart the daemon",
 			    "error=\"%s\"", err.text);
 	pins_hold(o->env.pins, false);
 	gate_thaw(o->env.gate);
@@ -139,7 +143,7 @@ static void add_report(void *arg, const char *text, size_t size)
 
 static void end_verification(struct orders *o, const char *network, int code)
 {
-	const char *result = code == EXIT_DONE	      ? "ok"
+	const char *result = code == EXIT_DONE          ? "ok"
 			     : code == EXIT_FAULTS      ? "faults"
 			     : code == EXIT_INTERRUPTED ? "interrupted"
 							: "failed";
@@ -298,7 +302,7 @@ static int refuse(struct orders *o, int rc, const struct err *err)
 
 int orders_write(struct orders *o, enum order which, struct slice text)
 {
-	static int (*const orders[ORDER_COUNT])(struct orders *o, const char *text,
+	static int (*const orders[ORDER_COUNT])(struct orders * o, const char *text,
 						struct err *err) = {
 		[ORDER_PAUSE] = order_pause,
 		[ORDER_FREEZE] = order_freeze,
@@ -375,8 +379,8 @@ static int pin_of(struct orders *o, const char *text, struct network **n, const 
 	if (!colon) {
 		*n = count == 1 ? store_network_at(o->env.store, 0) : NULL;
 		return *n ? 0
-			  : err_set(err, -EINVAL,
-				    "the store holds %zu networks; say NETWORK:NAME", count);
+			  : err_set(err, -EINVAL, "the store holds %zu networks; say NETWORK:NAME",
+				    count);
 	}
 	snprintf(network, sizeof network, "%.*s", (int)MIN(colon - text, NETWORK_NAME_MAX), text);
 	*n = store_network_find(o->env.store, network);

@@ -45,8 +45,7 @@ static void progress(struct verb_call *c, const struct pin *pin, uint64_t *shown
 		return;
 	*shown_ms = now;
 	verb_say(c, "%s%s: %" PRIu64 " of %" PRIu64 " records%s", c->io->terminal ? "\r\033[K" : "",
-		 pin->checkpoint, pin->records, pin->records_total,
-		 c->io->terminal ? "" : "\n");
+		 pin->checkpoint, pin->records, pin->records_total, c->io->terminal ? "" : "\n");
 }
 
 /* Until it is built, or cannot be. */
@@ -86,7 +85,8 @@ int verb_pin(struct verb_call *c)
 	struct pin pin;
 	int rc = verb_network(c, &n, &err);
 
-	if (rc == 0 && text && (dec_get(text, strlen(text), UINT64_MAX - 1, &height) < 0 || !height))
+	if (rc == 0 && text &&
+	    (dec_get(text, strlen(text), UINT64_MAX - 1, &height) < 0 || !height))
 		rc = err_set(&err, -EINVAL, "--height %s is no height", text);
 	if (rc == 0)
 		rc = lend(c, true, &l, &err);
@@ -173,8 +173,7 @@ static void network_text(struct pins *pins, struct network *n, struct buf *out)
 
 	while (pins_next(pins, n, p.name, &p) == 1) {
 		buf_fmt(out, "%s\t%s\t%010" PRIu64 "\t%s\t%s", network_name(n), p.name, p.height,
-			pin_state_names[p.state],
-			p.state == PIN_FAILED ? p.failure : p.checkpoint);
+			pin_state_names[p.state], p.state == PIN_FAILED ? p.failure : p.checkpoint);
 		if (p.state == PIN_BUILDING)
 			buf_fmt(out, "\t%" PRIu64 " of %" PRIu64, p.records, p.records_total);
 		buf_u8(out, '\n');

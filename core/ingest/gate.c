@@ -8,9 +8,9 @@
 
 struct gate {
 	pthread_mutex_t gate_lock; /* guards the rest; a leaf */
-	pthread_cond_t  changed;
-	bool            paused, frozen;
-	unsigned        inside;
+	pthread_cond_t changed;
+	bool paused, frozen;
+	unsigned inside;
 };
 
 struct gate *gate_new(void)
