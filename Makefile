@@ -186,7 +186,8 @@ check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scri
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=asan test-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=tsan test-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=fuzz fuzz-programs
-	@tests/run.sh \
+	$(Q)[ "$$(id -u)" != 0 ] || ! command -v dh > /dev/null || $(MAKE) --no-print-directory deb
+	@CHAINFS_DEB_BUILD=$${CHAINFS_DEB_BUILD:-$(abspath $(BUILD)/deb)} tests/run.sh \
 		--flavour release --chainfs $(BUILD)/chainfs \
 			$(TESTS:tests/%.c=$(BUILD)/release/tests/%) $(SCRIPTS) $(SLOW_SCRIPTS) \
 		--flavour asan --chainfs $(BUILD)/asan/chainfs \

@@ -35,7 +35,7 @@ fi
 # ---- the package ----
 
 built=${CHAINFS_DEB_BUILD:-}
-if [ -z "$built" ]; then
+if ! ls "$built"/chainfs_*.changes > /dev/null 2>&1; then
 	built=$T/build/deb
 	check "make deb builds it" env -u MAKEFLAGS -u MAKELEVEL make -C "$TESTS/.." deb BUILD="$T/build"
 fi
