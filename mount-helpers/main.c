@@ -161,6 +161,8 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 		.sync_off = verb_has(c, OPTION_NO_SYNC),
 	};
 	int code = c->verb->check ? c->verb->check(c) : EXIT_DONE;
+	if (code == CHECK_APART)
+		return c->verb->run(c);
 	if (code != EXIT_DONE)
 		return code;
 	int rc = store_open(c->words[0], &o, &c->store, &err);

@@ -24,6 +24,15 @@ const struct verb verbs[] = {
 		  OPT(TRUST_ARCHIVE) | OPT(CHECKERS) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
 		  OPT(HELP),
 	  false, verb_import, verb_import_check },
+	{ "restore", "STORE DIR", "starts a store from a checkpoint",
+	  "Proves the checkpoint DIR from its bytes up to the root that validators signed, and\n"
+	  "makes STORE of it, which must not exist: the state of that height in both contexts, and\n"
+	  "one block a shard. An import goes on with the next height; earlier blocks may be\n"
+	  "imported and are not replayed. When something does not prove, nothing is made.",
+	  STORE_NONE, 2, 2,
+	  OPT(NETWORK) | OPT(CONFIG) | OPT(TRUST_ARCHIVE) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
+		  OPT(HELP),
+	  false, verb_restore, NULL },
 	{ "mount", "STORE MOUNTPOINT", "mounts a store",
 	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with\n"
 	  "umount. A stale mount point of a daemon that died is cleared first.",
@@ -40,12 +49,24 @@ const struct verb verbs[] = {
 	{ "gaps", "STORE", "which heights are missing, and why",
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
 	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_gaps, NULL },
-	{ "verify", "STORE", "checks what a store holds again",
+	{ "verify", "STORE|CHECKPOINT", "checks what a store or a checkpoint holds again",
 	  "Reads every block held and recomputes hashes, certificates and signatures on all\n"
 	  "cores. The levels accounts and state are those of the replay at import. Prints a\n"
-	  "line for every fault, then the counts of each level.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(STORED) | OPT(JSON) | OPT(RPC) | OPT(HELP), false,
-	  verb_verify, NULL },
+	  "line for every fault, then the counts of each level.\n"
+	  "The folder of a checkpoint is checked from its files alone, up to the root that\n"
+	  "validators signed: a line for every damaged file, then one a level. Who the\n"
+	  "validators are say --config FILE, or --network NAME for a preset; else the\n"
+	  "checkpoint vouches for itself.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(CONFIG) | OPT(STORED) | OPT(JSON) | OPT(RPC) |
+		  OPT(HELP), false,
+	  verb_verify, verb_verify_check },
+	{ "checkpoint", "STORE FOLDER", "writes a checkpoint of the state into a folder",
+	  "Makes FOLDER/HEIGHT-HASH with the state of both contexts as of a main height, what\n"
+	  "the rules need beyond it, the blocks that sign it and their certificates, and prints\n"
+	  "its path. The same chain gives the same bytes on every machine, but for evidence/\n"
+	  "and verdict. One that is complete already is left alone.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(JSON) | OPT(HELP), false,
+	  verb_checkpoint, NULL },
 	{ "export", "STORE ARCHIVE", "writes what a store holds as an archive",
 	  "Makes the folder ARCHIVE with the blocks held, in the order of their heights, each with\n"
 	  "the certificate it came with, and the network's parameters in network.json. What import\n"

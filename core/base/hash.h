@@ -26,6 +26,15 @@ void blake3_add(struct blake3 *h, struct slice in);
 void blake3_end(const struct blake3 *h, uint8_t *out, size_t out_size); /* extendable output */
 
 void hash_sha256(struct slice in, uint8_t out[HASH_SIZE]);
+
+struct sha256 { /* in parts; the library's own state lies inside */
+	uint64_t opaque[16];
+};
+
+void hash_sha256_init(struct sha256 *h);
+void hash_sha256_add(struct sha256 *h, struct slice in);
+void hash_sha256_end(struct sha256 *h, uint8_t out[HASH_SIZE]); /* and begins anew */
+
 void hash_keccak256(struct slice in, uint8_t out[HASH_SIZE]); /* with Ethereum's older padding */
 
 #endif

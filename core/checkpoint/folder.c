@@ -46,9 +46,11 @@ static const char *const covered[] = {
 	"by the root that validators signed: which records legacy/ has, and the bytes of each that "
 	"is "
 	"named by its hash",
-	"by nothing that is signed: retained/, rules/, the hyper roots; of records that are not "
-	"named "
-	"by a hash of theirs (events of other chains, names) all that their names do not say",
+	"by nothing that is signed: retained/ but for the signature of each message, rules/, the "
+	"hyper "
+	"roots; of every record the height and item that it came with; of records that are not "
+	"named by a "
+	"hash of theirs (events of other chains, names) all that their names do not say",
 };
 
 static void put_number(struct buf *out, const char *name, uint64_t v)

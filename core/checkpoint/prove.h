@@ -2,15 +2,20 @@
  *
  *   bytes      every file of SHA256SUMS is there and has its sum, and none is there that it does not name
  *   blocks     blocks/S.pb hash to what info says; the main one witnesses the other shards
- *   commits    evidence/commits-S.pb carry enough of the validators' signatures (network parameters:
- *              the caller's, else a preset's, else evidence's own, which the line says)
- *   records    each record is in its bytes: hash, signature, key, sizes, and in the right pack
+ *   commits    evidence/commits-S.pb carry enough of the validators' signatures; of another shard than
+ *              the main one that of the main block, which witnesses it, will do. Network parameters are the
+ *              caller's, else evidence's own, which vouch for themselves: the line says so
+ *   records    each record is in its bytes: hash, signature, key, sizes, and in the right pack; the rows
+ *              of the rules parse. Where a record stood (height, item) nothing here tells
  *   legacy     the root made of all legacy records is the one that blocks/S.pb signs
  *   hyper      the root made of legacy and retained records is the one in info, which nobody signed
  *
- * All of them are tried; what a later one needs and an earlier one did not give is VERDICT_PENDING.
- * Errors   negative only when it could not be tried (no such folder, I/O, memory, stopped: -EINTR).
- *          What is wrong with the checkpoint is in *out. Threads: any. */
+ * All of them are tried; what a later one needs and an earlier one did not give is VERDICT_PENDING. A file is
+ * named once a level, with the first that is wrong with it.
+ * Errors   negative only when it could not be tried (no such folder, memory, stopped: -EINTR). A file that
+ *          cannot be read is a fault of the checkpoint. What is wrong with it is in *out.
+ * Memory   packs are mapped, one a thread at a time: a file that is cut while it is read ends the process.
+ * Threads  any; the records are checked on all cores. */
 #ifndef CHAINFS_CHECKPOINT_PROVE_H
 #define CHAINFS_CHECKPOINT_PROVE_H
 
@@ -35,8 +40,16 @@ struct proof {
 	uint64_t records, bytes; /* checked */
 };
 
-/* params NULL: as above. `parameters` of the caller win over everything. */
+/* Every level held: all OK, but that hyper may be absent where it is off. */
+bool proof_holds(const struct proof *p);
+
+/* params NULL: evidence's own. */
 int checkpoint_prove(const char *folder, const struct chain_params *params, const atomic_bool *stop,
 		     struct proof *out, struct err *err) MUST_CHECK;
+/* The same, and tells each fault as it is met: the path in the folder and what is wrong with it. */
+typedef void proof_fault(void *arg, enum proof_level level, const char *path, const char *sentence);
+int checkpoint_prove_each(const char *folder, const struct chain_params *params,
+			  const atomic_bool *stop, proof_fault *fault, void *arg, struct proof *out,
+			  struct err *err) MUST_CHECK;
 
 #endif

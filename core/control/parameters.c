@@ -19,13 +19,6 @@ static bool json_word(struct slice text, const char *key, char *out, size_t size
 	return found;
 }
 
-struct parameters {
-	struct buf  text;  /* canonical */
-	const char *trust; /* who supplied them */
-	const struct chain_ops *ops;
-	char        name[NETWORK_NAME_MAX + 1];
-};
-
 static int canonical(const struct chain_ops *ops, struct slice text, struct buf *out,
 		     struct err *err)
 {
@@ -40,8 +33,8 @@ static int canonical(const struct chain_ops *ops, struct slice text, struct buf 
 	return rc < 0 ? err_set(err, rc, "the parameters cannot be written: %s", strerror(-rc)) : 0;
 }
 
-static int choose(struct verb_call *c, struct slice from_archive, struct parameters *p,
-		  struct err *err)
+int parameters_choose(struct verb_call *c, const char *what, struct slice from_archive,
+		      struct parameters *p, struct err *err)
 {
 	AUTO(buf_release) struct buf config = BUF_INIT(ARCHIVE_CONFIG_SIZE_MAX);
 	struct slice text = from_archive;
@@ -63,7 +56,7 @@ static int choose(struct verb_call *c, struct slice from_archive, struct paramet
 	else if (!json_word(text, "network", p->name, sizeof p->name) &&
 		 !json_word(from_archive, "network", p->name, sizeof p->name))
 		return err_set(err, -EINVAL,
-			       "the archive does not name its network; say --network NAME");
+			       "the %s does not name its network; say --network NAME", what);
 
 	char kind[64] = DEFAULT_KIND;
 	json_word(text, "kind", kind, sizeof kind);
@@ -83,13 +76,13 @@ static int choose(struct verb_call *c, struct slice from_archive, struct paramet
 	} else {
 		return err_set(
 			err, -EINVAL,
-			"the archive has no network.json; give the parameters with --config FILE");
+			"the %s has no network.json; give the parameters with --config FILE", what);
 	}
 	int rc = canonical(p->ops, text, &p->text, err);
 	return rc < 0 ? err_note(err, rc, "parameters from the %s", p->trust) : 0;
 }
 
-static void parameters_release(struct parameters *p)
+void parameters_release(struct parameters *p)
 {
 	buf_release(&p->text);
 }
@@ -98,8 +91,8 @@ int parameters_network(struct verb_call *c, struct slice archive_json, struct ne
 		       struct err *err)
 {
 	AUTO(parameters_release)
-	struct parameters p = { .text = BUF_INIT(ARCHIVE_CONFIG_SIZE_MAX) };
-	int rc = choose(c, archive_json, &p, err);
+	struct parameters p = PARAMETERS_INIT;
+	int rc = parameters_choose(c, "archive", archive_json, &p, err);
 	if (rc < 0)
 		return rc;
 	*out = store_network_find(c->store, p.name);

@@ -79,9 +79,11 @@ struct verb {
 	uint64_t    options;
 	bool        hidden;
 	int       (*run)(struct verb_call *c);
-	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on. */
+	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on; CHECK_APART when this
+	 * call needs no store after all and runs without one, in the caller's process. */
 	int       (*check)(struct verb_call *c);
 };
+#define CHECK_APART (-1)
 #define OPT(id) (1ull << OPTION_##id)
 
 /* Where a call's lines go. */
@@ -162,5 +164,9 @@ int verb_config_check(struct verb_call *c);
 int verb_export(struct verb_call *c);
 int verb_migrate(struct verb_call *c);
 int verb_presets(struct verb_call *c);
+int verb_verify_check(struct verb_call *c); /* is the word a checkpoint's folder? */
+int verb_verify_checkpoint(struct verb_call *c);
+int verb_checkpoint(struct verb_call *c);
+int verb_restore(struct verb_call *c);
 
 #endif

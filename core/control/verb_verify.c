@@ -10,6 +10,7 @@
 struct tally {
 	uint64_t verdicts[SHARD_MAX][LEVEL_COUNT][VERDICT_COUNT];
 	uint64_t blocks, rows, damaged, refused_items;
+	uint64_t carried; /* records of which a restore brought the bytes */
 };
 
 struct check { /* one verification */
@@ -141,25 +142,95 @@ static int check_rows(struct check *k)
 	return rc;
 }
 
-/* Bytes of records whose blocks are not held: a restored state's. */
-static int check_carried(struct check *k)
+/* ---- what a restore brought: records whose blocks are not held ---- */
+
+static void note_carried(struct check *k, const char *what, uint64_t number, const char *sentence)
+{
+	k->tally.damaged++;
+	verb_say(k->call, "chainfs verify: network %s: %s %" PRIu64 ": %s\n",
+		 network_name(k->network), what, number, sentence);
+}
+
+static int check_carriers(struct check *k)
 {
 	uint64_t last = 0;
-	struct err why = ERR_INIT;
-	int rc;
-	while ((rc = network_check_carried(k->network, &last, &why)) != 0) {
-		if (verb_stopped(k->call))
-			return -EINTR;
+	int rc = 1;
+	while (rc != 0) {
+		struct err why = ERR_INIT;
+		rc = network_check_carried(k->network, &last, &why);
 		if (rc < 0 && rc != -EBADMSG)
 			return rc;
-		if (rc == 1)
-			continue;
-		k->tally.damaged++;
-		verb_say(k->call, "chainfs verify: network %s: carried bytes %" PRIu64 ": %s\n",
-			 network_name(k->network), last, err_text(&why, rc));
-		why = (struct err)ERR_INIT;
+		if (rc == -EBADMSG)
+			note_carried(k, "carried bytes", last, err_text(&why, rc));
+		if (verb_stopped(k->call))
+			return -EINTR;
 	}
 	return 0;
+}
+
+/* Is the row what its bytes say, and are they signed? Those of blocks were asked with the block. */
+static int check_record(struct check *k, struct slice key, struct slice value)
+{
+	const struct chain_ops *ops = network_ops(k->network);
+	AUTO(block_bytes_putp) const struct block_bytes *owner = NULL;
+	struct stat_record stat;
+	struct slice rest;
+	struct chain_object o = { .form = 0 };
+	struct err why = ERR_INIT;
+	uint64_t object = 0;
+	int rc = ops->record_split(value, &object, &rest);
+	if (rc == 0)
+		rc = network_stat(k->network, object, &stat);
+	if (rc == 0)
+		rc = err_set(&why, -EUCLEAN, "it has no stat record");
+	if (rc == 1 && !stat.carrier)
+		return 0;
+	if (rc == 1)
+		rc = network_object_bytes(k->network, &stat, &owner, &o.bytes, &why);
+	if (rc == -EBADMSG)
+		return 0; /* its carrier was named */
+	if (rc == 0) {
+		o.form = stat.form;
+		o.time = stat.time;
+		rc = ops->record_check(network_params(k->network), key, rest, &o, &why);
+	}
+	k->tally.carried++;
+	if (rc == -EBADMSG || rc == -EKEYREJECTED || rc == -EUCLEAN) {
+		note_carried(k, "object", object, err_text(&why, rc));
+		rc = 0;
+	}
+	return rc;
+}
+
+/* The records of a restored shard as of now. What a block that is held brought is checked with it. */
+static int check_records(struct check *k, uint32_t shard, uint64_t height)
+{
+	static const enum space spaces[] = { SPACE_BOTH, SPACE_HYPER };
+	AUTO(state_freep) struct state *st = NULL;
+	int rc = state_open(k->network, shard, height, &st, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(spaces) && rc == 0; i++) {
+		AUTO(state_scan_freep) struct state_scan *scan = NULL;
+		struct slice key, value;
+		rc = state_scan_new(st, spaces[i], SLICE_EMPTY, SLICE_EMPTY, false, &scan);
+		while (rc == 0 && (rc = state_scan_next(scan, &key, &value)) == 1) {
+			rc = 0;
+			if (network_ops(k->network)->row_kind(key) == CHAIN_ROW_RECORD)
+				rc = check_record(k, key, value);
+			if (rc == 0 && verb_stopped(k->call))
+				rc = -EINTR;
+		}
+	}
+	return rc;
+}
+
+static int check_carried(struct check *k)
+{
+	AUTO(view_putp) struct view *v = network_view_get(k->network);
+	int rc = check_carriers(k);
+	for (uint32_t s = 0; s < v->shard_count && rc == 0; s++)
+		if (v->shards[s].begins)
+			rc = check_records(k, s, v->shards[s].replayed);
+	return rc;
 }
 
 static void report_text(struct check *k)
@@ -183,6 +254,9 @@ static void report_text(struct check *k)
 		   "%" PRIu64 " blocks checked, %" PRIu64 " rows read, %" PRIu64
 		   " damaged, %" PRIu64 " items that the bytes alone refuse\n",
 		   k->tally.blocks, k->tally.rows, k->tally.damaged, k->tally.refused_items);
+	if (k->tally.carried)
+		verb_print(c, "%" PRIu64 " records checked whose bytes a checkpoint brought\n",
+			   k->tally.carried);
 }
 
 static void report_json(struct check *k)
@@ -192,6 +266,8 @@ static void report_json(struct check *k)
 	uint32_t shards = network_ops(k->network)->shard_count(network_params(k->network));
 	json_object(&j, NULL);
 	json_u64(&j, "blocks", k->tally.blocks);
+	if (k->tally.carried)
+		json_u64(&j, "carried", k->tally.carried);
 	json_u64(&j, "damaged", k->tally.damaged);
 	json_str(&j, "network", network_name(k->network));
 	json_u64(&j, "refused_items", k->tally.refused_items);
@@ -226,6 +302,12 @@ static void check_freep(struct check **k)
 int verb_verify(struct verb_call *c)
 {
 	struct err err = ERR_INIT;
+	if (!c->store)
+		return verb_verify_checkpoint(c);
+	if (c->options[OPTION_CONFIG])
+		return verb_fail(
+			c, err_set(&err, -EINVAL, "--config is for checkpoints; a store has its own"),
+			&err);
 	AUTO(check_freep) struct check *k = calloc(1, sizeof *k);
 	if (!k)
 		return verb_fail(c, -ENOMEM, NULL);

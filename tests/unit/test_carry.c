@@ -292,6 +292,155 @@ static void no_allocation_that_fails_is_lost(void **state)
 	rows_release(&records);
 }
 
+/* ---- does a row follow from its bytes? ---- */
+
+/* The bytes of every object that the blocks so far carried. */
+struct object_at {
+	uint16_t form;
+	uint64_t time;
+	struct slice bytes;
+};
+
+static struct object_at object_find(const struct recorded *from, uint64_t object)
+{
+	uint64_t first = 1;
+
+	for (size_t i = 0; i < from->count; i++) {
+		const struct chain_block *b = &from->blocks[i]->base;
+
+		if (object < first + 2 * b->item_count) {
+			const struct chain_item *item = &b->items[(object - first) / 2];
+
+			if ((object - first) % 2)
+				return (struct object_at){
+					item->inner_form, item->inner_time,
+					SLICE(b->canonical.p + item->inner_offset, item->inner_size)
+				};
+			return (struct object_at){ item->form, item->time,
+						   SLICE(b->canonical.p + item->offset,
+							 item->size) };
+		}
+		first += 2 * b->item_count;
+	}
+	fail_msg("object %" PRIu64 " is in no block", object);
+	return (struct object_at){ 0 };
+}
+
+static int check_row(const struct recorded *from, const struct kept_row *row, struct err *err)
+{
+	struct slice rest;
+	uint64_t id;
+
+	assert_int_equal(sc_record_split(buf_slice(&row->value), &id, &rest), 0);
+	struct object_at at = object_find(from, id);
+	const struct chain_object o = { .form = at.form, .bytes = at.bytes, .time = at.time };
+
+	return sc_record_check(from->params, buf_slice(&row->key), rest, &o, err);
+}
+
+static void rows_at_the_end(size_t recording, uint32_t shard, struct rows *out)
+{
+	struct run r;
+
+	run_open(&r, recording, shard);
+	while (run_next(&r, true))
+		;
+	rows_of_kind(r.state, SPACE_BOTH, CHAIN_ROW_RECORD, out);
+	rows_of_kind(r.state, SPACE_HYPER, CHAIN_ROW_RECORD, out);
+	run_release(&r);
+}
+
+static void every_row_follows_from_its_bytes(void **state)
+{
+	unsigned sets = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(recordings); i++) {
+		for (uint32_t s = 0; s < 3; s++) {
+			struct rows rows = { .list = NULL };
+
+			rows_at_the_end(i, s, &rows);
+			for (size_t n = 0; n < rows.count; n++) {
+				struct err err = ERR_INIT;
+
+				sets |= 1u << rows.list[n].key.p[6];
+				if (check_row(&recorded_shards[i][s], &rows.list[n], &err) < 0)
+					fail_msg("%s shard %u row %zu: %s", recordings[i], s, n,
+						 err.text);
+			}
+			rows_release(&rows);
+		}
+	}
+	/* All sets but proofs of names elsewhere, which the recordings do not have. */
+	assert_int_equal(sets, ((1u << (SC_SET_COUNT + 1)) - 2) & ~(1u << (SC_SET_PROOFS + 1)));
+}
+
+static void a_bit_of_a_row_or_of_its_bytes_is_missed_nowhere_but_in_events(void **state)
+{
+	struct random seed = random_of_run();
+	struct rows rows = { .list = NULL };
+
+	rows_at_the_end(0, 1, &rows);
+	const struct recorded *from = &recorded_shards[0][1];
+
+	for (uint64_t n = 0; n < rounds(3000); n++) {
+		const struct kept_row *row = &rows.list[random_below(&seed, rows.count)];
+		AUTO(buf_release) struct buf key = BUF_INIT(STATE_KEY_MAX);
+		AUTO(buf_release) struct buf rest = BUF_INIT(STATE_VALUE_MAX);
+		AUTO(buf_release) struct buf bytes = BUF_INIT(BLOCK_SIZE_MAX);
+		struct buf *parts[] = { &key, &rest, &bytes }, *flip = parts[n % 3];
+		struct slice value;
+		uint64_t id;
+		struct err err = ERR_INIT;
+
+		assert_int_equal(sc_record_split(buf_slice(&row->value), &id, &value), 0);
+		struct object_at at = object_find(from, id);
+
+		buf_add(&key, buf_slice(&row->key));
+		buf_add(&rest, value);
+		buf_add(&bytes, at.bytes);
+		flip->p[random_below(&seed, flip->n)] ^= (uint8_t)(1u << random_below(&seed, 8));
+		struct chain_object o = { .form = at.form,
+					  .bytes = buf_slice(&bytes),
+					  .time = at.time };
+		int rc = sc_record_check(from->params, buf_slice(&key), buf_slice(&rest), &o, &err);
+
+		if (rc == -EBADMSG || rc == -EKEYREJECTED)
+			assert_true(err.text[0] != '\0');
+		else if (rc ==
+			 0) /* nobody signs what happened on other chains, nor devnet's names */
+			assert_true(flip == &bytes && at.form != SC_FORM_MESSAGE);
+		else
+			fail_msg("%d", rc);
+	}
+	rows_release(&rows);
+}
+
+static void another_form_or_time_is_told(void **state)
+{
+	struct rows rows = { .list = NULL };
+
+	rows_at_the_end(0, 1, &rows);
+	for (size_t n = 0; n < rows.count; n += 50) {
+		struct slice rest;
+		uint64_t id;
+
+		assert_int_equal(sc_record_split(buf_slice(&rows.list[n].value), &id, &rest), 0);
+		struct object_at at = object_find(&recorded_shards[0][1], id);
+		struct chain_object o = { .form = at.form, .bytes = at.bytes, .time = at.time + 1 };
+
+		assert_int_equal(sc_record_check(recorded_shards[0][1].params,
+						 buf_slice(&rows.list[n].key), rest, &o, NULL),
+				 -EBADMSG);
+		o.time--;
+		for (o.form = 0; o.form < 9; o.form++)
+			assert_int_equal(sc_record_check(recorded_shards[0][1].params,
+							 buf_slice(&rows.list[n].key), rest, &o,
+							 NULL),
+					 o.form == at.form ? 0 : -EBADMSG);
+	}
+	rows_release(&rows);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +450,9 @@ int main(void)
 		cmocka_unit_test(a_value_comes_apart_and_together_again),
 		cmocka_unit_test(only_records_have_a_vshard_and_an_object),
 		cmocka_unit_test(no_allocation_that_fails_is_lost),
+		cmocka_unit_test(every_row_follows_from_its_bytes),
+		cmocka_unit_test(a_bit_of_a_row_or_of_its_bytes_is_missed_nowhere_but_in_events),
+		cmocka_unit_test(another_form_or_time_is_told),
 	};
 
 	if (sign_init() < 0)

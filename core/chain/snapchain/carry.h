@@ -15,6 +15,10 @@ int sc_record_vshard(struct slice key, unsigned *vshard);
 int sc_record_split(struct slice value, uint64_t *object, struct slice *rest);
 int sc_record_join(uint64_t object, struct slice rest, struct buf *value);
 
+/* Onchain events are signed by nobody: of them key, row and sizes are checked alone. */
+int sc_record_check(const struct chain_params *p, struct slice key, struct slice rest,
+		    const struct chain_object *o, struct err *err);
+
 int sc_root_new(uint32_t shard, bool hyper, chain_row_emit *emit, void *arg,
 		struct chain_rooter **out, struct err *err);
 int sc_root_add(struct chain_rooter *r, enum space space, struct slice key, struct slice value,

@@ -334,6 +334,27 @@ static int add_to(struct replay *r, enum sc_slot counter, const uint8_t *channel
 	return sc_put_number(r, &key, n + (uint64_t)(int64_t)by);
 }
 
+static void facts_of(const struct sc_message *m, const struct kind *k, const struct said *s,
+		     struct sc_record *out)
+{
+	out->set = k->set;
+	out->kind = (uint32_t)(m->content->type == SC_CHANNEL_UPDATE ? s->membership : s->action);
+	out->a = s->fid;
+	out->text = s->channel;
+}
+
+bool sc_channel_facts(const struct sc_message *m, struct sc_record *out)
+{
+	const struct kind *k = kind_of(m);
+	struct said        s;
+
+	if (!k)
+		return false;
+	said_of(m->content, &s);
+	facts_of(m, k, &s, out);
+	return true;
+}
+
 int sc_channel_merge(struct replay *r, const struct sc_message *m)
 {
 	const struct kind *k = kind_of(m);
@@ -357,10 +378,7 @@ int sc_channel_merge(struct replay *r, const struct sc_message *m)
 	if (why)
 		return refuse(r, why);
 	sc_record_begin(r, m, a->prefix, &rec);
-	rec.set = k->set;
-	rec.kind = (uint32_t)(m->content->type == SC_CHANNEL_UPDATE ? s.membership : s.action);
-	rec.a = s.fid;
-	rec.text = s.channel;
+	facts_of(m, k, &s, &rec);
 	sc_key_slot(&slot, k->slot, s.channel.p);
 	sc_key_bytes(&slot, s.suffix.p, s.suffix.n);
 	had = incumbent(r, k->set, &slot, &old);

@@ -9,6 +9,8 @@ bool sc_is_channel_type(int32_t type);
 
 /* Shard 0 alone: may the author do this? Bodies decide what it is. */
 int sc_channel_authority(struct replay *r, const struct sc_message *m) MUST_CHECK;
+/* Set and facts of the record; false: not the body of its type. */
+bool sc_channel_facts(const struct sc_message *m, struct sc_record *out);
 int sc_channel_merge(struct replay *r, const struct sc_message *m) MUST_CHECK;
 
 #endif

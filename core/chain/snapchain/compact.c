@@ -137,6 +137,12 @@ static int sweep(struct replay *r, struct account *a, const struct sweep *s)
 	return rc < 0 ? rc : hyper_sweep(r, a, &sc_links, spared, s, REASON_COMPACTED);
 }
 
+void sc_compact_facts(const struct sc_message *m, struct sc_record *out)
+{
+	out->set = SC_SET_LINK_COMPACTS;
+	out->text = sc_bytes(m->content->link_compact->type);
+}
+
 int sc_compact_merge(struct replay *r, const struct sc_message *m, unsigned version)
 {
 	const Sc__LinkCompactStateBody *b = m->content->link_compact;
@@ -154,8 +160,7 @@ int sc_compact_merge(struct replay *r, const struct sc_message *m, unsigned vers
 	    m->pb->hash.len != HASH20_SIZE)
 		return refuse(r, "a compact state without its body");
 	sc_record_begin(r, m, a->prefix, &rec);
-	rec.set = SC_SET_LINK_COMPACTS;
-	rec.text = sc_bytes(b->type);
+	sc_compact_facts(m, &rec);
 	had = get(r, a->fid, rec.text, &before);
 	if (had < 0)
 		return had;

@@ -7,6 +7,8 @@
 
 #include "core/chain/snapchain/records.h"
 
+/* Set and facts of the record, of a message with that body. */
+void sc_compact_facts(const struct sc_message *m, struct sc_record *out);
 int sc_compact_merge(struct replay *r, const struct sc_message *m, unsigned version) MUST_CHECK;
 /* Refuses a link that an accepted compact state has left behind. */
 int sc_compact_gate(struct replay *r, const struct sc_record *link) MUST_CHECK;

@@ -59,17 +59,28 @@ static int add_to_count(struct replay *r, uint32_t fid, int by)
 	return sc_put_number(r, &key, by < 0 && !count ? 0 : count + (uint64_t)(int64_t)by);
 }
 
+bool sc_key_facts(const struct sc_message *m, struct sc_record *out)
+{
+	bool add = m->content->type == SC_KEY_ADD;
+
+	if (!sc_body_is(m,
+			add ? SC__MESSAGE_DATA__BODY_KEY_ADD : SC__MESSAGE_DATA__BODY_KEY_REMOVE))
+		return false;
+	out->set = SC_SET_KEYS;
+	out->text = sc_bytes(add ? m->content->key_add->key : m->content->key_remove->key);
+	return true;
+}
+
 /* The message's own record comes, the KEY_ADD that it ends goes. */
 static int swap_records(struct replay *r, struct account *a, const struct sc_message *m,
-			struct slice key, const uint8_t *old_order)
+			const uint8_t *old_order)
 {
 	enum reason why = m->content->type == SC_KEY_REMOVE ? REASON_REMOVED : REASON_SUPERSEDED;
 	struct sc_record rec, old;
 	int              rc;
 
 	sc_record_begin(r, m, a->prefix, &rec);
-	rec.set = SC_SET_KEYS;
-	rec.text = key;
+	(void)sc_key_facts(m, &rec); /* its body is there: sc_key_merge() */
 	rc = sc_record_put(r, &rec, NULL);
 	if (rc < 0 || !old_order)
 		return MIN(rc, 0);
@@ -278,7 +289,7 @@ static int key_add(struct replay *r, struct account *a, const struct sc_message 
 		rc = add_to_count(r, a->fid, 1);
 	if (rc == 0)
 		rc = put_record(r, a, m, q.fid, scopes);
-	return rc ? rc : swap_records(r, a, m, sc_bytes(b->key), had ? old.order : NULL);
+	return rc ? rc : swap_records(r, a, m, had ? old.order : NULL);
 }
 
 /* ---- KEY_REMOVE ---- */
@@ -328,7 +339,7 @@ static int key_remove(struct replay *r, struct account *a, const struct sc_messa
 	}
 	if (rc == 0)
 		rc = add_to_count(r, a->fid, -1);
-	return rc ? rc : swap_records(r, a, m, sc_bytes(b->key), g.order);
+	return rc ? rc : swap_records(r, a, m, g.order);
 }
 
 int sc_key_merge(struct replay *r, const struct sc_message *m, bool foreign)

@@ -19,6 +19,8 @@ int sc_gasless_get(struct replay *r, uint32_t fid, const uint8_t key[32],
 
 /* KEY_ADD and KEY_REMOVE. foreign: the request's fid may be registered on another shard, as a data
  * shard has it; shard 0 asks for its custody. */
+/* Set and facts of the record; false: not the body of its type. */
+bool sc_key_facts(const struct sc_message *m, struct sc_record *out);
 int sc_key_merge(struct replay *r, const struct sc_message *m, bool foreign) MUST_CHECK;
 
 #endif

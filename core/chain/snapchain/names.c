@@ -85,6 +85,24 @@ int sc_fname_trie_rest(struct slice value, uint8_t out[TRIE_REST_MAX])
 	return (int)trie_rest(name, out);
 }
 
+static void row_value(uint64_t timestamp, struct slice name, uint64_t object, uint32_t line_size,
+		      struct buf *out)
+{
+	sc_value_head(out, object, line_size, SC_FNAME_TYPE);
+	buf_varint(out, timestamp);
+	buf_blob(out, name);
+}
+
+void sc_fname_row(const Sc__UserNameProof *p, uint64_t object, uint32_t line_size,
+		  struct sc_key *key, struct buf *value)
+{
+	uint8_t prefix[TRIE_PREFIX_SIZE];
+
+	sc_prefix(p->fid, prefix);
+	sc_key_fname_record(key, prefix, sc_bytes(p->name));
+	row_value(p->timestamp, sc_bytes(p->name), object, line_size, value);
+}
+
 static int row_of(struct replay *r, uint64_t fid, struct slice name, struct sc_row *row,
 		  uint8_t rest[TRIE_REST_MAX])
 {
@@ -107,9 +125,7 @@ static int record_put(struct replay *r, const struct sc_fname *f)
 	row.object = r->cause.object;
 	row.line_size = r->cause.line_size;
 	buf_clear(&r->row_value);
-	sc_value_head(&r->row_value, row.object, row.line_size, SC_FNAME_TYPE);
-	buf_varint(&r->row_value, f->timestamp);
-	buf_blob(&r->row_value, f->name);
+	row_value(f->timestamp, f->name, row.object, row.line_size, &r->row_value);
 	rc = buf_done(&r->row_value);
 	row.value = buf_slice(&r->row_value);
 	return rc < 0 ? rc : sc_row_put(r, &row);
@@ -153,7 +169,7 @@ static int move_record(struct replay *r, const struct sc_fname *new, const struc
 
 /* ---- transfers ---- */
 
-static const char *fault(const struct replay *r, const Sc__UserNameProof *p)
+const char *sc_fname_fault(const struct chain_params *params, const Sc__UserNameProof *p)
 {
 	uint8_t signer[ETH_ADDRESS_SIZE];
 
@@ -163,11 +179,11 @@ static const char *fault(const struct replay *r, const Sc__UserNameProof *p)
 		return "the owner of a name is 20 bytes";
 	if (p->name.len > SC_NAME_SIZE_MAX)
 		return "a name over what a trie key holds";
-	if (r->params->network == SC_DEVNET)
+	if (params->network == SC_DEVNET)
 		return NULL;
 	if (!sc_eip712_fname_signer(p, signer))
 		return "the signature over a name does not parse";
-	return memcmp(signer, r->params->fname_signer, sizeof signer) == 0
+	return memcmp(signer, params->fname_signer, sizeof signer) == 0
 		       ? NULL
 		       : "a name signed by another registry";
 }
@@ -204,7 +220,7 @@ int sc_fname_transfer(struct replay *r, const Sc__FnameTransfer *t)
 
 	if (!t->proof)
 		return refuse(r, "a transfer without a proof");
-	why = fault(r, t->proof);
+	why = sc_fname_fault(r->params, t->proof);
 	if (why)
 		return refuse(r, why);
 	rc = merge(r, t->proof);

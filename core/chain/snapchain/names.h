@@ -24,6 +24,11 @@ int sc_fname_get(struct replay *r, struct slice name, struct sc_fname *out)
 	MUST_CHECK; /* G: 1, 0 */
 int sc_fname_trie_rest(struct slice value, uint8_t out[TRIE_REST_MAX]) MUST_CHECK;
 
+/* What its bytes and the registry's signature say against a proof, or NULL. */
+const char *sc_fname_fault(const struct chain_params *params, const Sc__UserNameProof *p);
+/* The record in the account's folder that a proof becomes. */
+void sc_fname_row(const Sc__UserNameProof *p, uint64_t object, uint32_t line_size,
+		  struct sc_key *key, struct buf *value);
 int sc_fname_transfer(struct replay *r, const Sc__FnameTransfer *t) MUST_CHECK;
 
 #endif

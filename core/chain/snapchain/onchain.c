@@ -30,6 +30,33 @@ static void write_body(const Sc__OnChainEvent *e, struct buf *out)
 	}
 }
 
+static void row_key(const Sc__OnChainEvent *e, const uint8_t prefix[TRIE_PREFIX_SIZE],
+		    struct sc_key *out)
+{
+	bool known = e->type >= SC_ONCHAIN_SIGNER && e->type <= SC_ONCHAIN_CHANNEL;
+
+	sc_key_onchain(out, prefix, known ? (uint8_t)e->type : 0, e->block_number, e->log_index);
+}
+
+static void row_value(const Sc__OnChainEvent *e, uint64_t object, uint32_t line_size,
+		      struct buf *out)
+{
+	sc_value_head(out, object, line_size, (uint32_t)e->type);
+	buf_blob(out, sc_bytes(e->transaction_hash));
+	buf_varint(out, e->block_timestamp);
+	write_body(e, out);
+}
+
+void sc_onchain_row(const Sc__OnChainEvent *e, uint64_t object, uint32_t line_size,
+		    struct sc_key *key, struct buf *value)
+{
+	uint8_t prefix[TRIE_PREFIX_SIZE];
+
+	sc_prefix(e->fid, prefix);
+	row_key(e, prefix, key);
+	row_value(e, object, line_size, value);
+}
+
 int sc_onchain_read(struct slice key, struct slice value, struct sc_onchain *out)
 {
 	struct rd in = rd_of(value), at = rd_of(slice_sub(key, SC_RECORD_HEAD, key.n));
@@ -365,7 +392,6 @@ static int effects(struct replay *r, const Sc__OnChainEvent *e)
 int sc_onchain_merge(struct replay *r, const Sc__OnChainEvent *e)
 {
 	struct account *a = account_of(r, e->fid);
-	bool            known = e->type >= SC_ONCHAIN_SIGNER && e->type <= SC_ONCHAIN_CHANNEL;
 	struct slice    tx_hash = sc_bytes(e->transaction_hash), value;
 	uint8_t         rest[TRIE_REST_MAX];
 	struct sc_row   row = { .account = a, .set = SC_SET_ONCHAIN, .object = r->cause.object,
@@ -378,16 +404,12 @@ int sc_onchain_merge(struct replay *r, const Sc__OnChainEvent *e)
 		return refuse(r, "channels are not known before version 21 of the rules");
 	if (tx_hash.n > TRIE_REST_MAX - 5)
 		return refuse(r, "a transaction hash over what a trie key holds");
-	sc_key_onchain(&row.key, a->prefix, known ? (uint8_t)e->type : 0, e->block_number,
-		       e->log_index);
+	row_key(e, a->prefix, &row.key);
 	rc = sc_get(r, &row.key, &value);
 	if (rc)
 		return rc < 0 ? rc : refuse(r, "duplicate onchain event");
 	buf_clear(&r->row_value);
-	sc_value_head(&r->row_value, row.object, row.line_size, (uint32_t)e->type);
-	buf_blob(&r->row_value, tx_hash);
-	buf_varint(&r->row_value, e->block_timestamp);
-	write_body(e, &r->row_value);
+	row_value(e, row.object, row.line_size, &r->row_value);
 	rc = buf_done(&r->row_value);
 	if (rc < 0)
 		return rc;

@@ -36,6 +36,9 @@ int sc_onchain_read(struct slice key, struct slice value, struct sc_onchain *out
 int sc_onchain_trie_rest(struct slice key, struct slice value, uint8_t out[TRIE_REST_MAX])
 	MUST_CHECK;
 
+/* The row that an event becomes. */
+void sc_onchain_row(const Sc__OnChainEvent *e, uint64_t object, uint32_t line_size,
+		    struct sc_key *key, struct buf *value);
 int sc_onchain_merge(struct replay *r, const Sc__OnChainEvent *e) MUST_CHECK;
 /* The registry of channels alone, as block events bring it to data shards. */
 int sc_channel_fold(struct replay *r, const Sc__OnChainEvent *e) MUST_CHECK;

@@ -14,19 +14,33 @@ void sc_value_head(struct buf *out, uint64_t object, uint32_t line_size, uint32_
 	buf_varint(out, type);
 }
 
-void sc_record_begin(const struct replay *r, const struct sc_message *m,
-		     const uint8_t prefix[TRIE_PREFIX_SIZE], struct sc_record *out)
+static void place(const struct sc_message *m, const uint8_t prefix[TRIE_PREFIX_SIZE],
+		  struct sc_record *out)
 {
 	memset(out, 0, sizeof *out);
 	memcpy(out->prefix, prefix, TRIE_PREFIX_SIZE);
 	put_be32(out->order, m->content->timestamp);
 	memcpy(out->order + 4, m->pb->hash.data, HASH20_SIZE);
 	out->type = (uint32_t)m->content->type;
+}
+
+void sc_record_place(const struct sc_message *m, struct sc_record *out)
+{
+	uint8_t prefix[TRIE_PREFIX_SIZE];
+
+	sc_prefix(m->content->fid, prefix);
+	place(m, prefix, out);
+}
+
+void sc_record_begin(const struct replay *r, const struct sc_message *m,
+		     const uint8_t prefix[TRIE_PREFIX_SIZE], struct sc_record *out)
+{
+	place(m, prefix, out);
 	out->object = r->cause.object;
 	out->line_size = r->cause.line_size;
 }
 
-static void record_encode(const struct sc_record *rec, struct buf *out)
+void sc_record_encode(const struct sc_record *rec, struct buf *out)
 {
 	sc_value_head(out, rec->object, rec->line_size, rec->type);
 	buf_varint(out, rec->kind);
@@ -266,7 +280,7 @@ static int rows_of(struct replay *r, const struct sc_record *rec, struct rows *o
 	if (!author)
 		return -ENOMEM;
 	buf_clear(&r->row_value);
-	record_encode(rec, &r->row_value);
+	sc_record_encode(rec, &r->row_value);
 	rc = buf_done(&r->row_value);
 	if (rc < 0)
 		return rc;

@@ -40,6 +40,10 @@ static inline uint32_t sc_record_fid(const struct sc_record *rec)
 	return get_be32(rec->prefix + 1);
 }
 
+/* Account, order and type of a message with content and a hash of 20 bytes; the rest is zero. */
+void sc_record_place(const struct sc_message *m, struct sc_record *out);
+/* The value of its row. */
+void sc_record_encode(const struct sc_record *rec, struct buf *out);
 /* Order, object and line size of a message that is being merged; set and facts are the store's. */
 void sc_record_begin(const struct replay *r, const struct sc_message *m,
 		     const uint8_t prefix[TRIE_PREFIX_SIZE], struct sc_record *out);

@@ -1,0 +1,225 @@
+/* A store is made beside its place, and gets its name when all of it is there. */
+#include "core/checkpoint/restore.h"
+
+#include "core/checkpoint/load.h"
+#include "core/sync/archive.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_SIZE       4096
+#define PARAMS_SIZE_MAX (16u << 20)
+#define PART_SUFFIX     ".part"
+
+struct restore {
+	const char *folder;
+	const struct restore_options *options;
+	const atomic_bool *stop;
+	const struct chain_ops *ops;
+	struct chain_params *params;
+	struct store *store;
+};
+
+static void restore_release(struct restore *r)
+{
+	store_closep(&r->store);
+	if (r->params)
+		r->ops->params_free(r->params);
+	r->params = NULL;
+}
+
+static int path_error(struct err *err, const char *path)
+{
+	int rc = errno ? -errno : -EIO;
+
+	return err_set(err, rc, "%s: %s", path, strerror(-rc));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int remove_tree(const char *path, struct err *err)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
+		return path_error(err, path);
+	return 0;
+}
+
+/* ---- the store ---- */
+
+/* What an earlier try left; -EBUSY while somebody works on it. */
+static int clear(const char *part, struct err *err)
+{
+	char holder[256];
+
+	if (store_holder(part, holder, sizeof holder) == 0)
+		return err_set(err, -EBUSY, "%s is being made: %s", part, holder);
+	return remove_tree(part, err);
+}
+
+static int sync_parent(const char *path, struct err *err)
+{
+	char parent[PATH_SIZE];
+	const char *slash = strrchr(path, '/');
+
+	snprintf(parent, sizeof parent, "%.*s", slash ? (int)MAX(slash - path, 1) : 1,
+		 slash ? path : ".");
+	AUTO(base_closep) int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? path_error(err, parent) : 0;
+}
+
+static int make(struct restore *r, const char *part, const struct checkpoint_info *info,
+		struct err *err)
+{
+	const struct restore_options *o = r->options;
+	AUTO(buf_release) struct buf params = BUF_INIT(PARAMS_SIZE_MAX);
+	struct load load = {
+		.folder = r->folder,
+		.info = info,
+		.stop = r->stop,
+		.progress = o->progress,
+		.arg = o->arg,
+	};
+	struct network *n;
+	struct store_options options = {
+		.create = true,
+		.holder = "restore",
+		.sync_off = o->sync_off,
+	};
+	int rc = r->ops->params_write(r->params, &params);
+
+	if (rc == 0)
+		rc = buf_done(&params);
+	if (rc < 0)
+		return err_set(err, rc, "the parameters cannot be written: %s", strerror(-rc));
+	rc = store_open(part, &options, &r->store, err);
+	if (rc == 0)
+		rc = store_space(r->store, err);
+	if (rc == 0)
+		rc = store_network_new(r->store, o->network, r->ops, buf_slice(&params),
+				       o->trust ? o->trust : "archive", &n, err);
+	return rc < 0 ? rc : checkpoint_load(&load, r->store, n, err);
+}
+
+/* The store is closed, and then has a name: who finds it finds all of it. */
+static int place(struct restore *r, const char *part, const char *path, struct err *err)
+{
+	store_closep(&r->store);
+	if (r->stop && atomic_load(r->stop))
+		return err_set(err, -EINTR, "interrupted; nothing was made");
+	if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) < 0) {
+		if (errno == EEXIST)
+			return err_set(err, -EEXIST, "%s came to be meanwhile", path);
+		if (errno != EINVAL)
+			return path_error(err, path);
+		/* A file system without that word: rename() replaces an empty folder at most. */
+		if (rename(part, path) < 0)
+			return path_error(err, path);
+	}
+	return sync_parent(path, err);
+}
+
+/* ---- what is asked, and whether it proves ---- */
+
+static int read_file(const struct restore *r, const char *name, size_t size_max, struct buf *out,
+		     struct err *err)
+{
+	char path[PATH_SIZE];
+
+	if ((size_t)snprintf(path, sizeof path, "%s/%s", r->folder, name) >= sizeof path)
+		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", r->folder);
+	return archive_file_read(path, size_max, out, err);
+}
+
+/* The parameters that it is proved and stored with: the caller's, or those in the evidence. */
+static int read_params(struct restore *r, struct err *err)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT(PARAMS_SIZE_MAX);
+	struct slice given = r->options->params;
+	int rc = given.n ? 0 : read_file(r, "evidence/network.json", PARAMS_SIZE_MAX, &text, err);
+
+	if (rc == 0)
+		rc = r->ops->params_parse(given.n ? given : buf_slice(&text), &r->params, err);
+	return rc < 0 ? err_note(err, rc, "parameters") : 0;
+}
+
+static int read_info(struct restore *r, struct checkpoint_info *out, struct err *err)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT(CHECKPOINT_INFO_MAX);
+	int rc = read_file(r, "info", CHECKPOINT_INFO_MAX, &text, err);
+
+	if (rc == 0)
+		rc = checkpoint_info_read(buf_slice(&text), out, err);
+	if (rc < 0)
+		return err_note(err, rc, "%s: info", r->folder);
+	r->ops = chain_kind(out->kind);
+	return r->ops ? 0
+		      : err_set(err, -EPROTONOSUPPORT,
+				"%s is of kind %s, which this program does not know", r->folder,
+				out->kind);
+}
+
+/* The first level that does not hold, in words. */
+static int proved(const struct restore *r, const struct proof *proof, struct err *err)
+{
+	if (proof_holds(proof))
+		return 0;
+	for (int i = 0; i < PROOF_COUNT; i++) {
+		const struct level_result *l = &proof->levels[i];
+
+		if (l->verdict != VERDICT_OK)
+			return err_set(err, i == PROOF_COMMITS ? -EKEYREJECTED : -EBADMSG,
+				       "%s does not prove: %s: %s%s%s", r->folder, proof_names[i],
+				       verdict_names[l->verdict], l->reason[0] ? ": " : "",
+				       l->reason);
+	}
+	return err_set(err, -EBADMSG, "%s does not prove", r->folder);
+}
+
+int checkpoint_restore(const char *folder, const char *path, const struct restore_options *o,
+		       const atomic_bool *stop, struct proof *proof, struct err *err)
+{
+	AUTO(restore_release)
+	struct restore r = {
+		.folder = folder,
+		.options = o,
+		.stop = stop,
+	};
+	char part[PATH_SIZE];
+	struct stat st;
+	struct checkpoint_info info;
+
+	*proof = (struct proof){ .records = 0 };
+	if ((size_t)snprintf(part, sizeof part, "%s" PART_SUFFIX, path) >= sizeof part)
+		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", path);
+	if (lstat(path, &st) == 0)
+		return err_set(err, -EEXIST, "%s is there already; a restore makes a new store",
+			       path);
+	int rc = read_info(&r, &info, err);
+
+	if (rc == 0)
+		rc = read_params(&r, err);
+	if (rc == 0)
+		rc = checkpoint_prove(folder, r.params, stop, proof, err);
+	if (rc == 0)
+		rc = proved(&r, proof, err);
+	if (rc == 0)
+		rc = clear(part, err);
+	if (rc < 0)
+		return rc;
+	rc = make(&r, part, &proof->info, err);
+	if (rc == 0)
+		rc = place(&r, part, path, err);
+	if (rc < 0) {
+		restore_release(&r);
+		if (remove_tree(part, NULL) < 0)
+			return err_note(err, rc, "%s could not be taken away again", part);
+	}
+	return rc;
+}
