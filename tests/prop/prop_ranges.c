@@ -218,7 +218,7 @@ static void sizes_are_the_bytes_in_any_order(void **state)
 		if (base == 0)
 			feed(c.network, NULL, 0, true);
 		while (done < p.count) {
-			size_t most = MIN(p.count - done, 1 + (size_t)random_below(&r, 6));
+			size_t some = 1 + (size_t)random_below(&r, 6), most = MIN(p.count - done, some);
 
 			feed(c.network, p.list + done, most, done && base ? true : -1);
 			done += most;

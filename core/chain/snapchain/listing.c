@@ -183,7 +183,7 @@ int sc_record_read(struct slice key, struct slice value, struct chain_record *ou
 	}
 }
 
-int sc_record_place(struct slice key, uint64_t *account, uint8_t *set_id)
+int sc_record_listed(struct slice key, uint64_t *account, uint8_t *set_id)
 {
 	if (key.n <= SC_RECORD_HEAD || key.p[0] != 'R')
 		return -EUCLEAN;

@@ -21,7 +21,7 @@ void     sc_set_prefix(uint64_t account, uint8_t set_id, struct buf *out);
 int      sc_account_read(struct slice value, struct chain_account *out);
 /* json_size stays 0: the record's stat has it. */
 int      sc_record_read(struct slice key, struct slice value, struct chain_record *out);
-int      sc_record_place(struct slice key, uint64_t *account, uint8_t *set_id);
+int      sc_record_listed(struct slice key, uint64_t *account, uint8_t *set_id);
 int      sc_record_key(uint64_t account, uint8_t set_id, const char *name, struct buf *out);
 void     sc_names_prefix(struct buf *out);
 int sc_name_read(struct slice key, struct slice value, char name[RECORD_NAME_SIZE],
