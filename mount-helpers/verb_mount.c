@@ -202,7 +202,7 @@ static int serve(struct verb_call *c, const char *store, const char *mountpoint,
 	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
-		rc = control_server_open(
+		rc = store_read_only(d.store) ? 0 : control_server_open(
 			&(struct verb_env){ .store = d.store,
 					    .events = d.events,
 					    .settings = c->settings },
