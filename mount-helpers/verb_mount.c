@@ -280,7 +280,7 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 	if (rc == 0)
 		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
 	if (rc == 0)
-		rc = control_server_open(
+		rc = store_read_only(d.store) ? 0 : control_server_open(
 			&(struct verb_env){ .store = d.store,
 					    .events = d.events,
 					    .pins = d.pins,

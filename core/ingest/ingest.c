@@ -32,6 +32,9 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 	if (rc == -EBUSY)
 		return err_set(err, rc, "network %s: another import is writing it",
 			       network_name(n));
+	if (rc == -EROFS)
+		return err_set(err, rc, "network %s: its store is on a file system that is read-only",
+			       network_name(n));
 	if (rc < 0)
 		return err_set(err, rc, "network %s: no memory for a batch", network_name(n));
 	struct view *v = commit_view(w->commit);

@@ -51,6 +51,8 @@ int commit_new(struct network *n, struct commit **out)
 {
 	AUTO(commit_freep) struct commit *c = NULL;
 
+	if (n->read_only)
+		return -EROFS;
 	if (n->commit)
 		return -EBUSY;
 	c = calloc(1, sizeof *c);

@@ -387,8 +387,12 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	db->write = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(db->write, !options->sync_off);
 
-	db->rocks = rocksdb_open_column_families(db->options, path, FAMILY_COUNT, names,
-						 family_list, db->handles, &words);
+	db->rocks = options->read_only
+			    ? rocksdb_open_for_read_only_column_families(
+				      db->options, path, FAMILY_COUNT, names, family_list,
+				      db->handles, 0, &words)
+			    : rocksdb_open_column_families(db->options, path, FAMILY_COUNT, names,
+							   family_list, db->handles, &words);
 	if (words)
 		return fault(words, err);
 	*out = TAKE(db);

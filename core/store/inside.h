@@ -57,6 +57,7 @@ struct network {
 	struct segments_end     committed; /* of the segments; ingest's */
 	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
 	struct cache           *cache;
+	bool                    read_only;
 	struct commit          *commit;    /* the one that is open; ingest's */
 
 	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
@@ -83,6 +84,7 @@ struct network_place {
 	bool             sync_off;
 	const struct chain_ops *(*kind)(const char *kind);
 	struct damage_listener *on_damage;
+	bool             read_only;
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,

@@ -125,7 +125,9 @@ static int read_carriers(struct network *n, struct err *err)
 static int open_parts(struct network *n, const struct network_place *at, struct err *err)
 {
 	char path[PATH_SIZE];
-	struct db_options options = { .cache = at->db_cache, .sync_off = at->sync_off };
+	struct db_options options = { .cache = at->db_cache,
+				      .sync_off = at->sync_off,
+				      .read_only = at->read_only };
 
 	snprintf(path, sizeof path, "%s/%s/db", at->folder, n->name);
 	int rc = db_open(path, &options, &n->db, err);
@@ -139,7 +141,9 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	if (rc < 0)
 		return rc;
 	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
-	rc = segments_open(path, n->committed, at->sync_off, &n->segments, err);
+	n->read_only = at->read_only;
+	rc = at->read_only ? segments_open_read(path, n->committed, &n->segments, err)
+			   : segments_open(path, n->committed, at->sync_off, &n->segments, err);
 	if (rc < 0)
 		return rc;
 	n->cache = cache_new(at->frame_cache_size);

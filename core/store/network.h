@@ -221,7 +221,8 @@ int network_quiet(struct network *n, bool quiet, unsigned wait_ms, struct err *e
 /* ---- writing: ingest alone ---- */
 struct commit;
 
-int  commit_new(struct network *n, struct commit **out) MUST_CHECK; /* -EBUSY: one is open */
+/* -EBUSY: one is open; -EROFS: the store is. */
+int  commit_new(struct network *n, struct commit **out) MUST_CHECK;
 void commit_freep(struct commit **c); /* what was not applied never happened */
 /* The view being built: the newest one's copy, changed freely until commit_apply publishes it. */
 struct view *commit_view(struct commit *c);

@@ -78,7 +78,7 @@ static int remove_orphans(struct segments *s, struct err *err)
 }
 
 /* Every committed segment is there, and the last one ends where the last commit did. */
-static int check_files(struct segments *s, struct err *err)
+static int check_files(struct segments *s, bool read_only, struct err *err)
 {
 	char name[NAME_SIZE];
 	struct stat st;
@@ -95,14 +95,14 @@ static int check_files(struct segments *s, struct err *err)
 	}
 	if (s->end.segment == 0)
 		return 0;
-	s->file = openat(s->folder, name, O_RDWR | O_CLOEXEC);
+	s->file = openat(s->folder, name, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (s->file < 0)
 		return failed(err, "open", s->end.segment);
 	if ((uint64_t)st.st_size < s->end.offset)
 		return err_set(err, -EBADMSG,
 			       "segment %u has %" PRIu64 " bytes, %" PRIu64 " were committed",
 			       s->end.segment, (uint64_t)st.st_size, s->end.offset);
-	if ((uint64_t)st.st_size == s->end.offset)
+	if ((uint64_t)st.st_size == s->end.offset || read_only)
 		return 0;
 	trace_info("store", "uncommitted bytes are cut", "segment=%u bytes=%" PRIu64,
 		   s->end.segment, (uint64_t)st.st_size - s->end.offset);
@@ -110,8 +110,8 @@ static int check_files(struct segments *s, struct err *err)
 							    : 0;
 }
 
-int segments_open(const char *folder, struct segments_end end, bool sync_off, struct segments **out,
-		  struct err *err)
+static int open_folder(const char *folder, struct segments_end end, bool sync_off, bool read_only,
+		       struct segments **out, struct err *err)
 {
 	AUTO(segments_closep) struct segments *s = calloc(1, sizeof *s);
 
@@ -125,19 +125,35 @@ int segments_open(const char *folder, struct segments_end end, bool sync_off, st
 	if (!s->packer)
 		return err_set(err, -ENOMEM, "no memory for zstd");
 	ZSTD_CCtx_setParameter(s->packer, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-	if (end.segment == 0 && mkdir(folder, 0700) < 0 && errno != EEXIST)
+	if (end.segment == 0 && !read_only && mkdir(folder, 0700) < 0 && errno != EEXIST)
 		return failed(err, folder, 0);
 	s->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Nothing was committed: there need not be a folder yet. */
+	if (s->folder < 0 && read_only && errno == ENOENT && end.segment == 0) {
+		*out = TAKE(s);
+		return 0;
+	}
 	if (s->folder < 0)
 		return failed(err, folder, 0);
-	int rc = remove_orphans(s, err);
+	int rc = read_only ? 0 : remove_orphans(s, err);
 
 	if (rc == 0)
-		rc = check_files(s, err);
+		rc = check_files(s, read_only, err);
 	if (rc < 0)
 		return rc;
 	*out = TAKE(s);
 	return 0;
+}
+
+int segments_open(const char *folder, struct segments_end end, bool sync_off, struct segments **out,
+		  struct err *err)
+{
+	return open_folder(folder, end, sync_off, false, out, err);
+}
+
+int segments_open_read(const char *folder, struct segments_end end, struct segments **out, struct err *err)
+{
+	return open_folder(folder, end, true, true, out, err);
 }
 
 void segments_closep(struct segments **at)

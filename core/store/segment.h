@@ -40,6 +40,9 @@ struct segments_end {
 /* Makes the folder when `end` says that nothing is committed. Cuts what lies behind `end`. */
 int  segments_open(const char *folder, struct segments_end end, bool sync_off,
 		   struct segments **out, struct err *err) MUST_CHECK;
+/* For reading alone: nothing is made, cut or removed. */
+int  segments_open_read(const char *folder, struct segments_end end, struct segments **out,
+			struct err *err) MUST_CHECK;
 void segments_closep(struct segments **s);
 
 int  segments_append(struct segments *s, struct slice bytes, struct frame_ref *out,

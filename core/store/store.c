@@ -308,6 +308,8 @@ static int open_networks(struct store *s, struct err *err)
 			   strcmp(name + n - suffix, NEW_SUFFIX) == 0) {
 			char path[PATH_SIZE];
 
+			if (s->place.read_only)
+				continue;
 			trace_warn("store", "a network that was never made whole is removed",
 				   "folder=%s", name);
 			rc = path_of(path, s->networks_folder, name, err);
@@ -345,9 +347,16 @@ static int make_network(struct store *s, const char *name, const struct chain_op
 	return sync_folder(s->networks_folder, err);
 }
 
+bool store_read_only(const struct store *s)
+{
+	return s->place.read_only;
+}
+
 int store_network_new(struct store *s, const char *name, const struct chain_ops *ops,
 		      struct slice params, const char *trust, struct network **out, struct err *err)
 {
+	if (s->place.read_only)
+		return err_set(err, -EROFS, "%s is on a file system that is read-only", s->path);
 	if (!name_is_good(name))
 		return err_set(
 			err, -EINVAL,
@@ -419,6 +428,11 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	rc = path_of(lock, s->path, "lock", err);
 	if (rc == 0)
 		rc = lock_take(lock, options->holder, &s->lock, err);
+	/* A snapshot of a disk, or a disk mounted so: nobody can write it, so nobody has to be kept out. */
+	if (rc == -EROFS && !options->create) {
+		s->place.read_only = true;
+		rc = 0;
+	}
 	return rc < 0 ? err_note(err, rc, "store %s", s->path) : 0;
 }
 
@@ -429,6 +443,9 @@ static int make_layout(struct store *s, const struct store_options *options, str
 	if (rc < 0)
 		return rc;
 	bool made = rc == 1;
+
+	if (s->place.read_only)
+		return 0;
 
 	/* The format comes first: a folder with anything else and without it is not ours. */
 	rc = made ? 0 : write_format(s->path, err);

@@ -64,6 +64,10 @@ void store_on_damage(struct store *s, store_damage_call *call, void *arg);
 /* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */
 int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK;
 
+/* It lies on a read-only file system and was opened for reading alone: nobody holds a lock, everything that
+ * writes is -EROFS with a sentence. */
+bool store_read_only(const struct store *s);
+
 /* Who holds the store at `path`: copies the lock's text; -ENOENT when nobody does. */
 int store_holder(const char *path, char *out, size_t out_size) MUST_CHECK;
 

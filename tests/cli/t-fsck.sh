@@ -42,6 +42,14 @@ touch "$T/a/networks/devnet/segments/stray"
 check "a file of nobody is an orphan, which is no failure" exits 0 sh -c "'$CHAINFS' fsck '$T/a' | grep -q '^orphan	devnet	segment'"
 rm "$T/a/networks/devnet/segments/stray"
 
+mkdir "$T/a/networks/devnet/checkpoints"
+"$CHAINFS" checkpoint "$T/a" "$T/a/networks/devnet/checkpoints" >/dev/null || exit 1
+check "checkpoints are checked" says "1 checkpoints checked: 0 damaged" "$CHAINFS" fsck "$T/a"
+printf x >>"$(ls "$T"/a/networks/devnet/checkpoints/*/info)"
+check "and a changed file of one is named" exits 4 sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
+check "with its name" grep -q '^damaged	devnet	checkpoint	0	0000000273	info is not' "$T/out"
+rm -r "$T/a/networks/devnet/checkpoints"
+
 # One byte of one file of the database. Whoever still calls the store whole has to serve it whole.
 "$CHAINFS" status "$T/a" --json >"$T/status"
 flip() # FILE SEED

@@ -76,4 +76,16 @@ check "fsck too" "$CHAINFS" fsck "$T/fs/held"
 check "the snapshot can be mounted beside it" mount_store "$T/fs/held" "$T/mnt2"
 same "and shows the same" "$(tree_digest "$T/mnt2/$NET/legacy/shards/1/blocks/0000000000-0000000999/0000000042")" \
 	"$(tree_digest "$T/mnt/$NET/legacy/shards/1/blocks/0000000000-0000000999/0000000042")"
+unmount "$T/mnt2"
+
+# A read-only snapshot is read as it is, logs and all.
+btrfs -q subvolume snapshot -r "$T/fs/store" "$T/fs/frozen"
+check "status reads a read-only snapshot" says "network $NET" "$CHAINFS" status "$T/fs/frozen"
+check "gaps too" "$CHAINFS" gaps "$T/fs/frozen"
+check "fsck finds it whole" "$CHAINFS" fsck "$T/fs/frozen"
+check "a repair is refused in a sentence" says "read-only" "$CHAINFS" fsck "$T/fs/frozen" --repair
+check "and an import" says "Read-only" "$CHAINFS" import "$T/fs/frozen" "$ARCHIVE" --quiet
+check "it can be mounted" mount_store "$T/fs/frozen" "$T/mnt2"
+same "and shows the same" "$(tree_digest "$T/mnt2/$NET/legacy/shards/1/blocks/0000000000-0000000999/0000000043")" \
+	"$(tree_digest "$T/mnt/$NET/legacy/shards/1/blocks/0000000000-0000000999/0000000043")"
 exit $((tests_failed > 0))

@@ -1,0 +1,176 @@
+/* Damage that a reader met becomes a gap with the next writer; what heals it is the same block, byte for
+ * byte. */
+#include "tests/unit/tree_fixture.h"
+
+#include "core/base/sign.h"
+#include "core/ingest/index.h"
+#include "core/ingest/writer.h"
+
+#include <stdio.h>
+
+#define ARCHIVE "tests/vectors/devnet-a"
+#define HEIGHTS 12u
+
+static struct job *job_of(struct network *n, const struct block_row *row)
+{
+	struct job *job = calloc(1, sizeof *job);
+	struct err err = ERR_INIT;
+
+	assert_non_null(job);
+	must(job_load(n, row, job, &err), &err);
+	job_check(network_ops(n), network_params(n), job);
+	must(job->rc, &job->err);
+	return job;
+}
+
+static void only_the_same_bytes_heal(void **state)
+{
+	AUTO(chain_release) struct chain c;
+	AUTO(job_freep) struct job *job = NULL;
+	struct block_row row, other;
+
+	(void)state;
+	chain_open(&c, ARCHIVE);
+	chain_feed(&c, 1, 1, HEIGHTS, 1);
+	assert_int_equal(network_block(c.network, 1, 5, &row), 1);
+	assert_true(row.has_digest);
+	job = job_of(c.network, &row);
+	assert_null(writer_differs(job->block, &row));
+	other = row;
+	other.digest[0] ^= 1;
+	assert_non_null(strstr(writer_differs(job->block, &other), "the bytes are not"));
+	other = row;
+	other.hash[0] ^= 1;
+	assert_non_null(strstr(writer_differs(job->block, &other), "another block"));
+	/* Rows of older programs have no digest: what they say of the block has to do. */
+	other = row;
+	other.has_digest = false;
+	assert_null(writer_differs(job->block, &other));
+	other.line_bytes++;
+	assert_non_null(writer_differs(job->block, &other));
+}
+
+static unsigned told;
+
+static void on_damage(void *arg, struct network *n, uint32_t shard, uint64_t height, const char *sentence)
+{
+	told++;
+	assert_int_equal(shard, 1);
+	assert_true(height >= 1 && height <= HEIGHTS && sentence[0]);
+}
+
+static void damage_segment(struct chain *c)
+{
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/networks/net/segments/000001.seg", c->path);
+	FILE *f = fopen(path, "r+b");
+
+	assert_non_null(f);
+	fseek(f, 100, SEEK_SET);
+	int byte = fgetc(f);
+
+	fseek(f, 100, SEEK_SET);
+	fputc(byte ^ 4, f);
+	fclose(f);
+}
+
+static uint64_t missing(struct network *n, enum gap_reason reason)
+{
+	AUTO(view_putp) struct view *v = network_view_get(n);
+	const struct shard_view *sv = &v->shards[1];
+	uint64_t cursor = 1, count = 0;
+	struct gap gap;
+
+	while (gaps_next(&sv->gaps, sv->known, &cursor, &gap))
+		if ((gap.fault ? gap.fault->reason : GAP_NOT_FETCHED) == reason)
+			count += gap.range.end - gap.range.first;
+	return count;
+}
+
+static void what_a_reader_met_is_a_gap_with_the_next_writer_and_heals(void **state)
+{
+	AUTO(chain_release) struct chain c;
+	struct store_options options = { .holder = "test", .sync_off = true };
+	const struct block_bytes *bytes = NULL;
+	struct block_row row, healed;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	trace_set_sink(fixture_silence, NULL);
+	told = 0;
+	chain_open(&c, ARCHIVE);
+	chain_feed(&c, 1, 1, HEIGHTS, 1);
+	store_closep(&c.store);
+	damage_segment(&c);
+	must(store_open(c.path, &options, &c.store, &err), &err);
+	c.network = store_network_at(c.store, 0);
+	store_on_damage(c.store, on_damage, NULL);
+
+	assert_int_equal(network_block(c.network, 1, 3, &row), 1);
+	assert_int_equal(network_block_check(c.network, &row, &err), -EBADMSG);
+	assert_int_equal(told, 0); /* who only looks notes nothing */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(network_block_bytes(c.network, &row, &bytes, &err), -EBADMSG);
+	assert_int_equal(told, 1);
+	assert_int_equal(missing(c.network, GAP_DAMAGED), 0);
+
+	/* A writer that is given no block of that height. */
+	chain_feed(&c, 0, 1, 1, -1);
+	assert_int_equal(missing(c.network, GAP_DAMAGED), 1);
+	assert_int_equal(network_block_bytes(c.network, &row, &bytes, &err), -EBADMSG);
+	assert_int_equal(told, 1); /* it is a gap: no news */
+
+	chain_feed(&c, 1, 3, 3, -1);
+	assert_int_equal(missing(c.network, GAP_DAMAGED), 0);
+	assert_int_equal(network_block(c.network, 1, 3, &healed), 1);
+	assert_true(healed.object == row.object);
+	assert_int_equal(network_block_bytes(c.network, &healed, &bytes, &err), 0);
+	block_bytes_putp(&bytes);
+	trace_set_sink(NULL, NULL);
+}
+
+static void a_state_that_was_let_go_is_no_data(void **state)
+{
+	AUTO(chain_release) struct chain c;
+	AUTO(archive_closep) struct archive *archive = NULL;
+	struct ingest_options options = { .checkers = 1, .history_keep = 3 };
+	struct state *st = NULL;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	chain_open(&c, ARCHIVE);
+	chain_feed(&c, 0, 1, 20, 1);
+	/* One that is open stays whole. */
+	must(state_open(c.network, 0, 4, &st, &err), &err);
+	for (int open = 1; open >= 0; open--) {
+		AUTO(ingest_freep) struct ingest *ingest = NULL;
+		AUTO(view_putp) struct view *v = NULL;
+
+		must(ingest_start(c.network, &options, &ingest, &err), &err);
+		must(ingest_finish(ingest, &err), &err);
+		v = network_view_get(c.network);
+		if (open) {
+			assert_true(v->shards[0].kept_from <= 4);
+			state_freep(&st);
+		} else {
+			assert_true(v->shards[0].kept_from > 4 && v->shards[0].kept_from <= 18);
+		}
+	}
+	assert_int_equal(state_open(c.network, 0, 4, &st, &err), -ENODATA);
+	assert_non_null(strstr(err.text, "was let go"));
+	must(state_open(c.network, 0, 18, &st, &err), &err);
+	state_freep(&st);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_the_same_bytes_heal),
+		cmocka_unit_test(what_a_reader_met_is_a_gap_with_the_next_writer_and_heals),
+		cmocka_unit_test(a_state_that_was_let_go_is_no_data),
+	};
+	if (sign_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
