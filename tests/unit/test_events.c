@@ -187,6 +187,39 @@ static void without_memory_lines_are_lost_and_said_so(void **state)
 	}
 }
 
+static void the_lines_are_one_text_that_grows(void **state)
+{
+	AUTO(events_freep) struct events *e = events_new(3);
+	AUTO(buf_release) struct buf all = BUF_INIT(1u << 16), part = BUF_INIT(1u << 16);
+	uint64_t next = 1;
+
+	assert_int_equal(events_size(e), 0);
+	assert_int_equal(events_read_at(e, 0, 100, &part), 0);
+	assert_int_equal(part.n, 0);
+	for (int i = 0; i < 3; i++)
+		events_post(e, "net", "block", "height=%d", i * i * i * 1000);
+	assert_int_equal(events_read(e, &next, SIZE_MAX, &all), 0);
+	assert_int_equal(events_size(e), all.n);
+	for (uint64_t at = 0; at <= all.n; at++)
+		for (size_t size = 0; size < 64; size += 7) {
+			struct slice wanted = slice_sub(buf_slice(&all), at, size);
+
+			buf_clear(&part);
+			assert_int_equal(events_read_at(e, at, size, &part), 0);
+			assert_true(slice_eq(buf_slice(&part), wanted));
+		}
+	/* The first line is lost: its place holds newlines. */
+	size_t first = (size_t)((uint8_t *)memchr(all.p, '\n', all.n) - all.p) + 1;
+
+	events_post(e, "net", "block", "height=4");
+	buf_clear(&part);
+	assert_int_equal(events_read_at(e, 0, all.n, &part), 0);
+	assert_int_equal(part.n, all.n);
+	for (size_t i = 0; i < first; i++)
+		assert_int_equal(part.p[i], '\n');
+	assert_memory_equal(part.p + first, all.p + first, all.n - first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +231,7 @@ int main(void)
 		cmocka_unit_test(the_listener_is_called_after_each_post_until_it_leaves),
 		cmocka_unit_test(among_many_threads_every_line_is_given_or_counted_as_lost),
 		cmocka_unit_test(without_memory_lines_are_lost_and_said_so),
+		cmocka_unit_test(the_lines_are_one_text_that_grows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
