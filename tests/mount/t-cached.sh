@@ -15,7 +15,7 @@ asks() {
 	local folder=$1 before now least=999999
 	shift
 	(cd "$folder" && "$@") > /dev/null 2>&1
-	for _ in 1 2 3 4 5; do
+	for _ in 1 2 3; do
 		before=$(counter fuse_requests "$T/mnt")
 		(cd "$folder" && "$@") > /dev/null 2>&1
 		now=$(($(counter fuse_requests "$T/mnt") - before))
@@ -48,6 +48,10 @@ for folder in legacy/at/900 hyper/shards/1/blocks/$R/0000000500; do
 	same "of all others it asks nothing" "$(asks "$d" xargs -0 -a "$small" grep zzzzz)" 0
 	same "cat of all" "$(asks "$d" sh -c 'find . -type f -exec cat {} +')" 0
 done
+lists=$(echo "$N"/{legacy,hyper}/shards/{1,2}/blocks/$R)
+files=$(ls -R $lists | grep -c .)
+asked=$(asks / ls -lR $lists)
+check "ls -lR of $files names asks of the device alone ($asked)" test "$files" -gt 20000 -a "$asked" -le 2
 absent() { cat absent none nothing || true; }
 export -f absent
 same "names that are absent, where none ever comes" "$(asks "$N/legacy/blocks/$R/0000000500" bash -c absent)" 0
