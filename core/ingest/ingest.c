@@ -163,7 +163,7 @@ static void *ingest_thread(void *arg)
 			if (rc == 0 && !closing)
 				rc = collect_step(w, &err);
 		}
-		if (!w->dirty && (!job || closing))
+		if (!w->dirty && (!job || closing) && !closed)
 			leave(w);
 		LOCKED(&in->ingest_lock);
 		in->totals = w->totals;
@@ -172,7 +172,8 @@ static void *ingest_thread(void *arg)
 			in->why = err;
 		}
 	}
-	leave(w);
+	if (rc < 0)
+		leave(w);
 	if (rc < 0 && rc != -EINTR) {
 		trace_error("ingest", "stopped; what was acknowledged is kept",
 			    "network=%s error=\"%s\"", network_name(w->network),
@@ -262,14 +263,16 @@ int ingest_finish(struct ingest *in, struct err *err)
 	struct writer *w = &in->writer;
 	int rc = writer_commit(w, err);
 	uint64_t until = clock_mono_ms() + COLLECT_MS_MAX;
-	/* What is left over goes with the next import. */
+	/* What is left over, or held back by the gate, goes with the next import. */
 	w->committed = w->options.history_keep != 0;
-	do {
-		if (rc == 0)
-			rc = collect_step(w, err);
+	if (rc == 0 && w->committed && !gate_closing(w->options.gate))
+		rc = enter(w, err);
+	while (rc == 0 && w->inside && w->committed && clock_mono_ms() < until) {
+		rc = collect_step(w, err);
 		if (rc == 0)
 			rc = writer_commit(w, err);
-	} while (rc == 0 && w->committed && clock_mono_ms() < until);
+	}
+	leave(w);
 	in->totals = w->totals;
 	return rc;
 }
