@@ -192,8 +192,10 @@ static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, str
 			       "shard %u height %" PRIu64 " is held, but its row is not there",
 			       shard, height);
 	rc = load(w, &row, job, &why);
-	if (rc == -EBADMSG)
+	if (rc == -EBADMSG) {
+		w->pending.refused++;
 		return writer_damaged(w, &row, err_text(&why, rc), err);
+	}
 	if (rc < 0)
 		return err_set(err, rc, "shard %u height %" PRIu64 ": %.300s", shard, height,
 			       err_text(&why, rc));

@@ -45,7 +45,7 @@ round() { # NETWORK ARCHIVE HEIGHT LATER…
 	check "$net: at/$((h - 1)) is no data" refuses 2 "No data available" ls -d "$T/mnt-restored/$net/legacy/at/$((h - 1))"
 	same "$net: everything below it is one gap" "$(ls "$T/mnt-restored/$net/gaps/0")" \
 		"$(printf '%010d-%010d' 1 $((h - 1)))"
-	same "$net: the map says the same" "$(shown heights/0.map | head -c $((h + 1)) | tr -d '\n')" \
+	same "$net: the map says the same" "$(shown heights/0.map | head -c $((h + 1)) | tr '\0' . | tr -d '\n')" \
 		"$(printf '%*s' $((h - 1)) '' | tr ' ' .)r"
 
 	for s in 0 1 2; do

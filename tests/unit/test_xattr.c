@@ -266,7 +266,7 @@ static void holes_of_a_map_are_the_pages_that_nobody_brought(void **state)
 	struct shard_view *sv = &v.shards[0];
 	struct node n = { .row = ROW_MAP,
 			  .network = whole.network,
-			  .scope = { SCOPE_VIEW, 0, 0, 0, 7 } };
+			  .scope = { .kind = SCOPE_VIEW, .view_number = 7 } };
 	static const struct range held[] = {
 		{ 1, 3 }, { 4097, 4098 }, { 8000, 8193 }, { 20000, 20001 }, { 45057, KNOWN + 1 }
 	};
