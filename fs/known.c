@@ -71,10 +71,7 @@ const struct view *asked_view(const struct asked *a)
 
 static bool same_scope(const struct slot *slot, const struct node *n)
 {
-	const struct scope *a = &slot->scope, *b = &n->scope;
-
-	return slot->network == n->network && a->kind == b->kind && a->context == b->context &&
-	       a->shard == b->shard && a->height == b->height && a->view_number == b->view_number;
+	return slot->network == n->network && scope_eq(&slot->scope, &n->scope);
 }
 
 /* Most children are in the scope of their folder, which is entered already. */

@@ -194,11 +194,6 @@ static uint32_t *chain_of(struct shard *shard, uint64_t hash)
 	return &shard->chains[hash / SHARDS % CHAINS];
 }
 
-static bool scope_eq(const struct scope *a, const struct scope *b)
-{
-	return a->kind == b->kind && a->context == b->context && a->shard == b->shard &&
-	       a->height == b->height && a->from == b->from && a->view_number == b->view_number;
-}
 
 /* False when it is free, or about to be: who counted it down to zero alone may free it. */
 static bool count_up(struct slot *slot)

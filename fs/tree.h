@@ -49,6 +49,12 @@ static inline bool scope_has_height(const struct scope *s)
 	return s->kind == SCOPE_STATE || s->kind == SCOPE_SPAN;
 }
 
+static inline bool scope_eq(const struct scope *a, const struct scope *b)
+{
+	return a->kind == b->kind && a->context == b->context && a->shard == b->shard &&
+	       a->height == b->height && a->from == b->from && a->view_number == b->view_number;
+}
+
 #define NODE_KEY_BITS    37 /* an account and a set, a range, a block's object id … */
 #define NODE_OBJECT_BITS 48
 
