@@ -180,6 +180,22 @@ static void what_is_asked_for_wrongly_is_refused(void **state)
 	assert_false(is_on_disk("pins", "far"));
 }
 
+static void a_pin_that_cannot_be_written_says_why(void **state)
+{
+	AUTO(pins_closep) struct pins *p = open_pins(NULL);
+	struct err err = ERR_INIT;
+	struct pin pin;
+	char path[512];
+
+	add(p, "first", 10);
+	path_in("pins", ".new-second", path); /* where its bytes would go first */
+	assert_int_equal(mkdir(path, 0777), 0);
+	assert_int_equal(pins_add(p, chain.network, "second", 20, &err), -EISDIR);
+	assert_string_equal(err.text, "the pin second cannot be written: Is a directory");
+	assert_int_equal(pins_get(p, chain.network, "second", &pin), 0);
+	assert_int_equal(network_pinned_lowest(chain.network, 0), 10);
+}
+
 static void a_checkpoint_goes_with_its_last_pin(void **state)
 {
 	AUTO(pins_closep) struct pins *p = open_pins(&none);
@@ -424,6 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_CHAIN(a_pin_outlives_a_restart),
 		WITH_CHAIN(what_is_asked_for_wrongly_is_refused),
+		WITH_CHAIN(a_pin_that_cannot_be_written_says_why),
 		WITH_CHAIN(a_checkpoint_goes_with_its_last_pin),
 		WITH_CHAIN(without_a_thread_it_goes_when_pins_are_closed),
 		WITH_CHAIN(a_damaged_pin_is_told_and_keeps_everything),
