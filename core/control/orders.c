@@ -1,7 +1,6 @@
 #include "core/control/orders.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
@@ -107,14 +106,12 @@ static bool wait_for_deadline(struct orders *o)
 {
 	LOCKED(&o->orders_lock);
 	while (!o->stopping) {
-		uint64_t due = o->thaw_ms, now = clock_mono_ms();
-		struct timespec until = { .tv_sec = (time_t)(due / 1000),
-					  .tv_nsec = (long)(due % 1000) * 1000000 };
+		uint64_t due = o->thaw_ms;
 
-		if (due && due <= now)
+		if (due && due <= clock_mono_ms())
 			return true;
 		if (due)
-			pthread_cond_timedwait(&o->changed, &o->orders_lock, &until);
+			clock_cond_wait(&o->changed, &o->orders_lock, due);
 		else
 			pthread_cond_wait(&o->changed, &o->orders_lock);
 	}
@@ -477,7 +474,6 @@ void orders_pin_state(const struct pin *p, struct buf *out)
 int orders_open(const struct orders_env *env, struct orders **out, struct err *err)
 {
 	AUTO(orders_closep) struct orders *o = calloc(1, sizeof *o);
-	pthread_condattr_t monotonic;
 
 	if (!o)
 		return err_set(err, -ENOMEM, "no memory for orders");
@@ -485,10 +481,7 @@ int orders_open(const struct orders_env *env, struct orders **out, struct err *e
 	o->report = (struct buf)BUF_INIT(REPORT_SIZE_MAX);
 	pthread_mutex_init(&o->freeze_lock, NULL);
 	pthread_mutex_init(&o->orders_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&o->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&o->changed);
 	/* All of it now: nothing allocates under the lock, and what is not written takes no memory. */
 	if (buf_reserve(&o->report, REPORT_SIZE_MAX) < 0)
 		return err_set(err, -ENOMEM, "no memory for orders");
