@@ -3,11 +3,11 @@
  *
  * A checkpoint that was taken away and made again may differ in what is this node's own. So a making of
  * it is part of the scope, told by the file that was written last; a node of an earlier one is -ESTALE. */
+#include "core/base/files.h"
 #include "core/checkpoint/pins.h"
 #include "fs/path.h"
 #include "fs/rows.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -388,12 +388,6 @@ static int numbered_find(struct look *l, const struct node *folder, const char *
 	return rc < 0 ? rc : find_on_disk(l, folder, out);
 }
 
-static void dir_closep(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* What lies in the folder on the disk and has a name of this row. */
 static int numbered_list(struct look *l, const struct node *folder, const struct node *child,
 			 uint64_t after, struct lister *to)
@@ -406,7 +400,7 @@ static int numbered_list(struct look *l, const struct node *folder, const struct
 		return at;
 	path_of(folder, path);
 	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO(dir_closep) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	AUTO(files_dir_closep) DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d) {
 		base_closep(&fd);
 		return -ENOENT;

@@ -10,6 +10,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
+#include "core/base/files.h"
 #include "core/base/trace.h"
 #include "fs/mountpoint.h"
 #include "fs/transport.h"
@@ -62,16 +63,10 @@ static int write_options(const struct session_options *o, struct buf *out)
 	return buf_done(out);
 }
 
-static void file_closep(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-}
-
 /* fusermount3 asks the same, but would tell it to nobody. */
 bool session_others_allowed(void)
 {
-	AUTO(file_closep) FILE *conf = fopen("/etc/fuse.conf", "re");
+	AUTO(files_stream_closep) FILE *conf = fopen("/etc/fuse.conf", "re");
 	AUTO(base_freep) char *line = NULL;
 	size_t cap = 0;
 

@@ -1,12 +1,12 @@
 #include "core/checkpoint/pins.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/files.h"
 #include "core/base/trace.h"
 
 #define PATH_SIZE     4096
@@ -194,28 +194,13 @@ static int unsave(struct pins *p, struct network *n, const char *name, struct er
 	return 0;
 }
 
-static void dir_closep(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
-/* A folder and all below it, as far as it goes. */
 static void remove_tree(int parent, const char *name)
 {
-	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-		return;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO(dir_closep) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	int rc = files_remove_tree(parent, name);
 
-	if (fd >= 0 && !d)
-		close(fd);
-	for (struct dirent *e; d && (e = readdir(d));)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			remove_tree(dirfd(d), e->d_name);
-	if (unlinkat(parent, name, AT_REMOVEDIR) < 0)
+	if (rc < 0)
 		trace_warn("checkpoint", "a folder cannot be removed, the next start tries again",
-			   "name=%s errno=%d", name, errno);
+			   "name=%s errno=%d", name, -rc);
 }
 
 /* Takes a checkpoint's folder out of sight at once, and then away. */
@@ -408,25 +393,6 @@ static void book_freep(struct book **at)
 
 /* ---- what lies on the disk ---- */
 
-static int read_small(int folder, const char *name, struct buf *out)
-{
-	AUTO(base_closep) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		if (buf_reserve(out, 4096) < 0)
-			return -EMSGSIZE;
-		ssize_t n = read(fd, out->p + out->n, 4096);
-
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return 0;
-		out->n += (size_t)n;
-	}
-}
-
 /* A pin that is passed over would lose its checkpoint: it is an error instead. */
 static int load_pin(struct book *b, int folder, const char *name, struct err *err)
 {
@@ -444,7 +410,7 @@ static int load_pin(struct book *b, int folder, const char *name, struct err *er
 		return err_set(err, -errno, "the pin %s: %s", name, strerror(errno));
 	memcpy(r->is.name, name, MIN(strlen(name), (size_t)PIN_NAME_MAX));
 	r->made_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
-	int rc = read_small(folder, name, &text);
+	int rc = files_read_at(folder, name, 4096, &text, NULL);
 
 	if (rc == 0 &&
 	    (text.n < 2 || text.p[text.n - 1] != '\n' ||
@@ -478,7 +444,7 @@ static int load_pins(struct pins *p, struct book *b, struct err *err)
 
 	if (folder < 0)
 		return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, strerror(errno));
-	AUTO(dir_closep) DIR *d = fdopendir(folder);
+	AUTO(files_dir_closep) DIR *d = fdopendir(folder);
 	if (!d) {
 		close(folder);
 		return err_set(err, -ENOMEM, "no memory to list pins");
@@ -512,7 +478,7 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 	if (!e || !info || checkpoint_name_read(name, &e->height, e->prefix) < 0 || at < 0)
 		return;
 	if (fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    read_small(at, "info", &text) < 0 ||
+	    files_read_at(at, "info", CHECKPOINT_INFO_MAX, &text, &err) < 0 ||
 	    checkpoint_info_read(buf_slice(&text), info, &err) < 0) {
 		trace_warn("checkpoint", "a folder is no checkpoint and is left alone",
 			   "network=%s name=%s error=\"%s\"", network_name(b->network), name,
@@ -540,7 +506,7 @@ static int load_checkpoints(struct pins *p, struct book *b, struct err *err)
 
 	if (folder < 0)
 		return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, strerror(errno));
-	AUTO(dir_closep) DIR *d = fdopendir(folder);
+	AUTO(files_dir_closep) DIR *d = fdopendir(folder);
 	if (!d) {
 		close(folder);
 		return err_set(err, -ENOMEM, "no memory to list checkpoints");

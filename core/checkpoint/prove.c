@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -282,38 +281,13 @@ static int file_open(struct prover *p, const char *path, struct err *err)
 	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : fd;
 }
 
-int mapped_open(struct prover *p, const struct file *f, struct mapped *out, struct err *err)
+int prover_map(struct prover *p, const struct file *f, struct files_map *out, struct err *err)
 {
-	int fd = file_open(p, f->path, err);
-	struct stat st;
+	int rc = files_map(p->folder, f->path, out);
 
-	*out = (struct mapped){ SLICE_EMPTY };
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		base_closep(&fd);
-		return err_set(err, -EBADMSG, "no plain file");
-	}
-	if (st.st_size) {
-		void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		int rc = bytes == MAP_FAILED ? -errno : 0;
-
-		if (rc < 0) {
-			base_closep(&fd);
-			return err_set(err, rc, "%s", strerror(-rc));
-		}
-		(void)madvise(bytes, (size_t)st.st_size, MADV_SEQUENTIAL);
-		out->bytes = SLICE(bytes, (size_t)st.st_size);
-	}
-	base_closep(&fd);
-	return 0;
-}
-
-void mapped_release(struct mapped *m)
-{
-	if (m->bytes.n)
-		munmap((void *)(uintptr_t)m->bytes.p, m->bytes.n);
-	m->bytes = SLICE_EMPTY;
+	if (rc == -EBADMSG)
+		return err_set(err, rc, "no plain file");
+	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
 /* A whole small file: 1, 0 when it is not there, cannot be read or is over size_max (with a sentence). */
@@ -321,13 +295,13 @@ static int file_get(struct prover *p, const char *path, size_t size_max, struct 
 		    struct err *why)
 {
 	struct file *f = prover_file(p, path);
-	AUTO(mapped_release) struct mapped m = { SLICE_EMPTY };
+	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
 
 	if (!f || f->unreadable) {
 		err_set(why, -ENOENT, "%s", f ? "cannot be read" : "is not there");
 		return 0;
 	}
-	if (mapped_open(p, f, &m, why) < 0)
+	if (prover_map(p, f, &m, why) < 0)
 		return 0;
 	if (m.bytes.n > size_max) {
 		err_set(why, -EMSGSIZE, "has %zu bytes, %zu are the most", m.bytes.n, size_max);

@@ -84,12 +84,12 @@ static int check_rules(struct work *w, struct slice bytes, struct err *err)
 static void check_file(struct work *w, struct file *f)
 {
 	const struct checkpoint_shard *s = shard_of(w->prover, f->shard);
-	AUTO(mapped_release) struct mapped m = { SLICE_EMPTY };
+	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
 	int rc;
 
 	if (f->unreadable || !s)
 		return;
-	rc = mapped_open(w->prover, f, &m, &f->why);
+	rc = prover_map(w->prover, f, &m, &f->why);
 	if (rc < 0 && rc != -ENOMEM)
 		rc = -EBADMSG;
 	if (rc == 0)
@@ -152,7 +152,7 @@ int prove_records(struct prover *p)
 struct feed { /* a pack, which stands at a record */
 	enum space space;
 	struct file *file; /* NULL: there is none */
-	struct mapped mapped;
+	struct files_map mapped;
 	struct pack_reader reader;
 	struct pack_record record;
 	int at; /* 1: at a record */
@@ -172,7 +172,7 @@ static void rooting_release(struct rooting *r)
 		r->prover->ops->root_free(r->rooter);
 	buf_release(&r->value);
 	for (int i = 0; i < 2; i++)
-		mapped_release(&r->feeds[i].mapped);
+		files_unmap(&r->feeds[i].mapped);
 }
 
 static int advance(struct rooting *r, struct feed *f)
@@ -197,7 +197,7 @@ static int feed_open(struct rooting *r, struct feed *f, const char *folder, uint
 	if (!f->file)
 		return 0;
 	int rc = f->file->unreadable ? err_set(&why, -EIO, "cannot be read")
-				     : mapped_open(r->prover, f->file, &f->mapped, &why);
+				     : prover_map(r->prover, f->file, &f->mapped, &why);
 
 	if (rc < 0) {
 		prover_fault(r->prover, r->level, path, "%s", why.text);
@@ -242,7 +242,7 @@ static int add_vshard(struct rooting *r, uint32_t shard, unsigned vshard, bool b
 				   ? b
 				   : a);
 	for (int i = 0; i < 2; i++) {
-		mapped_release(&r->feeds[i].mapped);
+		files_unmap(&r->feeds[i].mapped);
 		r->feeds[i].at = 0;
 	}
 	if (rc == -ENOMEM)

@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "core/base/files.h"
 #include "core/base/trace.h"
-#include "core/sync/archive.h"
 
 #define PATH_SIZE  4096
 #define TEXT_SIZE  32 /* of a canonical value */
@@ -544,7 +544,7 @@ static int load_file(struct settings *s, const struct settings_sources *from, st
 	char path[PATH_SIZE];
 	if (!choose_file(from, path))
 		return 0;
-	int rc = archive_file_read(path, SETTINGS_SIZE_MAX, &text, err);
+	int rc = files_read(path, SETTINGS_SIZE_MAX, &text, err);
 	if (rc < 0)
 		return rc == -EMSGSIZE ? -EINVAL : rc;
 	s->file = strdup(path);
