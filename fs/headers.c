@@ -65,12 +65,6 @@ static void keep(struct texts *t)
 	free(old);
 }
 
-static void block_freep(struct chain_block **b)
-{
-	if (*b)
-		(*b)->ops->block_free(*b);
-}
-
 static int decode(struct network *n, const struct block_row *row, struct chain_block **out,
 		  struct err *err)
 {
@@ -106,7 +100,7 @@ int header_read(struct network *n, const struct block_row *row, enum header_file
 		struct buf *out, struct err *err)
 {
 	AUTO(buf_release) struct buf all = BUF_INIT(BLOCK_SIZE_MAX);
-	AUTO(block_freep) struct chain_block *block = NULL;
+	AUTO(chain_block_freep) struct chain_block *block = NULL;
 	size_t ends[HEADER_FILES];
 
 	if (find(row, which, out))

@@ -36,9 +36,7 @@ void fs_closep(struct fs **fs); /* unmounts what is still mounted */
 /* Unmounts as a person would ask for it: fusermount3 or umount(2), with the reason when it is busy. */
 int fs_unmount(const char *mountpoint, enum unmount_how how, struct err *err) MUST_CHECK;
 
-/* For README files, the manual and the golden listing: what there is to know of all of the tree, as
- * lines of text, and one line a row of it. */
+/* For the manual: what there is to know of all of the tree, as README files begin with it. */
 int fs_describe_words(struct buf *out) MUST_CHECK;
-int fs_describe_tree(struct buf *out) MUST_CHECK;
 
 #endif

@@ -38,7 +38,7 @@ static int open_checkpoint(struct look *l, const struct checkpoint_entry *e, uin
 {
 	char path[PATH_SIZE];
 	struct stat st;
-	int rc = checkpoints_path(tree_env()->store, l->view->network, path, sizeof path);
+	int rc = checkpoints_path(tree_env()->store, l->view->network, path, sizeof path, l->err);
 
 	if (rc < 0)
 		return rc;

@@ -156,6 +156,7 @@ struct chain_root {
 	uint8_t  root_size;  /* 0: an empty state */
 	uint64_t records;    /* keys of the trie */
 };
+bool chain_root_eq(const struct chain_root *a, const struct chain_root *b); /* root and records */
 
 /* What one replayed block did. Lives in the replay's arena until the next block begins. */
 struct chain_result {
@@ -339,6 +340,7 @@ struct chain_ops {
 };
 
 /* The adapters, by kind; NULL when there is none of that name. */
+void chain_block_freep(struct chain_block **b);
 const struct chain_ops *chain_kind(const char *kind);
 const struct chain_ops *chain_kind_at(size_t i); /* NULL behind the last */
 

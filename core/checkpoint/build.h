@@ -31,8 +31,5 @@ int checkpoint_build(struct network *n, uint64_t main_height, const char *parent
 		     char name[CHECKPOINT_NAME_SIZE], struct err *err) MUST_CHECK;
 /* The newest main height whose state, and that of what it witnesses, is replayed; -ENODATA: none is. */
 int checkpoint_newest(struct network *n, uint64_t *main_height, struct err *err) MUST_CHECK;
-/* What it would be called: its main height and hash; -ENODATA as above. */
-int checkpoint_of(struct network *n, uint64_t main_height, char name[CHECKPOINT_NAME_SIZE],
-		  struct err *err) MUST_CHECK;
 
 #endif

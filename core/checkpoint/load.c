@@ -234,26 +234,26 @@ static int put_record(struct loading *r, enum space space, const struct pack_rec
 
 /* ---- packs ---- */
 
-struct lane { /* the records of one space, of one vshard */
+struct cursor { /* the records of one space, of one vshard */
 	struct files_map file;
 	struct pack_reader reader;
 	struct pack_record next;
 	int more; /* 1: `next` is one */
 };
 
-static void lane_release(struct lane *l)
+static void cursor_release(struct cursor *c)
 {
-	files_unmap(&l->file);
+	files_unmap(&c->file);
 }
 
-static int lane_step(struct lane *l, struct err *err)
+static int cursor_step(struct cursor *c, struct err *err)
 {
-	l->more = pack_record_next(&l->reader, &l->next, err);
-	return MIN(l->more, 0);
+	c->more = pack_record_next(&c->reader, &c->next, err);
+	return MIN(c->more, 0);
 }
 
-static int lane_open(const struct loading *r, const char *context, unsigned vshard,
-		     struct lane *out, struct err *err)
+static int cursor_open(const struct loading *r, const char *context, unsigned vshard,
+		     struct cursor *out, struct err *err)
 {
 	char name[CHECKPOINT_PATH_MAX];
 
@@ -262,7 +262,7 @@ static int lane_open(const struct loading *r, const char *context, unsigned vsha
 
 	out->reader = PACK_READER(out->file.bytes);
 	if (rc == 0)
-		rc = lane_step(out, err);
+		rc = cursor_step(out, err);
 	return rc < 0 ? err_note(err, rc, "%s", name) : 0;
 }
 
@@ -270,20 +270,20 @@ static int lane_open(const struct loading *r, const char *context, unsigned vsha
  * of. */
 static int put_vshard(struct loading *r, unsigned vshard, struct err *err)
 {
-	AUTO(lane_release) struct lane both = { .more = 0 };
-	AUTO(lane_release) struct lane hyper = { .more = 0 };
-	int rc = lane_open(r, context_rules[CONTEXT_LEGACY].name, vshard, &both, err);
+	AUTO(cursor_release) struct cursor both = { .more = 0 };
+	AUTO(cursor_release) struct cursor hyper = { .more = 0 };
+	int rc = cursor_open(r, context_rules[CONTEXT_LEGACY].name, vshard, &both, err);
 
 	if (rc == 0 && r->info->hyper)
-		rc = lane_open(r, "retained", vshard, &hyper, err);
+		rc = cursor_open(r, "retained", vshard, &hyper, err);
 	while (rc == 0 && (both.more || hyper.more)) {
 		bool first =
 			both.more && (!hyper.more || slice_cmp(both.next.key, hyper.next.key) < 0);
-		struct lane *l = first ? &both : &hyper;
+		struct cursor *c = first ? &both : &hyper;
 
-		rc = put_record(r, first ? SPACE_BOTH : SPACE_HYPER, &l->next, err);
+		rc = put_record(r, first ? SPACE_BOTH : SPACE_HYPER, &c->next, err);
 		if (rc == 0)
-			rc = lane_step(l, err);
+			rc = cursor_step(c, err);
 	}
 	return rc < 0 ? err_note(err, rc, "shard %u, vshard %02x", r->shard->shard, vshard) : 0;
 }
@@ -314,12 +314,6 @@ static int put_rules(struct loading *r, enum space space, struct err *err)
 	return rc < 0 ? err_note(err, rc, "%s", name) : 0;
 }
 
-static bool same_root(const struct chain_root *a, const struct chain_root *b)
-{
-	return a->records == b->records &&
-	       slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
-}
-
 static int end_roots(struct loading *r, struct err *err)
 {
 	const struct checkpoint_shard *s = r->shard;
@@ -330,9 +324,9 @@ static int end_roots(struct loading *r, struct err *err)
 	r->ops->root_free(TAKE(r->rooter));
 	if (rc < 0)
 		return rc;
-	if (!same_root(&roots[CONTEXT_LEGACY], &s->legacy) ||
+	if (!chain_root_eq(&roots[CONTEXT_LEGACY], &s->legacy) ||
 	    (r->info->hyper &&
-	     (!same_root(&roots[CONTEXT_HYPER], &s->hyper) || retained != s->retained)))
+	     (!chain_root_eq(&roots[CONTEXT_HYPER], &s->hyper) || retained != s->retained)))
 		return changed(r, err); /* it was proved to make these roots */
 	return 0;
 }
@@ -366,13 +360,6 @@ static int put_shard(struct loading *r, struct err *err)
 
 /* ---- blocks, and where the shards stand ---- */
 
-static void block_freep(struct chain_block **b)
-{
-	if (*b)
-		(*b)->ops->block_free(*b);
-	*b = NULL;
-}
-
 static int read_file(const struct loading *r, const char *name, struct buf *out, struct err *err)
 {
 	char path[PATH_SIZE];
@@ -387,7 +374,7 @@ static int put_block(struct loading *r, struct err *err)
 {
 	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(buf_release) struct buf certificate = BUF_INIT(BLOCK_SIZE_MAX);
-	AUTO(block_freep) struct chain_block *b = NULL;
+	AUTO(chain_block_freep) struct chain_block *b = NULL;
 	char name[CHECKPOINT_PATH_MAX];
 	uint32_t shard = r->shard->shard;
 

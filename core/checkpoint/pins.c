@@ -92,18 +92,16 @@ void pins_on_change(struct pins *p, void (*call)(void *arg, struct network *n), 
 
 /* ---- names and files ---- */
 
-int checkpoints_path(const struct store *s, const struct network *n, char *out, size_t size)
+int checkpoints_path(const struct store *s, const struct network *n, char *out, size_t size,
+		     struct err *err)
 {
-	int got = snprintf(out, size, "%s/networks/%s/checkpoints", store_path(s), network_name(n));
-
-	return got < 0 || (size_t)got >= size ? -ENAMETOOLONG : 0;
+	return store_network_path(s, n, "checkpoints", out, size, err);
 }
 
-static int pins_path(const struct store *s, const struct network *n, char out[PATH_SIZE])
+static int pins_path(const struct store *s, const struct network *n, char out[PATH_SIZE],
+		     struct err *err)
 {
-	int got = snprintf(out, PATH_SIZE, "%s/networks/%s/pins", store_path(s), network_name(n));
-
-	return got < 0 || got >= PATH_SIZE ? -ENAMETOOLONG : 0;
+	return store_network_path(s, n, "pins", out, PATH_SIZE, err);
 }
 
 static bool is_word_byte(char c)
@@ -163,10 +161,10 @@ static int save(struct pins *p, struct network *n, const char *name, uint64_t he
 		struct err *err)
 {
 	char path[PATH_SIZE], text[32];
-	int rc = pins_path(p->store, n, path);
+	int rc = pins_path(p->store, n, path, err);
 
 	if (rc < 0)
-		return err_set(err, rc, "the path of the store is too long");
+		return rc;
 	AUTO(base_closep) int folder = open_folder(path, true, err);
 	if (folder < 0)
 		return folder;
@@ -181,7 +179,7 @@ static int save(struct pins *p, struct network *n, const char *name, uint64_t he
 static int unsave(struct pins *p, struct network *n, const char *name, struct err *err)
 {
 	char path[PATH_SIZE];
-	int rc = pins_path(p->store, n, path);
+	int rc = pins_path(p->store, n, path, err);
 
 	if (rc < 0)
 		return rc;
@@ -436,10 +434,10 @@ static int load_pin(struct book *b, int folder, const char *name, struct err *er
 static int load_pins(struct pins *p, struct book *b, struct err *err)
 {
 	char path[PATH_SIZE];
-	int rc = pins_path(p->store, b->network, path);
+	int rc = pins_path(p->store, b->network, path, err);
 
 	if (rc < 0)
-		return err_set(err, rc, "the path of the store is too long");
+		return rc;
 	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (folder < 0)
@@ -498,10 +496,10 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 static int load_checkpoints(struct pins *p, struct book *b, struct err *err)
 {
 	char path[PATH_SIZE];
-	int rc = checkpoints_path(p->store, b->network, path, sizeof path);
+	int rc = checkpoints_path(p->store, b->network, path, sizeof path, err);
 
 	if (rc < 0)
-		return err_set(err, rc, "the path of the store is too long");
+		return rc;
 	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (folder < 0)
@@ -958,7 +956,7 @@ static void sweep(struct pins *p, struct book *b)
 	while (take_unwanted(p, b, name)) {
 		changed(p, b->network);
 		AUTO(base_closep) int folder = -1;
-		if (checkpoints_path(p->store, b->network, path, sizeof path) == 0)
+		if (checkpoints_path(p->store, b->network, path, sizeof path, NULL) == 0)
 			folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (folder >= 0)
 			remove_checkpoint(folder, name);
@@ -1089,7 +1087,7 @@ static void build_one(struct pins *p)
 	if (p->events)
 		events_post(p->events, network_name(n), "checkpoint", "state=building name=%s",
 			    wanted);
-	int rc = checkpoints_path(p->store, n, parent, sizeof parent);
+	int rc = checkpoints_path(p->store, n, parent, sizeof parent, &err);
 	AUTO(base_closep) int folder = rc < 0 ? rc : open_folder(parent, true, &err);
 
 	rc = folder < 0 ? folder : 0;

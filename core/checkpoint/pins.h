@@ -71,8 +71,8 @@ int checkpoints_next(struct pins *p, struct network *n, uint64_t height_after,
 int checkpoints_get(struct pins *p, struct network *n, uint64_t height,
 		    struct checkpoint_entry *out) MUST_CHECK;
 /* The folder of the network's checkpoints on disk. */
-int checkpoints_path(const struct store *s, const struct network *n, char *out,
-		     size_t size) MUST_CHECK;
+int checkpoints_path(const struct store *s, const struct network *n, char *out, size_t size,
+		     struct err *err) MUST_CHECK;
 
 /* Called after something of the above changed, holding no lock; any thread. One listener; NULL returns
  * when no call is under way. */

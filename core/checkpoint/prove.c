@@ -20,13 +20,20 @@ const char *const proof_names[PROOF_COUNT] = {
 	[PROOF_RECORDS] = "records", [PROOF_LEGACY] = "legacy", [PROOF_HYPER] = "hyper",
 };
 
+enum proof_level proof_failed(const struct proof *p)
+{
+	enum proof_level l = 0;
+
+	while (l < PROOF_COUNT &&
+	       (p->levels[l].verdict == VERDICT_OK ||
+		(l == PROOF_HYPER && p->levels[l].verdict == VERDICT_ABSENT && !p->info.hyper)))
+		l++;
+	return l;
+}
+
 bool proof_holds(const struct proof *p)
 {
-	for (int l = 0; l < PROOF_COUNT; l++)
-		if (p->levels[l].verdict != VERDICT_OK &&
-		    !(l == PROOF_HYPER && p->levels[l].verdict == VERDICT_ABSENT && !p->info.hyper))
-			return false;
-	return true;
+	return proof_failed(p) == PROOF_COUNT;
 }
 
 /* ---- faults ---- */
@@ -483,13 +490,6 @@ static int find_params(struct prover *p, const struct chain_params *given)
 
 /* ---- blocks and commits ---- */
 
-static void block_freep(struct chain_block **b)
-{
-	if (*b)
-		(*b)->ops->block_free(*b);
-	*b = NULL;
-}
-
 /* What info says of it, and what its own levels say; false when it is not right. */
 static bool block_is(struct prover *p, const char *path, const struct checkpoint_shard *s,
 		     const struct chain_block *b)
@@ -525,7 +525,7 @@ static int prove_block(struct prover *p, uint32_t place)
 	const struct checkpoint_shard *s = &p->out->info.shards[place];
 	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(buf_release) struct buf certificate = BUF_INIT(BLOCK_SIZE_MAX);
-	AUTO(block_freep) struct chain_block *b = NULL;
+	AUTO(chain_block_freep) struct chain_block *b = NULL;
 	char path[CHECKPOINT_PATH_MAX], commits[CHECKPOINT_PATH_MAX];
 	struct err why = ERR_INIT, none = ERR_INIT;
 	int rc;
@@ -585,7 +585,7 @@ static void check_witnesses(struct prover *p, const char *path)
 			continue;
 		prover_fault(p, PROOF_BLOCKS, path,
 			     "does not witness shard %" PRIu32 " as info has it", s->shard);
-		block_freep(&p->blocks[i]); /* nothing ties it to what is signed */
+		chain_block_freep(&p->blocks[i]); /* nothing ties it to what is signed */
 	}
 }
 
@@ -635,7 +635,7 @@ static int prove_blocks(struct prover *p)
 static void prover_release(struct prover *p)
 {
 	for (uint32_t i = 0; i < SHARD_MAX; i++)
-		block_freep(&p->blocks[i]);
+		chain_block_freep(&p->blocks[i]);
 	if (p->own_params)
 		p->ops->params_free(p->own_params);
 	base_closep(&p->folder);

@@ -40,8 +40,9 @@ struct proof {
 	uint64_t records, bytes; /* checked */
 };
 
-/* Every level held: all OK, but that hyper may be absent where it is off. */
-bool proof_holds(const struct proof *p);
+/* The first level that did not hold; PROOF_COUNT: all did. Hyper may be absent where it is off. */
+enum proof_level proof_failed(const struct proof *p);
+bool proof_holds(const struct proof *p); /* all did */
 
 /* params NULL: evidence's own. */
 int checkpoint_prove(const char *folder, const struct chain_params *params, const atomic_bool *stop,

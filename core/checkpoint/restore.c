@@ -155,18 +155,15 @@ static int read_info(struct restore *r, struct checkpoint_info *out, struct err 
 /* The first level that does not hold, in words. */
 static int proved(const struct restore *r, const struct proof *proof, struct err *err)
 {
-	if (proof_holds(proof))
-		return 0;
-	for (int i = 0; i < PROOF_COUNT; i++) {
-		const struct level_result *l = &proof->levels[i];
+	enum proof_level failed = proof_failed(proof);
 
-		if (l->verdict != VERDICT_OK)
-			return err_set(err, i == PROOF_COMMITS ? -EKEYREJECTED : -EBADMSG,
-				       "%s does not prove: %s: %s%s%s", r->folder, proof_names[i],
-				       verdict_names[l->verdict], l->reason[0] ? ": " : "",
-				       l->reason);
-	}
-	return err_set(err, -EBADMSG, "%s does not prove", r->folder);
+	if (failed == PROOF_COUNT)
+		return 0;
+	const struct level_result *l = &proof->levels[failed];
+
+	return err_set(err, failed == PROOF_COMMITS ? -EKEYREJECTED : -EBADMSG,
+		       "%s does not prove: %s: %s%s%s", r->folder, proof_names[failed],
+		       verdict_names[l->verdict], l->reason[0] ? ": " : "", l->reason);
 }
 
 int checkpoint_restore(const char *folder, const char *path, const struct restore_options *o,

@@ -25,13 +25,6 @@ struct orders {
 	struct err last;
 };
 
-static const char *const level_words[] = {
-	[TRACE_ERROR] = "error",
-	[TRACE_WARN] = "warn",
-	[TRACE_INFO] = "info",
-	[TRACE_DEBUG] = "debug",
-};
-
 /* ---- freezing ---- */
 
 static int quiet_all(struct orders *o, bool on, struct err *err)
@@ -177,7 +170,7 @@ static void *verify(void *arg)
 	call.options[OPTION_NETWORK] = network;
 	if (rest && checkpoint_name_read(rest, &height, prefix) == 0) {
 		struct network *n = store_network_find(o->env.store, network);
-		int rc = checkpoints_path(o->env.store, n, path, 4096);
+		int rc = checkpoints_path(o->env.store, n, path, 4096, NULL);
 
 		snprintf(path + strlen(path), sizeof path - strlen(path), "/%s", rest);
 		call.words[0] = path;
@@ -282,8 +275,8 @@ static int order_freeze(struct orders *o, const char *text, struct err *err)
 
 static int order_log_level(struct orders *o, const char *text, struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(level_words); i++)
-		if (strcmp(text, level_words[i]) == 0) {
+	for (size_t i = 0; i < TRACE_LEVEL_COUNT; i++)
+		if (strcmp(text, trace_level_names[i]) == 0) {
 			trace_set_level((enum trace_level)i);
 			return 0;
 		}
@@ -341,7 +334,7 @@ int orders_read(struct orders *o, enum order which, struct buf *out)
 		buf_str(out, gate_is_frozen(o->env.gate) ? "1\n" : "0\n");
 		break;
 	case ORDER_LOG_LEVEL:
-		buf_fmt(out, "%s\n", level_words[trace_get_level()]);
+		buf_fmt(out, "%s\n", trace_level_names[trace_get_level()]);
 		break;
 	default: {
 		AUTO(buf_release) struct buf copy = BUF_INIT(REPORT_SIZE_MAX);

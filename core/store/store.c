@@ -222,6 +222,16 @@ uint64_t store_size(const struct store *s)
 
 /* ---- networks ---- */
 
+int store_network_path(const struct store *s, const struct network *n, const char *part, char *out,
+		       size_t size, struct err *err)
+{
+	int got = snprintf(out, size, "%s/%s/%s", s->networks_folder, network_name(n), part);
+
+	return got < 0 || (size_t)got >= size
+		       ? err_set(err, -ENAMETOOLONG, "%s: the path is too long", s->path)
+		       : 0;
+}
+
 size_t store_network_count(const struct store *s)
 {
 	LOCKED((pthread_mutex_t *)&s->networks_lock);

@@ -6,6 +6,7 @@
  *     STORE/control                  socket of the daemon that holds the store
  *     STORE/networks/NAME/db/        one RocksDB a network
  *     STORE/networks/NAME/segments/  bytes of blocks, append-only
+ *     STORE/networks/NAME/pins/, checkpoints/  those of core/checkpoint/pins.h
  *
  * Errors   -EBUSY with the holder's words when another process owns it; -ENOTEMPTY for a folder that
  *          is not ours; -EPROTONOSUPPORT for a format that this program does not read.
@@ -42,6 +43,9 @@ const char *store_path(const struct store *s);
 size_t store_network_count(const struct store *s);
 struct network *store_network_at(const struct store *s, size_t i);
 struct network *store_network_find(const struct store *s, const char *name);
+/* STORE/networks/NAME/`part`. -ENAMETOOLONG with a sentence. */
+int store_network_path(const struct store *s, const struct network *n, const char *part, char *out,
+		       size_t size, struct err *err) MUST_CHECK;
 /* Makes a network; -EEXIST when there is one of that name; -EINVAL for a bad name. `params` is the
  * canonical text, kept for good. `trust` says where it came from: "config", "preset", "archive". */
 int store_network_new(struct store *s, const char *name, const struct chain_ops *ops,
