@@ -1,0 +1,41 @@
+#!/bin/bash
+# Documents lead where they say: links of every page, the index of docs/, and a README a folder of source.
+. "$(dirname "$0")/../support/lib.bash"
+
+root=${TESTS%/*}
+cd "$root" || exit 1
+pages=$(find . -name '*.md' -not -path './build/*' -not -path './chainfs-demo/*' -not -path './tests/vectors/*' | sort)
+
+dead=
+for page in $pages; do
+	for link in $(grep -o '](\([^)#]*\)' "$page" | sed 's/^](//' | grep -v '^[a-z]*:'); do
+		[ -e "${page%/*}/$link" ] || dead="$dead $page:$link"
+	done
+done
+same "every link of a page leads to a file" "$dead" ""
+
+left_out=
+for page in docs/*.md; do
+	name=${page#docs/}
+	[ "$name" = README.md ] || grep -qF "]($name)" docs/README.md || left_out="$left_out $name"
+done
+same "docs/README.md names every page beside it" "$left_out" ""
+
+left_out=
+for page in docs/recipes/*.md; do
+	name=${page##*/}
+	[ "$name" = README.md ] || grep -qF "]($name)" docs/recipes/README.md || left_out="$left_out $name"
+done
+same "docs/recipes/README.md names every recipe" "$left_out" ""
+
+without=
+for folder in core/* fs net proto mount-helpers; do
+	[ -f "$folder/README.md" ] || without="$without $folder"
+done
+same "every folder of source has a README" "$without" ""
+
+unnamed=
+for folder in core/*/ ; do
+	grep -qF "$folder" README.md || unnamed="$unnamed $folder"
+done
+same "the README of the root names every folder of core" "$unnamed" ""
