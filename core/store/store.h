@@ -2,7 +2,7 @@
  *
  *     STORE/chainfs-store            "chainfs store 1": the format
  *     STORE/lock                     held while open; says who holds it
- *     STORE/reserve                  space kept free for a clean stop (faults.md 2.1)
+ *     STORE/reserve                  space kept free for a clean stop
  *     STORE/control                  socket of the daemon that holds the store
  *     STORE/networks/NAME/db/        one RocksDB a network
  *     STORE/networks/NAME/segments/  bytes of blocks, append-only
