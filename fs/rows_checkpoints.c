@@ -12,10 +12,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define PATH_SIZE   4096
-#define SHARD_SHIFT 8 /* of a key: the shard above the vshard */
-#define KEY_MASK    ((UINT64_C(1) << NODE_KEY_BITS) - 1)
-#define SUMS        "SHA256SUMS"
+#define PATH_SIZE      4096
+#define FILE_PATH_SIZE 64
+#define SHARD_SHIFT    8 /* of a key: the shard above the vshard */
+#define KEY_MASK       ((UINT64_C(1) << NODE_KEY_BITS) - 1)
+#define SUMS           "SHA256SUMS"
 
 static struct pins *pins_of(void)
 {
@@ -96,68 +97,28 @@ static unsigned key_shard(const struct node *n)
 	return (unsigned)(n->key >> SHARD_SHIFT);
 }
 
-static void path_of(const struct node *n, char out[64])
+/* The path of its row below the checkpoint's own folder, with its numbers; "" of that folder. */
+static void path_of(const struct node *n, char out[FILE_PATH_SIZE])
 {
-	unsigned shard = key_shard(n), vshard = n->key & 0xff;
+	const char *at = tree[n->row].path + strlen(tree[ROW_CHECKPOINT].path);
+	size_t used = 0;
 
-	switch (n->row) {
-	case ROW_CP_INFO:
-		snprintf(out, 64, "info");
-		break;
-	case ROW_CP_SUMS:
-		snprintf(out, 64, SUMS);
-		break;
-	case ROW_CP_VERDICT:
-		snprintf(out, 64, "verdict");
-		break;
-	case ROW_CP_BLOCKS:
-		snprintf(out, 64, "blocks");
-		break;
-	case ROW_CP_BLOCK:
-		snprintf(out, 64, "blocks/%u.pb", shard);
-		break;
-	case ROW_CP_LEGACY:
-		snprintf(out, 64, "legacy");
-		break;
-	case ROW_CP_LEGACY_SHARD:
-		snprintf(out, 64, "legacy/%u", shard);
-		break;
-	case ROW_CP_LEGACY_PACK:
-		snprintf(out, 64, "legacy/%u/%02x.pb", shard, vshard);
-		break;
-	case ROW_CP_RETAINED:
-		snprintf(out, 64, "retained");
-		break;
-	case ROW_CP_RETAINED_SHARD:
-		snprintf(out, 64, "retained/%u", shard);
-		break;
-	case ROW_CP_RETAINED_PACK:
-		snprintf(out, 64, "retained/%u/%02x.pb", shard, vshard);
-		break;
-	case ROW_CP_RULES:
-		snprintf(out, 64, "rules");
-		break;
-	case ROW_CP_RULES_SHARD:
-		snprintf(out, 64, "rules/%u", shard);
-		break;
-	case ROW_CP_RULES_BOTH:
-		snprintf(out, 64, "rules/%u/both.pb", shard);
-		break;
-	case ROW_CP_RULES_HYPER:
-		snprintf(out, 64, "rules/%u/hyper.pb", shard);
-		break;
-	case ROW_CP_EVIDENCE:
-		snprintf(out, 64, "evidence");
-		break;
-	case ROW_CP_PARAMETERS:
-		snprintf(out, 64, "evidence/network.json");
-		break;
-	case ROW_CP_COMMITS:
-		snprintf(out, 64, "evidence/commits-%u.pb", shard);
-		break;
-	default:
-		out[0] = '\0'; /* the checkpoint's own folder */
+	out[0] = '\0';
+	for (at += *at == '/'; *at; at += strcspn(at, "}") + 1) {
+		size_t plain = strcspn(at, "{");
+		const char *name = at + plain;
+
+		used += (size_t)snprintf(out + used, FILE_PATH_SIZE - used, "%.*s", (int)plain,
+					 at);
+		if (!*name)
+			break;
+		bool shard = strncmp(name, "{shard}", strlen("{shard}")) == 0;
+
+		used += (size_t)snprintf(out + used, FILE_PATH_SIZE - used, shard ? "%u" : "%02x",
+					 shard ? key_shard(n) : (unsigned)(n->key & 0xff));
+		at = name;
 	}
+	assert(used < FILE_PATH_SIZE);
 }
 
 /* Makes `out`, which has its row and key, a node of the folder's checkpoint; it must be there. */
@@ -165,7 +126,7 @@ static int find_on_disk(struct look *l, const struct node *folder, struct node *
 {
 	struct checkpoint_entry e;
 	struct stat st;
-	char path[64];
+	char path[FILE_PATH_SIZE];
 	AUTO(base_closep) int at = open_node(l, folder, &e);
 
 	if (at < 0)
@@ -191,7 +152,7 @@ static int disk_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	struct checkpoint_entry e;
 	struct stat st;
-	char path[64];
+	char path[FILE_PATH_SIZE];
 	AUTO(base_closep) int at = open_node(l, n, &e);
 
 	if (at < 0)
@@ -209,7 +170,7 @@ static int disk_attr(struct look *l, const struct node *n, struct attr *out)
 static int disk_open(struct look *l, const struct node *n)
 {
 	struct checkpoint_entry e;
-	char path[64];
+	char path[FILE_PATH_SIZE];
 	AUTO(base_closep) int at = open_node(l, n, &e);
 
 	if (at < 0)
@@ -393,7 +354,7 @@ static int numbered_list(struct look *l, const struct node *folder, const struct
 			 uint64_t after, struct lister *to)
 {
 	struct checkpoint_entry e;
-	char path[64];
+	char path[FILE_PATH_SIZE];
 	AUTO(base_closep) int at = open_node(l, folder, &e);
 
 	if (at < 0)

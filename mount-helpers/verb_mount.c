@@ -220,6 +220,44 @@ static int open_orders(struct daemon *d, const struct settings *s, struct err *e
 	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
 
+/* In this order, each standing on those before it; daemon_release() goes back. */
+static int open_all(struct daemon *d, const struct mounting *m, struct fs_options *o, bool hyper,
+		    struct err *err)
+{
+	struct verb_call *c = m->call;
+	char holder[PATH_SIZE + 64];
+
+	snprintf(holder, sizeof holder, "mount at %s, pid %d", m->mountpoint, (int)getpid());
+	struct store_options so = {
+		.holder = holder,
+		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
+	};
+	int rc = store_open(m->store, &so, &d->store, err);
+	if (rc == 0 && !(d->events = events_new(EVENTS_MAX)))
+		rc = err_set(err, -ENOMEM, "no memory for events");
+	if (rc == 0)
+		store_on_damage(d->store, tell_damage, d);
+	if (rc == 0 && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
+		rc = switch_hyper(d, hyper, err);
+	if (rc == 0)
+		rc = alerts_new(d->store, d->events, c->settings, &d->alerts, err);
+	if (rc == 0)
+		rc = open_orders(d, c->settings, err);
+	o->pins = d->pins;
+	o->orders = d->orders;
+	if (rc == 0)
+		rc = fs_open(d->store, d->events, m->mountpoint, o, &d->fs, err);
+	if (rc < 0 || store_read_only(d->store))
+		return rc;
+	return control_server_open(
+			&(struct verb_env){ .store = d->store,
+					    .events = d->events,
+					    .pins = d->pins,
+					    .gate = d->gate,
+					    .settings = c->settings },
+			verbs, verb_count, &d->control, err);
+}
+
 static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 {
 	struct verb_call *c = m->call;
@@ -242,9 +280,7 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 				   (unsigned)settings_number(c->settings, SETTING_MOUNT_THREADS),
 		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
 	};
-	char holder[PATH_SIZE + 64];
 	sigset_t set;
-
 	bool hyper = options->hyper == MOUNT_HYPER_ON;
 	int rc = verb_hyper(c, &hyper, err);
 	if (rc == 0)
@@ -259,34 +295,7 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 	signals_of_daemon(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
-	snprintf(holder, sizeof holder, "mount at %s, pid %d", mountpoint, (int)getpid());
-	struct store_options so = {
-		.holder = holder,
-		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
-	};
-	rc = store_open(store, &so, &d.store, err);
-	if (rc == 0 && !(d.events = events_new(EVENTS_MAX)))
-		rc = err_set(err, -ENOMEM, "no memory for events");
-	if (rc == 0)
-		store_on_damage(d.store, tell_damage, &d);
-	if (rc == 0 && (verb_has(c, OPTION_HYPER) || options->hyper != MOUNT_HYPER_KEEP))
-		rc = switch_hyper(&d, hyper, err);
-	if (rc == 0)
-		rc = alerts_new(d.store, d.events, c->settings, &d.alerts, err);
-	if (rc == 0)
-		rc = open_orders(&d, c->settings, err);
-	o.pins = d.pins;
-	o.orders = d.orders;
-	if (rc == 0)
-		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
-	if (rc == 0)
-		rc = store_read_only(d.store) ? 0 : control_server_open(
-			&(struct verb_env){ .store = d.store,
-					    .events = d.events,
-					    .pins = d.pins,
-					    .gate = d.gate,
-					    .settings = c->settings },
-			verbs, verb_count, &d.control, err);
+	rc = open_all(&d, m, &o, hyper, err);
 	if (rc == 0)
 		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)
