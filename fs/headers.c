@@ -79,8 +79,8 @@ static int decode(struct network *n, const struct block_row *row, struct chain_b
 	buf_add(&certificate, stored->certificate);
 	rc = buf_done(&canonical) < 0 ? buf_done(&canonical) : buf_done(&certificate);
 	return rc < 0 ? rc
-		      : network_ops(n)->decode(network_params(n), row->shard == 0, false, &canonical,
-					       &certificate, out, err);
+		      : network_ops(n)->decode(network_params(n), row->shard == 0, false,
+					       &canonical, &certificate, out, err);
 }
 
 static int render(const struct chain_ops *ops, const struct chain_block *b, struct buf *out,

@@ -149,7 +149,8 @@ bool mountpoint_is_stale(const char *full)
 	struct mount_info m;
 	struct statfs st;
 
-	if (mountpoint_find(full, &m, NULL) != 1 || !mountpoint_is_ours(&m) || statfs(full, &st) == 0)
+	if (mountpoint_find(full, &m, NULL) != 1 || !mountpoint_is_ours(&m) ||
+	    statfs(full, &st) == 0)
 		return false;
 	return errno == ENOTCONN || errno == ECONNABORTED; /* it died before, or while we asked */
 }

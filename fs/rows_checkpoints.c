@@ -1,8 +1,9 @@
-/* checkpoints/: folders of plain files on the disk (core/checkpoint/folder.h), shown as they are but for
- * their times: those are the main block's.
+/* checkpoints/: folders of plain files on the disk (core/checkpoint/folder.h), shown as they are
+ * but for their times: those are the main block's.
  *
- * A checkpoint that was taken away and made again may differ in what is this node's own. So a making of
- * it is part of the scope, told by the file that was written last; a node of an earlier one is -ESTALE. */
+ * A checkpoint that was taken away and made again may differ in what is this node's own. So a
+ * making of it is part of the scope, told by the file that was written last; a node of an earlier
+ * one is -ESTALE. */
 #include "core/base/files.h"
 #include "core/checkpoint/pins.h"
 #include "fs/path.h"
@@ -57,8 +58,8 @@ static int open_checkpoint(struct look *l, const struct checkpoint_entry *e, uin
 	return folder;
 }
 
-/* What the node's scope names, and its entry. -ESTALE: that making of it is gone. A scope without a making
- * is the one that is built, and goes on as what has become of it. */
+/* What the node's scope names, and its entry. -ESTALE: that making of it is gone. A scope without a
+ * making is the one that is built, and goes on as what has become of it. */
 static int entry_of(struct look *l, const struct scope *s, struct checkpoint_entry *out)
 {
 	if (!pins_of())
@@ -131,7 +132,8 @@ static int find_on_disk(struct look *l, const struct node *folder, struct node *
 
 	if (at < 0)
 		return at;
-	/* Below a folder that was looked at while it was built, all is of the making there is now. */
+	/* Below a folder that was looked at while it was built, all is of the making there is
+	 * now. */
 	if (!out->scope.shard) {
 		if (fstatat(at, SUMS, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return -ESTALE;

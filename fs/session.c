@@ -79,8 +79,9 @@ bool session_others_allowed(void)
 	return geteuid() == 0;
 }
 
-/* fusermount3 tells its reason to standard error alone, which nobody reads once we are a daemon. What
- * comes there while it runs goes through a file; all of it is passed on, its own line is kept. */
+/* fusermount3 tells its reason to standard error alone, which nobody reads once we are a daemon.
+ * What comes there while it runs goes through a file; all of it is passed on, its own line is
+ * kept. */
 static int mount_and_listen(struct session *s, char *said, size_t said_size)
 {
 	AUTO(base_closep) int file = geteuid() == 0 ? -1 : memfd_create("fusermount3", MFD_CLOEXEC);
