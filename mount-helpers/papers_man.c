@@ -14,8 +14,8 @@
 
 /* ---- scdoc ---- */
 
-/* Text that stands for itself. A newline is a blank, an empty line ends the paragraph; `indent` goes
- * before every line. */
+/* Text that stands for itself. A newline is a blank, an empty line ends the paragraph; `indent`
+ * goes before every line. */
 static void put_text(struct buf *out, const char *text, const char *indent)
 {
 	bool begins = true; /* a line: some characters mean something there */

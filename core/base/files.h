@@ -1,9 +1,9 @@
 /* files.h: files and folders as wholes.
  *
- * Errors   a negative errno; the sentence is the path and what the system says. What is over size_max
- *          is -EMSGSIZE, what is mapped and no plain file -EBADMSG.
- * Memory   what is read is added to the caller's buf. A mapping is its holder's, and a file that is cut
- *          while it is mapped ends the process.
+ * Errors   a negative errno; the sentence is the path and what the system says. What is over
+ *          size_max is -EMSGSIZE, what is mapped and no plain file -EBADMSG.
+ * Memory   what is read is added to the caller's buf. A mapping is its holder's, and a file that is
+ *          cut while it is mapped ends the process.
  * Threads  any. */
 #ifndef CHAINFS_FILES_H
 #define CHAINFS_FILES_H
@@ -30,8 +30,8 @@ struct files_map {
 int files_map(int folder, const char *path, struct files_map *out) MUST_CHECK;
 void files_unmap(struct files_map *m);
 
-/* Takes away what is of that name, and of a folder all that is below, as far as it goes: the first error
- * is returned. What is not there is no error; another file system is left alone (-EXDEV). */
+/* Takes away what is of that name, and of a folder all that is below, as far as it goes: the first
+ * error is returned. What is not there is no error; another file system is left alone (-EXDEV). */
 int files_remove_tree(int folder, const char *name) MUST_CHECK;
 
 void files_dir_closep(DIR **d);

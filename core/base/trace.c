@@ -81,8 +81,8 @@ void trace_line(enum trace_level level, const char *part, const char *sentence, 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
-	append_fmt(line, &n, ".%03dZ %s %s: %s", (int)(now.tv_nsec / 1000000), trace_level_names[level],
-		   part, sentence);
+	append_fmt(line, &n, ".%03dZ %s %s: %s", (int)(now.tv_nsec / 1000000),
+		   trace_level_names[level], part, sentence);
 
 	size_t sentence_end = n;
 

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* Records of whole vshards are gathered until there are so many, and their bytes are fetched in the order
- * of the blocks that carry them: a block is unpacked once a window, not once a record. */
+/* Records of whole vshards are gathered until there are so many, and their bytes are fetched in the
+ * order of the blocks that carry them: a block is unpacked once a window, not once a record. */
 #define WINDOW_RECORDS (128u << 10)
 #define WINDOW_BYTES   (32u << 20)       /* of keys and values */
 #define ARENA_MAX      ((size_t)8 << 30) /* of one window; a bound on what damage may ask for */
@@ -170,7 +170,8 @@ int checkpoint_newest(struct network *n, uint64_t *main_height, struct err *err)
 {
 	AUTO(view_putp) struct view *v = network_view_get(n);
 	const struct shard_view *main = &v->shards[0];
-	/* What is witnessed never goes back, so the answer lies below the first height that is not. */
+	/* What is witnessed never goes back, so the answer lies below the first height that is
+	 * not. */
 	uint64_t low = MAX(main->kept_from, (uint64_t)1), high = main->replayed + 1, first = low;
 
 	while (low < high) {
@@ -524,7 +525,8 @@ static int scan_both(struct build *b, struct cursor cursors[2], size_t count)
 	while (rc == 0 && (cursors[0].at || cursors[1].at)) {
 		struct cursor *next = &cursors[0];
 
-		if (!cursors[0].at || (cursors[1].at && slice_cmp(cursors[1].key, cursors[0].key) < 0))
+		if (!cursors[0].at ||
+		    (cursors[1].at && slice_cmp(cursors[1].key, cursors[0].key) < 0))
 			next = &cursors[1];
 		rc = gather(b, next->space, next->key, next->value);
 		if (rc == 0)
@@ -535,7 +537,8 @@ static int scan_both(struct build *b, struct cursor cursors[2], size_t count)
 	return rc == 0 ? flush(b) : rc;
 }
 
-/* What was written gives the roots that replay left: a store that lost a row makes no checkpoint. */
+/* What was written gives the roots that replay left: a store that lost a row makes no
+ * checkpoint. */
 static int check_roots(struct build *b)
 {
 	const struct checkpoint_shard *s = b->shard;

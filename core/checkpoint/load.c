@@ -266,8 +266,8 @@ static int cursor_open(const struct loading *r, const char *context, unsigned vs
 	return rc < 0 ? err_note(err, rc, "%s", name) : 0;
 }
 
-/* Both contexts' records of a vshard at once, in the order of their keys: that is what roots are made
- * of. */
+/* Both contexts' records of a vshard at once, in the order of their keys: that is what roots are
+ * made of. */
 static int put_vshard(struct loading *r, unsigned vshard, struct err *err)
 {
 	AUTO(cursor_release) struct cursor both = { .more = 0 };

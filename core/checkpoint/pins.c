@@ -870,8 +870,9 @@ int checkpoints_get(struct pins *p, struct network *n, uint64_t height,
 
 /* ---- retention ---- */
 
-/* An automatic pin that is not among those that stay; the one with the lowest height. What is complete
- * goes when enough newer ones are complete too, so that a failing build costs nothing that is there. */
+/* An automatic pin that is not among those that stay; the one with the lowest height. What is
+ * complete goes when enough newer ones are complete too, so that a failing build costs nothing that
+ * is there. */
 static bool next_surplus(struct pins *p, const struct book *b, char out[PIN_NAME_MAX + 1])
 {
 	LOCKED(&p->pins_lock);

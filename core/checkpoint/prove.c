@@ -297,7 +297,8 @@ int prover_map(struct prover *p, const struct file *f, struct files_map *out, st
 	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
-/* A whole small file: 1, 0 when it is not there, cannot be read or is over size_max (with a sentence). */
+/* A whole small file: 1, 0 when it is not there, cannot be read or is over size_max (with a
+ * sentence). */
 static int file_get(struct prover *p, const char *path, size_t size_max, struct buf *out,
 		    struct err *why)
 {

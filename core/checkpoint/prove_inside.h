@@ -1,4 +1,5 @@
-/* prove_inside.h: what the parts of prove share: the files of a checkpoint's folder and their faults. */
+/* prove_inside.h: what the parts of prove share: the files of a checkpoint's folder and their
+ * faults. */
 #ifndef CHAINFS_CHECKPOINT_PROVE_INSIDE_H
 #define CHAINFS_CHECKPOINT_PROVE_INSIDE_H
 

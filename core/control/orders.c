@@ -475,7 +475,8 @@ int orders_open(const struct orders_env *env, struct orders **out, struct err *e
 	pthread_mutex_init(&o->freeze_lock, NULL);
 	pthread_mutex_init(&o->orders_lock, NULL);
 	clock_cond_init(&o->changed);
-	/* All of it now: nothing allocates under the lock, and what is not written takes no memory. */
+	/* All of it now: nothing allocates under the lock, and what is not written takes no
+	 * memory. */
 	if (buf_reserve(&o->report, REPORT_SIZE_MAX) < 0)
 		return err_set(err, -ENOMEM, "no memory for orders");
 	int rc = -pthread_create(&o->thawer, NULL, watch_deadline, o);

@@ -1,9 +1,9 @@
 /* settings.c: the table of settings, and where their values come from.
  *
- * The file is read as libyaml's events, with the table as the schema. libcyaml, which stands on libyaml,
- * was tried on paper and left out: it tells a fault through a log function with a trace of marks, keeps
- * no line of a value that fits (which an origin is made of), takes the last of a key that is there
- * twice, and would want the table a second time, as its own schema. */
+ * The file is read as libyaml's events, with the table as the schema. libcyaml, which stands on
+ * libyaml, was tried on paper and left out: it tells a fault through a log function with a trace of
+ * marks, keeps no line of a value that fits (which an origin is made of), takes the last of a key
+ * that is there twice, and would want the table a second time, as its own schema. */
 #include "core/control/settings.h"
 
 #include <ctype.h>

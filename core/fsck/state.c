@@ -1,5 +1,5 @@
-/* The state: every version of every row, the newest ones against their objects and against the roots that
- * follow from them, and the deaths by which old versions go. */
+/* The state: every version of every row, the newest ones against their objects and against the
+ * roots that follow from them, and the deaths by which old versions go. */
 #include "core/fsck/inside.h"
 
 #include <stdio.h>
@@ -379,8 +379,8 @@ static int walk_rows(struct fsck *k, uint32_t shard, const struct lineage *linea
 
 /* ---- deaths ---- */
 
-/* Does the death of this key at this place belong to a version, and does the version owe one? 1 owes, 0
- * there is one that does not, -ENOENT there is none. */
+/* Does the death of this key at this place belong to a version, and does the version owe one? 1
+ * owes, 0 there is one that does not, -ENOENT there is none. */
 static int death_of(struct fsck *k, struct slice stem, uint64_t height, uint32_t branch)
 {
 	struct db_iter *it = k->look[FAMILY_ROWS];

@@ -120,8 +120,8 @@ static int by_object(const void *x, const void *y)
 	return (a->object > b->object) - (a->object < b->object);
 }
 
-/* Records that hyper came to retain, less those that it dropped. One record may lie in two rows (a lend,
- * with who lends and with who borrows): it has one object. */
+/* Records that hyper came to retain, less those that it dropped. One record may lie in two rows (a
+ * lend, with who lends and with who borrows): it has one object. */
 static int64_t retained_by(struct moved *list, size_t count, uint64_t *dropped)
 {
 	int64_t sum = 0;

@@ -419,7 +419,8 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	rc = path_of(lock, s->path, "lock", err);
 	if (rc == 0)
 		rc = lock_take(lock, options->holder, &s->lock, err);
-	/* A snapshot of a disk, or a disk mounted so: nobody can write it, so nobody has to be kept out. */
+	/* A snapshot of a disk, or a disk mounted so: nobody can write it, so nobody has to be kept
+	 * out. */
 	if (rc == -EROFS && !options->create) {
 		s->place.read_only = true;
 		rc = 0;

@@ -1,4 +1,5 @@
-/* Pins and retention, what of them outlives a restart or a crash, and checkpoints/ as the tree shows it. */
+/* Pins and retention, what of them outlives a restart or a crash, and checkpoints/ as the tree
+ * shows it. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -398,7 +399,8 @@ static void checkpoints_are_listed_found_and_as_large_as_told(void **state)
 	snprintf(path, sizeof path, "net/checkpoints/%s/building", pin.checkpoint);
 	assert_int_equal(finding(path), -ENOENT);
 
-	/* Taken away and made again it is another making: the old file is stale, not other bytes. */
+	/* Taken away and made again it is another making: the old file is stale, not other
+	 * bytes. */
 	must(pins_remove(p, chain.network, "a", &err), &err);
 	await_checkpoints(p, 1);
 	assert_int_equal(tree_open(v, &file, NULL), -ESTALE);
