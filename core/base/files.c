@@ -28,12 +28,24 @@ void files_stream_closep(FILE **f)
 	*f = NULL;
 }
 
+/* A descriptor of a plain file, which nobody waits for. */
+static int open_plain(int folder, const char *path, struct stat *st)
+{
+	int fd = openat(folder, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int rc = fd < 0                 ? (errno == ELOOP ? -EBADMSG : -errno)
+		 : fstat(fd, st) < 0    ? -errno
+		 : S_ISREG(st->st_mode) ? 0
+					: -EBADMSG;
+
+	if (rc < 0)
+		base_closep(&fd);
+	return rc < 0 ? rc : fd;
+}
+
 /* ---- reading and writing ---- */
 
 static int read_all(int fd, const char *path, size_t size_max, struct buf *out, struct err *err)
 {
-	if (fd < 0)
-		return files_error(err, path);
 	for (;;) {
 		if (out->n > size_max)
 			return err_set(err, -EMSGSIZE, "%s: larger than %zu bytes", path, size_max);
@@ -57,14 +69,19 @@ int files_read(const char *path, size_t size_max, struct buf *out, struct err *e
 {
 	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	return read_all(fd, path, size_max, out, err);
+	return fd < 0 ? files_error(err, path) : read_all(fd, path, size_max, out, err);
 }
 
-int files_read_at(int folder, const char *name, size_t size_max, struct buf *out, struct err *err)
+int files_read_plain(int folder, const char *path, size_t size_max, struct buf *out,
+		     struct err *err)
 {
-	AUTO(base_closep) int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	AUTO(base_closep) int fd = open_plain(folder, path, &st);
 
-	return read_all(fd, name, size_max, out, err);
+	if (fd == -EBADMSG)
+		return err_set(err, fd, "%s: not a plain file", path);
+	return fd < 0 ? err_set(err, fd, "%s: %s", path, strerror(-fd))
+		      : read_all(fd, path, size_max, out, err);
 }
 
 int files_write(int fd, struct slice bytes)
@@ -85,16 +102,12 @@ int files_write(int fd, struct slice bytes)
 
 int files_map(int folder, const char *path, struct files_map *out)
 {
-	/* A pipe of that name must not be waited for. */
-	AUTO(base_closep)
-	int fd = openat(folder, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
+	AUTO(base_closep) int fd = open_plain(folder, path, &st);
 
 	*out = (struct files_map){ SLICE_EMPTY };
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EBADMSG;
+	if (fd < 0)
+		return fd;
 	if (st.st_size == 0)
 		return 0;
 	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

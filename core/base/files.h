@@ -1,7 +1,7 @@
 /* files.h: files and folders as wholes.
  *
  * Errors   a negative errno; the sentence is the path and what the system says. What is over
- *          size_max is -EMSGSIZE, what is mapped and no plain file -EBADMSG.
+ *          size_max is -EMSGSIZE.
  * Memory   what is read is added to the caller's buf. A mapping is its holder's, and a file that is
  *          cut while it is mapped ends the process.
  * Threads  any. */
@@ -17,16 +17,18 @@
 /* "PATH: what errno says"; returns it, negative. */
 int files_error(struct err *err, const char *path);
 
+/* What a person named: it may be a pipe. */
 int files_read(const char *path, size_t size_max, struct buf *out, struct err *err) MUST_CHECK;
-/* The same of a name in an open folder. A link is not followed. */
-int files_read_at(int folder, const char *name, size_t size_max, struct buf *out, struct err *err)
-	MUST_CHECK;
+/* What lies in a folder that came from elsewhere, `path` as openat(2) has it: -EBADMSG when its last
+ * part is a link, a pipe, a device or a folder. */
+int files_read_plain(int folder, const char *path, size_t size_max, struct buf *out,
+		     struct err *err) MUST_CHECK;
 int files_write(int fd, struct slice bytes) MUST_CHECK; /* all of it */
 
 struct files_map {
 	struct slice bytes; /* none of an empty file */
 };
-/* `path` as openat(2) has it. The last part of it may not be a link. */
+/* A plain file as above. */
 int files_map(int folder, const char *path, struct files_map *out) MUST_CHECK;
 void files_unmap(struct files_map *m);
 

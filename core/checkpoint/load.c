@@ -366,7 +366,7 @@ static int read_file(const struct loading *r, const char *name, struct buf *out,
 
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", r->from->folder, name) >= sizeof path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", r->from->folder);
-	return files_read(path, BLOCK_SIZE_MAX, out, err);
+	return files_read_plain(AT_FDCWD, path, BLOCK_SIZE_MAX, out, err);
 }
 
 /* A block that the main one witnesses may come without a certificate of its own. */

@@ -408,7 +408,7 @@ static int load_pin(struct book *b, int folder, const char *name, struct err *er
 		return err_set(err, -errno, "the pin %s: %s", name, strerror(errno));
 	memcpy(r->is.name, name, MIN(strlen(name), (size_t)PIN_NAME_MAX));
 	r->made_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
-	int rc = files_read_at(folder, name, 4096, &text, NULL);
+	int rc = files_read_plain(folder, name, 4096, &text, NULL);
 
 	if (rc == 0 &&
 	    (text.n < 2 || text.p[text.n - 1] != '\n' ||
@@ -476,7 +476,7 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 	if (!e || !info || checkpoint_name_read(name, &e->height, e->prefix) < 0 || at < 0)
 		return;
 	if (fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    files_read_at(at, "info", CHECKPOINT_INFO_MAX, &text, &err) < 0 ||
+	    files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err) < 0 ||
 	    checkpoint_info_read(buf_slice(&text), info, &err) < 0) {
 		trace_warn("checkpoint", "a folder is no checkpoint and is left alone",
 			   "network=%s name=%s error=\"%s\"", network_name(b->network), name,

@@ -121,7 +121,7 @@ static int read_file(const struct restore *r, const char *name, size_t size_max,
 
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", r->folder, name) >= sizeof path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", r->folder);
-	return files_read(path, size_max, out, err);
+	return files_read_plain(AT_FDCWD, path, size_max, out, err);
 }
 
 /* The parameters that it is proved and stored with: the caller's, or those in the evidence. */

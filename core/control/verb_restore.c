@@ -5,6 +5,7 @@
 #include "core/control/parameters.h"
 #include "core/control/verb.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -61,7 +62,7 @@ static int evidence(const char *folder, struct buf *out, struct err *err)
 	if (rc == 0)
 		rc = path_in(folder, "evidence/network.json", path, err);
 	if (rc == 0)
-		rc = files_read(path, ARCHIVE_CONFIG_SIZE_MAX, out, err);
+		rc = files_read_plain(AT_FDCWD, path, ARCHIVE_CONFIG_SIZE_MAX, out, err);
 	return rc == -ENOENT ? 0 : rc;
 }
 

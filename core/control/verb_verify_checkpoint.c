@@ -1,4 +1,5 @@
 /* chainfs verify FOLDER: checks a checkpoint, from its files alone. */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -51,7 +52,7 @@ static const struct chain_ops *kind_of(const char *folder)
 	const struct chain_ops *ops = NULL;
 
 	snprintf(path, sizeof path, "%s/info", folder);
-	if (files_read(path, CHECKPOINT_INFO_MAX, &text, NULL) == 0 &&
+	if (files_read_plain(AT_FDCWD, path, CHECKPOINT_INFO_MAX, &text, NULL) == 0 &&
 	    checkpoint_info_read(buf_slice(&text), &info, NULL) == 0)
 		ops = chain_kind(info.kind);
 	return ops ? ops : chain_kind(DEFAULT_KIND);

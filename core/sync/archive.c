@@ -117,7 +117,7 @@ int archive_open(const char *folder, struct archive **out, struct err *err)
 	char path[PATH_SIZE + 16];
 	snprintf(path, sizeof path, "%s/network.json", folder);
 	if (access(path, F_OK) == 0) {
-		int rc = files_read(path, ARCHIVE_CONFIG_SIZE_MAX, &a->config, err);
+		int rc = files_read_plain(AT_FDCWD, path, ARCHIVE_CONFIG_SIZE_MAX, &a->config, err);
 		if (rc < 0)
 			return rc;
 	}

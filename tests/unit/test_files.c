@@ -51,7 +51,7 @@ static void what_was_written_is_read_up_to_its_bound(void **state)
 	assert_int_equal(files_read(path, 4, &text, &err), -EMSGSIZE);
 	assert_non_null(strstr(err.text, "/file: larger than 4 bytes"));
 	buf_clear(&text);
-	assert_int_equal(files_read_at(at, "none", 5, &text, &err), -ENOENT);
+	assert_int_equal(files_read_plain(at, "none", 5, &text, &err), -ENOENT);
 	assert_string_equal(err.text, "none: No such file or directory");
 }
 
@@ -65,12 +65,13 @@ static void a_link_is_followed_by_its_path_alone(void **state)
 	assert_int_equal(symlinkat("file", at, "link"), 0);
 	snprintf(path, sizeof path, "%s/link", folder);
 	assert_int_equal(files_read(path, 5, &text, NULL), 0);
-	assert_int_equal(files_read_at(at, "link", 5, &text, NULL), -ELOOP);
-	assert_int_equal(files_map(at, "link", &m), -ELOOP);
+	assert_int_equal(files_read_plain(at, "link", 5, &text, NULL), -EBADMSG);
+	assert_int_equal(files_map(at, "link", &m), -EBADMSG);
 }
 
-static void plain_files_alone_are_mapped(void **state)
+static void plain_files_alone_are_mapped_and_read_of_a_folder(void **state)
 {
+	AUTO(buf_release) struct buf text = BUF_INIT(1u << 16);
 	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
 
 	put("empty", "");
@@ -79,6 +80,9 @@ static void plain_files_alone_are_mapped(void **state)
 	assert_int_equal(mkfifoat(at, "pipe", 0666), 0);
 	assert_int_equal(files_map(at, "empty", &m), 0);
 	assert_int_equal(m.bytes.n, 0);
+	assert_int_equal(files_read_plain(at, "folder", 5, &text, NULL), -EBADMSG);
+	assert_int_equal(files_read_plain(at, "pipe", 5, &text, NULL), -EBADMSG); /* no wait */
+	assert_int_equal(files_read_plain(at, "file", 5, &text, NULL), 0);
 	assert_int_equal(files_map(at, "folder", &m), -EBADMSG);
 	assert_int_equal(files_map(at, "pipe", &m), -EBADMSG);
 	assert_int_equal(files_map(at, "none", &m), -ENOENT);
@@ -111,7 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(what_was_written_is_read_up_to_its_bound),
 		IN_FOLDER(a_link_is_followed_by_its_path_alone),
-		IN_FOLDER(plain_files_alone_are_mapped),
+		IN_FOLDER(plain_files_alone_are_mapped_and_read_of_a_folder),
 		IN_FOLDER(a_folder_goes_with_all_below_and_nothing_beside),
 	};
 
