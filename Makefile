@@ -177,7 +177,7 @@ $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRA
 test-programs: $(TEST_PROGRAMS) $(PROGRAM_BUILT)
 fuzz-programs: $(FUZZ_PROGRAMS)
 
-check: layers test-programs ## unit and property tests, then mounts and verbs; takes seconds
+check: layers test-programs ## unit and property tests, then mounts and verbs; some minutes
 	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
@@ -265,7 +265,7 @@ install: all ## below DESTDIR and PREFIX
 	$(Q)install -D -m 644 $(PAPERS)/_chainfs $(SHARE)/zsh/site-functions/_chainfs
 	$(Q)install -D -m 644 $(PAPERS)/chainfs.fish $(SHARE)/fish/vendor_completions.d/chainfs.fish
 
-uninstall:
+uninstall: ## takes away what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/chainfs $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%) \
 		$(patsubst mount-helpers/systemd/%.in,$(DESTDIR)$(UNITDIR)/%,$(wildcard mount-helpers/systemd/*.in))
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/chainfs/examples
@@ -286,7 +286,7 @@ deb: ## the Debian package, below BUILD/deb (needs debhelper)
 		dpkg-buildpackage -b -us -uc
 	@ls $(BUILD)/deb/*.deb
 
-clean:
+clean: ## takes BUILD away
 	rm -rf $(BUILD)
 
 help:

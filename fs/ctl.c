@@ -94,8 +94,8 @@ static const char readme_tail[] =
 	"write itself, and last_error says why. Kinds of events: block, checkpoint, freeze, gap,\n"
 	"head, hyper, import, mount, pause, refused, verify; of the reader itself: events.\n";
 
-/* A pin's number: what it is called, kept for as long as ctl is there. Below it, above the row's bits of
- * an inode number, stand its files. */
+/* A pin's number: what it is called, kept for as long as ctl is there. Below it, above the row's
+ * bits of an inode number, stand its files. */
 #define ROW_BITS  8
 #define PIN_FIRST 64 /* of offsets of a listing: behind the rows */
 
@@ -723,8 +723,8 @@ static void read_events(fuse_req_t req, struct ctl *c, struct handle *h, size_t 
 	ctl_wake(c); /* what came meanwhile was told to nobody */
 }
 
-/* cat and its like read from the begin on, and wait for lines; who looked for the end first, as tail does,
- * or reads elsewhere, takes the lines for a text that grows, and comes to its end. */
+/* cat and its like read from the begin on, and wait for lines; who looked for the end first, as
+ * tail does, or reads elsewhere, takes the lines for a text that grows, and comes to its end. */
 static void read_stream(fuse_req_t req, struct ctl *c, struct handle *h, size_t size, off_t offset,
 			bool no_wait)
 {
@@ -787,7 +787,8 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t s
 		fuse_reply_write(req, size);
 }
 
-/* Cutting an order's file is how a shell begins to write it, and changes nothing; nothing else can be set. */
+/* Cutting an order's file is how a shell begins to write it, and changes nothing; nothing else can
+ * be set. */
 static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int to_set,
 		       struct fuse_file_info *fi)
 {

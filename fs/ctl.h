@@ -1,9 +1,10 @@
-/* ctl.h: all that flows or is ordered, on a FUSE connection of its own beside the main one. What there is
- * stands in one table (ctl.c), which its README comes from; what an order does, in core/control/orders.h.
+/* ctl.h: all that flows or is ordered, on a FUSE connection of its own beside the main one. What
+ * there is stands in one table (ctl.c), which its README comes from; what an order does, in
+ * core/control/orders.h.
  *
- * Everything is direct I/O with normal opens. An order is obeyed or refused on the write(2) itself. A
- * read of events that waits holds no thread: it is parked, and answered when a line comes, when it is
- * interrupted, or with the end of the file when ctl goes.
+ * Everything is direct I/O with normal opens. An order is obeyed or refused on the write(2) itself.
+ * A read of events that waits holds no thread: it is parked, and answered when a line comes, when
+ * it is interrupted, or with the end of the file when ctl goes.
  * Threads  open, start, closep by one thread. */
 #ifndef CHAINFS_FS_CTL_H
 #define CHAINFS_FS_CTL_H

@@ -63,9 +63,3 @@ int fs_describe_words(struct buf *out)
 	buf_str(out, words);
 	return buf_done(out);
 }
-
-int fs_describe_tree(struct buf *out)
-{
-	render_rows("", out);
-	return buf_done(out);
-}

@@ -65,12 +65,6 @@ static void keep(struct texts *t)
 	free(old);
 }
 
-static void block_freep(struct chain_block **b)
-{
-	if (*b)
-		(*b)->ops->block_free(*b);
-}
-
 static int decode(struct network *n, const struct block_row *row, struct chain_block **out,
 		  struct err *err)
 {
@@ -85,8 +79,8 @@ static int decode(struct network *n, const struct block_row *row, struct chain_b
 	buf_add(&certificate, stored->certificate);
 	rc = buf_done(&canonical) < 0 ? buf_done(&canonical) : buf_done(&certificate);
 	return rc < 0 ? rc
-		      : network_ops(n)->decode(network_params(n), row->shard == 0, false, &canonical,
-					       &certificate, out, err);
+		      : network_ops(n)->decode(network_params(n), row->shard == 0, false,
+					       &canonical, &certificate, out, err);
 }
 
 static int render(const struct chain_ops *ops, const struct chain_block *b, struct buf *out,
@@ -106,7 +100,7 @@ int header_read(struct network *n, const struct block_row *row, enum header_file
 		struct buf *out, struct err *err)
 {
 	AUTO(buf_release) struct buf all = BUF_INIT(BLOCK_SIZE_MAX);
-	AUTO(block_freep) struct chain_block *block = NULL;
+	AUTO(chain_block_freep) struct chain_block *block = NULL;
 	size_t ends[HEADER_FILES];
 
 	if (find(row, which, out))

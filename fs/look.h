@@ -54,7 +54,8 @@ int look_readable_main(struct look *l, uint8_t context, uint64_t height) MUST_CH
 /* The height of another shard that the main block `height` witnesses; 0: none yet. */
 int look_cut(struct look *l, uint64_t height, uint32_t shard, uint64_t *out) MUST_CHECK;
 
-/* Of SCOPE_VIEW, SCOPE_STATE and SCOPE_SPAN (its upper height): the height and time of the state, and where its rows are. */
+/* Of SCOPE_VIEW, SCOPE_STATE and SCOPE_SPAN (its upper height): the height and time of the state,
+ * and where its rows are. */
 uint64_t look_height(const struct look *l, const struct scope *s);
 int look_time(struct look *l, const struct scope *s, uint64_t *out) MUST_CHECK;
 unsigned look_spaces(const struct look *l, const struct scope *s);

@@ -1,7 +1,6 @@
 #include "fs/meter.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
 #include "core/base/clock.h"
 
@@ -25,14 +24,12 @@ static void measure(struct meter *m)
 static bool wait_for_wish(struct meter *m)
 {
 	uint64_t due = atomic_load(&m->measured_ms) + METER_PAUSE_MS;
-	struct timespec until = { .tv_sec = (time_t)(due / 1000),
-				  .tv_nsec = (long)(due % 1000) * 1000000 };
 
 	LOCKED(&m->meter_lock);
 	while (!m->stopping && !m->wanted)
 		pthread_cond_wait(&m->wake, &m->meter_lock);
 	while (!m->stopping && clock_mono_ms() < due)
-		pthread_cond_timedwait(&m->wake, &m->meter_lock, &until);
+		clock_cond_wait(&m->wake, &m->meter_lock, due);
 	m->wanted = false;
 	atomic_store(&m->asked, false);
 	return !m->stopping;
@@ -57,16 +54,12 @@ static void clear(struct meter *m)
 int meter_new(const struct store *s, struct meter **out, struct err *err)
 {
 	struct meter *m = calloc(1, sizeof *m);
-	pthread_condattr_t monotonic;
 
 	if (!m)
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	m->store = s;
 	pthread_mutex_init(&m->meter_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&m->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&m->wake);
 	measure(m);
 	int rc = -pthread_create(&m->thread, NULL, run, m);
 

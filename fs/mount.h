@@ -2,7 +2,8 @@
  *
  * Two connections: the main tree, read-only at VFS level, and ctl beside it (DESIGN.md 6).
  * Threads  fs_open and fs_closep by one thread; fs_run serves with threads of its own and returns
- *          when the file system was unmounted or fs_stop was called (any thread, also a signal's). */
+ *          when the file system was unmounted or fs_stop was called (any thread, also a
+ *          signal's). */
 #ifndef CHAINFS_FS_MOUNT_H
 #define CHAINFS_FS_MOUNT_H
 
@@ -25,20 +26,19 @@ struct fs_options {
 	const char *ctl_dir;     /* where ctl is mounted; NULL: the run-time folder of the user */
 };
 
-/* Mounts both. A stale mount point (a dead daemon's) is cleared first. After this `ls` works as soon
- * as fs_run is serving. */
+/* Mounts both. A stale mount point (a dead daemon's) is cleared first. After this `ls` works as
+ * soon as fs_run is serving. */
 int  fs_open(struct store *s, struct events *events, const char *mountpoint,
 	     const struct fs_options *o, struct fs **out, struct err *err) MUST_CHECK;
 int  fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err) MUST_CHECK;
 void fs_stop(struct fs *fs);
 void fs_closep(struct fs **fs); /* unmounts what is still mounted */
 
-/* Unmounts as a person would ask for it: fusermount3 or umount(2), with the reason when it is busy. */
+/* Unmounts as a person would ask for it: fusermount3 or umount(2), with the reason when it is
+ * busy. */
 int fs_unmount(const char *mountpoint, enum unmount_how how, struct err *err) MUST_CHECK;
 
-/* For README files, the manual and the golden listing: what there is to know of all of the tree, as
- * lines of text, and one line a row of it. */
+/* For the manual: what there is to know of all of the tree, as README files begin with it. */
 int fs_describe_words(struct buf *out) MUST_CHECK;
-int fs_describe_tree(struct buf *out) MUST_CHECK;
 
 #endif

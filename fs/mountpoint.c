@@ -1,6 +1,5 @@
 #include "fs/mountpoint.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/files.h"
 #include "core/base/trace.h"
 
 #define STALE_MAX 16 /* dead mounts on top of each other */
@@ -96,16 +96,10 @@ static bool parse_mount(char *line, const char **path, struct mount_info *out)
 	return true;
 }
 
-static void file_closep(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-}
-
 int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m),
 		    void *arg, struct err *err)
 {
-	AUTO(file_closep) FILE *list = fopen("/proc/self/mountinfo", "re");
+	AUTO(files_stream_closep) FILE *list = fopen("/proc/self/mountinfo", "re");
 	AUTO(base_freep) char *line = NULL;
 	struct mount_info m;
 	const char *path;
@@ -155,7 +149,8 @@ bool mountpoint_is_stale(const char *full)
 	struct mount_info m;
 	struct statfs st;
 
-	if (mountpoint_find(full, &m, NULL) != 1 || !mountpoint_is_ours(&m) || statfs(full, &st) == 0)
+	if (mountpoint_find(full, &m, NULL) != 1 || !mountpoint_is_ours(&m) ||
+	    statfs(full, &st) == 0)
 		return false;
 	return errno == ENOTCONN || errno == ECONNABORTED; /* it died before, or while we asked */
 }
@@ -228,15 +223,9 @@ int mountpoint_unmount(const char *full, enum unmount_how how, struct err *err)
 
 /* ---- before mounting ---- */
 
-static void dir_closep(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 static int check_empty(const char *full, struct err *err)
 {
-	AUTO(dir_closep) DIR *d = opendir(full);
+	AUTO(files_dir_closep) DIR *d = opendir(full);
 	const struct dirent *e;
 
 	if (!d)

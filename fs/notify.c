@@ -2,7 +2,6 @@
 
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
-#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
@@ -52,7 +51,6 @@ struct notifier {
 struct notifier *notifier_new(bool (*trim)(void *arg), void *arg)
 {
 	struct notifier *n = calloc(1, sizeof *n);
-	pthread_condattr_t monotonic;
 
 	if (!n)
 		return NULL;
@@ -64,10 +62,7 @@ struct notifier *notifier_new(bool (*trim)(void *arg), void *arg)
 		n->free_first = i;
 	}
 	pthread_mutex_init(&n->notify_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&n->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&n->wake);
 	return n;
 }
 
@@ -203,13 +198,10 @@ static uint64_t next_due(const struct notifier *n)
 
 static void wait_until(struct notifier *n, uint64_t due_ms)
 {
-	struct timespec until = { .tv_sec = (time_t)(due_ms / 1000),
-				  .tv_nsec = (long)(due_ms % 1000) * 1000000 };
-
 	if (due_ms == NEVER)
 		pthread_cond_wait(&n->wake, &n->notify_lock);
 	else
-		pthread_cond_timedwait(&n->wake, &n->notify_lock, &until);
+		clock_cond_wait(&n->wake, &n->notify_lock, due_ms);
 }
 
 /* False: stop. Sleeps until there is something to do, and takes it. */

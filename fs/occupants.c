@@ -1,12 +1,12 @@
 #include "fs/occupants.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "core/base/bytes.h"
+#include "core/base/files.h"
 #include "core/base/trace.h"
 #include "fs/mountpoint.h"
 
@@ -20,24 +20,12 @@ struct search {
 	struct occupant found;
 };
 
-static void dir_closep(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
-static void file_closep(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-}
-
 /* ---- what stands on which mount ---- */
 
 /* "mnt_id:" of an open descriptor; 0: unknown, which no mount has. */
 static unsigned fdinfo_mount(const char *path)
 {
-	AUTO(file_closep) FILE *info = fopen(path, "re");
+	AUTO(files_stream_closep) FILE *info = fopen(path, "re");
 	char line[256];
 	unsigned id = 0;
 
@@ -101,7 +89,7 @@ static void look_at_files(struct search *s, const char *process)
 	char path[PROC_PATH + 300], target[PATH_MAX];
 
 	snprintf(path, sizeof path, "%s/fd", process);
-	AUTO(dir_closep) DIR *files = opendir(path);
+	AUTO(files_dir_closep) DIR *files = opendir(path);
 	const struct dirent *e;
 
 	while (files && (e = readdir(files))) {
@@ -124,7 +112,7 @@ static void look_at_maps(struct search *s, const char *process)
 	uint64_t last = 0;
 
 	snprintf(path, sizeof path, "%s/maps", process);
-	AUTO(file_closep) FILE *maps = fopen(path, "re");
+	AUTO(files_stream_closep) FILE *maps = fopen(path, "re");
 	AUTO(base_freep) char *line = NULL;
 	size_t cap = 0;
 
@@ -178,7 +166,7 @@ static void look_at_process(struct search *s, const char *pid)
 
 static void look_at_mounts(struct search *s)
 {
-	AUTO(file_closep) FILE *list = fopen("/proc/self/mountinfo", "re");
+	AUTO(files_stream_closep) FILE *list = fopen("/proc/self/mountinfo", "re");
 	AUTO(base_freep) char *line = NULL;
 	size_t cap = 0;
 
@@ -204,7 +192,7 @@ int occupants_find(const char *full, void (*on)(void *arg, const struct occupant
 
 	if (rc <= 0)
 		return rc;
-	AUTO(dir_closep) DIR *proc = opendir("/proc");
+	AUTO(files_dir_closep) DIR *proc = opendir("/proc");
 	const struct dirent *e;
 
 	if (!proc)

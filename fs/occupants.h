@@ -1,8 +1,8 @@
-/* occupants.h: who keeps a mount busy: processes with a folder, a file or a program of it in use, and
- * what is mounted inside it.
+/* occupants.h: who keeps a mount busy: processes with a folder, a file or a program of it in use,
+ * and what is mounted inside it.
  *
- * Read from /proc, nothing is asked of the mount itself: its daemon may be the one that does not answer.
- * What this user may not look at is counted, not guessed at.
+ * Read from /proc, nothing is asked of the mount itself: its daemon may be the one that does not
+ * answer. What this user may not look at is counted, not guessed at.
  * Threads  any. */
 #ifndef CHAINFS_FS_OCCUPANTS_H
 #define CHAINFS_FS_OCCUPANTS_H

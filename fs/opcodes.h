@@ -1,7 +1,7 @@
 /* opcodes.h: requests as a transport sees them, before anybody answers.
  *
- * Our mounts are read-only for the kernel, which refuses every change by itself. Should a request come
- * that would change something, a counter tells of it. Every transport says what it takes. */
+ * Our mounts are read-only for the kernel, which refuses every change by itself. Should a request
+ * come that would change something, a counter tells of it. Every transport says what it takes. */
 #ifndef CHAINFS_FS_OPCODES_H
 #define CHAINFS_FS_OPCODES_H
 

@@ -304,8 +304,8 @@ static int render(struct asked *a, struct buf *out, struct err *err)
 	return 0;
 }
 
-/* The root's own files are as of whenever they are read. A network's that settle are of a view until
- * they are final, and stand at their place from then on. */
+/* The root's own files are as of whenever they are read. A network's that settle are of a view
+ * until they are final, and stand at their place from then on. */
 static bool is_kept(const struct node *n)
 {
 	return n->of_object || n->network || tree[n->row].class == FIXED;

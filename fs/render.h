@@ -16,7 +16,8 @@
  * pending. */
 void   render_verify(const struct block_row *row, bool state_known, const char *trust,
 		     struct buf *out);
-/* list NULL: the block is not replayed; begins: height of the state that is why it never will be, or 0. */
+/* list NULL: the block is not replayed; begins: height of the state that is why it never will be,
+ * or 0. */
 void   render_outcomes(const struct outcome_list *list, uint32_t items, uint64_t begins,
 		       struct buf *out);
 
@@ -29,6 +30,9 @@ void   render_counts(const struct chain_ops *ops, const struct chain_account *a,
 #define ACCOUNT_LINE_SIZE (2 + 1 + 10 + 1 + ACCOUNT_LINE_ROOT + 1 + 10 + 1)
 void   render_account_line(unsigned vshard, uint64_t account, const struct chain_account *a,
 			   struct buf *out);
+
+#define DIVERGED_LINE_SIZE (2 + 1 + 10 + 1)
+void render_diverged_line(uint32_t shard, uint64_t height, struct buf *out);
 
 /* ---- render_gaps.c ---- */
 
@@ -45,11 +49,6 @@ void render_map(const struct shard_view *sv, struct buf *out);
 void render_store_line(const struct view *v, struct buf *out);
 void render_status(const struct view *v, struct buf *out);
 void render_network_readme(const struct view *v, struct buf *out);
-
-/* ---- render_diff.c ---- */
-
-#define DIVERGED_LINE_SIZE (2 + 1 + 10 + 1)
-void   render_diverged_line(uint32_t shard, uint64_t height, struct buf *out);
 
 /* ---- describe.c ---- */
 

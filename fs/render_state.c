@@ -31,3 +31,8 @@ void render_account_line(unsigned vshard, uint64_t account, const struct chain_a
 		buf_u8(out, '-');
 	buf_fmt(out, "\t%010" PRIu64 "\n", a->records);
 }
+
+void render_diverged_line(uint32_t shard, uint64_t height, struct buf *out)
+{
+	buf_fmt(out, "%02" PRIu32 "\t%010" PRIu64 "\n", shard, height);
+}

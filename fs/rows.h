@@ -62,8 +62,8 @@ struct entry_ops {
 	/* `out` comes with the row's type. NULL: a folder of no time that never changes. */
 	int (*attr)(struct look *l, const struct node *n, struct attr *out);
 	int (*read)(struct look *l, const struct node *n, struct buf *out);
-	/* Folders: the one that it stands in; `out` comes with the row of that folder, the network and
-	 * scope of `n`, and key 0. NULL: it stays so. */
+	/* Folders: the one that it stands in; `out` comes with the row of that folder, the network
+	 * and scope of `n`, and key 0. NULL: it stays so. */
 	int (*parent)(struct look *l, const struct node *n, struct node *out);
 	/* Files with zeros that nobody wrote: the first such run of whole pages that ends above
 	 * `from`, as bytes. False: none. NULL: there are no such files in this row. */
@@ -146,6 +146,8 @@ int settling_row(struct look *l, const struct node *n, const struct block_row **
 /* Renders every item of a block, a line each. */
 int items_lines(struct look *l, const struct block_row *row, struct buf *out) MUST_CHECK;
 
+/* rows_state.c: what is to be said of a folder as of a scope: its time. */
+int time_attr(struct look *l, const struct node *n, struct attr *out) MUST_CHECK;
 /* rows_state.c: the scope of another shard's state beside this main one's: of the same view, or cut
  * as the main block witnesses it. -ENODATA: not replayed so far. */
 int scope_of_shard(struct look *l, struct scope *s, uint32_t shard) MUST_CHECK;

@@ -8,11 +8,6 @@
 #define KEY_BYTES_MAX (8u << 10)
 #define VSHARDS       256u
 
-static int time_attr(struct look *l, const struct node *n, struct attr *out)
-{
-	return look_time(l, &n->scope, &out->mtime);
-}
-
 /* ---- vshards ---- */
 
 static int vshard_find(struct look *l, const struct node *folder, const char *name,

@@ -1,21 +1,23 @@
-/* checkpoints/: folders of plain files on the disk (core/checkpoint/folder.h), shown as they are but for
- * their times: those are the main block's.
+/* checkpoints/: folders of plain files on the disk (core/checkpoint/folder.h), shown as they are
+ * but for their times: those are the main block's.
  *
- * A checkpoint that was taken away and made again may differ in what is this node's own. So a making of
- * it is part of the scope, told by the file that was written last; a node of an earlier one is -ESTALE. */
+ * A checkpoint that was taken away and made again may differ in what is this node's own. So a
+ * making of it is part of the scope, told by the file that was written last; a node of an earlier
+ * one is -ESTALE. */
+#include "core/base/files.h"
 #include "core/checkpoint/pins.h"
 #include "fs/path.h"
 #include "fs/rows.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define PATH_SIZE   4096
-#define SHARD_SHIFT 8 /* of a key: the shard above the vshard */
-#define KEY_MASK    ((UINT64_C(1) << NODE_KEY_BITS) - 1)
-#define SUMS        "SHA256SUMS"
+#define PATH_SIZE      4096
+#define FILE_PATH_SIZE 64
+#define SHARD_SHIFT    8 /* of a key: the shard above the vshard */
+#define KEY_MASK       ((UINT64_C(1) << NODE_KEY_BITS) - 1)
+#define SUMS           "SHA256SUMS"
 
 static struct pins *pins_of(void)
 {
@@ -38,7 +40,7 @@ static int open_checkpoint(struct look *l, const struct checkpoint_entry *e, uin
 {
 	char path[PATH_SIZE];
 	struct stat st;
-	int rc = checkpoints_path(tree_env()->store, l->view->network, path, sizeof path);
+	int rc = checkpoints_path(tree_env()->store, l->view->network, path, sizeof path, l->err);
 
 	if (rc < 0)
 		return rc;
@@ -56,8 +58,8 @@ static int open_checkpoint(struct look *l, const struct checkpoint_entry *e, uin
 	return folder;
 }
 
-/* What the node's scope names, and its entry. -ESTALE: that making of it is gone. A scope without a making
- * is the one that is built, and goes on as what has become of it. */
+/* What the node's scope names, and its entry. -ESTALE: that making of it is gone. A scope without a
+ * making is the one that is built, and goes on as what has become of it. */
 static int entry_of(struct look *l, const struct scope *s, struct checkpoint_entry *out)
 {
 	if (!pins_of())
@@ -96,68 +98,28 @@ static unsigned key_shard(const struct node *n)
 	return (unsigned)(n->key >> SHARD_SHIFT);
 }
 
-static void path_of(const struct node *n, char out[64])
+/* The path of its row below the checkpoint's own folder, with its numbers; "" of that folder. */
+static void path_of(const struct node *n, char out[FILE_PATH_SIZE])
 {
-	unsigned shard = key_shard(n), vshard = n->key & 0xff;
+	const char *at = tree[n->row].path + strlen(tree[ROW_CHECKPOINT].path);
+	size_t used = 0;
 
-	switch (n->row) {
-	case ROW_CP_INFO:
-		snprintf(out, 64, "info");
-		break;
-	case ROW_CP_SUMS:
-		snprintf(out, 64, SUMS);
-		break;
-	case ROW_CP_VERDICT:
-		snprintf(out, 64, "verdict");
-		break;
-	case ROW_CP_BLOCKS:
-		snprintf(out, 64, "blocks");
-		break;
-	case ROW_CP_BLOCK:
-		snprintf(out, 64, "blocks/%u.pb", shard);
-		break;
-	case ROW_CP_LEGACY:
-		snprintf(out, 64, "legacy");
-		break;
-	case ROW_CP_LEGACY_SHARD:
-		snprintf(out, 64, "legacy/%u", shard);
-		break;
-	case ROW_CP_LEGACY_PACK:
-		snprintf(out, 64, "legacy/%u/%02x.pb", shard, vshard);
-		break;
-	case ROW_CP_RETAINED:
-		snprintf(out, 64, "retained");
-		break;
-	case ROW_CP_RETAINED_SHARD:
-		snprintf(out, 64, "retained/%u", shard);
-		break;
-	case ROW_CP_RETAINED_PACK:
-		snprintf(out, 64, "retained/%u/%02x.pb", shard, vshard);
-		break;
-	case ROW_CP_RULES:
-		snprintf(out, 64, "rules");
-		break;
-	case ROW_CP_RULES_SHARD:
-		snprintf(out, 64, "rules/%u", shard);
-		break;
-	case ROW_CP_RULES_BOTH:
-		snprintf(out, 64, "rules/%u/both.pb", shard);
-		break;
-	case ROW_CP_RULES_HYPER:
-		snprintf(out, 64, "rules/%u/hyper.pb", shard);
-		break;
-	case ROW_CP_EVIDENCE:
-		snprintf(out, 64, "evidence");
-		break;
-	case ROW_CP_PARAMETERS:
-		snprintf(out, 64, "evidence/network.json");
-		break;
-	case ROW_CP_COMMITS:
-		snprintf(out, 64, "evidence/commits-%u.pb", shard);
-		break;
-	default:
-		out[0] = '\0'; /* the checkpoint's own folder */
+	out[0] = '\0';
+	for (at += *at == '/'; *at; at += strcspn(at, "}") + 1) {
+		size_t plain = strcspn(at, "{");
+		const char *name = at + plain;
+
+		used += (size_t)snprintf(out + used, FILE_PATH_SIZE - used, "%.*s", (int)plain,
+					 at);
+		if (!*name)
+			break;
+		bool shard = strncmp(name, "{shard}", strlen("{shard}")) == 0;
+
+		used += (size_t)snprintf(out + used, FILE_PATH_SIZE - used, shard ? "%u" : "%02x",
+					 shard ? key_shard(n) : (unsigned)(n->key & 0xff));
+		at = name;
 	}
+	assert(used < FILE_PATH_SIZE);
 }
 
 /* Makes `out`, which has its row and key, a node of the folder's checkpoint; it must be there. */
@@ -165,12 +127,13 @@ static int find_on_disk(struct look *l, const struct node *folder, struct node *
 {
 	struct checkpoint_entry e;
 	struct stat st;
-	char path[64];
+	char path[FILE_PATH_SIZE];
 	AUTO(base_closep) int at = open_node(l, folder, &e);
 
 	if (at < 0)
 		return at;
-	/* Below a folder that was looked at while it was built, all is of the making there is now. */
+	/* Below a folder that was looked at while it was built, all is of the making there is
+	 * now. */
 	if (!out->scope.shard) {
 		if (fstatat(at, SUMS, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return -ESTALE;
@@ -191,7 +154,7 @@ static int disk_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	struct checkpoint_entry e;
 	struct stat st;
-	char path[64];
+	char path[FILE_PATH_SIZE];
 	AUTO(base_closep) int at = open_node(l, n, &e);
 
 	if (at < 0)
@@ -209,7 +172,7 @@ static int disk_attr(struct look *l, const struct node *n, struct attr *out)
 static int disk_open(struct look *l, const struct node *n)
 {
 	struct checkpoint_entry e;
-	char path[64];
+	char path[FILE_PATH_SIZE];
 	AUTO(base_closep) int at = open_node(l, n, &e);
 
 	if (at < 0)
@@ -388,25 +351,19 @@ static int numbered_find(struct look *l, const struct node *folder, const char *
 	return rc < 0 ? rc : find_on_disk(l, folder, out);
 }
 
-static void dir_closep(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* What lies in the folder on the disk and has a name of this row. */
 static int numbered_list(struct look *l, const struct node *folder, const struct node *child,
 			 uint64_t after, struct lister *to)
 {
 	struct checkpoint_entry e;
-	char path[64];
+	char path[FILE_PATH_SIZE];
 	AUTO(base_closep) int at = open_node(l, folder, &e);
 
 	if (at < 0)
 		return at;
 	path_of(folder, path);
 	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO(dir_closep) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	AUTO(files_dir_closep) DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d) {
 		base_closep(&fd);
 		return -ENOENT;

@@ -10,11 +10,6 @@
 #define VSHARDS       256u
 #define NO_ACCOUNT    UINT64_MAX
 
-static int time_attr(struct look *l, const struct node *n, struct attr *out)
-{
-	return look_time(l, &n->scope, &out->mtime);
-}
-
 static int folder_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	out->mtime = look_shard(l, 0)->replayed_time;
@@ -52,8 +47,8 @@ static int diff_find(struct look *l, const struct node *folder, const char *name
 	return rc;
 }
 
-/* Cuts never go down, so the heights whose cuts are replayed are all below the others. Where a state
- * was restored, its own were; below it nothing is. */
+/* Cuts never go down, so the heights whose cuts are replayed are all below the others. Where a
+ * state was restored, its own were; below it nothing is. */
 static int newest_diff(struct look *l, uint64_t *out)
 {
 	uint64_t low = look_shard(l, 0)->begins, high = look_shard(l, 0)->replayed + 1;

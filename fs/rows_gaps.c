@@ -183,15 +183,16 @@ static int map_list(struct look *l, const struct node *folder, const struct node
 	return 0;
 }
 
-/* Heights that nobody brought read as zero. Only whole pages of them are a hole: who copies a file by
- * its holes asks once a page, not once a height. The byte of height h is h - 1. */
+/* Heights that nobody brought read as zero. Only whole pages of them are a hole: who copies a file
+ * by its holes asks once a page, not once a height. The byte of height h is h - 1. */
 static bool map_hole(struct look *l, const struct node *n, uint64_t from, struct range *out)
 {
 	const struct shard_view *sv = look_shard(l, n->scope.shard);
 	uint64_t cursor = from < UINT64_MAX ? from + 1 : from;
 	struct gap gap;
 
-	/* What is missing begins before `from`: a gap is cut at a page, not where the question is. */
+	/* What is missing begins before `from`: a gap is cut at a page, not where the question
+	 * is. */
 	cursor -= (cursor - 1) % HOLE_PAGE;
 	while (gaps_next(&sv->gaps, sv->known, &cursor, &gap)) {
 		out->first = (gap.range.first - 1 + HOLE_PAGE - 1) / HOLE_PAGE * HOLE_PAGE;

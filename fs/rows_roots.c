@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-/* The heights with a root in this context, or with an envelope, as a range; empty when there is none.
- * Where the state was restored there is its root, and what follows has envelopes. */
+/* The heights with a root in this context, or with an envelope, as a range; empty when there is
+ * none. Where the state was restored there is its root, and what follows has envelopes. */
 static struct range heights_of(const struct look *l, const struct node *n)
 {
 	const struct scope *s = &n->scope;

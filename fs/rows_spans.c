@@ -57,11 +57,6 @@ static int span_of(struct look *l, const struct scope *s, const struct span **ou
 	return 0;
 }
 
-static int time_attr(struct look *l, const struct node *n, struct attr *out)
-{
-	return look_time(l, &n->scope, &out->mtime);
-}
-
 static int file_read(struct look *l, const struct node *n, struct buf *out)
 {
 	const struct span *s;

@@ -49,7 +49,7 @@ static int state_make(struct look *l, const struct node *folder, struct node *ou
 	return 0;
 }
 
-static int time_attr(struct look *l, const struct node *n, struct attr *out)
+int time_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	return look_time(l, &n->scope, &out->mtime);
 }

@@ -1,12 +1,12 @@
 #include "fs/rundir.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/files.h"
 #include "core/base/trace.h"
 #include "fs/mountpoint.h"
 
@@ -51,12 +51,6 @@ static int base_make(const char *path, struct err *err)
 
 /* ---- what died ---- */
 
-static void dir_closep(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* One that has ended and that nobody waited for serves nothing any more. */
 static bool is_zombie(long pid)
 {
@@ -82,7 +76,7 @@ static bool process_lives(const char *name)
 
 static void each_dead(const char *base, void (*each)(void *arg, const char *path), void *arg)
 {
-	AUTO(dir_closep) DIR *d = opendir(base);
+	AUTO(files_dir_closep) DIR *d = opendir(base);
 	const struct dirent *e;
 	char path[PATH_MAX];
 

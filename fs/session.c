@@ -10,6 +10,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
+#include "core/base/files.h"
 #include "core/base/trace.h"
 #include "fs/mountpoint.h"
 #include "fs/transport.h"
@@ -62,16 +63,10 @@ static int write_options(const struct session_options *o, struct buf *out)
 	return buf_done(out);
 }
 
-static void file_closep(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-}
-
 /* fusermount3 asks the same, but would tell it to nobody. */
 bool session_others_allowed(void)
 {
-	AUTO(file_closep) FILE *conf = fopen("/etc/fuse.conf", "re");
+	AUTO(files_stream_closep) FILE *conf = fopen("/etc/fuse.conf", "re");
 	AUTO(base_freep) char *line = NULL;
 	size_t cap = 0;
 
@@ -84,8 +79,9 @@ bool session_others_allowed(void)
 	return geteuid() == 0;
 }
 
-/* fusermount3 tells its reason to standard error alone, which nobody reads once we are a daemon. What
- * comes there while it runs goes through a file; all of it is passed on, its own line is kept. */
+/* fusermount3 tells its reason to standard error alone, which nobody reads once we are a daemon.
+ * What comes there while it runs goes through a file; all of it is passed on, its own line is
+ * kept. */
 static int mount_and_listen(struct session *s, char *said, size_t said_size)
 {
 	AUTO(base_closep) int file = geteuid() == 0 ? -1 : memfd_create("fusermount3", MFD_CLOEXEC);

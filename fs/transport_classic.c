@@ -3,13 +3,13 @@
 
 #include <fuse_lowlevel.h>
 #include <stdatomic.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "fs/opcodes.h"
 #include "fs/transport.h"
 
-#define TICK_MS    2u  /* all threads busy and none done for so long: they are blocked */
+#define TICK_MS    3u  /* all threads busy and none done for two to three: they are blocked */
 #define TICKS_IDLE 50u /* not all busy for so long: the watcher sleeps again */
 
 enum stage { ABSENT, SERVING, LEFT };
@@ -145,17 +145,15 @@ static int worker_start(struct transport *t)
 /* Until somebody asks, or for a tick. False: the transport stops. */
 static bool wait_for(struct transport *t, bool tick)
 {
-	struct timespec until;
+	uint64_t due_ms = clock_mono_ms() + TICK_MS;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += TICK_MS * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	LOCKED(&t->watch_lock);
-	while (!t->stopping && (tick || !t->wanted))
-		if ((tick ? pthread_cond_timedwait(&t->watch_wanted, &t->watch_lock, &until)
-			  : pthread_cond_wait(&t->watch_wanted, &t->watch_lock)) == ETIMEDOUT)
+	while (!t->stopping && (tick || !t->wanted)) {
+		if (!tick)
+			pthread_cond_wait(&t->watch_wanted, &t->watch_lock);
+		else if (clock_cond_wait(&t->watch_wanted, &t->watch_lock, due_ms))
 			break;
+	}
 	t->wanted = false;
 	return !t->stopping;
 }
@@ -212,7 +210,6 @@ int transport_start(struct fuse_session *session, unsigned threads, void (*ended
 		    void *arg, struct transport **out, struct err *err)
 {
 	struct transport *t = calloc(1, sizeof *t);
-	pthread_condattr_t monotonic;
 	int rc = 0;
 
 	if (!t)
@@ -223,10 +220,7 @@ int transport_start(struct fuse_session *session, unsigned threads, void (*ended
 	t->threads = MIN(threads ? threads : TRANSPORT_THREADS, TRANSPORT_THREADS_MAX);
 	t->threads_max = MAX(t->threads, TRANSPORT_GROWTH);
 	pthread_mutex_init(&t->watch_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->watch_wanted, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&t->watch_wanted);
 	for (unsigned i = 0; i < t->threads && rc == 0; i++)
 		rc = worker_start(t);
 	if (rc == 0)

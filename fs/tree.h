@@ -16,7 +16,8 @@
  *                  its name leads to another node once a newer view says otherwise
  *   SCOPE_STATE    the state of (network, context, shard) as of a height; never changes
  *   SCOPE_SPAN     what lies between two main heights; never changes
- *   SCOPE_CHECKPOINT   a checkpoint: its height, the first bytes of its hash, and which making of it.
+ *   SCOPE_CHECKPOINT   a checkpoint: its height, the first bytes of its hash, and which making of
+ *                      it.
  *                  What it says lies in plain files on the disk
  *
  * `view` in every call: of SCOPE_VIEW nodes their own view, else the newest of node->network; NULL
@@ -39,8 +40,8 @@ struct scope {
 	uint64_t height;       /* SCOPE_STATE: of the shard, also below a main height; SCOPE_SPAN: TO */
 	uint64_t from;         /* SCOPE_SPAN: FROM, a main height below it; else 0 */
 	/* SCOPE_VIEW: the view's. SCOPE_STATE of another shard below a main height's at/H or
-	 * diffs/H: H, so that no folder is listed at two places. SCOPE_CHECKPOINT: the first bytes of
-	 * its hash; else 0. */
+	 * diffs/H: H, so that no folder is listed at two places. SCOPE_CHECKPOINT: the first bytes
+	 * of its hash; else 0. */
 	uint64_t view_number;
 };
 
@@ -125,13 +126,14 @@ int tree_attr(const struct view *view, const struct node *n, struct attr *out,
 int tree_parent(const struct view *view, const struct node *folder, struct node *out,
 		struct err *err) MUST_CHECK;
 
-/* The first byte at or behind `offset` that is data, or that is in a hole (the end of the file is the
- * last one). A hole is whole pages that read as zero and stand for nothing. -ENXIO: there is none. */
+/* The first byte at or behind `offset` that is data, or that is in a hole (the end of the file is
+ * the last one). A hole is whole pages that read as zero and stand for nothing. -ENXIO: there is
+ * none. */
 int tree_seek(const struct view *view, const struct node *n, uint64_t offset, bool data,
 	      uint64_t *out, struct err *err) MUST_CHECK;
 
-/* Is this a place that a view can be asked about? Every question checks so by itself. -ESTALE: its view
- * is another, or no such node was ever given (a handle may say anything). */
+/* Is this a place that a view can be asked about? Every question checks so by itself. -ESTALE: its
+ * view is another, or no such node was ever given (a handle may say anything). */
 int tree_check(const struct view *view, const struct node *n, struct err *err) MUST_CHECK;
 
 /* The whole file, or the target of a link. `out` is a BUF_INIT. attr.size of the same node and view

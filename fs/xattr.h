@@ -1,8 +1,9 @@
 /* xattr.h: what a place says of itself beside its bytes: user.chain.*, so that copies carry it.
  *
- *     user.chain.hash     of a block its hash, of an item or record its own; of a state or an account
- *                         the root of its records in this context
- *     user.chain.height   of the block; of the block that carries an item or record; that a state is of
+ *     user.chain.hash     of a block its hash, of an item or record its own; of a state or an
+ *                         account the root of its records in this context
+ *     user.chain.height   of the block; of the block that carries an item or record; that a state
+ *                         is of
  *     user.chain.shard    whose height that is
  *     user.chain.parent   of a block and its files: the hash of the block before it
  *     user.chain.context  legacy or hyper; both, for a file that is one inode in the two
@@ -11,8 +12,8 @@
  * Values are text without a final newline, hashes lower-case hex. What a place has not, it does not
  * list. Values that settle are of the view that is asked with, and the kernel keeps none.
  *
- * Errors   -EOPNOTSUPP for a name outside user.chain.* (coreutils remember that for the whole device,
- *          and ask no more); -ENODATA for one inside that the place has not.
+ * Errors   -EOPNOTSUPP for a name outside user.chain.* (coreutils remember that for the whole
+ *          device, and ask no more); -ENODATA for one inside that the place has not.
  * Threads  any. No FUSE here. */
 #ifndef CHAINFS_FS_XATTR_H
 #define CHAINFS_FS_XATTR_H

@@ -27,8 +27,7 @@ struct helper {
 	bool fake, sloppy, verbose, lazy, force;
 };
 
-static int __attribute__((format(printf, 2, 3)))
-complain(const struct helper *h, const char *format, ...)
+static int PRINTF_LIKE(2, 3) complain(const struct helper *h, const char *format, ...)
 {
 	char line[PATH_MAX + ERR_TEXT_SIZE];
 	va_list ap;

@@ -1,11 +1,12 @@
-/* papers.h: manual pages and completions, made of the tables of verbs, options, exit codes, settings and
- * of the tree. What is in a table is written there and nowhere else; what is not (descriptions of the
- * whole, examples) are parts in docs/man/parts/, one a page and section:
+/* papers.h: manual pages and completions, made of the tables of verbs, options, exit codes,
+ * settings and of the tree. What is in a table is written there and nowhere else; what is not
+ * (descriptions of the whole, examples) are parts in docs/man/parts/, one a page and section:
  *
  *     chainfs.1.description.scd    behind the description that the tables give
  *     chainfs.1.end.scd            before SEE ALSO: # EXAMPLES, # FILES …
  *
- * Pages are sources of scdoc(5). Memory: appended to `out`, whose owner asks for failures at the end. */
+ * Pages are sources of scdoc(5). Memory: appended to `out`, whose owner asks for failures at the
+ * end. */
 #ifndef CHAINFS_PAPERS_H
 #define CHAINFS_PAPERS_H
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/base/files.h"
 #include "core/control/mount_options.h"
-#include "core/sync/archive.h"
 #include "fs/mount.h"
 #include "fs/tree.h"
 #include "mount-helpers/papers.h"
@@ -14,8 +14,8 @@
 
 /* ---- scdoc ---- */
 
-/* Text that stands for itself. A newline is a blank, an empty line ends the paragraph; `indent` goes
- * before every line. */
+/* Text that stands for itself. A newline is a blank, an empty line ends the paragraph; `indent`
+ * goes before every line. */
 static void put_text(struct buf *out, const char *text, const char *indent)
 {
 	bool begins = true; /* a line: some characters mean something there */
@@ -91,7 +91,7 @@ static void put_part(struct buf *out, const char *parts, const char *page, const
 		      : 0;
 	if (n <= 0 || n >= PATH_MAX || access(path, F_OK) < 0)
 		return;
-	int rc = archive_file_read(path, PART_SIZE_MAX, &text, NULL);
+	int rc = files_read(path, PART_SIZE_MAX, &text, NULL);
 	if (rc < 0) {
 		out->failed = out->failed ? out->failed : rc;
 		return;

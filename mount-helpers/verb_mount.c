@@ -96,12 +96,14 @@ static void signals_of_daemon(sigset_t *set)
 	sigaddset(set, SIGUSR1); /* our own wake-up; another's changes nothing */
 }
 
-/* What can change under a mount that lives: how much it tells. The rest waits for the next start. */
+/* What can change under a mount that lives: how much it tells. The rest waits for the next
+ * start. */
 static void reload(struct daemon *d)
 {
 	AUTO(settings_freep) struct settings *settings = NULL;
 	struct err err = ERR_INIT;
-	supervisor_tell(d->supervisor, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reading settings",
+	supervisor_tell(d->supervisor,
+			"RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reading settings",
 			clock_mono_ns() / 1000);
 	int rc = settings_load(d->sources, &settings, &err);
 	if (rc < 0) {
@@ -220,6 +222,43 @@ static int open_orders(struct daemon *d, const struct settings *s, struct err *e
 	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
 
+/* In this order, each standing on those before it; daemon_release() goes back. */
+static int open_all(struct daemon *d, const struct mounting *m, struct fs_options *o, bool hyper,
+		    struct err *err)
+{
+	struct verb_call *c = m->call;
+	char holder[PATH_SIZE + 64];
+
+	snprintf(holder, sizeof holder, "mount at %s, pid %d", m->mountpoint, (int)getpid());
+	struct store_options so = {
+		.holder = holder,
+		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
+	};
+	int rc = store_open(m->store, &so, &d->store, err);
+	if (rc == 0 && !(d->events = events_new(EVENTS_MAX)))
+		rc = err_set(err, -ENOMEM, "no memory for events");
+	if (rc == 0)
+		store_on_damage(d->store, tell_damage, d);
+	if (rc == 0 && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
+		rc = switch_hyper(d, hyper, err);
+	if (rc == 0)
+		rc = alerts_new(d->store, d->events, c->settings, &d->alerts, err);
+	if (rc == 0)
+		rc = open_orders(d, c->settings, err);
+	o->pins = d->pins;
+	o->orders = d->orders;
+	if (rc == 0)
+		rc = fs_open(d->store, d->events, m->mountpoint, o, &d->fs, err);
+	if (rc < 0 || store_read_only(d->store))
+		return rc;
+	return control_server_open(&(struct verb_env){ .store = d->store,
+						       .events = d->events,
+						       .pins = d->pins,
+						       .gate = d->gate,
+						       .settings = c->settings },
+				   verbs, verb_count, &d->control, err);
+}
+
 static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 {
 	struct verb_call *c = m->call;
@@ -242,9 +281,7 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 				   (unsigned)settings_number(c->settings, SETTING_MOUNT_THREADS),
 		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
 	};
-	char holder[PATH_SIZE + 64];
 	sigset_t set;
-
 	bool hyper = options->hyper == MOUNT_HYPER_ON;
 	int rc = verb_hyper(c, &hyper, err);
 	if (rc == 0)
@@ -259,34 +296,7 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 	signals_of_daemon(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
-	snprintf(holder, sizeof holder, "mount at %s, pid %d", mountpoint, (int)getpid());
-	struct store_options so = {
-		.holder = holder,
-		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
-	};
-	rc = store_open(store, &so, &d.store, err);
-	if (rc == 0 && !(d.events = events_new(EVENTS_MAX)))
-		rc = err_set(err, -ENOMEM, "no memory for events");
-	if (rc == 0)
-		store_on_damage(d.store, tell_damage, &d);
-	if (rc == 0 && (verb_has(c, OPTION_HYPER) || options->hyper != MOUNT_HYPER_KEEP))
-		rc = switch_hyper(&d, hyper, err);
-	if (rc == 0)
-		rc = alerts_new(d.store, d.events, c->settings, &d.alerts, err);
-	if (rc == 0)
-		rc = open_orders(&d, c->settings, err);
-	o.pins = d.pins;
-	o.orders = d.orders;
-	if (rc == 0)
-		rc = fs_open(d.store, d.events, mountpoint, &o, &d.fs, err);
-	if (rc == 0)
-		rc = store_read_only(d.store) ? 0 : control_server_open(
-			&(struct verb_env){ .store = d.store,
-					    .events = d.events,
-					    .pins = d.pins,
-					    .gate = d.gate,
-					    .settings = c->settings },
-			verbs, verb_count, &d.control, err);
+	rc = open_all(&d, m, &o, hyper, err);
 	if (rc == 0)
 		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)
@@ -358,7 +368,8 @@ static int wait_for_daemon(pid_t pid, int fd, struct err *err)
 static int settle_settings(struct mounting *m, struct err *err)
 {
 	struct verb_call *c = m->call;
-	const char *file = m->options->settings ? m->options->settings : c->options[OPTION_SETTINGS];
+	const char *file =
+		m->options->settings ? m->options->settings : c->options[OPTION_SETTINGS];
 	if (file && !(m->settings_file = realpath(file, NULL)))
 		return err_set(err, -errno, "%s: %s", file, strerror(errno));
 	m->sources = (struct settings_sources){
@@ -384,14 +395,15 @@ static int start_daemon(const struct mounting *m, struct err *err)
 		close(pipe_fds[0]);
 		daemon_process(m, pipe_fds[1]);
 	}
-	int rc = pid < 0 ? err_set(err, -errno, "no process for the daemon: %s", strerror(errno)) : 0;
+	int rc = pid < 0 ? err_set(err, -errno, "no process for the daemon: %s", strerror(errno))
+			 : 0;
 	close(pipe_fds[1]);
 	int code = rc < 0 ? mount_exit(rc) : wait_for_daemon(pid, pipe_fds[0], err);
 	close(pipe_fds[0]);
 	/* The service manager believes the process that it started, and from now on the daemon. */
 	if (code == EXIT_DONE)
-		supervisor_tell(&m->supervisor, "MAINPID=%d\nREADY=1\nSTATUS=%s serves %s", (int)pid,
-				m->mountpoint, m->store);
+		supervisor_tell(&m->supervisor, "MAINPID=%d\nREADY=1\nSTATUS=%s serves %s",
+				(int)pid, m->mountpoint, m->store);
 	return code;
 }
 
@@ -416,7 +428,8 @@ int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, 
 {
 	AUTO(mount_options_release) struct mount_options o;
 	struct err err = ERR_INIT;
-	int rc = mount_options_parse(c->options[OPTION_OPTIONS], false, getuid(), getgid(), &o, &err);
+	int rc = mount_options_parse(c->options[OPTION_OPTIONS], false, getuid(), getgid(), &o,
+				     &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	int code = mount_start(c, &o, store, mountpoint, foreground, &err);
@@ -437,7 +450,7 @@ struct telling {
 	size_t          count;
 };
 
-static void __attribute__((format(printf, 2, 3))) say(struct verb_io *io, const char *format, ...)
+static void PRINTF_LIKE(2, 3) say(struct verb_io *io, const char *format, ...)
 {
 	char line[PATH_MAX + 256];
 	va_list ap;
@@ -470,8 +483,8 @@ void mount_tell_occupants(struct verb_io *io, const char *mountpoint)
 	if (t.count > TOLD_MAX)
 		say(io, "  and %zu more\n", t.count - TOLD_MAX);
 	if (hidden)
-		say(io, "  %zu more process%s could not be looked at%s\n", hidden, hidden == 1 ? "" : "es",
-		    geteuid() == 0 ? "" : "; root can");
+		say(io, "  %zu more process%s could not be looked at%s\n", hidden,
+		    hidden == 1 ? "" : "es", geteuid() == 0 ? "" : "; root can");
 }
 
 int verb_umount(struct verb_call *c)

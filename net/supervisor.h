@@ -1,9 +1,9 @@
-/* supervisor.h: what the service manager is told, in its own words: datagrams of KEY=VALUE lines to the
- * socket that $NOTIFY_SOCKET names (sd_notify(3), without its library).
+/* supervisor.h: what the service manager is told, in its own words: datagrams of KEY=VALUE lines to
+ * the socket that $NOTIFY_SOCKET names (sd_notify(3), without its library).
  *
- * Taken from the environment once, and out of it, so that no child speaks in our name. Without such a
- * socket there is nobody to tell, and every call is a quiet no-op: a service manager that went away must
- * not stop a mount.
+ * Taken from the environment once, and out of it, so that no child speaks in our name. Without such
+ * a socket there is nobody to tell, and every call is a quiet no-op: a service manager that went
+ * away must not stop a mount.
  * Threads  open before the first thread; supervisor_tell() by any. */
 #ifndef CHAINFS_NET_SUPERVISOR_H
 #define CHAINFS_NET_SUPERVISOR_H

@@ -7,7 +7,7 @@
 
 #define LINE_SIZE 1024
 
-static const char *const level_names[] = {
+const char *const trace_level_names[TRACE_LEVEL_COUNT] = {
 	[TRACE_ERROR] = "error",
 	[TRACE_WARN]  = "warn",
 	[TRACE_INFO]  = "info",
@@ -81,8 +81,8 @@ void trace_line(enum trace_level level, const char *part, const char *sentence, 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
-	append_fmt(line, &n, ".%03dZ %s %s: %s", (int)(now.tv_nsec / 1000000), level_names[level],
-		   part, sentence);
+	append_fmt(line, &n, ".%03dZ %s %s: %s", (int)(now.tv_nsec / 1000000),
+		   trace_level_names[level], part, sentence);
 
 	size_t sentence_end = n;
 

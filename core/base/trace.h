@@ -12,7 +12,8 @@
 
 #include "core/base/base.h"
 
-enum trace_level { TRACE_ERROR, TRACE_WARN, TRACE_INFO, TRACE_DEBUG };
+enum trace_level { TRACE_ERROR, TRACE_WARN, TRACE_INFO, TRACE_DEBUG, TRACE_LEVEL_COUNT };
+extern const char *const trace_level_names[TRACE_LEVEL_COUNT];
 
 typedef void trace_sink(enum trace_level level, const char *line, size_t line_size, void *arg);
 

@@ -43,3 +43,16 @@ const char *const outcome_names[] = {
 	[OUTCOME_NONE] = "none",
 };
 static_assert(ARRAY_LEN(outcome_names) == OUTCOME_COUNT, "an outcome without a name");
+
+bool chain_root_eq(const struct chain_root *a, const struct chain_root *b)
+{
+	return a->records == b->records &&
+	       slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
+}
+
+void chain_block_freep(struct chain_block **b)
+{
+	if (*b)
+		(*b)->ops->block_free(*b);
+	*b = NULL;
+}

@@ -156,6 +156,7 @@ struct chain_root {
 	uint8_t  root_size;  /* 0: an empty state */
 	uint64_t records;    /* keys of the trie */
 };
+bool chain_root_eq(const struct chain_root *a, const struct chain_root *b); /* root and records */
 
 /* What one replayed block did. Lives in the replay's arena until the next block begins. */
 struct chain_result {
@@ -178,8 +179,8 @@ enum chain_row {
 	CHAIN_ROW_RULE,    /* what the rules need beyond records */
 };
 
-/* Takes all records of a shard in key order, both contexts at once, and makes of them the two roots and
- * every derived row, exactly as replay left them. The adapter's own. */
+/* Takes all records of a shard in key order, both contexts at once, and makes of them the two roots
+ * and every derived row, exactly as replay left them. The adapter's own. */
 struct chain_rooter;
 typedef int chain_row_emit(void *arg, enum space space, struct slice key, struct slice value);
 
@@ -238,12 +239,13 @@ struct chain_ops {
 	const char *block_suffix; /* ".pb": block.pb, commits.pb, records as they came */
 	uint32_t    renderer;     /* version of every rendering below; a change invalidates caches */
 
-	/* Text of the parameters of a well-known network, as --config would have it; NULL: unknown. */
+	/* Text of the parameters of a well-known network, as --config would have it; NULL:
+	 * unknown. */
 	const char *(*preset)(const char *network_name);
 	/* The name of the i-th well-known network; NULL behind the last. */
 	const char *(*preset_name)(size_t i);
-	/* Parameters of a network from the text of a network.json or --config file. The canonical text
-	 * of equal parameters is equal; it is what the store keeps. */
+	/* Parameters of a network from the text of a network.json or --config file. The canonical
+	 * text of equal parameters is equal; it is what the store keeps. */
 	int (*params_parse)(struct slice text, struct chain_params **out, struct err *err);
 	int (*params_write)(const struct chain_params *p, struct buf *out);
 	void (*params_free)(struct chain_params *p);
@@ -252,32 +254,35 @@ struct chain_ops {
 	int (*peek)(struct slice received, bool main_shard, struct chain_peek *out, struct err *err);
 	int (*split)(struct slice received, bool main_shard, struct buf *canonical,
 		     struct buf *certificate, struct err *err);
-	/* Its reverse: a message that splits into the two. The one received, where its fields were in
-	 * ascending order. */
+	/* Its reverse: a message that splits into the two. The one received, where its fields were
+	 * in ascending order. */
 	int (*join)(struct slice canonical, struct slice certificate, bool main_shard, struct buf *out,
 		    struct err *err);
-	/* Takes both bufs over, also on failure. -EBADMSG: the bytes do not parse (structure); any other
-	 * fault is a level of the block. Without `verify` no signature is checked: the levels commit and
-	 * messages stay pending and no item is refused; for rendering what was checked before. */
+	/* Takes both bufs over, also on failure. -EBADMSG: the bytes do not parse (structure); any
+	 * other fault is a level of the block. Without `verify` no signature is checked: the levels
+	 * commit and messages stay pending and no item is refused; for rendering what was checked
+	 * before. */
 	int (*decode)(const struct chain_params *p, bool main_shard, bool verify, struct buf *canonical,
 		      struct buf *certificate, struct chain_block **out, struct err *err);
 	void (*block_free)(struct chain_block *b);
-	/* Fills levels[LEVEL_HEADER] further: parent link against the block below. prev NULL: height 1. */
+	/* Fills levels[LEVEL_HEADER] further: parent link against the block below. prev NULL:
+	 * height 1. */
 	int (*link)(const struct chain_block *b, const uint8_t *prev_hash, struct err *err);
 
 	int (*replay_new)(const struct chain_params *p, uint32_t shard, struct replay **out, struct err *err);
 	void (*replay_free)(struct replay *r);
 	/* 0: rows of the block are in `st` (begun by the caller), *out says what happened, and the
-	 * legacy root equals the block's own. -EUCLEAN: it does not; *out names the account that differs
-	 * first (levels), and the caller aborts the block in `st`. -EOPNOTSUPP: an older protocol version.
-	 * object_first: object id of item 0; item i has object_first + 2i, its inner record + 1.
-	 * hyper: keep retained rows and hyper's roots. */
+	 * legacy root equals the block's own. -EUCLEAN: it does not; *out names the account that
+	 * differs first (levels), and the caller aborts the block in `st`. -EOPNOTSUPP: an older
+	 * protocol version. object_first: object id of item 0; item i has object_first + 2i, its
+	 * inner record + 1. hyper: keep retained rows and hyper's roots. */
 	int (*replay_block)(struct replay *r, struct state *st, const struct chain_block *b,
 			    uint64_t object_first, bool hyper, struct chain_result *out, struct err *err);
 	/* After state_block_abort(): forget what was cached of the aborted block. */
 	void (*replay_abort)(struct replay *r);
 
-	/* Listing. Record keys of an account's set share a prefix; accounts of a vshard share one. */
+	/* Listing. Record keys of an account's set share a prefix; accounts of a vshard share
+	 * one. */
 	const struct chain_set *sets;
 	size_t set_count;
 	void (*account_key)(uint64_t account, struct buf *out);             /* key of its account row */
@@ -299,13 +304,15 @@ struct chain_ops {
 
 	/* Rendering. `bytes` of an object are its slice of the canonical bytes. */
 	int (*render_object)(const struct chain_object *o, bool line, struct buf *out);
-	/* Kind and hash of an object's bytes, as its chain_item (or the inner record of one) has them. */
+	/* Kind and hash of an object's bytes, as its chain_item (or the inner record of one) has
+	 * them. */
 	int (*item_name)(uint16_t form, struct slice bytes, char kind[32], uint8_t hash[HASH_SIZE],
 			 uint8_t *hash_size);
 	int (*render_header)(const struct chain_block *b, bool json, struct buf *out);
 	int (*render_parent)(const struct chain_block *b, struct buf *out);
-	/* Who had to sign a block, and who did by this certificate: a line a validator of that height, in the
-	 * order of their keys, each of SIGNER_LINE_SIZE bytes: "<64 hex> 1\n", or 0. */
+	/* Who had to sign a block, and who did by this certificate: a line a validator of that
+	 * height, in the order of their keys, each of SIGNER_LINE_SIZE bytes: "<64 hex> 1\n", or
+	 * 0. */
 	size_t (*signer_count)(const struct chain_params *p, uint32_t shard, uint64_t height);
 	int (*render_signers)(const struct chain_params *p, uint32_t shard, uint64_t height,
 			      struct slice certificate, struct buf *out);
@@ -317,16 +324,17 @@ struct chain_ops {
 	enum chain_row (*row_kind)(struct slice key);
 	/* Of a record's row: the account and the set (chain_set.id) that list it. -EUCLEAN. */
 	int (*record_place)(struct slice key, uint64_t *account, uint8_t *set_id);
-	/* Of a record's row: its vshard; its value as object id and the rest, and together again. -EUCLEAN. */
+	/* Of a record's row: its vshard; its value as object id and the rest, and together again.
+	 * -EUCLEAN. */
 	int (*record_vshard)(struct slice key, unsigned *vshard);
 	int (*record_split)(struct slice value, uint64_t *object, struct slice *rest);
 	int (*record_join)(uint64_t object, struct slice rest, struct buf *value);
-	/* Does this row follow from the object's bytes: hash, signature, key, facts, sizes? -EBADMSG or
-	 * -EKEYREJECTED with what differs. */
+	/* Does this row follow from the object's bytes: hash, signature, key, facts, sizes?
+	 * -EBADMSG or -EKEYREJECTED with what differs. */
 	int (*record_check)(const struct chain_params *p, struct slice key, struct slice rest,
 			    const struct chain_object *o, struct err *err);
-	/* emit may be NULL; it gets rows account by account while records are added. root_end: CONTEXT_HYPER
-	 * is equal to legacy when nothing was retained. */
+	/* emit may be NULL; it gets rows account by account while records are added. root_end:
+	 * CONTEXT_HYPER is equal to legacy when nothing was retained. */
 	int (*root_new)(uint32_t shard, bool hyper, chain_row_emit *emit, void *arg,
 			struct chain_rooter **out, struct err *err);
 	int (*root_add)(struct chain_rooter *r, enum space space, struct slice key, struct slice value,
@@ -339,6 +347,7 @@ struct chain_ops {
 };
 
 /* The adapters, by kind; NULL when there is none of that name. */
+void chain_block_freep(struct chain_block **b);
 const struct chain_ops *chain_kind(const char *kind);
 const struct chain_ops *chain_kind_at(size_t i); /* NULL behind the last */
 

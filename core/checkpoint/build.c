@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* Records of whole vshards are gathered until there are so many, and their bytes are fetched in the order
- * of the blocks that carry them: a block is unpacked once a window, not once a record. */
+/* Records of whole vshards are gathered until there are so many, and their bytes are fetched in the
+ * order of the blocks that carry them: a block is unpacked once a window, not once a record. */
 #define WINDOW_RECORDS (128u << 10)
 #define WINDOW_BYTES   (32u << 20)       /* of keys and values */
 #define ARENA_MAX      ((size_t)8 << 30) /* of one window; a bound on what damage may ask for */
@@ -170,7 +170,8 @@ int checkpoint_newest(struct network *n, uint64_t *main_height, struct err *err)
 {
 	AUTO(view_putp) struct view *v = network_view_get(n);
 	const struct shard_view *main = &v->shards[0];
-	/* What is witnessed never goes back, so the answer lies below the first height that is not. */
+	/* What is witnessed never goes back, so the answer lies below the first height that is
+	 * not. */
 	uint64_t low = MAX(main->kept_from, (uint64_t)1), high = main->replayed + 1, first = low;
 
 	while (low < high) {
@@ -189,17 +190,6 @@ int checkpoint_newest(struct network *n, uint64_t *main_height, struct err *err)
 			   : err_set(err, -ENODATA,
 				     "network %s: no main height is replayed in all shards",
 				     network_name(n));
-}
-
-int checkpoint_of(struct network *n, uint64_t main_height, char name[CHECKPOINT_NAME_SIZE],
-		  struct err *err)
-{
-	AUTO(plan_release) struct plan p = { .network = NULL };
-	int rc = plan_make(n, main_height, &p, err);
-
-	if (rc == 0)
-		checkpoint_name(main_height, p.info.shards[0].hash, name);
-	return rc;
 }
 
 /* ---- a window of records ---- */
@@ -497,7 +487,7 @@ static int put_rule(struct build *b, enum space space, struct slice key, struct 
 }
 
 /* A scan of one space, which stands at a record. */
-struct feed {
+struct cursor {
 	enum space space;
 	struct state_scan *scan;
 	struct slice key, value;
@@ -505,7 +495,7 @@ struct feed {
 };
 
 /* On to the next record; the rows of the rules between go to their pack. */
-static int advance(struct build *b, struct feed *f)
+static int advance(struct build *b, struct cursor *f)
 {
 	int rc;
 
@@ -525,18 +515,19 @@ static int advance(struct build *b, struct feed *f)
 		      : 0;
 }
 
-static int scan_both(struct build *b, struct feed feeds[2], size_t count)
+static int scan_both(struct build *b, struct cursor cursors[2], size_t count)
 {
 	uint64_t n = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = advance(b, &feeds[i]);
-	while (rc == 0 && (feeds[0].at || feeds[1].at)) {
-		struct feed *next = &feeds[0];
+		rc = advance(b, &cursors[i]);
+	while (rc == 0 && (cursors[0].at || cursors[1].at)) {
+		struct cursor *next = &cursors[0];
 
-		if (!feeds[0].at || (feeds[1].at && slice_cmp(feeds[1].key, feeds[0].key) < 0))
-			next = &feeds[1];
+		if (!cursors[0].at ||
+		    (cursors[1].at && slice_cmp(cursors[1].key, cursors[0].key) < 0))
+			next = &cursors[1];
 		rc = gather(b, next->space, next->key, next->value);
 		if (rc == 0)
 			rc = advance(b, next);
@@ -546,13 +537,8 @@ static int scan_both(struct build *b, struct feed feeds[2], size_t count)
 	return rc == 0 ? flush(b) : rc;
 }
 
-static bool root_eq(const struct chain_root *a, const struct chain_root *b)
-{
-	return a->root_size == b->root_size && memcmp(a->root, b->root, a->root_size) == 0 &&
-	       a->records == b->records;
-}
-
-/* What was written gives the roots that replay left: a store that lost a row makes no checkpoint. */
+/* What was written gives the roots that replay left: a store that lost a row makes no
+ * checkpoint. */
 static int check_roots(struct build *b)
 {
 	const struct checkpoint_shard *s = b->shard;
@@ -562,13 +548,13 @@ static int check_roots(struct build *b)
 
 	if (rc < 0)
 		return rc;
-	if (!root_eq(&roots[CONTEXT_LEGACY], &s->legacy))
+	if (!chain_root_eq(&roots[CONTEXT_LEGACY], &s->legacy))
 		return err_set(b->err, -EUCLEAN,
 			       "shard %u height %" PRIu64
 			       ": the records do not give the root of the block",
 			       s->shard, s->height);
 	if (b->plan->info.hyper &&
-	    (!root_eq(&roots[CONTEXT_HYPER], &s->hyper) || retained != s->retained))
+	    (!chain_root_eq(&roots[CONTEXT_HYPER], &s->hyper) || retained != s->retained))
 		return err_set(b->err, -EUCLEAN,
 			       "shard %u height %" PRIu64
 			       ": the records do not give the root of hyper",
@@ -576,10 +562,10 @@ static int check_roots(struct build *b)
 	return 0;
 }
 
-static void feeds_release(struct feed (*feeds)[2])
+static void cursors_release(struct cursor (*cursors)[2])
 {
 	for (int i = 0; i < 2; i++)
-		state_scan_freep(&(*feeds)[i].scan);
+		state_scan_freep(&(*cursors)[i].scan);
 }
 
 static int write_state(struct build *b)
@@ -587,15 +573,15 @@ static int write_state(struct build *b)
 	const struct checkpoint_shard *s = b->shard;
 	const struct shard_view *sv = &b->plan->view->shards[s->shard];
 	AUTO(state_freep) struct state *st = NULL;
-	AUTO(feeds_release)
-	struct feed feeds[2] = { { .space = SPACE_BOTH }, { .space = SPACE_HYPER } };
+	AUTO(cursors_release)
+	struct cursor cursors[2] = { { .space = SPACE_BOTH }, { .space = SPACE_HYPER } };
 	size_t count = b->plan->info.hyper && s->height > sv->base_height ? 2 : 1;
 	int rc = state_open_at(b->plan->network, b->plan->view->branch, s->shard, s->height, &st,
 			       b->err);
 
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		rc = state_scan_new(st, feeds[i].space, SLICE_EMPTY, SLICE_EMPTY, false,
-				    &feeds[i].scan);
+		rc = state_scan_new(st, cursors[i].space, SLICE_EMPTY, SLICE_EMPTY, false,
+				    &cursors[i].scan);
 		if (rc < 0)
 			rc = err_set(b->err, rc, "shard %u: the state cannot be read", s->shard);
 	}
@@ -603,7 +589,7 @@ static int write_state(struct build *b)
 		rc = b->ops->root_new(s->shard, b->plan->info.hyper, NULL, NULL, &b->rooter,
 				      b->err);
 	if (rc == 0)
-		rc = scan_both(b, feeds, count);
+		rc = scan_both(b, cursors, count);
 	for (int i = 0; i < 2 && rc == 0; i++)
 		if (b->rules[i])
 			rc = folder_file_end(&b->rules[i], b->err);

@@ -8,9 +8,11 @@
  *         rules/S/both.pb          what the rules need beyond records; no signed root covers it
  *         rules/S/hyper.pb         the same of hyper's own
  *         SHA256SUMS               "<64 hex>  <path>", by path; everything above, nothing below
- *         evidence/network.json    parameters of the network, its validators among them, as this node has them
+ *         evidence/network.json    parameters of the network, its validators among them, as this
+ *                                  node has them
  *         evidence/commits-S.pb    certificate of blocks/S.pb as this node was given it
- *         verdict                  a line a check of this node, as the block's own `verify` has them
+ *         verdict                  a line a check of this node, as the block's own `verify` has
+ *                                  them
  *
  * A pack without records is not there. `info` is one "name value" a line, in this order:
  *
@@ -25,8 +27,9 @@
  *     with hyper on: hyper_root, hyper_records, retained, base_height, base_root
  *     covered …            twice: what the signed root covers, and what nothing signed does
  *
- * A root of an empty state is "-". Shards that the main block witnesses nothing of yet are left out. Hyper is
- * on when it has retained, or begun to, at every shard's height; at its base itself it is legacy. */
+ * A root of an empty state is "-". Shards that the main block witnesses nothing of yet are left
+ * out. Hyper is on when it has retained, or begun to, at every shard's height; at its base itself
+ * it is legacy. */
 #ifndef CHAINFS_CHECKPOINT_FOLDER_H
 #define CHAINFS_CHECKPOINT_FOLDER_H
 
@@ -66,8 +69,9 @@ int checkpoint_info_write(const struct checkpoint_info *info, struct buf *out) M
 int checkpoint_info_read(struct slice text, struct checkpoint_info *out, struct err *err)
 	MUST_CHECK;
 
-/* A line of SHA256SUMS, and the next line of one: 1, 0 at the end, -EBADMSG when it is none, names a path
- * that is not below the folder, or does not follow the one before it. *at and *last begin as all zero. */
+/* A line of SHA256SUMS, and the next line of one: 1, 0 at the end, -EBADMSG when it is none, names
+ * a path that is not below the folder, or does not follow the one before it. *at and *last begin as
+ * all zero. */
 void checkpoint_sum_write(const uint8_t sum[HASH_SIZE], const char *path, struct buf *out);
 int checkpoint_sum_next(struct slice text, size_t *at, char last[CHECKPOINT_PATH_MAX],
 			uint8_t sum[HASH_SIZE], struct err *err) MUST_CHECK;

@@ -1,14 +1,11 @@
 #include "core/checkpoint/load.h"
 
+#include "core/base/files.h"
 #include "core/checkpoint/pack.h"
 #include "core/ingest/ingest.h"
-#include "core/sync/archive.h"
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PATH_SIZE      4096
 #define VSHARDS        256u
@@ -19,55 +16,18 @@
 
 /* ---- files ---- */
 
-struct mapped {
-	void *p;
-	size_t n;
-};
-
-static void mapped_release(struct mapped *m)
-{
-	if (m->p)
-		munmap(m->p, m->n);
-	m->p = NULL;
-}
-
-static struct slice mapped_slice(const struct mapped *m)
-{
-	return m->p ? SLICE(m->p, m->n) : SLICE_EMPTY;
-}
-
-static int path_error(struct err *err, const char *path)
-{
-	int rc = errno ? -errno : -EIO;
-
-	return err_set(err, rc, "%s: %s", path, strerror(-rc));
-}
-
 /* Nothing is mapped of what is not there: a pack without records. */
-static int map_file(const char *folder, const char *name, struct mapped *out, struct err *err)
+static int map_file(const char *folder, const char *name, struct files_map *out, struct err *err)
 {
 	char path[PATH_SIZE];
-	AUTO(base_closep) int fd = -1;
-	struct stat st;
 
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", folder);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return path_error(err, path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, -EBADMSG, "%s is no plain file", path);
-	if (st.st_size == 0)
-		return 0;
-	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	int rc = files_map(AT_FDCWD, path, out);
 
-	if (p == MAP_FAILED)
-		return path_error(err, path);
-	madvise(p, (size_t)st.st_size, MADV_SEQUENTIAL);
-	*out = (struct mapped){ p, (size_t)st.st_size };
-	return 0;
+	if (rc == -EBADMSG)
+		return err_set(err, rc, "%s is no plain file", path);
+	return rc == -ENOENT || rc == 0 ? 0 : err_set(err, rc, "%s: %s", path, strerror(-rc));
 }
 
 /* ---- one load ---- */
@@ -274,63 +234,63 @@ static int put_record(struct loading *r, enum space space, const struct pack_rec
 
 /* ---- packs ---- */
 
-struct lane { /* the records of one space, of one vshard */
-	struct mapped file;
+struct cursor { /* the records of one space, of one vshard */
+	struct files_map file;
 	struct pack_reader reader;
 	struct pack_record next;
 	int more; /* 1: `next` is one */
 };
 
-static void lane_release(struct lane *l)
+static void cursor_release(struct cursor *c)
 {
-	mapped_release(&l->file);
+	files_unmap(&c->file);
 }
 
-static int lane_step(struct lane *l, struct err *err)
+static int cursor_step(struct cursor *c, struct err *err)
 {
-	l->more = pack_record_next(&l->reader, &l->next, err);
-	return MIN(l->more, 0);
+	c->more = pack_record_next(&c->reader, &c->next, err);
+	return MIN(c->more, 0);
 }
 
-static int lane_open(const struct loading *r, const char *context, unsigned vshard,
-		     struct lane *out, struct err *err)
+static int cursor_open(const struct loading *r, const char *context, unsigned vshard,
+		     struct cursor *out, struct err *err)
 {
 	char name[CHECKPOINT_PATH_MAX];
 
 	snprintf(name, sizeof name, "%s/%u/%02x.pb", context, r->shard->shard, vshard);
 	int rc = map_file(r->from->folder, name, &out->file, err);
 
-	out->reader = PACK_READER(mapped_slice(&out->file));
+	out->reader = PACK_READER(out->file.bytes);
 	if (rc == 0)
-		rc = lane_step(out, err);
+		rc = cursor_step(out, err);
 	return rc < 0 ? err_note(err, rc, "%s", name) : 0;
 }
 
-/* Both contexts' records of a vshard at once, in the order of their keys: that is what roots are made
- * of. */
+/* Both contexts' records of a vshard at once, in the order of their keys: that is what roots are
+ * made of. */
 static int put_vshard(struct loading *r, unsigned vshard, struct err *err)
 {
-	AUTO(lane_release) struct lane both = { .more = 0 };
-	AUTO(lane_release) struct lane hyper = { .more = 0 };
-	int rc = lane_open(r, context_rules[CONTEXT_LEGACY].name, vshard, &both, err);
+	AUTO(cursor_release) struct cursor both = { .more = 0 };
+	AUTO(cursor_release) struct cursor hyper = { .more = 0 };
+	int rc = cursor_open(r, context_rules[CONTEXT_LEGACY].name, vshard, &both, err);
 
 	if (rc == 0 && r->info->hyper)
-		rc = lane_open(r, "retained", vshard, &hyper, err);
+		rc = cursor_open(r, "retained", vshard, &hyper, err);
 	while (rc == 0 && (both.more || hyper.more)) {
 		bool first =
 			both.more && (!hyper.more || slice_cmp(both.next.key, hyper.next.key) < 0);
-		struct lane *l = first ? &both : &hyper;
+		struct cursor *c = first ? &both : &hyper;
 
-		rc = put_record(r, first ? SPACE_BOTH : SPACE_HYPER, &l->next, err);
+		rc = put_record(r, first ? SPACE_BOTH : SPACE_HYPER, &c->next, err);
 		if (rc == 0)
-			rc = lane_step(l, err);
+			rc = cursor_step(c, err);
 	}
 	return rc < 0 ? err_note(err, rc, "shard %u, vshard %02x", r->shard->shard, vshard) : 0;
 }
 
 static int put_rules(struct loading *r, enum space space, struct err *err)
 {
-	AUTO(mapped_release) struct mapped file = { 0 };
+	AUTO(files_unmap) struct files_map file = { SLICE_EMPTY };
 	char name[CHECKPOINT_PATH_MAX];
 	struct slice key, value;
 	uint64_t count = 0;
@@ -338,7 +298,7 @@ static int put_rules(struct loading *r, enum space space, struct err *err)
 	snprintf(name, sizeof name, "rules/%u/%s.pb", r->shard->shard,
 		 space == SPACE_BOTH ? "both" : "hyper");
 	int rc = map_file(r->from->folder, name, &file, err);
-	struct pack_reader reader = PACK_READER(mapped_slice(&file));
+	struct pack_reader reader = PACK_READER(file.bytes);
 
 	while (rc == 0 && (rc = pack_row_next(&reader, &key, &value, err)) == 1) {
 		if (r->ops->row_kind(key) != CHAIN_ROW_RULE)
@@ -354,12 +314,6 @@ static int put_rules(struct loading *r, enum space space, struct err *err)
 	return rc < 0 ? err_note(err, rc, "%s", name) : 0;
 }
 
-static bool same_root(const struct chain_root *a, const struct chain_root *b)
-{
-	return a->records == b->records &&
-	       slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
-}
-
 static int end_roots(struct loading *r, struct err *err)
 {
 	const struct checkpoint_shard *s = r->shard;
@@ -370,9 +324,9 @@ static int end_roots(struct loading *r, struct err *err)
 	r->ops->root_free(TAKE(r->rooter));
 	if (rc < 0)
 		return rc;
-	if (!same_root(&roots[CONTEXT_LEGACY], &s->legacy) ||
+	if (!chain_root_eq(&roots[CONTEXT_LEGACY], &s->legacy) ||
 	    (r->info->hyper &&
-	     (!same_root(&roots[CONTEXT_HYPER], &s->hyper) || retained != s->retained)))
+	     (!chain_root_eq(&roots[CONTEXT_HYPER], &s->hyper) || retained != s->retained)))
 		return changed(r, err); /* it was proved to make these roots */
 	return 0;
 }
@@ -406,20 +360,13 @@ static int put_shard(struct loading *r, struct err *err)
 
 /* ---- blocks, and where the shards stand ---- */
 
-static void block_freep(struct chain_block **b)
-{
-	if (*b)
-		(*b)->ops->block_free(*b);
-	*b = NULL;
-}
-
 static int read_file(const struct loading *r, const char *name, struct buf *out, struct err *err)
 {
 	char path[PATH_SIZE];
 
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", r->from->folder, name) >= sizeof path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", r->from->folder);
-	return archive_file_read(path, BLOCK_SIZE_MAX, out, err);
+	return files_read_plain(AT_FDCWD, path, BLOCK_SIZE_MAX, out, err);
 }
 
 /* A block that the main one witnesses may come without a certificate of its own. */
@@ -427,7 +374,7 @@ static int put_block(struct loading *r, struct err *err)
 {
 	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(buf_release) struct buf certificate = BUF_INIT(BLOCK_SIZE_MAX);
-	AUTO(block_freep) struct chain_block *b = NULL;
+	AUTO(chain_block_freep) struct chain_block *b = NULL;
 	char name[CHECKPOINT_PATH_MAX];
 	uint32_t shard = r->shard->shard;
 

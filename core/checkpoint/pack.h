@@ -1,15 +1,16 @@
 /* pack.h: packs: records, or rows of the rules, one after another in the order of their keys.
  *
- * A pack is a sequence of messages of proto/checkpoint.proto, each behind its size as a varint, so that any
- * protobuf reader can take it apart:
+ * A pack is a sequence of messages of proto/checkpoint.proto, each behind its size as a varint, so
+ * that any protobuf reader can take it apart:
  *
  *   Record { bytes key; bytes value; uint64 height; uint32 item; bool inner; uint32 form; uint64 time; bytes object; }
- *       value is the row without its object id, which is local to a store; object is the record's own
- *       bytes as the block (height, item) carries them
+ *       value is the row without its object id, which is local to a store; object is the record's
+ *       own bytes as the block (height, item) carries them
  *   Row    { bytes key; bytes value; }
  *
- * A state has one encoding: what is read is what pack_record_write() and pack_row_write() would give for it
- * (fields by number, once, none that is zero or empty, shortest varints); all else is -EBADMSG.
+ * A state has one encoding: what is read is what pack_record_write() and pack_row_write() would
+ * give for it (fields by number, once, none that is zero or empty, shortest varints); all else is
+ * -EBADMSG.
  * Memory   slices given out borrow from the bytes read; an empty key is never written.
  * Errors   -EBADMSG: does not parse, or keys do not ascend; the sentence says where (offset).
  *          Writing: what the buf latches, -EMSGSIZE over PACK_ENTRY_MAX. */

@@ -1,22 +1,21 @@
 #include "core/checkpoint/pins.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/files.h"
 #include "core/base/trace.h"
 
 #define PATH_SIZE     4096
-#define INFO_SIZE_MAX (64u << 10)
 #define AUTO_PREFIX   "auto-"
 #define GONE          ".gone" /* of a checkpoint on its way out */
 #define PART          ".part" /* of one that is being built */
 #define NEW_PREFIX    ".new-" /* of a pin's file until it is whole */
 
-struct record { /* one pin */
+struct pin_entry { /* one pin, and what it holds */
 	struct pin is;
 	uint64_t made_ns;            /* the oldest is built first */
 	bool saving;                 /* its file is not there yet */
@@ -27,7 +26,7 @@ struct record { /* one pin */
 
 struct book { /* one network */
 	struct network *network;
-	struct record *pins[PINS_MAX]; /* by name */
+	struct pin_entry *pins[PINS_MAX]; /* by name */
 	size_t pin_count;
 	struct checkpoint_entry
 		*checkpoints[PINS_MAX + 1]; /* by height; complete, or being built */
@@ -93,18 +92,16 @@ void pins_on_change(struct pins *p, void (*call)(void *arg, struct network *n), 
 
 /* ---- names and files ---- */
 
-int checkpoints_path(const struct store *s, const struct network *n, char *out, size_t size)
+int checkpoints_path(const struct store *s, const struct network *n, char *out, size_t size,
+		     struct err *err)
 {
-	int got = snprintf(out, size, "%s/networks/%s/checkpoints", store_path(s), network_name(n));
-
-	return got < 0 || (size_t)got >= size ? -ENAMETOOLONG : 0;
+	return store_network_path(s, n, "checkpoints", out, size, err);
 }
 
-static int pins_path(const struct store *s, const struct network *n, char out[PATH_SIZE])
+static int pins_path(const struct store *s, const struct network *n, char out[PATH_SIZE],
+		     struct err *err)
 {
-	int got = snprintf(out, PATH_SIZE, "%s/networks/%s/pins", store_path(s), network_name(n));
-
-	return got < 0 || got >= PATH_SIZE ? -ENAMETOOLONG : 0;
+	return store_network_path(s, n, "pins", out, PATH_SIZE, err);
 }
 
 static bool is_word_byte(char c)
@@ -124,7 +121,7 @@ static bool is_pin_name(const char *name)
 	return true;
 }
 
-static bool is_automatic(const struct record *r)
+static bool is_automatic(const struct pin_entry *r)
 {
 	return strncmp(r->is.name, AUTO_PREFIX, strlen(AUTO_PREFIX)) == 0;
 }
@@ -145,11 +142,11 @@ static int write_file(int folder, const char *name, const char *text, struct err
 	char fresh[PIN_NAME_MAX + sizeof NEW_PREFIX];
 
 	snprintf(fresh, sizeof fresh, NEW_PREFIX "%s", name);
+	errno = 0; /* a write that is cut short sets none */
 	AUTO(base_closep)
 	int fd = openat(folder, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	size_t size = strlen(text);
 
-	errno = 0;
 	if (fd < 0 || write(fd, text, size) != (ssize_t)size || fsync(fd) < 0 ||
 	    renameat(folder, fresh, folder, name) < 0 || fsync(folder) < 0) {
 		int rc = errno ? -errno : -EIO;
@@ -164,10 +161,10 @@ static int save(struct pins *p, struct network *n, const char *name, uint64_t he
 		struct err *err)
 {
 	char path[PATH_SIZE], text[32];
-	int rc = pins_path(p->store, n, path);
+	int rc = pins_path(p->store, n, path, err);
 
 	if (rc < 0)
-		return err_set(err, rc, "the path of the store is too long");
+		return rc;
 	AUTO(base_closep) int folder = open_folder(path, true, err);
 	if (folder < 0)
 		return folder;
@@ -182,7 +179,7 @@ static int save(struct pins *p, struct network *n, const char *name, uint64_t he
 static int unsave(struct pins *p, struct network *n, const char *name, struct err *err)
 {
 	char path[PATH_SIZE];
-	int rc = pins_path(p->store, n, path);
+	int rc = pins_path(p->store, n, path, err);
 
 	if (rc < 0)
 		return rc;
@@ -195,28 +192,13 @@ static int unsave(struct pins *p, struct network *n, const char *name, struct er
 	return 0;
 }
 
-static void dir_closep(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
-/* A folder and all below it, as far as it goes. */
 static void remove_tree(int parent, const char *name)
 {
-	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-		return;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO(dir_closep) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	int rc = files_remove_tree(parent, name);
 
-	if (fd >= 0 && !d)
-		close(fd);
-	for (struct dirent *e; d && (e = readdir(d));)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			remove_tree(dirfd(d), e->d_name);
-	if (unlinkat(parent, name, AT_REMOVEDIR) < 0)
+	if (rc < 0)
 		trace_warn("checkpoint", "a folder cannot be removed, the next start tries again",
-			   "name=%s errno=%d", name, errno);
+			   "name=%s errno=%d", name, -rc);
 }
 
 /* Takes a checkpoint's folder out of sight at once, and then away. */
@@ -264,7 +246,7 @@ static int heights_of(struct network *n, const struct view *v, uint64_t height,
 	return 1;
 }
 
-static void unhold(struct network *n, struct record *r)
+static void unhold(struct network *n, struct pin_entry *r)
 {
 	for (uint32_t s = 0; r->held && s < SHARD_MAX; s++)
 		if (r->heights[s])
@@ -272,8 +254,8 @@ static void unhold(struct network *n, struct record *r)
 	r->held = false;
 }
 
-/* Pins what the record needs against the collector, and names its checkpoint. */
-static int hold(struct network *n, struct record *r, uint64_t *time, struct err *err)
+/* Holds what the pin needs against the collector, and names its checkpoint. */
+static int hold(struct network *n, struct pin_entry *r, uint64_t *time, struct err *err)
 {
 	AUTO(view_putp) struct view *v = network_view_get(n);
 	uint8_t hash[HASH_SIZE];
@@ -327,16 +309,16 @@ static size_t place_of(const struct book *b, const char *name, bool *found)
 	return low;
 }
 
-static void put_record(struct book *b, size_t at, struct record *r)
+static void put_pin(struct book *b, size_t at, struct pin_entry *r)
 {
 	memmove(b->pins + at + 1, b->pins + at, (b->pin_count - at) * sizeof *b->pins);
 	b->pins[at] = r;
 	b->pin_count++;
 }
 
-static struct record *take_record(struct book *b, size_t at)
+static struct pin_entry *take_pin(struct book *b, size_t at)
 {
-	struct record *r = b->pins[at];
+	struct pin_entry *r = b->pins[at];
 
 	b->pin_count--;
 	memmove(b->pins + at, b->pins + at + 1, (b->pin_count - at) * sizeof *b->pins);
@@ -409,30 +391,11 @@ static void book_freep(struct book **at)
 
 /* ---- what lies on the disk ---- */
 
-static int read_small(int folder, const char *name, struct buf *out)
-{
-	AUTO(base_closep) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		if (buf_reserve(out, 4096) < 0)
-			return -EMSGSIZE;
-		ssize_t n = read(fd, out->p + out->n, 4096);
-
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return 0;
-		out->n += (size_t)n;
-	}
-}
-
 /* A pin that is passed over would lose its checkpoint: it is an error instead. */
 static int load_pin(struct book *b, int folder, const char *name, struct err *err)
 {
 	AUTO(buf_release) struct buf text = BUF_INIT(8192);
-	AUTO(base_freep) struct record *r = calloc(1, sizeof *r);
+	AUTO(base_freep) struct pin_entry *r = calloc(1, sizeof *r);
 	struct stat st;
 	bool found;
 
@@ -445,7 +408,7 @@ static int load_pin(struct book *b, int folder, const char *name, struct err *er
 		return err_set(err, -errno, "the pin %s: %s", name, strerror(errno));
 	memcpy(r->is.name, name, MIN(strlen(name), (size_t)PIN_NAME_MAX));
 	r->made_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
-	int rc = read_small(folder, name, &text);
+	int rc = files_read_plain(folder, name, 4096, &text, NULL);
 
 	if (rc == 0 &&
 	    (text.n < 2 || text.p[text.n - 1] != '\n' ||
@@ -464,22 +427,22 @@ static int load_pin(struct book *b, int folder, const char *name, struct err *er
 	}
 	size_t at = place_of(b, name, &found);
 
-	put_record(b, at, TAKE(r));
+	put_pin(b, at, TAKE(r));
 	return 0;
 }
 
 static int load_pins(struct pins *p, struct book *b, struct err *err)
 {
 	char path[PATH_SIZE];
-	int rc = pins_path(p->store, b->network, path);
+	int rc = pins_path(p->store, b->network, path, err);
 
 	if (rc < 0)
-		return err_set(err, rc, "the path of the store is too long");
+		return rc;
 	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (folder < 0)
 		return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, strerror(errno));
-	AUTO(dir_closep) DIR *d = fdopendir(folder);
+	AUTO(files_dir_closep) DIR *d = fdopendir(folder);
 	if (!d) {
 		close(folder);
 		return err_set(err, -ENOMEM, "no memory to list pins");
@@ -504,7 +467,7 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 {
 	AUTO(base_freep) struct checkpoint_entry *e = calloc(1, sizeof *e);
 	AUTO(base_freep) struct checkpoint_info *info = calloc(1, sizeof *info);
-	AUTO(buf_release) struct buf text = BUF_INIT(INFO_SIZE_MAX);
+	AUTO(buf_release) struct buf text = BUF_INIT(CHECKPOINT_INFO_MAX);
 	AUTO(base_closep)
 	int at = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct err err = ERR_INIT;
@@ -513,7 +476,7 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 	if (!e || !info || checkpoint_name_read(name, &e->height, e->prefix) < 0 || at < 0)
 		return;
 	if (fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    read_small(at, "info", &text) < 0 ||
+	    files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err) < 0 ||
 	    checkpoint_info_read(buf_slice(&text), info, &err) < 0) {
 		trace_warn("checkpoint", "a folder is no checkpoint and is left alone",
 			   "network=%s name=%s error=\"%s\"", network_name(b->network), name,
@@ -533,15 +496,15 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 static int load_checkpoints(struct pins *p, struct book *b, struct err *err)
 {
 	char path[PATH_SIZE];
-	int rc = checkpoints_path(p->store, b->network, path, sizeof path);
+	int rc = checkpoints_path(p->store, b->network, path, sizeof path, err);
 
 	if (rc < 0)
-		return err_set(err, rc, "the path of the store is too long");
+		return rc;
 	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (folder < 0)
 		return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, strerror(errno));
-	AUTO(dir_closep) DIR *d = fdopendir(folder);
+	AUTO(files_dir_closep) DIR *d = fdopendir(folder);
 	if (!d) {
 		close(folder);
 		return err_set(err, -ENOMEM, "no memory to list checkpoints");
@@ -555,7 +518,7 @@ static int load_checkpoints(struct pins *p, struct book *b, struct err *err)
 	return 0;
 }
 
-static void fail(struct record *r, const struct err *err, int rc)
+static void fail(struct pin_entry *r, const struct err *err, int rc)
 {
 	r->is.state = PIN_FAILED;
 	snprintf(r->is.failure, sizeof r->is.failure, "%.*s", (int)sizeof r->is.failure - 1,
@@ -563,7 +526,7 @@ static void fail(struct record *r, const struct err *err, int rc)
 }
 
 /* What is complete needs no state any more; the rest is held, or has failed. */
-static void settle(struct book *b, struct record *r)
+static void settle(struct book *b, struct pin_entry *r)
 {
 	struct checkpoint_entry *e = r->damaged ? NULL : checkpoint_at(b, r->is.height);
 	struct err err = ERR_INIT;
@@ -645,7 +608,7 @@ static void end_writing(struct pins *p)
 	pthread_cond_broadcast(&p->idle);
 }
 
-static int enter_record(struct pins *p, struct book *b, struct record *r, struct err *err)
+static int enter_pin(struct pins *p, struct book *b, struct pin_entry *r, struct err *err)
 {
 	bool found;
 
@@ -657,21 +620,21 @@ static int enter_record(struct pins *p, struct book *b, struct record *r, struct
 			       r->is.name, b->pins[at]->is.height);
 	if (b->pin_count == PINS_MAX)
 		return err_set(err, -EMSGSIZE, "there are %d pins; remove some first", PINS_MAX);
-	put_record(b, at, r);
+	put_pin(b, at, r);
 	return 0;
 }
 
-static struct record *leave_record(struct pins *p, struct book *b, const char *name)
+static struct pin_entry *leave_pin(struct pins *p, struct book *b, const char *name)
 {
 	bool found;
 
 	LOCKED(&p->pins_lock);
 	size_t at = place_of(b, name, &found);
 
-	return found ? take_record(b, at) : NULL;
+	return found ? take_pin(b, at) : NULL;
 }
 
-static void entered(struct pins *p, struct book *b, struct record *r)
+static void entered(struct pins *p, struct book *b, struct pin_entry *r)
 {
 	LOCKED(&p->pins_lock);
 	struct checkpoint_entry *e = checkpoint_at(b, r->is.height);
@@ -689,7 +652,7 @@ static void entered(struct pins *p, struct book *b, struct record *r)
 
 static int add(struct pins *p, struct book *b, const char *name, uint64_t height, struct err *err)
 {
-	AUTO(base_freep) struct record *r = calloc(1, sizeof *r), *owned = NULL;
+	AUTO(base_freep) struct pin_entry *r = calloc(1, sizeof *r), *owned = NULL;
 	uint64_t time;
 
 	if (!r)
@@ -705,16 +668,16 @@ static int add(struct pins *p, struct book *b, const char *name, uint64_t height
 
 	if (rc < 0)
 		return rc;
-	rc = enter_record(p, b, r, err);
+	rc = enter_pin(p, b, r, err);
 	if (rc < 0) {
 		unhold(b->network, r);
 		return rc;
 	}
-	struct record *entry = TAKE(r);
+	struct pin_entry *entry = TAKE(r);
 
 	rc = save(p, b->network, name, height, err);
 	if (rc < 0) {
-		owned = leave_record(p, b, name);
+		owned = leave_pin(p, b, name);
 		unhold(b->network, owned);
 		return rc;
 	}
@@ -783,7 +746,7 @@ static int drop(struct pins *p, struct book *b, const char *name, struct err *er
 
 	if (rc < 0)
 		return rc;
-	AUTO(base_freep) struct record *r = leave_record(p, b, name);
+	AUTO(base_freep) struct pin_entry *r = leave_pin(p, b, name);
 
 	if (!r)
 		return err_set(err, -ENOENT, "network %s has no pin %.80s any more",
@@ -817,7 +780,8 @@ int pins_remove(struct pins *p, struct network *n, const char *name, struct err 
 
 /* ---- looking ---- */
 
-static void copy_pin(struct pins *p, const struct book *b, const struct record *r, struct pin *out)
+static void copy_pin(struct pins *p, const struct book *b, const struct pin_entry *r,
+		     struct pin *out)
 {
 	*out = r->is;
 	if (r->is.state == PIN_BUILDING && p->building == b) {
@@ -906,19 +870,20 @@ int checkpoints_get(struct pins *p, struct network *n, uint64_t height,
 
 /* ---- retention ---- */
 
-/* An automatic pin that is not among those that stay; the one with the lowest height. What is complete
- * goes when enough newer ones are complete too, so that a failing build costs nothing that is there. */
+/* An automatic pin that is not among those that stay; the one with the lowest height. What is
+ * complete goes when enough newer ones are complete too, so that a failing build costs nothing that
+ * is there. */
 static bool next_surplus(struct pins *p, const struct book *b, char out[PIN_NAME_MAX + 1])
 {
 	LOCKED(&p->pins_lock);
 	for (size_t i = 0; i < b->pin_count; i++) {
-		const struct record *r = b->pins[i];
+		const struct pin_entry *r = b->pins[i];
 		uint64_t newer = 0, complete = 0;
 
 		if (!is_automatic(r) || r->saving || r->damaged)
 			continue;
 		for (size_t k = 0; k < b->pin_count; k++) {
-			const struct record *other = b->pins[k];
+			const struct pin_entry *other = b->pins[k];
 			bool counts = is_automatic(other) && !other->damaged &&
 				      other->is.height > r->is.height;
 
@@ -992,7 +957,7 @@ static void sweep(struct pins *p, struct book *b)
 	while (take_unwanted(p, b, name)) {
 		changed(p, b->network);
 		AUTO(base_closep) int folder = -1;
-		if (checkpoints_path(p->store, b->network, path, sizeof path) == 0)
+		if (checkpoints_path(p->store, b->network, path, sizeof path, NULL) == 0)
 			folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (folder >= 0)
 			remove_checkpoint(folder, name);
@@ -1005,7 +970,7 @@ static void sweep(struct pins *p, struct book *b)
 /* The oldest pin whose checkpoint is missing; its pins are being built from now on. */
 static bool choose(struct pins *p)
 {
-	struct record *oldest = NULL;
+	struct pin_entry *oldest = NULL;
 	struct book *of = NULL;
 
 	LOCKED(&p->pins_lock);
@@ -1013,7 +978,7 @@ static bool choose(struct pins *p)
 		return false;
 	for (size_t n = 0; n < ARRAY_LEN(p->books); n++)
 		for (size_t i = 0; p->books[n] && i < p->books[n]->pin_count; i++) {
-			struct record *r = p->books[n]->pins[i];
+			struct pin_entry *r = p->books[n]->pins[i];
 
 			if (r->is.state != PIN_WAITING || r->saving ||
 			    (oldest && r->made_ns >= oldest->made_ns))
@@ -1071,7 +1036,7 @@ static void note_built(struct pins *p, int rc, const char *name, const struct er
 		gone = take_checkpoint(b, p->building_height);
 	}
 	for (size_t i = 0; i < b->pin_count; i++) {
-		struct record *r = b->pins[i];
+		struct pin_entry *r = b->pins[i];
 
 		if (r->is.height != p->building_height || r->is.state != PIN_BUILDING)
 			continue;
@@ -1123,7 +1088,7 @@ static void build_one(struct pins *p)
 	if (p->events)
 		events_post(p->events, network_name(n), "checkpoint", "state=building name=%s",
 			    wanted);
-	int rc = checkpoints_path(p->store, n, parent, sizeof parent);
+	int rc = checkpoints_path(p->store, n, parent, sizeof parent, &err);
 	AUTO(base_closep) int folder = rc < 0 ? rc : open_folder(parent, true, &err);
 
 	rc = folder < 0 ? folder : 0;
@@ -1212,7 +1177,7 @@ void pins_retry(struct pins *p)
 	pthread_mutex_lock(&p->pins_lock);
 	for (size_t n = 0; n < ARRAY_LEN(p->books); n++)
 		for (size_t i = 0; p->books[n] && i < p->books[n]->pin_count; i++) {
-			struct record *r = p->books[n]->pins[i];
+			struct pin_entry *r = p->books[n]->pins[i];
 
 			if (r->is.state != PIN_FAILED || r->damaged || !r->held)
 				continue;
@@ -1236,10 +1201,9 @@ void pins_hold(struct pins *p, bool on)
 		pthread_cond_wait(&p->idle, &p->pins_lock);
 }
 
-static void load(struct pins *p, struct book *b)
+/* A book is read when it is asked for: at the open, so that what is pinned is held from then on. */
+static void touch(struct pins *p, struct book *b)
 {
-	(void)p;
-	(void)b;
 }
 
 int pins_open(struct store *s, struct events *events, const struct retention *r, struct pins **out,
@@ -1258,7 +1222,7 @@ int pins_open(struct store *s, struct events *events, const struct retention *r,
 	pthread_mutex_init(&p->pins_lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	pthread_cond_init(&p->idle, NULL);
-	for_each_book(p, load);
+	for_each_book(p, touch);
 	p->look = true;
 	int rc = r ? -pthread_create(&p->thread, NULL, run, p) : 0;
 

@@ -1,19 +1,21 @@
-/* pins.h: the checkpoints of a store: which are asked for by name, which retention keeps, which are there.
+/* pins.h: the checkpoints of a store: which are asked for by name, which retention keeps, which are
+ * there.
  *
  *     STORE/networks/NAME/pins/PIN         one line: main height. Synced before pins_add() returns
  *     STORE/networks/NAME/checkpoints/…    what build.h makes
  *
- * A pin says that a height's checkpoint shall be there; one thread builds what is missing, the oldest pin
- * first, also after a restart. Several pins may share a checkpoint. Retention adds pins of its own: every
- * `every`-th main height that is replayed, of which the newest `keep` stay. A checkpoint that no pin wants is
- * taken away. A state that is pinned and not built yet is held against the collector.
- * A crash leaves what the next open puts right: names.part and names.gone are taken away, builds begin again.
- * While the file of a pin cannot be read, nobody knows what it wants, and no checkpoint is taken away.
+ * A pin says that a height's checkpoint shall be there; one thread builds what is missing, the
+ * oldest pin first, also after a restart. Several pins may share a checkpoint. Retention adds pins
+ * of its own: every `every`-th main height that is replayed, of which the newest `keep` stay. A
+ * checkpoint that no pin wants is taken away. A state that is pinned and not built yet is held
+ * against the collector. A crash leaves what the next open puts right: names.part and names.gone
+ * are taken away, builds begin again. While the file of a pin cannot be read, nobody knows what it
+ * wants, and no checkpoint is taken away.
  *
  * Threads  any; one lock, a leaf, never held while a file is read or written.
  * Errors   -EEXIST, -ENOENT; -EINVAL for a bad name; -ENODATA when that height's state cannot be
- *          read; -EPERM for a pin that retention would make again; -EMSGSIZE over PINS_MAX; -EAGAIN while
- *          held; a build that fails is told by pins_get() and in an event, and tried again at
+ *          read; -EPERM for a pin that retention would make again; -EMSGSIZE over PINS_MAX; -EAGAIN
+ *          while held; a build that fails is told by pins_get() and in an event, and tried again at
  *          the next open or pins_retry(). */
 #ifndef CHAINFS_CHECKPOINT_PINS_H
 #define CHAINFS_CHECKPOINT_PINS_H
@@ -32,8 +34,9 @@ struct retention {
 	uint64_t keep;  /* at least 1 when `every` is set */
 };
 
-/* Of every network of the store, those that are made later too. Starts the thread; with r NULL there is
- * none, nothing is built, and what no pin wants goes when they are closed. `events` may be NULL. */
+/* Of every network of the store, those that are made later too. Starts the thread; with r NULL
+ * there is none, nothing is built, and what no pin wants goes when they are closed. `events` may be
+ * NULL. */
 int pins_open(struct store *s, struct events *events, const struct retention *r, struct pins **out,
 	      struct err *err) MUST_CHECK;
 void pins_closep(struct pins **p); /* stops a build; it begins again at the next open */
@@ -71,17 +74,17 @@ int checkpoints_next(struct pins *p, struct network *n, uint64_t height_after,
 int checkpoints_get(struct pins *p, struct network *n, uint64_t height,
 		    struct checkpoint_entry *out) MUST_CHECK;
 /* The folder of the network's checkpoints on disk. */
-int checkpoints_path(const struct store *s, const struct network *n, char *out,
-		     size_t size) MUST_CHECK;
+int checkpoints_path(const struct store *s, const struct network *n, char *out, size_t size,
+		     struct err *err) MUST_CHECK;
 
-/* Called after something of the above changed, holding no lock; any thread. One listener; NULL returns
- * when no call is under way. */
+/* Called after something of the above changed, holding no lock; any thread. One listener; NULL
+ * returns when no call is under way. */
 void pins_on_change(struct pins *p, void (*call)(void *arg, struct network *n), void *arg);
 void pins_retry(struct pins *p);
 /* A network published a view: retention looks at it soon. Does not wait. */
 void pins_published(struct pins *p);
-/* Returns when nothing of theirs is being written, and nothing will be until it is let go: a build is
- * stopped, and begins again then. */
+/* Returns when nothing of theirs is being written, and nothing will be until it is let go: a build
+ * is stopped, and begins again then. */
 void pins_hold(struct pins *p, bool on);
 
 #endif

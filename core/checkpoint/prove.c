@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,13 +20,20 @@ const char *const proof_names[PROOF_COUNT] = {
 	[PROOF_RECORDS] = "records", [PROOF_LEGACY] = "legacy", [PROOF_HYPER] = "hyper",
 };
 
+enum proof_level proof_failed(const struct proof *p)
+{
+	enum proof_level l = 0;
+
+	while (l < PROOF_COUNT &&
+	       (p->levels[l].verdict == VERDICT_OK ||
+		(l == PROOF_HYPER && p->levels[l].verdict == VERDICT_ABSENT && !p->info.hyper)))
+		l++;
+	return l;
+}
+
 bool proof_holds(const struct proof *p)
 {
-	for (int l = 0; l < PROOF_COUNT; l++)
-		if (p->levels[l].verdict != VERDICT_OK &&
-		    !(l == PROOF_HYPER && p->levels[l].verdict == VERDICT_ABSENT && !p->info.hyper))
-			return false;
-	return true;
+	return proof_failed(p) == PROOF_COUNT;
 }
 
 /* ---- faults ---- */
@@ -282,52 +288,28 @@ static int file_open(struct prover *p, const char *path, struct err *err)
 	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : fd;
 }
 
-int mapped_open(struct prover *p, const struct file *f, struct mapped *out, struct err *err)
+int prover_map(struct prover *p, const struct file *f, struct files_map *out, struct err *err)
 {
-	int fd = file_open(p, f->path, err);
-	struct stat st;
+	int rc = files_map(p->folder, f->path, out);
 
-	*out = (struct mapped){ SLICE_EMPTY };
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		base_closep(&fd);
-		return err_set(err, -EBADMSG, "no plain file");
-	}
-	if (st.st_size) {
-		void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		int rc = bytes == MAP_FAILED ? -errno : 0;
-
-		if (rc < 0) {
-			base_closep(&fd);
-			return err_set(err, rc, "%s", strerror(-rc));
-		}
-		(void)madvise(bytes, (size_t)st.st_size, MADV_SEQUENTIAL);
-		out->bytes = SLICE(bytes, (size_t)st.st_size);
-	}
-	base_closep(&fd);
-	return 0;
+	if (rc == -EBADMSG)
+		return err_set(err, rc, "no plain file");
+	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
-void mapped_release(struct mapped *m)
-{
-	if (m->bytes.n)
-		munmap((void *)(uintptr_t)m->bytes.p, m->bytes.n);
-	m->bytes = SLICE_EMPTY;
-}
-
-/* A whole small file: 1, 0 when it is not there, cannot be read or is over size_max (with a sentence). */
+/* A whole small file: 1, 0 when it is not there, cannot be read or is over size_max (with a
+ * sentence). */
 static int file_get(struct prover *p, const char *path, size_t size_max, struct buf *out,
 		    struct err *why)
 {
 	struct file *f = prover_file(p, path);
-	AUTO(mapped_release) struct mapped m = { SLICE_EMPTY };
+	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
 
 	if (!f || f->unreadable) {
 		err_set(why, -ENOENT, "%s", f ? "cannot be read" : "is not there");
 		return 0;
 	}
-	if (mapped_open(p, f, &m, why) < 0)
+	if (prover_map(p, f, &m, why) < 0)
 		return 0;
 	if (m.bytes.n > size_max) {
 		err_set(why, -EMSGSIZE, "has %zu bytes, %zu are the most", m.bytes.n, size_max);
@@ -509,13 +491,6 @@ static int find_params(struct prover *p, const struct chain_params *given)
 
 /* ---- blocks and commits ---- */
 
-static void block_freep(struct chain_block **b)
-{
-	if (*b)
-		(*b)->ops->block_free(*b);
-	*b = NULL;
-}
-
 /* What info says of it, and what its own levels say; false when it is not right. */
 static bool block_is(struct prover *p, const char *path, const struct checkpoint_shard *s,
 		     const struct chain_block *b)
@@ -551,7 +526,7 @@ static int prove_block(struct prover *p, uint32_t place)
 	const struct checkpoint_shard *s = &p->out->info.shards[place];
 	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(buf_release) struct buf certificate = BUF_INIT(BLOCK_SIZE_MAX);
-	AUTO(block_freep) struct chain_block *b = NULL;
+	AUTO(chain_block_freep) struct chain_block *b = NULL;
 	char path[CHECKPOINT_PATH_MAX], commits[CHECKPOINT_PATH_MAX];
 	struct err why = ERR_INIT, none = ERR_INIT;
 	int rc;
@@ -611,7 +586,7 @@ static void check_witnesses(struct prover *p, const char *path)
 			continue;
 		prover_fault(p, PROOF_BLOCKS, path,
 			     "does not witness shard %" PRIu32 " as info has it", s->shard);
-		block_freep(&p->blocks[i]); /* nothing ties it to what is signed */
+		chain_block_freep(&p->blocks[i]); /* nothing ties it to what is signed */
 	}
 }
 
@@ -661,7 +636,7 @@ static int prove_blocks(struct prover *p)
 static void prover_release(struct prover *p)
 {
 	for (uint32_t i = 0; i < SHARD_MAX; i++)
-		block_freep(&p->blocks[i]);
+		chain_block_freep(&p->blocks[i]);
 	if (p->own_params)
 		p->ops->params_free(p->own_params);
 	base_closep(&p->folder);

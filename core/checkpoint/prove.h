@@ -1,20 +1,23 @@
 /* prove.h: checks a checkpoint without a store, level by level, up to the signed root.
  *
- *   bytes      every file of SHA256SUMS is there and has its sum, and none is there that it does not name
+ *   bytes      every file of SHA256SUMS is there and has its sum, and none is there that it does
+ *              not name
  *   blocks     blocks/S.pb hash to what info says; the main one witnesses the other shards
- *   commits    evidence/commits-S.pb carry enough of the validators' signatures; of another shard than
- *              the main one that of the main block, which witnesses it, will do. Network parameters are the
- *              caller's, else evidence's own, which vouch for themselves: the line says so
- *   records    each record is in its bytes: hash, signature, key, sizes, and in the right pack; the rows
- *              of the rules parse. Where a record stood (height, item) nothing here tells
+ *   commits    evidence/commits-S.pb carry enough of the validators' signatures; of another shard
+ *              than the main one that of the main block, which witnesses it, will do. Network
+ *              parameters are the caller's, else evidence's own, which vouch for themselves: the
+ *              line says so
+ *   records    each record is in its bytes: hash, signature, key, sizes, and in the right pack; the
+ *              rows of the rules parse. Where a record stood (height, item) nothing here tells
  *   legacy     the root made of all legacy records is the one that blocks/S.pb signs
  *   hyper      the root made of legacy and retained records is the one in info, which nobody signed
  *
- * All of them are tried; what a later one needs and an earlier one did not give is VERDICT_PENDING. A file is
- * named once a level, with the first that is wrong with it.
- * Errors   negative only when it could not be tried (no such folder, memory, stopped: -EINTR). A file that
- *          cannot be read is a fault of the checkpoint. What is wrong with it is in *out.
- * Memory   packs are mapped, one a thread at a time: a file that is cut while it is read ends the process.
+ * All of them are tried; what a later one needs and an earlier one did not give is VERDICT_PENDING.
+ * A file is named once a level, with the first that is wrong with it.
+ * Errors   negative only when it could not be tried (no such folder, memory, stopped: -EINTR). A
+ *          file that cannot be read is a fault of the checkpoint. What is wrong with it is in *out.
+ * Memory   packs are mapped, one a thread at a time: a file that is cut while it is read ends the
+ *          process.
  * Threads  any; the records are checked on all cores. */
 #ifndef CHAINFS_CHECKPOINT_PROVE_H
 #define CHAINFS_CHECKPOINT_PROVE_H
@@ -40,8 +43,9 @@ struct proof {
 	uint64_t records, bytes; /* checked */
 };
 
-/* Every level held: all OK, but that hyper may be absent where it is off. */
-bool proof_holds(const struct proof *p);
+/* The first level that did not hold; PROOF_COUNT: all did. Hyper may be absent where it is off. */
+enum proof_level proof_failed(const struct proof *p);
+bool proof_holds(const struct proof *p); /* all did */
 
 /* params NULL: evidence's own. */
 int checkpoint_prove(const char *folder, const struct chain_params *params, const atomic_bool *stop,

@@ -1,7 +1,9 @@
-/* prove_inside.h: what the parts of prove share: the files of a checkpoint's folder and their faults. */
+/* prove_inside.h: what the parts of prove share: the files of a checkpoint's folder and their
+ * faults. */
 #ifndef CHAINFS_CHECKPOINT_PROVE_INSIDE_H
 #define CHAINFS_CHECKPOINT_PROVE_INSIDE_H
 
+#include "core/base/files.h"
 #include "core/checkpoint/prove.h"
 
 enum file_kind {
@@ -49,13 +51,8 @@ void prover_say(struct prover *p, enum proof_level level, enum verdict verdict, 
 		...) PRINTF_LIKE(4, 5); /* when it has not failed */
 int prover_stopped(struct prover *p);   /* -EINTR */
 
-/* A file that is mapped; an empty one has no bytes. */
-struct mapped {
-	struct slice bytes;
-};
-int mapped_open(struct prover *p, const struct file *f, struct mapped *out, struct err *err)
+int prover_map(struct prover *p, const struct file *f, struct files_map *out, struct err *err)
 	MUST_CHECK;
-void mapped_release(struct mapped *m);
 
 /* ---- prove_state.c: the levels records, legacy and hyper ---- */
 int prove_records(struct prover *p) MUST_CHECK;

@@ -84,12 +84,12 @@ static int check_rules(struct work *w, struct slice bytes, struct err *err)
 static void check_file(struct work *w, struct file *f)
 {
 	const struct checkpoint_shard *s = shard_of(w->prover, f->shard);
-	AUTO(mapped_release) struct mapped m = { SLICE_EMPTY };
+	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
 	int rc;
 
 	if (f->unreadable || !s)
 		return;
-	rc = mapped_open(w->prover, f, &m, &f->why);
+	rc = prover_map(w->prover, f, &m, &f->why);
 	if (rc < 0 && rc != -ENOMEM)
 		rc = -EBADMSG;
 	if (rc == 0)
@@ -149,10 +149,10 @@ int prove_records(struct prover *p)
 
 /* ---- roots: a shard from one end to the other, both packs of a vshard side by side ---- */
 
-struct feed { /* a pack, which stands at a record */
+struct cursor { /* a pack, which stands at a record */
 	enum space space;
 	struct file *file; /* NULL: there is none */
-	struct mapped mapped;
+	struct files_map mapped;
 	struct pack_reader reader;
 	struct pack_record record;
 	int at; /* 1: at a record */
@@ -163,7 +163,7 @@ struct rooting {
 	enum proof_level level;
 	struct chain_rooter *rooter;
 	struct buf value;
-	struct feed feeds[2];
+	struct cursor cursors[2];
 };
 
 static void rooting_release(struct rooting *r)
@@ -172,10 +172,10 @@ static void rooting_release(struct rooting *r)
 		r->prover->ops->root_free(r->rooter);
 	buf_release(&r->value);
 	for (int i = 0; i < 2; i++)
-		mapped_release(&r->feeds[i].mapped);
+		files_unmap(&r->cursors[i].mapped);
 }
 
-static int advance(struct rooting *r, struct feed *f)
+static int advance(struct rooting *r, struct cursor *f)
 {
 	struct err why = ERR_INIT;
 
@@ -185,7 +185,7 @@ static int advance(struct rooting *r, struct feed *f)
 	return f->at;
 }
 
-static int feed_open(struct rooting *r, struct feed *f, const char *folder, uint32_t shard,
+static int cursor_open(struct rooting *r, struct cursor *f, const char *folder, uint32_t shard,
 		     unsigned vshard)
 {
 	char path[CHECKPOINT_PATH_MAX];
@@ -197,7 +197,7 @@ static int feed_open(struct rooting *r, struct feed *f, const char *folder, uint
 	if (!f->file)
 		return 0;
 	int rc = f->file->unreadable ? err_set(&why, -EIO, "cannot be read")
-				     : mapped_open(r->prover, f->file, &f->mapped, &why);
+				     : prover_map(r->prover, f->file, &f->mapped, &why);
 
 	if (rc < 0) {
 		prover_fault(r->prover, r->level, path, "%s", why.text);
@@ -208,7 +208,7 @@ static int feed_open(struct rooting *r, struct feed *f, const char *folder, uint
 }
 
 /* -EBADMSG: it was told. */
-static int add_record(struct rooting *r, struct feed *f)
+static int add_record(struct rooting *r, struct cursor *f)
 {
 	const struct chain_ops *ops = r->prover->ops;
 	struct err why = ERR_INIT;
@@ -231,19 +231,19 @@ static int add_record(struct rooting *r, struct feed *f)
 /* 1: all of it went in; 0: a fault was told; negative as ever. */
 static int add_vshard(struct rooting *r, uint32_t shard, unsigned vshard, bool both)
 {
-	struct feed *a = &r->feeds[0], *b = &r->feeds[1];
-	int rc = feed_open(r, a, "legacy", shard, vshard);
+	struct cursor *a = &r->cursors[0], *b = &r->cursors[1];
+	int rc = cursor_open(r, a, "legacy", shard, vshard);
 
 	if (rc >= 0 && both)
-		rc = feed_open(r, b, "retained", shard, vshard);
+		rc = cursor_open(r, b, "retained", shard, vshard);
 	while (rc >= 0 && (a->at == 1 || b->at == 1))
 		rc = add_record(
 			r, a->at != 1 || (b->at == 1 && slice_cmp(b->record.key, a->record.key) < 0)
 				   ? b
 				   : a);
 	for (int i = 0; i < 2; i++) {
-		mapped_release(&r->feeds[i].mapped);
-		r->feeds[i].at = 0;
+		files_unmap(&r->cursors[i].mapped);
+		r->cursors[i].at = 0;
 	}
 	if (rc == -ENOMEM)
 		return rc;
@@ -284,7 +284,7 @@ static int prove_shard(struct prover *p, enum context context, const struct chec
 		.prover = p,
 		.level = hyper ? PROOF_HYPER : PROOF_LEGACY,
 		.value = BUF_INIT(PACK_ENTRY_MAX),
-		.feeds = { { .space = SPACE_BOTH }, { .space = SPACE_HYPER } },
+		.cursors = { { .space = SPACE_BOTH }, { .space = SPACE_HYPER } },
 	};
 	struct chain_root roots[CONTEXT_COUNT];
 	uint64_t retained;

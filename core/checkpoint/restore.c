@@ -1,11 +1,10 @@
 /* A store is made beside its place, and gets its name when all of it is there. */
 #include "core/checkpoint/restore.h"
 
+#include "core/base/files.h"
 #include "core/checkpoint/load.h"
-#include "core/sync/archive.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,23 +30,11 @@ static void restore_release(struct restore *r)
 	r->params = NULL;
 }
 
-static int path_error(struct err *err, const char *path)
-{
-	int rc = errno ? -errno : -EIO;
-
-	return err_set(err, rc, "%s: %s", path, strerror(-rc));
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static int remove_tree(const char *path, struct err *err)
 {
-	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
-		return path_error(err, path);
-	return 0;
+	int rc = files_remove_tree(AT_FDCWD, path);
+
+	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
 /* ---- the store ---- */
@@ -71,7 +58,7 @@ static int sync_parent(const char *path, struct err *err)
 		 slash ? path : ".");
 	AUTO(base_closep) int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 || fsync(fd) < 0 ? path_error(err, parent) : 0;
+	return fd < 0 || fsync(fd) < 0 ? files_error(err, parent) : 0;
 }
 
 static int make(struct restore *r, const char *part, const struct checkpoint_info *info,
@@ -117,10 +104,10 @@ static int place(struct restore *r, const char *part, const char *path, struct e
 		if (errno == EEXIST)
 			return err_set(err, -EEXIST, "%s came to be meanwhile", path);
 		if (errno != EINVAL)
-			return path_error(err, path);
+			return files_error(err, path);
 		/* A file system without that word: rename() replaces an empty folder at most. */
 		if (rename(part, path) < 0)
-			return path_error(err, path);
+			return files_error(err, path);
 	}
 	return sync_parent(path, err);
 }
@@ -134,7 +121,7 @@ static int read_file(const struct restore *r, const char *name, size_t size_max,
 
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", r->folder, name) >= sizeof path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", r->folder);
-	return archive_file_read(path, size_max, out, err);
+	return files_read_plain(AT_FDCWD, path, size_max, out, err);
 }
 
 /* The parameters that it is proved and stored with: the caller's, or those in the evidence. */
@@ -168,18 +155,15 @@ static int read_info(struct restore *r, struct checkpoint_info *out, struct err 
 /* The first level that does not hold, in words. */
 static int proved(const struct restore *r, const struct proof *proof, struct err *err)
 {
-	if (proof_holds(proof))
-		return 0;
-	for (int i = 0; i < PROOF_COUNT; i++) {
-		const struct level_result *l = &proof->levels[i];
+	enum proof_level failed = proof_failed(proof);
 
-		if (l->verdict != VERDICT_OK)
-			return err_set(err, i == PROOF_COMMITS ? -EKEYREJECTED : -EBADMSG,
-				       "%s does not prove: %s: %s%s%s", r->folder, proof_names[i],
-				       verdict_names[l->verdict], l->reason[0] ? ": " : "",
-				       l->reason);
-	}
-	return err_set(err, -EBADMSG, "%s does not prove", r->folder);
+	if (failed == PROOF_COUNT)
+		return 0;
+	const struct level_result *l = &proof->levels[failed];
+
+	return err_set(err, failed == PROOF_COMMITS ? -EKEYREJECTED : -EBADMSG,
+		       "%s does not prove: %s: %s%s%s", r->folder, proof_names[failed],
+		       verdict_names[l->verdict], l->reason[0] ? ": " : "", l->reason);
 }
 
 int checkpoint_restore(const char *folder, const char *path, const struct restore_options *o,

@@ -1,5 +1,6 @@
 #include "core/checkpoint/write.h"
 
+#include "core/base/files.h"
 #include "core/checkpoint/pack.h"
 
 #include <dirent.h>
@@ -36,40 +37,7 @@ struct folder_file {
 	struct buf buf;
 };
 
-static int failed(struct err *err, const char *what)
-{
-	int rc = -errno;
-
-	return err_set(err, rc, "%s: %s", what, strerror(-rc));
-}
-
 /* ---- folders ---- */
-
-/* Everything below, and the name itself. */
-static int remove_tree(int at, const char *name, unsigned depth)
-{
-	if (unlinkat(at, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if ((errno != EISDIR && errno != EPERM) || depth == 0)
-		return -errno;
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d) {
-		int rc = -errno;
-
-		base_closep(&fd);
-		return rc;
-	}
-	const struct dirent *e;
-	int rc = 0;
-
-	while (rc == 0 && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			rc = remove_tree(fd, e->d_name, depth - 1);
-	closedir(d);
-	return rc == 0 && unlinkat(at, name, AT_REMOVEDIR) < 0 ? -errno : rc;
-}
 
 /* The folders themselves: what was written into them has its own sync. */
 static int sync_tree(int at, const char *name, unsigned depth)
@@ -112,21 +80,21 @@ int folder_writer_new(const char *parent, const char *name, struct folder_writer
 	w->ended = true; /* nothing is to be taken away yet */
 	w->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->parent < 0)
-		return failed(err, parent);
+		return files_error(err, parent);
 	if (is_complete(w->parent, name))
 		return 1;
 	snprintf(w->name, sizeof w->name, "%s", name);
 	snprintf(w->part, sizeof w->part, "%s.part", name);
-	int rc = remove_tree(w->parent, w->part, DEPTH_MAX);
+	int rc = files_remove_tree(w->parent, w->part);
 
 	if (rc < 0)
 		return err_set(err, rc, "%s/%s: %s", parent, w->part, strerror(-rc));
 	if (mkdirat(w->parent, w->part, 0777) < 0)
-		return failed(err, parent);
+		return files_error(err, parent);
 	w->ended = false;
 	w->folder = openat(w->parent, w->part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->folder < 0)
-		return failed(err, parent);
+		return files_error(err, parent);
 	*out = TAKE(w);
 	return 0;
 }
@@ -143,7 +111,7 @@ void folder_writer_freep(struct folder_writer **at)
 	if (!w)
 		return;
 	if (!w->ended)
-		(void)remove_tree(w->parent, w->part, DEPTH_MAX);
+		(void)!files_remove_tree(w->parent, w->part);
 	base_closep(&w->folder);
 	base_closep(&w->parent);
 	free(w->sums);
@@ -178,9 +146,9 @@ int folder_writer_end(struct folder_writer *w, struct err *err)
 	if (rc < 0)
 		return err_note(err, rc, "%s", w->part);
 	if (renameat(w->parent, w->part, w->parent, w->name) < 0)
-		return failed(err, w->name);
+		return files_error(err, w->name);
 	w->ended = true;
-	return fsync(w->parent) < 0 ? failed(err, w->name) : 0;
+	return fsync(w->parent) < 0 ? files_error(err, w->name) : 0;
 }
 
 /* ---- files ---- */
@@ -217,7 +185,7 @@ int folder_file_new(struct folder_writer *w, const char *path, bool listed,
 	if (rc < 0)
 		return err_set(err, rc, "%s: %s", path, strerror(-rc));
 	if (f->fd < 0)
-		return failed(err, path);
+		return files_error(err, path);
 	*out = TAKE(f);
 	return 0;
 }
@@ -232,15 +200,10 @@ static int write_all(struct folder_file *f, struct err *err)
 	struct slice rest = buf_slice(&f->buf);
 
 	hash_sha256_add(&f->sum, rest);
-	while (rest.n) {
-		ssize_t n = write(f->fd, rest.p, rest.n);
+	int rc = files_write(f->fd, rest);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return failed(err, f->path);
-		rest = slice_sub(rest, (size_t)n, rest.n);
-	}
+	if (rc < 0)
+		return err_set(err, rc, "%s: %s", f->path, strerror(-rc));
 	f->writer->bytes += f->buf.n;
 	if (f->buf.cap > 2 * WRITE_AT)
 		buf_release(&f->buf); /* of a rare big entry */
@@ -288,12 +251,12 @@ int folder_file_end(struct folder_file **at, struct err *err)
 	if (rc < 0)
 		return rc;
 	if (fsync(f->fd) < 0)
-		return failed(err, f->path);
+		return files_error(err, f->path);
 	int fd = f->fd;
 
 	f->fd = -1;
 	if (close(fd) < 0)
-		return failed(err, f->path);
+		return files_error(err, f->path);
 	if (f->listed)
 		rc = note_sum(f);
 	return rc < 0 ? err_set(err, rc, "%s: no memory", f->path) : 0;

@@ -1,8 +1,10 @@
-/* write.h: writes the folder of a checkpoint: files with their sums, and the name when all is there.
+/* write.h: writes the folder of a checkpoint: files with their sums, and the name when all is
+ * there.
  *
- * Files go to PARENT/NAME.part, each is synced when it is closed; folder_writer_end() writes SHA256SUMS
- * of those that are listed, syncs the folders and gives the folder its name. What was not ended is
- * taken away by folder_writer_freep(), or by the next folder_writer_new() of that name after a crash.
+ * Files go to PARENT/NAME.part, each is synced when it is closed; folder_writer_end() writes
+ * SHA256SUMS of those that are listed, syncs the folders and gives the folder its name. What was
+ * not ended is taken away by folder_writer_freep(), or by the next folder_writer_new() of that name
+ * after a crash.
  * Errors   those of the file system, with the path.
  * Threads  a writer and its files belong to one. Memory: a buffer a file that is open, the sums. */
 #ifndef CHAINFS_CHECKPOINT_WRITE_H
@@ -23,7 +25,8 @@ uint64_t folder_writer_bytes(const struct folder_writer *w); /* of all files so 
 /* listed: named by SHA256SUMS. Folders of `path` are made as they are needed. */
 int folder_file_new(struct folder_writer *w, const char *path, bool listed,
 		    struct folder_file **out, struct err *err) MUST_CHECK;
-/* Where to append; folder_file_flush() is to be called after each entry, and writes when it pays. */
+/* Where to append; folder_file_flush() is to be called after each entry, and writes when it
+ * pays. */
 struct buf *folder_file_buf(struct folder_file *f);
 int folder_file_flush(struct folder_file *f, struct err *err) MUST_CHECK;
 int folder_file_end(struct folder_file **f, struct err *err) MUST_CHECK;

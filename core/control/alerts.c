@@ -1,7 +1,6 @@
 #include "core/control/alerts.h"
 
-#include <time.h>
-
+#include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
 
@@ -52,18 +51,11 @@ static void look(struct alerts *a)
 /* True when it has to end. */
 static bool pause_between(struct alerts *a)
 {
-	struct timespec until;
+	uint64_t due_ms = clock_mono_ms() + a->interval_ms;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(a->interval_ms / 1000);
-	until.tv_nsec += (long)(a->interval_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	LOCKED(&a->end_lock);
 	while (!a->ended)
-		if (pthread_cond_timedwait(&a->end, &a->end_lock, &until) == ETIMEDOUT)
+		if (clock_cond_wait(&a->end, &a->end_lock, due_ms))
 			break;
 	return a->ended;
 }
@@ -97,16 +89,12 @@ int alerts_new(const struct store *s, struct events *events, const struct settin
 	struct alerts *a = calloc(1, sizeof *a);
 	if (!a)
 		return err_set(err, -ENOMEM, "no memory for alerts");
-	pthread_condattr_t monotonic;
 	a->store = s;
 	a->events = events;
 	a->cap = cap;
 	a->interval_ms = settings_number(settings, SETTING_HYPER_METRICS_INTERVAL);
 	pthread_mutex_init(&a->end_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&a->end, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&a->end);
 	int rc = -pthread_create(&a->thread, NULL, watch, a);
 	if (rc < 0) {
 		release(a);

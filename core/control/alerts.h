@@ -1,9 +1,11 @@
 /* alerts.h: looks now and then whether hyper has grown past its soft cap, and says so once.
  *
- * Past the cap there is one event, "hyper alert=soft-cap bytes=N cap=N", and one when it is below again,
- * "hyper alert=soft-cap-ended …"; the same in the trace. Nothing is refused and nothing deleted. Its network
- * is "-": the cap is one of all networks. hyper.retention_soft_cap and hyper.metrics_interval say how.
- * Threads  one of its own, that waits between two looks; alerts_new and alerts_freep by one thread. */
+ * Past the cap there is one event, "hyper alert=soft-cap bytes=N cap=N", and one when it is below
+ * again, "hyper alert=soft-cap-ended …"; the same in the trace. Nothing is refused and nothing
+ * deleted. Its network is "-": the cap is one of all networks. hyper.retention_soft_cap and
+ * hyper.metrics_interval say how.
+ * Threads  one of its own, that waits between two looks; alerts_new and alerts_freep by one
+ *          thread. */
 #ifndef CHAINFS_CONTROL_ALERTS_H
 #define CHAINFS_CONTROL_ALERTS_H
 

@@ -24,8 +24,8 @@ uint64_t events_last(struct events *e); /* number of the newest line, 0: none */
  * one given. 0 bytes: nothing new, or size_max is below EVENT_LINE_MAX and the next line does
  * not fit. */
 int events_read(struct events *e, uint64_t *next, size_t size_max, struct buf *out) MUST_CHECK;
-/* The lines as one text that only grows: its size so far, and its bytes from `offset` on, at most size_max.
- * Where lines were lost there are newlines. */
+/* The lines as one text that only grows: its size so far, and its bytes from `offset` on, at most
+ * size_max. Where lines were lost there are newlines. */
 uint64_t events_size(struct events *e);
 int events_read_at(struct events *e, uint64_t offset, size_t size_max, struct buf *out) MUST_CHECK;
 /* Called after each post, holding no lock. One listener; NULL returns when no call is under way. */

@@ -16,10 +16,11 @@ enum counter { /* process-wide, only ever grow */
 
 void     metrics_add(enum counter which, uint64_t n);
 uint64_t metrics_read(enum counter which);
-/* Keys and values of the rows that hyper holds alone, of all networks: counted as they come and go. */
+/* Keys and values of the rows that hyper holds alone, of all networks: counted as they come and
+ * go. */
 uint64_t metrics_hyper_bytes(const struct store *s);
-/* Heights of a shard that are replayed, and hyper has nothing of. Both come out of one replay, so that is
- * none, or, while hyper is off, all of them. */
+/* Heights of a shard that are replayed, and hyper has nothing of. Both come out of one replay, so
+ * that is none, or, while hyper is off, all of them. */
 uint64_t metrics_hyper_lag(const struct shard_view *sv);
 uint64_t metrics_replay_lag(const struct shard_view *sv); /* held at most, and not replayed yet */
 /* The soft cap that this process goes by; 0: none. */

@@ -1,8 +1,8 @@
-/* mount_options.h: what may stand behind -o, from one table: for `chainfs mount`, mount.chainfs, fstab
- * and the manual.
+/* mount_options.h: what may stand behind -o, from one table: for `chainfs mount`, mount.chainfs,
+ * fstab and the manual.
  *
- * A list is split at commas. A comma within "…" or behind a backslash belongs to the value, as mount(8)
- * and libfuse write it; of an option given twice the later one counts.
+ * A list is split at commas. A comma within "…" or behind a backslash belongs to the value, as
+ * mount(8) and libfuse write it; of an option given twice the later one counts.
  * Errors   -EINVAL with a sentence that names the option. After an error `out` holds nothing.
  * Threads  any. */
 #ifndef CHAINFS_CONTROL_MOUNT_OPTIONS_H
@@ -37,8 +37,8 @@ struct mount_option_row {
 extern const struct mount_option_row mount_option_rows[];
 extern const size_t mount_option_row_count;
 
-/* Owner: `uid` and `gid` unless the list says otherwise. `sloppy`: what nobody knows is ignored, too
- * (mount -s). A list of NULL is an empty one. */
+/* Owner: `uid` and `gid` unless the list says otherwise. `sloppy`: what nobody knows is ignored,
+ * too (mount -s). A list of NULL is an empty one. */
 int  mount_options_parse(const char *list, bool sloppy, uint32_t uid, uint32_t gid,
 			 struct mount_options *out, struct err *err) MUST_CHECK;
 void mount_options_release(struct mount_options *o);

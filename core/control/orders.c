@@ -1,7 +1,6 @@
 #include "core/control/orders.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
@@ -24,13 +23,6 @@ struct orders {
 	char asked[ORDER_SIZE_MAX]; /* of the verification */
 	struct buf report;
 	struct err last;
-};
-
-static const char *const level_words[] = {
-	[TRACE_ERROR] = "error",
-	[TRACE_WARN] = "warn",
-	[TRACE_INFO] = "info",
-	[TRACE_DEBUG] = "debug",
 };
 
 /* ---- freezing ---- */
@@ -107,14 +99,12 @@ static bool wait_for_deadline(struct orders *o)
 {
 	LOCKED(&o->orders_lock);
 	while (!o->stopping) {
-		uint64_t due = o->thaw_ms, now = clock_mono_ms();
-		struct timespec until = { .tv_sec = (time_t)(due / 1000),
-					  .tv_nsec = (long)(due % 1000) * 1000000 };
+		uint64_t due = o->thaw_ms;
 
-		if (due && due <= now)
+		if (due && due <= clock_mono_ms())
 			return true;
 		if (due)
-			pthread_cond_timedwait(&o->changed, &o->orders_lock, &until);
+			clock_cond_wait(&o->changed, &o->orders_lock, due);
 		else
 			pthread_cond_wait(&o->changed, &o->orders_lock);
 	}
@@ -180,7 +170,7 @@ static void *verify(void *arg)
 	call.options[OPTION_NETWORK] = network;
 	if (rest && checkpoint_name_read(rest, &height, prefix) == 0) {
 		struct network *n = store_network_find(o->env.store, network);
-		int rc = checkpoints_path(o->env.store, n, path, 4096);
+		int rc = checkpoints_path(o->env.store, n, path, 4096, NULL);
 
 		snprintf(path + strlen(path), sizeof path - strlen(path), "/%s", rest);
 		call.words[0] = path;
@@ -285,8 +275,8 @@ static int order_freeze(struct orders *o, const char *text, struct err *err)
 
 static int order_log_level(struct orders *o, const char *text, struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(level_words); i++)
-		if (strcmp(text, level_words[i]) == 0) {
+	for (size_t i = 0; i < TRACE_LEVEL_COUNT; i++)
+		if (strcmp(text, trace_level_names[i]) == 0) {
 			trace_set_level((enum trace_level)i);
 			return 0;
 		}
@@ -344,7 +334,7 @@ int orders_read(struct orders *o, enum order which, struct buf *out)
 		buf_str(out, gate_is_frozen(o->env.gate) ? "1\n" : "0\n");
 		break;
 	case ORDER_LOG_LEVEL:
-		buf_fmt(out, "%s\n", level_words[trace_get_level()]);
+		buf_fmt(out, "%s\n", trace_level_names[trace_get_level()]);
 		break;
 	default: {
 		AUTO(buf_release) struct buf copy = BUF_INIT(REPORT_SIZE_MAX);
@@ -477,7 +467,6 @@ void orders_pin_state(const struct pin *p, struct buf *out)
 int orders_open(const struct orders_env *env, struct orders **out, struct err *err)
 {
 	AUTO(orders_closep) struct orders *o = calloc(1, sizeof *o);
-	pthread_condattr_t monotonic;
 
 	if (!o)
 		return err_set(err, -ENOMEM, "no memory for orders");
@@ -485,11 +474,9 @@ int orders_open(const struct orders_env *env, struct orders **out, struct err *e
 	o->report = (struct buf)BUF_INIT(REPORT_SIZE_MAX);
 	pthread_mutex_init(&o->freeze_lock, NULL);
 	pthread_mutex_init(&o->orders_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&o->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	/* All of it now: nothing allocates under the lock, and what is not written takes no memory. */
+	clock_cond_init(&o->changed);
+	/* All of it now: nothing allocates under the lock, and what is not written takes no
+	 * memory. */
 	if (buf_reserve(&o->report, REPORT_SIZE_MAX) < 0)
 		return err_set(err, -ENOMEM, "no memory for orders");
 	int rc = -pthread_create(&o->thawer, NULL, watch_deadline, o);

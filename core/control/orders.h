@@ -1,19 +1,23 @@
-/* orders.h: what a person orders of a running daemon: one value a file of ctl, parsed when it is written.
+/* orders.h: what a person orders of a running daemon: one value a file of ctl, parsed when it is
+ * written.
  *
  *     pause       1, 0: imports stop between two commits, and go on
- *     freeze      1, "1 SECONDS", 0: everything is on the disk and nothing below the store is written, so
- *                 that its folder may be copied file by file; thaws by itself after FREEZE_SECONDS
+ *     freeze      1, "1 SECONDS", 0: everything is on the disk and nothing below the store is
+ *                 written, so that its folder may be copied file by file; thaws by itself after
+ *                 FREEZE_SECONDS
  *     log-level   error, warn, info, debug
- *     verify      NETWORK, "NETWORK FIRST-LAST", "NETWORK CHECKPOINT": the checks of the verb, in the
- *                 background; what it found is read afterwards
+ *     verify      NETWORK, "NETWORK FIRST-LAST", "NETWORK CHECKPOINT": the checks of the verb, in
+ *                 the background; what it found is read afterwards
  *     last_error  read only: why the last order was refused
  *
- * Pins are named NAME, and NETWORK:NAME where the store holds several networks; both are always understood.
+ * Pins are named NAME, and NETWORK:NAME where the store holds several networks; both are always
+ * understood.
  *
  * Errors   -EINVAL for words that are none of these, -EMSGSIZE over ORDER_SIZE_MAX, -EBUSY while a
- *          verification runs, -EAGAIN when imports or the database did not come to rest, -EACCES for what
- *          is read only; those of pins.h. The sentence is kept for last_error.
- * Threads  any. A freeze waits until everything rests, up to FREEZE_WAIT_MS; the rest does not wait. */
+ *          verification runs, -EAGAIN when imports or the database did not come to rest, -EACCES
+ *          for what is read only; those of pins.h. The sentence is kept for last_error.
+ * Threads  any. A freeze waits until everything rests, up to FREEZE_WAIT_MS; the rest does not
+ *          wait. */
 #ifndef CHAINFS_CONTROL_ORDERS_H
 #define CHAINFS_CONTROL_ORDERS_H
 
@@ -49,7 +53,8 @@ int orders_unpin(struct orders *o, const char *name) MUST_CHECK;
 /* 0, or -ENOENT. */
 int orders_pin_find(struct orders *o, const char *name, struct network **network,
 		    struct pin *out) MUST_CHECK;
-/* The first one behind (after_network, after); NULL, "": from the start. 1, 0. `name` is how it is called. */
+/* The first one behind (after_network, after); NULL, "": from the start. 1, 0. `name` is how it is
+ * called. */
 int orders_pin_next(struct orders *o, struct network *after_network, const char *after,
 		    struct network **network, struct pin *out,
 		    char name[ORDER_PIN_NAME_SIZE]) MUST_CHECK;

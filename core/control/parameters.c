@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
+#include "core/base/files.h"
 #include "core/sync/archive.h"
 
 #define PATH_SIZE    4096
@@ -42,7 +43,7 @@ int parameters_choose(struct verb_call *c, const char *what, struct slice from_a
 		char path[PATH_SIZE];
 		int rc = verb_path(c, c->options[OPTION_CONFIG], path, sizeof path);
 		if (rc == 0)
-			rc = archive_file_read(path, ARCHIVE_CONFIG_SIZE_MAX, &config, err);
+			rc = files_read(path, ARCHIVE_CONFIG_SIZE_MAX, &config, err);
 		if (rc < 0)
 			return rc;
 		text = buf_slice(&config);

@@ -1,9 +1,9 @@
 /* settings.c: the table of settings, and where their values come from.
  *
- * The file is read as libyaml's events, with the table as the schema. libcyaml, which stands on libyaml,
- * was tried on paper and left out: it tells a fault through a log function with a trace of marks, keeps
- * no line of a value that fits (which an origin is made of), takes the last of a key that is there
- * twice, and would want the table a second time, as its own schema. */
+ * The file is read as libyaml's events, with the table as the schema. libcyaml, which stands on
+ * libyaml, was tried on paper and left out: it tells a fault through a log function with a trace of
+ * marks, keeps no line of a value that fits (which an origin is made of), takes the last of a key
+ * that is there twice, and would want the table a second time, as its own schema. */
 #include "core/control/settings.h"
 
 #include <ctype.h>
@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "core/base/files.h"
 #include "core/base/trace.h"
-#include "core/sync/archive.h"
 
 #define PATH_SIZE  4096
 #define TEXT_SIZE  32 /* of a canonical value */
@@ -544,7 +544,7 @@ static int load_file(struct settings *s, const struct settings_sources *from, st
 	char path[PATH_SIZE];
 	if (!choose_file(from, path))
 		return 0;
-	int rc = archive_file_read(path, SETTINGS_SIZE_MAX, &text, err);
+	int rc = files_read(path, SETTINGS_SIZE_MAX, &text, err);
 	if (rc < 0)
 		return rc == -EMSGSIZE ? -EINVAL : rc;
 	s->file = strdup(path);

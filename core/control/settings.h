@@ -1,22 +1,26 @@
 /* settings.h: what an operator may choose, from one table: flag > environment > file > default.
  *
  *     chainfs: --set hyper.enabled=true        a flag, as often as wanted; several with commas
- *     CHAINFS_HYPER_ENABLED=true               the environment: the key in capitals, dots and dashes as _
- *     hyper: { enabled: true }                 the file, YAML, checked against the table: an unknown key or a
- *                                              value that does not fit is named with file and line
+ *     CHAINFS_HYPER_ENABLED=true               the environment: the key in capitals, dots and
+ *                                              dashes as _
+ *     hyper: { enabled: true }                 the file, YAML, checked against the table: an
+ *                                              unknown key or a value that does not fit is named
+ *                                              with file and line
  *
- * A variable that is set to nothing counts as not set. A file is a mapping of groups of values, at most
- * SETTINGS_SIZE_MAX bytes, without anchors, aliases and tags; nothing in it and a group without values are
- * fine, a key that is there twice is not.
+ * A variable that is set to nothing counts as not set. A file is a mapping of groups of values, at
+ * most SETTINGS_SIZE_MAX bytes, without anchors, aliases and tags; nothing in it and a group
+ * without values are fine, a key that is there twice is not.
  *
  * The file is --settings FILE, else $CHAINFS_SETTINGS, else STORE/chainfs.yaml, else the user's
- * $XDG_CONFIG_HOME/chainfs/chainfs.yaml, else /etc/chainfs/chainfs.yaml; the first that is there. Parameters
- * of a network (--config) are another thing: they are the chain's, these are the machine's.
+ * $XDG_CONFIG_HOME/chainfs/chainfs.yaml, else /etc/chainfs/chainfs.yaml; the first that is there.
+ * Parameters of a network (--config) are another thing: they are the chain's, these are the
+ * machine's.
  *
- * Values   bool: true, false, on, off; number: decimal; size: bytes with k, M, G, T (powers of 1024);
- *          time: with ms, s, min, h, d, or 0; text. Numbers are kept in the base unit (bytes, milliseconds).
- * Errors   -EINVAL with "FILE:LINE: sentence"; -ENOENT for a file that was named and is not there; what the
- *          system says of one that is there and cannot be read.
+ * Values   bool: true, false, on, off; number: decimal; size: bytes with k, M, G, T (powers of
+ *          1024); time: with ms, s, min, h, d, or 0; text. Numbers are kept in the base unit
+ *          (bytes, milliseconds).
+ * Errors   -EINVAL with "FILE:LINE: sentence"; -ENOENT for a file that was named and is not there;
+ *          what the system says of one that is there and cannot be read.
  * Threads  loaded once; immutable from then on, any thread. */
 #ifndef CHAINFS_CONTROL_SETTINGS_H
 #define CHAINFS_CONTROL_SETTINGS_H

@@ -342,7 +342,8 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 		if (id < 0 || !(verb_options(c->verb) & (1ull << id)))
 			return usage(c, "it has no option %s, or its argument is missing", word);
 		if (id == OPTION_SET && set_count == VERB_SETS_MAX)
-			return usage(c, "--set %s is one too many; put several into one, with commas",
+			return usage(c,
+				     "--set %s is one too many; put several into one, with commas",
 				     argument);
 		if (id == OPTION_SET)
 			c->sets[set_count++] = argument;

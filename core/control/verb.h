@@ -74,13 +74,13 @@ struct verb {
 	const char *about;                  /* a paragraph for its own help */
 	enum store_need need;
 	int         words_min, words_max;
-	/* bit OPTION_X: accepted; see also verb_options(). OPTION_RPC: its one word may be left out for a
-	 * daemon's socket. */
+	/* bit OPTION_X: accepted; see also verb_options(). OPTION_RPC: its one word may be left out
+	 * for a daemon's socket. */
 	uint64_t    options;
 	bool        hidden;
 	int       (*run)(struct verb_call *c);
-	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on; CHECK_APART when this
-	 * call needs no store after all and runs without one, in the caller's process. */
+	/* NULL, or what must hold before a store is opened or made: EXIT_DONE to go on; CHECK_APART
+	 * when this call needs no store after all and runs without one, in the caller's process. */
 	int       (*check)(struct verb_call *c);
 };
 #define CHECK_APART (-1)
@@ -145,7 +145,8 @@ int verb_network(struct verb_call *c, struct network **out, struct err *err) MUS
 /* What --hyper says, checked; *on is left alone when it was not given. */
 int verb_hyper(const struct verb_call *c, bool *on, struct err *err) MUST_CHECK;
 
-/* A text as --range has it: heights of a shard, or of the main one and what belongs to it of the others. */
+/* A text as --range has it: heights of a shard, or of the main one and what belongs to it of the
+ * others. */
 int verb_range_read(const char *text, bool *has_shard, uint32_t *shard, struct range *out,
 		    struct err *err) MUST_CHECK;
 

@@ -1,8 +1,8 @@
 /* chainfs config, presets and migrate: what is set, what is known, what is written down. */
 #include <cjson/cJSON.h>
 
+#include "core/base/files.h"
 #include "core/control/verb.h"
-#include "core/sync/archive.h"
 
 #define PATH_SIZE       4096
 #define REPORT_SIZE_MAX (4u << 20)
@@ -54,7 +54,7 @@ int verb_config_check(struct verb_call *c)
 	char path[PATH_SIZE];
 	int rc = verb_path(c, c->words[0], path, sizeof path);
 	if (rc == 0)
-		rc = archive_file_read(path, SETTINGS_SIZE_MAX, &text, &err);
+		rc = files_read(path, SETTINGS_SIZE_MAX, &text, &err);
 	if (rc == -EMSGSIZE)
 		rc = -EINVAL;
 	else if (rc == 0)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/checkpoint/pins.h"
 #include "core/control/verb.h"
 #include "core/fsck/fsck.h"
 
@@ -152,11 +153,10 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 	struct fsck_counts counts;
 	char checkpoints[PATH_SIZE];
 	struct fsck_options o = { report, progress, &k, is_stopped, checkpoints };
-	int repaired = -1, rc = 0;
-	snprintf(checkpoints, sizeof checkpoints, "%.3900s/networks/%s/checkpoints",
-		 store_path(c->store), network_name(n));
+	int repaired = -1;
+	int rc = checkpoints_path(c->store, n, checkpoints, sizeof checkpoints, err);
 	/* Before the walk, so that what it found is what is mended. */
-	if (verb_has(c, OPTION_REPAIR))
+	if (rc == 0 && verb_has(c, OPTION_REPAIR))
 		rc = repair_begin(n, c->events, &repair, err);
 	if (rc == 0)
 		rc = fsck_run(n, &o, &counts, &fixes, err);

@@ -1,5 +1,5 @@
-/* chainfs hyper diff, audit and metrics: what hyper has that legacy has not, whether that is right, and how
- * much it is. */
+/* chainfs hyper diff, audit and metrics: what hyper has that legacy has not, whether that is right,
+ * and how much it is. */
 #include <stdio.h>
 #include <time.h>
 

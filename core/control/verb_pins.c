@@ -1,4 +1,5 @@
-/* chainfs pin, unpin and checkpoints: in the daemon that holds the store, or on the store itself. */
+/* chainfs pin, unpin and checkpoints: in the daemon that holds the store, or on the store
+ * itself. */
 #include <unistd.h>
 
 #include "core/base/clock.h"

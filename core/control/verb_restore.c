@@ -1,9 +1,11 @@
 /* chainfs restore: a store that begins with the state of a checkpoint. */
 #include "core/base/clock.h"
+#include "core/base/files.h"
 #include "core/checkpoint/restore.h"
 #include "core/control/parameters.h"
 #include "core/control/verb.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -60,7 +62,7 @@ static int evidence(const char *folder, struct buf *out, struct err *err)
 	if (rc == 0)
 		rc = path_in(folder, "evidence/network.json", path, err);
 	if (rc == 0)
-		rc = archive_file_read(path, ARCHIVE_CONFIG_SIZE_MAX, out, err);
+		rc = files_read_plain(AT_FDCWD, path, ARCHIVE_CONFIG_SIZE_MAX, out, err);
 	return rc == -ENOENT ? 0 : rc;
 }
 

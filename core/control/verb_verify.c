@@ -132,7 +132,8 @@ static int check_shard(struct check *k, uint32_t shard)
 	return rc;
 }
 
-/* What the newest main block at or below `height`, and at or above `first`, witnesses of the others. */
+/* What the newest main block at or below `height`, and at or above `first`, witnesses of the
+ * others. */
 static int witnessed(struct check *k, uint64_t first, uint64_t height, uint64_t out[SHARD_MAX])
 {
 	struct block_row row;
@@ -254,7 +255,8 @@ static int check_record(struct check *k, struct slice key, struct slice value)
 	return rc;
 }
 
-/* The records of a restored shard as of now. What a block that is held brought is checked with it. */
+/* The records of a restored shard as of now. What a block that is held brought is checked with
+ * it. */
 static int check_records(struct check *k, uint32_t shard, uint64_t height)
 {
 	static const enum space spaces[] = { SPACE_BOTH, SPACE_HYPER };
@@ -358,7 +360,8 @@ int verb_verify(struct verb_call *c)
 		return verb_verify_checkpoint(c);
 	if (c->options[OPTION_CONFIG])
 		return verb_fail(
-			c, err_set(&err, -EINVAL, "--config is for checkpoints; a store has its own"),
+			c,
+			err_set(&err, -EINVAL, "--config is for checkpoints; a store has its own"),
 			&err);
 	AUTO(check_freep) struct check *k = calloc(1, sizeof *k);
 	if (!k)

@@ -1,8 +1,10 @@
 /* chainfs verify FOLDER: checks a checkpoint, from its files alone. */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/base/files.h"
 #include "core/checkpoint/prove.h"
 #include "core/control/verb.h"
 #include "core/sync/archive.h"
@@ -50,7 +52,7 @@ static const struct chain_ops *kind_of(const char *folder)
 	const struct chain_ops *ops = NULL;
 
 	snprintf(path, sizeof path, "%s/info", folder);
-	if (archive_file_read(path, CHECKPOINT_INFO_MAX, &text, NULL) == 0 &&
+	if (files_read_plain(AT_FDCWD, path, CHECKPOINT_INFO_MAX, &text, NULL) == 0 &&
 	    checkpoint_info_read(buf_slice(&text), &info, NULL) == 0)
 		ops = chain_kind(info.kind);
 	return ops ? ops : chain_kind(DEFAULT_KIND);
@@ -68,7 +70,7 @@ static int parameters(struct verb_call *c, const struct chain_ops *ops, struct c
 		int rc = verb_path(c, c->options[OPTION_CONFIG], path, sizeof path);
 
 		if (rc == 0)
-			rc = archive_file_read(path, ARCHIVE_CONFIG_SIZE_MAX, &config, err);
+			rc = files_read(path, ARCHIVE_CONFIG_SIZE_MAX, &config, err);
 		if (rc < 0)
 			return rc;
 		rc = ops->params_parse(buf_slice(&config), out, err);

@@ -1,63 +1,31 @@
 /* Checkpoints: every file of each complete one against its sum. */
 #include "core/fsck/inside.h"
 
+#include "core/base/files.h"
 #include "core/checkpoint/folder.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PATH_SIZE 4096
-
-struct map_of_file {
-	uint8_t *p;
-	size_t n;
-};
-
-static void unmap(struct map_of_file *m)
-{
-	if (m->p)
-		munmap(m->p, m->n);
-}
-
-static int map_file(const char *path, struct map_of_file *out)
-{
-	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
-
-	*out = (struct map_of_file){ 0 };
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_size == 0)
-		return 0;
-	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	*out = (struct map_of_file){ p, (size_t)st.st_size };
-	return 0;
-}
 
 static void check_file(struct fsck *k, const char *folder, uint64_t height, const char *name,
 		       const uint8_t sum[HASH_SIZE])
 {
-	AUTO(unmap) struct map_of_file m;
+	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
 	char path[PATH_SIZE];
 	uint8_t own[HASH_SIZE];
 	int n = snprintf(path, sizeof path, "%s/%s", folder, name);
-	int rc = n < PATH_SIZE ? map_file(path, &m) : -ENAMETOOLONG;
+	int rc = n < PATH_SIZE ? files_map(AT_FDCWD, path, &m) : -ENAMETOOLONG;
 
 	if (rc < 0) {
-		m = (struct map_of_file){ 0 };
 		fault(k, rc == -ENOENT ? FSCK_MISSING : FSCK_DAMAGED, "checkpoint", AT(0, height),
 		      false, "%.100s: %s; remove the checkpoint's folder and pin it again", name,
 		      strerror(-rc));
 		return;
 	}
-	hash_sha256(SLICE(m.p, m.n), own);
+	hash_sha256(m.bytes, own);
 	if (memcmp(own, sum, sizeof own) != 0)
 		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false,
 		      "%.100s is not what its sum says; remove the checkpoint's folder and pin it "
@@ -67,7 +35,7 @@ static void check_file(struct fsck *k, const char *folder, uint64_t height, cons
 
 static int check_folder(struct fsck *k, const char *name, uint64_t height)
 {
-	AUTO(unmap) struct map_of_file sums;
+	AUTO(files_unmap) struct files_map sums = { SLICE_EMPTY };
 	char name_of_file[CHECKPOINT_PATH_MAX] = "";
 	uint8_t sum[HASH_SIZE];
 	char folder[PATH_SIZE], path[PATH_SIZE + 16];
@@ -76,7 +44,7 @@ static int check_folder(struct fsck *k, const char *name, uint64_t height)
 
 	snprintf(folder, sizeof folder, "%.3900s/%s", k->options->checkpoints, name);
 	snprintf(path, sizeof path, "%s/SHA256SUMS", folder);
-	int rc = map_file(path, &sums);
+	int rc = files_map(AT_FDCWD, path, &sums);
 
 	if (rc == -ENOENT)
 		return 0; /* it is being made */
@@ -87,7 +55,7 @@ static int check_folder(struct fsck *k, const char *name, uint64_t height)
 	}
 	k->counts->checkpoints++;
 	progress(k, "checkpoints", k->counts->checkpoints, 0);
-	while ((rc = checkpoint_sum_next(SLICE(sums.p, sums.n), &at, name_of_file, sum, &why)) ==
+	while ((rc = checkpoint_sum_next(sums.bytes, &at, name_of_file, sum, &why)) ==
 	       1) {
 		check_file(k, folder, height, name_of_file, sum);
 		if (stopped(k) < 0)

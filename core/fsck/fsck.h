@@ -8,8 +8,8 @@
  *   contradiction  two that should agree do not
  *   orphan         nothing leads to it; costs room and harms nobody
  *
- * Memory   bounded: a batch of blocks, one account, a few bytes for each thousand heights and for each
- *          damaged block.
+ * Memory   bounded: a batch of blocks, one account, a few bytes for each thousand heights and for
+ *          each damaged block.
  * Errors   negative only when it could not be tried (-ENOMEM, -EINTR when *stop became true); what
  *          is wrong with the network goes to report() and is counted.
  * Threads  any; report() and progress() are called on the caller's. */
@@ -54,10 +54,10 @@ struct fsck_fixes; /* what a walk found and a repair can mend; bounded, so a sec
 int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts *out,
 	     struct fsck_fixes **fixes, struct err *err) MUST_CHECK;
 void fsck_fixes_freep(struct fsck_fixes **f);
-/* A damaged block's height becomes a gap, so that the same block heals it when it comes again; rows that
- * follow from a block's bytes are written anew; counters are set to their sums. `r` was begun
- * before the walk, so that nobody wrote meanwhile, and is at its end afterwards. Returns how many were
- * mended; `told` gets a sentence for each. */
+/* A damaged block's height becomes a gap, so that the same block heals it when it comes again; rows
+ * that follow from a block's bytes are written anew; counters are set to their sums. `r` was begun
+ * before the walk, so that nobody wrote meanwhile, and is at its end afterwards. Returns how many
+ * were mended; `told` gets a sentence for each. */
 int fsck_repair(struct repair *r, const struct fsck_fixes *f,
 		void (*told)(void *arg, const char *sentence), void *arg, struct err *err)
 	MUST_CHECK;

@@ -156,7 +156,8 @@ static void orphan_hash(struct fsck *k, const struct hash_hit *hit)
 	      "by-hash leads from %s to where no such hash is", hex);
 }
 
-/* What the row is by its place alone: 1 of a block that was checked, 0 not to be judged, -1 orphan. */
+/* What the row is by its place alone: 1 of a block that was checked, 0 not to be judged, -1
+ * orphan. */
 static int place_of(struct fsck *k, const struct hash_hit *hit)
 {
 	if (hit->shard >= k->view->shard_count)

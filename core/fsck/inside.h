@@ -1,5 +1,5 @@
-/* inside.h: what the files of fsck share. It reads families row by row as the store keeps them, so it
- * knows the inside of core/store; nobody else outside of that folder does. */
+/* inside.h: what the files of fsck share. It reads families row by row as the store keeps them, so
+ * it knows the inside of core/store; nobody else outside of that folder does. */
 #ifndef CHAINFS_FSCK_INSIDE_H
 #define CHAINFS_FSCK_INSIDE_H
 

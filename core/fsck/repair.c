@@ -18,7 +18,8 @@ static int one(struct repair *r, const struct fsck_fixes *x, const struct fix *f
 		break;
 	case FIX_REBUILD:
 		rc = repair_rows(r, f->shard, f->height, &why);
-		/* Bytes that fail now were whole when they were walked: the next walk names them. */
+		/* Bytes that fail now were whole when they were walked: the next walk names
+		 * them. */
 		if (rc == -EBADMSG || rc == -ENODATA)
 			rc = 0;
 		else if (rc < 0)
@@ -45,8 +46,8 @@ static int one(struct repair *r, const struct fsck_fixes *x, const struct fix *f
 	return rc;
 }
 
-/* Counters first: they are sums as of the walk, and damaged blocks are taken from them. A block whose
- * rows are made anew may be damaged in none of its bytes, so that comes last. */
+/* Counters first: they are sums as of the walk, and damaged blocks are taken from them. A block
+ * whose rows are made anew may be damaged in none of its bytes, so that comes last. */
 int fsck_repair(struct repair *r, const struct fsck_fixes *x,
 		void (*told)(void *arg, const char *sentence), void *arg, struct err *err)
 {

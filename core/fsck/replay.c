@@ -11,23 +11,17 @@ static bool differ(const struct roots_row *r)
 					 SLICE(r->hyper.root, r->hyper.root_size));
 }
 
-static bool same_root(const struct chain_root *a, const struct chain_root *b)
-{
-	return a->records == b->records &&
-	       slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
-}
-
 static void check_newest(struct fsck *k, uint32_t shard, const struct roots_row *r)
 {
 	const struct shard_view *sv = &k->view->shards[shard];
 	struct at at = AT(shard, sv->replayed);
 
-	if (!same_root(&r->legacy, &sv->legacy))
+	if (!chain_root_eq(&r->legacy, &sv->legacy))
 		fault(k, FSCK_CONTRADICTION, "counters", at, false,
 		      "the view's legacy root is not that of its newest block");
 	/* hyper may have been switched since the block. */
 	if (r->has_hyper && sv->hyper_on && sv->base_height < sv->replayed &&
-	    (!same_root(&r->hyper, &sv->hyper) || r->retained != sv->retained))
+	    (!chain_root_eq(&r->hyper, &sv->hyper) || r->retained != sv->retained))
 		fault(k, FSCK_CONTRADICTION, "counters", at, false,
 		      "the view's hyper root, or what it retains, is not that of its newest block");
 }

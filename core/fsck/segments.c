@@ -9,8 +9,8 @@ static void stranger(void *arg, const char *name)
 	      "the file %.100s is none of the store's", name);
 }
 
-/* Frames one behind the other. Their payloads were read with the rows that refer to them; what nobody
- * refers to is counted. */
+/* Frames one behind the other. Their payloads were read with the rows that refer to them; what
+ * nobody refers to is counted. */
 static int walk_file(struct fsck *k, uint32_t segment)
 {
 	bool last = segment == k->end.segment;

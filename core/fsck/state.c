@@ -1,5 +1,5 @@
-/* The state: every version of every row, the newest ones against their objects and against the roots that
- * follow from them, and the deaths by which old versions go. */
+/* The state: every version of every row, the newest ones against their objects and against the
+ * roots that follow from them, and the deaths by which old versions go. */
 #include "core/fsck/inside.h"
 
 #include <stdio.h>
@@ -274,25 +274,19 @@ static int compare_derived(void *arg, enum space space, struct slice key, struct
 	return 0;
 }
 
-static bool same_root(const struct chain_root *a, const struct chain_root *b)
-{
-	return a->records == b->records &&
-	       slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
-}
-
 static void compare_roots(struct fsck *k, uint32_t shard, bool hyper,
 			  const struct chain_root made[CONTEXT_COUNT], uint64_t retained)
 {
 	const struct shard_view *sv = &k->view->shards[shard];
 	struct at at = AT(shard, sv->replayed);
 
-	if (!same_root(&made[CONTEXT_LEGACY], &sv->legacy))
+	if (!chain_root_eq(&made[CONTEXT_LEGACY], &sv->legacy))
 		fault(k, FSCK_CONTRADICTION, "state", at, false,
 		      "the records of legacy do not make the root that the block signs; start anew "
 		      "from a checkpoint or by an import");
 	if (!hyper)
 		return;
-	if (!same_root(&made[CONTEXT_HYPER], &sv->hyper))
+	if (!chain_root_eq(&made[CONTEXT_HYPER], &sv->hyper))
 		fault(k, FSCK_CONTRADICTION, "state", at, false,
 		      "the records of hyper do not make its root; start anew from a checkpoint or "
 		      "by an import");
@@ -385,8 +379,8 @@ static int walk_rows(struct fsck *k, uint32_t shard, const struct lineage *linea
 
 /* ---- deaths ---- */
 
-/* Does the death of this key at this place belong to a version, and does the version owe one? 1 owes, 0
- * there is one that does not, -ENOENT there is none. */
+/* Does the death of this key at this place belong to a version, and does the version owe one? 1
+ * owes, 0 there is one that does not, -ENOENT there is none. */
 static int death_of(struct fsck *k, struct slice stem, uint64_t height, uint32_t branch)
 {
 	struct db_iter *it = k->look[FAMILY_ROWS];

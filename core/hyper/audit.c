@@ -120,8 +120,8 @@ static int by_object(const void *x, const void *y)
 	return (a->object > b->object) - (a->object < b->object);
 }
 
-/* Records that hyper came to retain, less those that it dropped. One record may lie in two rows (a lend,
- * with who lends and with who borrows): it has one object. */
+/* Records that hyper came to retain, less those that it dropped. One record may lie in two rows (a
+ * lend, with who lends and with who borrows): it has one object. */
 static int64_t retained_by(struct moved *list, size_t count, uint64_t *dropped)
 {
 	int64_t sum = 0;
@@ -252,12 +252,6 @@ static int add_records(struct audit *a, struct state *st, struct chain_rooter *r
 	return rc;
 }
 
-static bool same_root(const struct chain_root *a, const struct chain_root *b)
-{
-	return a->records == b->records &&
-	       slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
-}
-
 static int check_roots(struct audit *a, uint64_t height, const struct roots_row *roots)
 {
 	AUTO(held_state_release) struct held_state held = { .shard = a->shard };
@@ -282,7 +276,7 @@ static int check_roots(struct audit *a, uint64_t height, const struct roots_row 
 		note(a, height, "root", "%s",
 		     why.text[0] ? err_text(&why, rc) : err_text(a->err, rc));
 	for (int c = 0; rc == 0 && c < CONTEXT_COUNT; c++)
-		if (!same_root(&made[c], c == CONTEXT_HYPER ? &roots->hyper : &roots->legacy))
+		if (!chain_root_eq(&made[c], c == CONTEXT_HYPER ? &roots->hyper : &roots->legacy))
 			note(a, height, "root", "the records make another root of %s",
 			     context_rules[c].name);
 	if (rc == 0 && retained != roots->retained)

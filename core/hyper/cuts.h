@@ -1,8 +1,8 @@
 /* cuts.h: the heights of all shards at a main block, and what can be read there.
  *
  * A main block witnesses a height of every other shard: the cut. Cuts never go down.
- * Errors   -ENOENT: no such height; -ENODATA: it exists and is not held, not replayed so far, or not kept
- *          any more, with the sentence. Threads: any. */
+ * Errors   -ENOENT: no such height; -ENODATA: it exists and is not held, not replayed so far, or
+ *          not kept any more, with the sentence. Threads: any. */
 #ifndef CHAINFS_HYPER_CUTS_H
 #define CHAINFS_HYPER_CUTS_H
 
@@ -22,8 +22,8 @@ int cuts_readable(const struct view *v, const struct cuts *c, struct err *err) M
 /* Does hyper tell of these heights: is it on, and are they above its base? */
 int cuts_in_hyper(const struct view *v, const struct cuts *c, struct err *err) MUST_CHECK;
 
-/* The spaces that a context's records lie in as of a height. At its base hyper is legacy; what lies in
- * its rows then belongs to an earlier base. */
+/* The spaces that a context's records lie in as of a height. At its base hyper is legacy; what lies
+ * in its rows then belongs to an earlier base. */
 unsigned cuts_spaces(const struct shard_view *sv, enum context context, uint64_t height);
 
 /* Counts an end that is our own fault (chainfs_hyper_diff_failures_total); returns rc. */

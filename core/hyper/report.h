@@ -1,8 +1,8 @@
 /* report.h: hyper against legacy at one main height: roots, what is retained, and why.
  *
- * Counts come from account rows: hyper has a row of its own of each account with retained records, and
- * only of those. An account's storage is in its own shard; what it has in another is pruned there with the
- * next of its kind, so reasons tell the two apart.
+ * Counts come from account rows: hyper has a row of its own of each account with retained records,
+ * and only of those. An account's storage is in its own shard; what it has in another is pruned
+ * there with the next of its kind, so reasons tell the two apart.
  * Errors   cuts.h; -EUCLEAN when our own rows contradict each other. Threads: any. */
 #ifndef CHAINFS_HYPER_REPORT_H
 #define CHAINFS_HYPER_REPORT_H
@@ -42,8 +42,8 @@ int report_roots(const struct view *v, uint32_t shard, uint64_t height, struct r
 void report_render(const struct diff_report *r, bool json, struct buf *out);
 /* The fields of the JSON object. */
 void report_json(const struct diff_report *r, struct json *j);
-/* reasons.tsv: shard, set, reason, own or foreign, records, accounts. What hyper retains was pruned: no
- * other end of a record in legacy leaves it in hyper. */
+/* reasons.tsv: shard, set, reason, own or foreign, records, accounts. What hyper retains was
+ * pruned: no other end of a record in legacy leaves it in hyper. */
 void report_reasons(const struct diff_report *r, struct buf *out);
 
 #endif

@@ -150,8 +150,8 @@ static int gather(struct work *w)
 
 /* ---- one record ---- */
 
-/* Did this change give the record to the context, or take it? A prune takes it from legacy alone, and
- * a merge that finds it retained moves it within hyper. */
+/* Did this change give the record to the context, or take it? A prune takes it from legacy alone,
+ * and a merge that finds it retained moves it within hyper. */
 static bool decides(const struct touch *t, enum context context, enum sign sign)
 {
 	if (t->deleted != (sign == LOST))

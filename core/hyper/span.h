@@ -1,8 +1,8 @@
 /* span.h: what each context gained and lost between two main heights, record by record.
  *
- * Net, as `diff -r CONTEXT/at/FROM CONTEXT/at/TO` has it: a record that came and went in between is not
- * told, and one whose bytes differ at the two heights is lost and gained. Every line is a record of
- * a shard, which is cut at the two heights as at/FROM and at/TO cut it:
+ * Net, as `diff -r CONTEXT/at/FROM CONTEXT/at/TO` has it: a record that came and went in between is
+ * not told, and one whose bytes differ at the two heights is lost and gained. Every line is a
+ * record of a shard, which is cut at the two heights as at/FROM and at/TO cut it:
  *
  *     sign    + gained, - lost
  *     shard   two digits
@@ -12,10 +12,10 @@
  *
  * in the order shard, height, account, set, name, and lost before gained. The reason of a loss in
  * hyper is never pruned.
- * Candidates are the change lists of the blocks in between; whether a record is there is asked of the
- * two states. Memory: SPAN_MEMORY_MAX and twice the lines.
- * Errors   cuts.h; -EFBIG: more than can be told at once, with a smaller span in the sentence; -EINTR;
- *          -EUCLEAN. Threads: any. */
+ * Candidates are the change lists of the blocks in between; whether a record is there is asked of
+ * the two states. Memory: SPAN_MEMORY_MAX and twice the lines.
+ * Errors   cuts.h; -EFBIG: more than can be told at once, with a smaller span in the sentence;
+ *          -EINTR; -EUCLEAN. Threads: any. */
 #ifndef CHAINFS_HYPER_SPAN_H
 #define CHAINFS_HYPER_SPAN_H
 

@@ -1,7 +1,5 @@
 #include "core/ingest/gate.h"
 
-#include <time.h>
-
 #include "core/base/clock.h"
 
 #define LOOK_MS 50u /* at the writer's stop flag, which wakes nobody */
@@ -16,15 +14,11 @@ struct gate {
 struct gate *gate_new(void)
 {
 	struct gate *g = calloc(1, sizeof *g);
-	pthread_condattr_t monotonic;
 
 	if (!g)
 		return NULL;
 	pthread_mutex_init(&g->gate_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&g->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&g->changed);
 	return g;
 }
 
@@ -37,15 +31,6 @@ void gate_freep(struct gate **at)
 	pthread_cond_destroy(&g->changed);
 	pthread_mutex_destroy(&g->gate_lock);
 	free(g);
-}
-
-/* False: the time is over. */
-static bool wait_until(struct gate *g, uint64_t due_ms)
-{
-	struct timespec until = { .tv_sec = (time_t)(due_ms / 1000),
-				  .tv_nsec = (long)(due_ms % 1000) * 1000000 };
-
-	return pthread_cond_timedwait(&g->changed, &g->gate_lock, &until) != ETIMEDOUT;
 }
 
 /* ---- orders ---- */
@@ -83,7 +68,7 @@ int gate_freeze(struct gate *g, unsigned wait_ms)
 	g->frozen = true;
 	pthread_cond_broadcast(&g->changed);
 	while (g->inside)
-		if (!wait_until(g, due) && g->inside) {
+		if (clock_cond_wait(&g->changed, &g->gate_lock, due) && g->inside) {
 			g->frozen = false;
 			pthread_cond_broadcast(&g->changed);
 			return -EAGAIN;
@@ -108,7 +93,7 @@ int gate_enter(struct gate *g, const atomic_bool *stop)
 	while (g->paused || g->frozen) {
 		if (stop && atomic_load(stop))
 			return -EINTR;
-		wait_until(g, clock_mono_ms() + LOOK_MS);
+		clock_cond_wait(&g->changed, &g->gate_lock, clock_mono_ms() + LOOK_MS);
 	}
 	g->inside++;
 	return 0;

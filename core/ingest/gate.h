@@ -1,8 +1,9 @@
-/* gate.h: where imports of a daemon wait: one gate for all of its networks, with two reasons to be closed.
+/* gate.h: where imports of a daemon wait: one gate for all of its networks, with two reasons to be
+ * closed.
  *
  *     paused   until somebody opens it: nothing is imported, what came before is committed
- *     frozen   until somebody thaws it or its time is over: everything is on the disk, and nothing is
- *              written, so that the store's folder may be copied file by file
+ *     frozen   until somebody thaws it or its time is over: everything is on the disk, and nothing
+ *              is written, so that the store's folder may be copied file by file
  *
  * Who writes enters, writes up to a commit, and leaves. A closed gate is obeyed at the next commit
  * boundary: gate_closing() tells who is inside to commit and leave.

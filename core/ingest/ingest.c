@@ -33,7 +33,8 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 		return err_set(err, rc, "network %s: another import is writing it",
 			       network_name(n));
 	if (rc == -EROFS)
-		return err_set(err, rc, "network %s: its store is on a file system that is read-only",
+		return err_set(err, rc,
+			       "network %s: its store is on a file system that is read-only",
 			       network_name(n));
 	if (rc < 0)
 		return err_set(err, rc, "network %s: no memory for a batch", network_name(n));
@@ -156,7 +157,8 @@ static void *ingest_thread(void *arg)
 			rc = writer_place(w, job, &err);
 		}
 		bool closing = gate_closing(w->options.gate);
-		if (rc == 0 && w->inside && (!job || closing || writer_run_full(w, clock_mono_ms()))) {
+		if (rc == 0 && w->inside &&
+		    (!job || closing || writer_run_full(w, clock_mono_ms()))) {
 			rc = writer_take_damage(w, &err);
 			if (rc == 0)
 				rc = writer_commit(w, &err);

@@ -21,8 +21,8 @@ struct ingest;
 struct ingest_options {
 	unsigned checkers;          /* threads that check; 0: one a core */
 	bool     allow_uncommitted; /* take blocks without a certificate */
-	/* Newest heights of the main shard as of which the state stays readable, and of every other shard
-	 * what they witness; what is older is let go, unless it is pinned. 0: nothing is. */
+	/* Newest heights of the main shard as of which the state stays readable, and of every other
+	 * shard what they witness; what is older is let go, unless it is pinned. 0: nothing is. */
 	uint64_t history_keep;
 	struct events *events;      /* NULL: nobody listens */
 	struct gate *gate;          /* where it waits between two commits; NULL: nowhere */

@@ -1,7 +1,8 @@
 #include "core/ingest/pipeline.h"
 
-#include <time.h>
 #include <unistd.h>
+
+#include "core/base/clock.h"
 
 #define JOBS_MAX      512u
 #define JOB_BYTES_MAX (96u << 20)
@@ -99,11 +100,7 @@ int pipeline_new(const struct chain_ops *ops, const struct chain_params *params,
 	pthread_mutex_init(&p->pipeline_lock, NULL);
 	pthread_cond_init(&p->room, NULL);
 	pthread_cond_init(&p->work, NULL);
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->done, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&p->done);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned wanted = checkers ? checkers : cores > 0 ? (unsigned)cores : 1;
 	for (unsigned i = 0; i < MIN(wanted, CHECKERS_MAX); i++) {
@@ -163,14 +160,7 @@ int pipeline_put(struct pipeline *p, struct job *job)
 
 struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	uint64_t due_ms = clock_mono_ms() + wait_ms;
 	LOCKED(&p->pipeline_lock);
 	*closed = false;
 	while (p->taken == p->put || !p->checked[p->taken % JOBS_MAX]) {
@@ -178,7 +168,7 @@ struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed)
 			*closed = true;
 			return NULL;
 		}
-		if (pthread_cond_timedwait(&p->done, &p->pipeline_lock, &until) == ETIMEDOUT &&
+		if (clock_cond_wait(&p->done, &p->pipeline_lock, due_ms) &&
 		    (p->taken == p->put || !p->checked[p->taken % JOBS_MAX]))
 			return NULL;
 	}

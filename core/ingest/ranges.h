@@ -1,8 +1,8 @@
 /* ranges.h: inside ingest: adds up the sizes of a range's bulk files when the range is complete.
  *
- * Blocks come in any order, so what a run adds is noted by height; when the run is committed, each range
- * that it touched and that is whole by then gets its row in the same batch. What the run did not
- * bring itself is read from the store, once a range.
+ * Blocks come in any order, so what a run adds is noted by height; when the run is committed, each
+ * range that it touched and that is whole by then gets its row in the same batch. What the run did
+ * not bring itself is read from the store, once a range.
  * Threads  ingest. */
 #ifndef CHAINFS_INGEST_RANGES_H
 #define CHAINFS_INGEST_RANGES_H

@@ -46,7 +46,8 @@ int writer_replay(struct writer *w, const struct chain_block *b, struct block_ro
 /* Replays what is held and follows the state of the shard. */
 int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
 
-/* collect.c: adds the next step of what is let go to the batch under construction. 1: there may be more. */
+/* collect.c: adds the next step of what is let go to the batch under construction. 1: there may be
+ * more. */
 int writer_collect(struct writer *w, struct err *err) MUST_CHECK;
 
 /* One batch; the view is published. Nothing when the run is empty. */
@@ -54,8 +55,8 @@ int writer_commit(struct writer *w, struct err *err) MUST_CHECK;
 /* True when the run should be committed now. */
 bool writer_run_full(const struct writer *w, uint64_t now_ms);
 
-/* damage.c: a held block whose bytes are damaged: its height becomes a gap. Its row, its objects and
- * what its replay left stay. Nothing when the height is not held. */
+/* damage.c: a held block whose bytes are damaged: its height becomes a gap. Its row, its objects
+ * and what its replay left stay. Nothing when the height is not held. */
 int writer_damaged(struct writer *w, const struct block_row *row, const char *sentence,
 		   struct err *err) MUST_CHECK;
 /* The same for what readers met since the last call, where it still fails to read. */

@@ -199,19 +199,13 @@ static void rd_root(struct rd *r, struct chain_root *out)
 	out->records = rd_varint(r);
 }
 
-static bool same_root(const struct chain_root *a, const struct chain_root *b)
-{
-	return a->records == b->records &&
-	       slice_eq(SLICE(a->root, a->root_size), SLICE(b->root, b->root_size));
-}
-
 /* hyper's root is written only where it differs. */
 #define ROOTS_HAS_HYPER 0x01
 #define ROOTS_DIFFER    0x02
 
 void roots_row_write(const struct roots_row *row, struct buf *out)
 {
-	bool differ = !same_root(&row->legacy, &row->hyper);
+	bool differ = !chain_root_eq(&row->legacy, &row->hyper);
 
 	uint8_t flags = (row->has_hyper ? ROOTS_HAS_HYPER : 0) | (differ ? ROOTS_DIFFER : 0);
 

@@ -10,7 +10,8 @@
 void segment_ref_write(const struct segment_ref *ref, struct buf *out);
 int  segment_ref_read(struct slice in, struct segment_ref *out) MUST_CHECK;
 
-/* Written without the place of its bytes, which is known when their frame is written; read whole. */
+/* Written without the place of its bytes, which is known when their frame is written; read
+ * whole. */
 void block_row_write_head(const struct block_row *row, struct buf *out);
 /* shard and height of `out` are set by the caller. */
 int  block_row_read(struct slice in, struct block_row *out) MUST_CHECK;

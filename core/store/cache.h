@@ -1,7 +1,7 @@
 /* cache.h: frames unpacked lately, bounded in bytes.
  *
- * The bound is cut into parts with a lock each. A frame bigger than its part stays until the next one
- * comes: a file is read slice by slice, and unpacking all of it for each slice costs far more.
+ * The bound is cut into parts with a lock each. A frame bigger than its part stays until the next
+ * one comes: a file is read slice by slice, and unpacking all of it for each slice costs far more.
  * Frames are immutable and counted: one that was pushed out lives until its last reader puts it.
  * Threads  any. */
 #ifndef CHAINFS_STORE_CACHE_H

@@ -163,7 +163,7 @@ static uint64_t clamp(struct network *n, const struct branches *branches, uint32
 {
 	horizon = MIN(horizon, views_lowest(n, shard));
 	horizon = MIN(horizon, branches_lowest(branches, shard));
-	return pins_take_horizon(n, shard, horizon);
+	return horizon_take(n, shard, horizon);
 }
 
 int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most,
@@ -189,7 +189,7 @@ int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t
 
 		rc = choose(&w, deaths, clamp(n, branches, shard, horizon),
 			    MIN(most, (size_t)INT32_MAX), kept_from);
-		pins_set_horizon(n, shard, *kept_from);
+		horizon_set(n, shard, *kept_from);
 	}
 	if (rc < 0)
 		return err_set(err, rc, "network %s: collecting shard %u: %s", n->name, shard,

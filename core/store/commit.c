@@ -567,7 +567,7 @@ int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights
 	struct branch_table *t;
 
 	for (uint32_t s = 0; s < c->box->view.shard_count; s++)
-		if (heights[s] < pins_horizon(c->network, s))
+		if (heights[s] < horizon_get(c->network, s))
 			return -ESTALE;
 	int rc = own_table(c, &t);
 

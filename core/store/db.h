@@ -2,8 +2,8 @@
  *
  * Reads see the newest write. An iterator sees what was there when it was made, or when another one
  * that it inherits was: iterators that were put back are given out again while nothing was written.
- * Errors   -EIO with RocksDB's words, also for a damaged file: never "absent". -ENOSPC. The words go
- *          to `err`, or to the trace where err is NULL.
+ * Errors   -EIO with RocksDB's words, also for a damaged file: never "absent". -ENOSPC. The words
+ *          go to `err`, or to the trace where err is NULL.
  * Memory   what an iterator gives holds until it moves.
  * Threads  a struct db: any, writes by one at a time. An iterator or a batch: one. */
 #ifndef CHAINFS_STORE_DB_H
@@ -54,8 +54,8 @@ enum db_order {
 int  db_iter_new(struct db *db, enum family family, enum db_order order,
 		 struct db_iter **out) MUST_CHECK;
 void db_iter_freep(struct db_iter **it);
-/* To the first key >= `key`, or the last one <= it; then on or back. Each move: 1 stands on a key, 0
- * there is none, negative. */
+/* To the first key >= `key`, or the last one <= it; then on or back. Each move: 1 stands on a key,
+ * 0 there is none, negative. */
 int  db_iter_seek(struct db_iter *it, struct slice key, struct err *err) MUST_CHECK;
 int  db_iter_seek_back(struct db_iter *it, struct slice key, struct err *err) MUST_CHECK;
 int  db_iter_next(struct db_iter *it, struct err *err) MUST_CHECK;

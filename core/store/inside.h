@@ -25,13 +25,13 @@ struct view_box {
 	struct branch_table *table;
 };
 
-struct pin {
+struct held_height {
 	uint64_t height;
 	uint32_t count;
 };
 
-struct pins { /* of one shard, ascending heights */
-	struct pin *list;
+struct held_heights { /* of one shard, ascending heights */
+	struct held_height *list;
 	size_t      count, cap;
 	uint64_t    horizon; /* of the collector: no pin is made below it */
 };
@@ -72,7 +72,7 @@ struct network {
 	const struct damage_listener *on_damage; /* the store's */
 
 	pthread_mutex_t         pins_lock; /* guards pins; a leaf */
-	struct pins             pins[SHARD_MAX];
+	struct held_heights             pins[SHARD_MAX];
 };
 
 /* ---- network.c ---- */
@@ -125,10 +125,10 @@ void branch_table_put(struct branch_table *t);
 /* The lowest height of a shard that a published view somebody holds is as of. */
 uint64_t views_lowest(struct network *n, uint32_t shard);
 /* The highest horizon up to `wanted` that no pin is below; from now on none is made below it, until
- * pins_set_horizon() says how far the collector really went. */
-uint64_t pins_take_horizon(struct network *n, uint32_t shard, uint64_t wanted);
-void     pins_set_horizon(struct network *n, uint32_t shard, uint64_t horizon);
-uint64_t pins_horizon(struct network *n, uint32_t shard);
-void pins_release(struct network *n);
+ * horizon_set() says how far the collector really went. */
+uint64_t horizon_take(struct network *n, uint32_t shard, uint64_t wanted);
+void     horizon_set(struct network *n, uint32_t shard, uint64_t horizon);
+uint64_t horizon_get(struct network *n, uint32_t shard);
+void held_heights_release(struct network *n);
 
 #endif

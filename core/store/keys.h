@@ -8,7 +8,8 @@
  *     blocks   shard 1 ‖ height 8                                 → struct block_row
  *     rows     space 1 ‖ shard 1 ‖ escaped key ‖ ~height 8 ‖ ~index 4 ‖ branch 4 → rows.h
  *     deaths   shard 1 ‖ height of death 8 ‖ branch 4             → keys of rows, commit.c
- *     stats    first object 8                                     → a group of stat records, stats.h
+ *     stats    first object 8                                     → a group of stat records,
+ *              stats.h
  *     hashes   first bytes of the hash 8 ‖ shard 1 ‖ height ‖ item → nothing
  *              (height and item: a byte that counts the bytes, then these)
  *     replay   'r' ‖ shard ‖ height → struct roots_row       'c' … → change list

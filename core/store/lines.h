@@ -1,8 +1,8 @@
 /* lines.h: lines of the tables over blocks, and how many bytes they have.
  *
- * index.tsv has a line a block, roots/RANGE.tsv one a replayed height. Ingest adds up the sizes of a
- * range when it is complete (struct range_row), the mount writes the lines: both from here, so that a
- * file has as many bytes as was said. Errors latch in the buf. */
+ * index.tsv has a line a block, roots/RANGE.tsv one a replayed height. Ingest adds up the sizes of
+ * a range when it is complete (struct range_row), the mount writes the lines: both from here, so
+ * that a file has as many bytes as was said. Errors latch in the buf. */
 #ifndef CHAINFS_STORE_LINES_H
 #define CHAINFS_STORE_LINES_H
 

@@ -31,7 +31,7 @@ void network_closep(struct network **at)
 	if (n->params)
 		n->ops->params_free(n->params);
 	buf_release(&n->params_text);
-	pins_release(n);
+	held_heights_release(n);
 	pthread_mutex_destroy(&n->view_lock);
 	pthread_mutex_destroy(&n->damage_lock);
 	pthread_mutex_destroy(&n->pins_lock);

@@ -1,7 +1,7 @@
 /* network.h: one network of a store: its rows, blocks and segments, and the views on them.
  *
- * One writer (ingest) collects what a run of blocks changes in a struct commit; commit_apply() syncs
- * the segments, writes one batch, and publishes the next struct view. Readers take the newest
+ * One writer (ingest) collects what a run of blocks changes in a struct commit; commit_apply()
+ * syncs the segments, writes one batch, and publishes the next struct view. Readers take the newest
  * view, read with it, and put it back; nothing that a view names goes away before that.
  *
  * Errors   -EIO and RocksDB's words; -EUCLEAN when our own rows contradict each other; -EBADMSG for
@@ -91,14 +91,15 @@ struct block_row {
 	uint32_t witness_count;
 	struct level_result levels[LEVEL_COUNT];
 	bool     uncommitted;           /* taken by --allow-uncommitted */
-	/* First bytes of BLAKE3 of the canonical bytes. A chain's own hash need not cover all of a block,
-	 * so this is what a copy must match to heal a damaged one. */
+	/* First bytes of BLAKE3 of the canonical bytes. A chain's own hash need not cover all of a
+	 * block, so this is what a copy must match to heal a damaged one. */
 	bool     has_digest;            /* rows of older programs have none */
 	uint8_t  digest[BLOCK_DIGEST_SIZE];
 };
 
-/* 1 there is a row, 0 not, negative. The row of a damaged block stays while its height is a gap, so that
- * the same block may take its place again: whether a height is held is said by the view's gaps. */
+/* 1 there is a row, 0 not, negative. The row of a damaged block stays while its height is a gap, so
+ * that the same block may take its place again: whether a height is held is said by the view's
+ * gaps. */
 int network_block(struct network *n, uint32_t shard, uint64_t height, struct block_row *out) MUST_CHECK;
 
 /* Ascending block rows from a height on; a bounded iterator. */
@@ -124,7 +125,8 @@ struct damage {
 	uint32_t shard;
 	uint64_t height;
 };
-/* Are a block's bytes what they were? From the disk, kept in no cache and noted nowhere. -EBADMSG: no. */
+/* Are a block's bytes what they were? From the disk, kept in no cache and noted nowhere. -EBADMSG:
+ * no. */
 int    network_block_check(struct network *n, const struct block_row *row, struct err *err) MUST_CHECK;
 size_t network_damage_take(struct network *n, struct damage *out, size_t out_max);
 
@@ -208,11 +210,12 @@ struct family_check {
 	int         rc;    /* 0, or what reading ended with */
 	struct err  err;
 };
-/* Reads every row of every family, and so the checksum of every block of every file. Takes as long as the
- * database is large; negative only when it could not be tried. */
+/* Reads every row of every family, and so the checksum of every block of every file. Takes as long
+ * as the database is large; negative only when it could not be tried. */
 int network_check(struct network *n, struct family_check out[NETWORK_FAMILIES]) MUST_CHECK;
-/* Reads carried bytes one carrier after another. 1: carrier *last + 1 was read well and *last counts it;
- * 0: there are no more; -EBADMSG: it is damaged, or its row is not there, and *last counts it as well. */
+/* Reads carried bytes one carrier after another. 1: carrier *last + 1 was read well and *last
+ * counts it; 0: there are no more; -EBADMSG: it is damaged, or its row is not there, and *last
+ * counts it as well. */
 int network_check_carried(struct network *n, uint64_t *last, struct err *err) MUST_CHECK;
 
 /* Its database writes and deletes no file while it is quiet and nobody commits (db.h). */
@@ -256,17 +259,19 @@ int commit_state(struct commit *c, struct state *st) MUST_CHECK;
  * versions of such a height are gone; -EINVAL: no such parent. */
 int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights[SHARD_MAX],
 		       uint32_t *out) MUST_CHECK;
-/* From now on nobody reads other branches than the current one: the collector may pass the forks. */
+/* From now on nobody reads other branches than the current one: the collector may pass the
+ * forks. */
 int commit_branch_settle(struct commit *c) MUST_CHECK;
 size_t commit_bytes_held(const struct commit *c); /* what the batch holds; a bound for runs */
-/* Segments synced, one batch written and synced, the view published. `c` is empty afterwards and can
- * be used again; states that were drained into it now read through to the store. */
+/* Segments synced, one batch written and synced, the view published. `c` is empty afterwards and
+ * can be used again; states that were drained into it now read through to the store. */
 int commit_apply(struct commit *c, struct err *err) MUST_CHECK;
 
 /* ---- the collector: chooses what lies behind every held view; ingest applies ---- */
-/* Adds deletions of rows dead at or below `horizon` of a shard: about `most` deaths (those of a block
- * go together), and never what a pin, a held view or another branch still reads. Returns how many;
- * call it again for a shard only after commit_apply. Raises kept_from in the view being built. */
+/* Adds deletions of rows dead at or below `horizon` of a shard: about `most` deaths (those of a
+ * block go together), and never what a pin, a held view or another branch still reads. Returns how
+ * many; call it again for a shard only after commit_apply. Raises kept_from in the view being
+ * built. */
 int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most,
 		     struct commit *c, struct err *err) MUST_CHECK;
 /* A height whose rows must stay readable, per shard: counted pins (view slots, checkpoints).

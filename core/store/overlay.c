@@ -176,11 +176,6 @@ static struct entry *find_hashed(struct overlay *o, uint64_t hash, enum space sp
 	return NULL;
 }
 
-struct entry *overlay_find(struct overlay *o, enum space space, struct slice key)
-{
-	return find_hashed(o, hash_of(o, space, key), space, key);
-}
-
 /* A table that cannot grow only gets slower. */
 static void grow(struct overlay *o)
 {

@@ -54,9 +54,8 @@ struct overlay {
 int  overlay_init(struct overlay *o) MUST_CHECK;
 void overlay_release(struct overlay *o);
 
-/* The entry of a key, or NULL; marks it as touched. */
-struct entry *overlay_find(struct overlay *o, enum space space, struct slice key);
-/* The same, made when it is not there: unknown, unwritten. NULL: no memory. */
+/* The entry of a key, marked as touched; made when it is not there: unknown, unwritten. NULL: no
+ * memory. */
 struct entry *overlay_need(struct overlay *o, enum space space, struct slice key);
 /* Puts an entry in order, for scans. */
 int overlay_link(struct overlay *o, struct entry *e) MUST_CHECK;

@@ -3,7 +3,8 @@
  *     key    space 1 ‖ shard 1 ‖ escaped key ‖ ~height 8 ‖ ~index 4 ‖ branch 4
  *     value  flags 1 ‖ the row's bytes
  *            flags: 0 a row; 0x80 | reason a tombstone
- *     escaped key: 00 becomes 00 ff, then 00 00 ends it; no key is a prefix of another, order is kept
+ *     escaped key: 00 becomes 00 ff, then 00 00 ends it; no key is a prefix of another, order is
+ *     kept
  *
  * So the versions of a key lie together, newest first, and the first one seen at or below a height
  * is the row as of it. A block has one version of a key at most: its last write.

@@ -57,8 +57,8 @@ int  segments_read(const struct segments *s, const struct frame_ref *ref, uint8_
 		   struct err *err) MUST_CHECK;
 
 /* ---- looking at the files themselves ---- */
-/* The frame that begins at at->segment, at->offset, by its header alone: 1 and its sizes filled in, 0 the
- * file ends there, -EBADMSG no header of ours. */
+/* The frame that begins at at->segment, at->offset, by its header alone: 1 and its sizes filled in,
+ * 0 the file ends there, -EBADMSG no header of ours. */
 int  segments_header(const struct segments *s, struct frame_ref *at) MUST_CHECK;
 /* Bytes of a segment's file; -ENOENT. */
 int  segments_size(const struct segments *s, uint32_t segment, uint64_t *size) MUST_CHECK;

@@ -10,8 +10,8 @@
  *         and their order is kept. Values: any bytes up to STATE_VALUE_MAX.
  * Memory  slices given out stay valid until the block after next begins (state_block_begin), and
  *         for scans until the next step.
- * Threads one at a time. A state on a view for reading (limits) is opened and released by its reader.
- * Without a network (NULL) it is memory alone: tests and chains that we make. */
+ * Threads one at a time. A state on a view for reading (limits) is opened and released by its
+ * reader. Without a network (NULL) it is memory alone: tests and chains that we make. */
 #ifndef CHAINFS_STATE_H
 #define CHAINFS_STATE_H
 
@@ -37,18 +37,18 @@ int state_get(struct state *st, enum space space, struct slice key, struct slice
 int state_get_committed(struct state *st, enum space space, struct slice key,
 			struct slice *value) MUST_CHECK;
 
-/* Ascending keys that begin with `prefix`, tombstones left out. `spaces` may be SPACES_HYPER: the two
- * merged in key order, hyper's row winning where both have one. with_block: also see the block's
- * own writes (G). from: start at the first key >= prefix + from (empty: all).
+/* Ascending keys that begin with `prefix`, tombstones left out. `spaces` may be SPACES_HYPER: the
+ * two merged in key order, hyper's row winning where both have one. with_block: also see the
+ * block's own writes (G). from: start at the first key >= prefix + from (empty: all).
  * Writing while a scan is open is allowed; whether it sees the write is not defined with_block. */
 int  state_scan_new(struct state *st, unsigned spaces, struct slice prefix, struct slice from,
 		    bool with_block, struct state_scan **out) MUST_CHECK;
 int  state_scan_next(struct state_scan *s, struct slice *key, struct slice *value) MUST_CHECK; /* 1, 0, <0 */
 void state_scan_freep(struct state_scan **s);
 
-/* Writes go to the block. fresh: the caller knows that no such row exists as of now, which saves asking
- * the store for a predecessor; false is always right. A wrong `true` lets an old row come back when
- * this one is collected. A delete of what is not there leaves nothing. */
+/* Writes go to the block. fresh: the caller knows that no such row exists as of now, which saves
+ * asking the store for a predecessor; false is always right. A wrong `true` lets an old row come
+ * back when this one is collected. A delete of what is not there leaves nothing. */
 int state_put(struct state *st, enum space space, struct slice key, struct slice value, bool fresh) MUST_CHECK;
 int state_delete(struct state *st, enum space space, struct slice key, enum reason reason) MUST_CHECK;
 

@@ -1,12 +1,11 @@
 #include "core/store/store.h"
 
+#include "core/base/files.h"
 #include "core/base/trace.h"
 #include "core/store/inside.h"
 #include "core/store/lock.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -41,24 +40,11 @@ static int path_of(char out[PATH_SIZE], const char *folder, const char *name, st
 	return 0;
 }
 
-static int path_error(struct err *err, const char *path)
-{
-	int rc = errno ? -errno : -EIO;
-
-	return err_set(err, rc, "%s: %s", path, strerror(-rc));
-}
-
 static int sync_folder(const char *path, struct err *err)
 {
 	AUTO(base_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 || fsync(fd) < 0 ? path_error(err, path) : 0;
-}
-
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
+	return fd < 0 || fsync(fd) < 0 ? files_error(err, path) : 0;
 }
 
 static bool name_is_good(const char *name)
@@ -84,11 +70,11 @@ int store_format(const char *path, uint64_t *format, struct err *err)
 		return rc;
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : path_error(err, file);
+		return errno == ENOENT ? 0 : files_error(err, file);
 	ssize_t n = read(fd, text, sizeof text - 1);
 
 	if (n < 0)
-		return path_error(err, file);
+		return files_error(err, file);
 	size_t words = strlen(FORMAT_WORDS), end = strcspn(text, "\n");
 
 	if (strncmp(text, FORMAT_WORDS, words) != 0 ||
@@ -123,7 +109,7 @@ static int write_format(const char *path, struct err *err)
 		return rc;
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) < 0 || rename(fresh, file) < 0)
-		return path_error(err, file);
+		return files_error(err, file);
 	return sync_folder(path, err);
 }
 
@@ -132,12 +118,12 @@ static int write_format(const char *path, struct err *err)
 static int look(const char *path, struct err *err)
 {
 	static const char *const ours[] = { ".", "..", "lock", FORMAT_FILE NEW_SUFFIX };
-	AUTO(close_dirp) DIR *dir = opendir(path);
+	AUTO(files_dir_closep) DIR *dir = opendir(path);
 	const struct dirent *entry;
 	char foreign[64] = "";
 
 	if (!dir)
-		return errno == ENOENT ? 0 : path_error(err, path);
+		return errno == ENOENT ? 0 : files_error(err, path);
 	while ((entry = readdir(dir))) {
 		bool known = false;
 
@@ -174,7 +160,7 @@ static int keep_reserve(const char *path, struct err *err)
 		return rc;
 	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return path_error(err, file);
+		return files_error(err, file);
 	if (st.st_size >= (off_t)STORE_RESERVE_SIZE)
 		return 0;
 	rc = fill_reserve(fd);
@@ -190,7 +176,7 @@ int store_reserve_release(struct store *s, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	return unlink(file) < 0 && errno != ENOENT ? path_error(err, file) : 0;
+	return unlink(file) < 0 && errno != ENOENT ? files_error(err, file) : 0;
 }
 
 int store_space(const struct store *s, struct err *err)
@@ -198,7 +184,7 @@ int store_space(const struct store *s, struct err *err)
 	struct statvfs fs;
 
 	if (statvfs(s->path, &fs) < 0)
-		return path_error(err, s->path);
+		return files_error(err, s->path);
 	uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
 
 	if (left < 2ull * STORE_RESERVE_SIZE)
@@ -209,7 +195,7 @@ int store_space(const struct store *s, struct err *err)
 
 static uint64_t folder_size(const char *path, bool top)
 {
-	AUTO(close_dirp) DIR *dir = opendir(path);
+	AUTO(files_dir_closep) DIR *dir = opendir(path);
 	const struct dirent *entry;
 	uint64_t bytes = 0;
 
@@ -235,6 +221,16 @@ uint64_t store_size(const struct store *s)
 }
 
 /* ---- networks ---- */
+
+int store_network_path(const struct store *s, const struct network *n, const char *part, char *out,
+		       size_t size, struct err *err)
+{
+	int got = snprintf(out, size, "%s/%s/%s", s->networks_folder, network_name(n), part);
+
+	return got < 0 || (size_t)got >= size
+		       ? err_set(err, -ENAMETOOLONG, "%s: the path is too long", s->path)
+		       : 0;
+}
 
 size_t store_network_count(const struct store *s)
 {
@@ -277,26 +273,21 @@ static int add_network(struct store *s, const char *name, struct network **out, 
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static int remove_tree(const char *path, struct err *err)
 {
-	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
-		return path_error(err, path);
-	return 0;
+	int rc = files_remove_tree(AT_FDCWD, path);
+
+	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
 static int open_networks(struct store *s, struct err *err)
 {
-	AUTO(close_dirp) DIR *dir = opendir(s->networks_folder);
+	AUTO(files_dir_closep) DIR *dir = opendir(s->networks_folder);
 	const struct dirent *entry;
 	int rc = 0;
 
 	if (!dir)
-		return path_error(err, s->networks_folder);
+		return files_error(err, s->networks_folder);
 	while (rc == 0 && (entry = readdir(dir))) {
 		const char *name = entry->d_name;
 		size_t n = strlen(name), suffix = strlen(NEW_SUFFIX);
@@ -343,7 +334,7 @@ static int make_network(struct store *s, const char *name, const struct chain_op
 	if (rc < 0)
 		return rc;
 	if (rename(from, to) < 0)
-		return path_error(err, to);
+		return files_error(err, to);
 	return sync_folder(s->networks_folder, err);
 }
 
@@ -418,7 +409,7 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	if (rc == 0 && !options->create)
 		return err_set(err, -ENOENT, "there is no store at %s", s->path);
 	if (rc == 0 && mkdir(s->path, 0700) < 0 && errno != EEXIST)
-		return path_error(err, s->path);
+		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
 	rc = read_format(s->path, err);
 	if (rc < 0)
@@ -428,7 +419,8 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	rc = path_of(lock, s->path, "lock", err);
 	if (rc == 0)
 		rc = lock_take(lock, options->holder, &s->lock, err);
-	/* A snapshot of a disk, or a disk mounted so: nobody can write it, so nobody has to be kept out. */
+	/* A snapshot of a disk, or a disk mounted so: nobody can write it, so nobody has to be kept
+	 * out. */
 	if (rc == -EROFS && !options->create) {
 		s->place.read_only = true;
 		rc = 0;
@@ -452,7 +444,7 @@ static int make_layout(struct store *s, const struct store_options *options, str
 	if (rc < 0)
 		return rc;
 	if (mkdir(s->networks_folder, 0700) < 0 && errno != EEXIST)
-		return path_error(err, s->networks_folder);
+		return files_error(err, s->networks_folder);
 	rc = keep_reserve(s->path, err);
 	if (rc < 0 && made) {
 		trace_warn("store", "the reserve cannot be kept; going on without",

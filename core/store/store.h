@@ -2,13 +2,14 @@
  *
  *     STORE/chainfs-store            "chainfs store 1": the format
  *     STORE/lock                     held while open; says who holds it
- *     STORE/reserve                  space kept free for a clean stop (faults.md 2.1)
+ *     STORE/reserve                  space kept free for a clean stop
  *     STORE/control                  socket of the daemon that holds the store
  *     STORE/networks/NAME/db/        one RocksDB a network
  *     STORE/networks/NAME/segments/  bytes of blocks, append-only
+ *     STORE/networks/NAME/pins/, checkpoints/  those of core/checkpoint/pins.h
  *
- * Errors   -EBUSY with the holder's words when another process owns it; -ENOTEMPTY for a folder that
- *          is not ours; -EPROTONOSUPPORT for a format that this program does not read.
+ * Errors   -EBUSY with the holder's words when another process owns it; -ENOTEMPTY for a folder
+ *          that is not ours; -EPROTONOSUPPORT for a format that this program does not read.
  * Threads  open and close by one thread; the rest is said at each struct. */
 #ifndef CHAINFS_STORE_H
 #define CHAINFS_STORE_H
@@ -37,11 +38,14 @@ int  store_open(const char *path, const struct store_options *options, struct st
 		struct err *err) MUST_CHECK;
 void store_closep(struct store **s);
 const char *store_path(const struct store *s);
-/* The networks found or made so far, ascending by name. They live as long as the store. Any thread; a
- * network made between two calls moves those behind it by one. */
+/* The networks found or made so far, ascending by name. They live as long as the store. Any thread;
+ * a network made between two calls moves those behind it by one. */
 size_t store_network_count(const struct store *s);
 struct network *store_network_at(const struct store *s, size_t i);
 struct network *store_network_find(const struct store *s, const char *name);
+/* STORE/networks/NAME/`part`. -ENAMETOOLONG with a sentence. */
+int store_network_path(const struct store *s, const struct network *n, const char *part, char *out,
+		       size_t size, struct err *err) MUST_CHECK;
 /* Makes a network; -EEXIST when there is one of that name; -EINVAL for a bad name. `params` is the
  * canonical text, kept for good. `trust` says where it came from: "config", "preset", "archive". */
 int store_network_new(struct store *s, const char *name, const struct chain_ops *ops,
@@ -55,8 +59,8 @@ int store_reserve_release(struct store *s, struct err *err) MUST_CHECK;
 /* Sum of the sizes of its files in bytes, without the reserve; walks the folder. */
 uint64_t store_size(const struct store *s);
 
-/* Called when a reader meets a damaged block, once a block: on the reader's thread, holding no lock; it
- * may not wait. Set before there are readers. */
+/* Called when a reader meets a damaged block, once a block: on the reader's thread, holding no
+ * lock; it may not wait. Set before there are readers. */
 typedef void store_damage_call(void *arg, struct network *n, uint32_t shard, uint64_t height,
 			       const char *sentence);
 void store_on_damage(struct store *s, store_damage_call *call, void *arg);
@@ -64,8 +68,8 @@ void store_on_damage(struct store *s, store_damage_call *call, void *arg);
 /* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */
 int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK;
 
-/* It lies on a read-only file system and was opened for reading alone: nobody holds a lock, everything that
- * writes is -EROFS with a sentence. */
+/* It lies on a read-only file system and was opened for reading alone: nobody holds a lock,
+ * everything that writes is -EROFS with a sentence. */
 bool store_read_only(const struct store *s);
 
 /* Who holds the store at `path`: copies the lock's text; -ENOENT when nobody does. */

@@ -148,7 +148,7 @@ uint64_t views_lowest(struct network *n, uint32_t shard)
 
 /* ---- pins ---- */
 
-static size_t pin_at(const struct pins *p, uint64_t height)
+static size_t pin_at(const struct held_heights *p, uint64_t height)
 {
 	size_t low = 0, high = p->count;
 
@@ -164,9 +164,9 @@ static size_t pin_at(const struct pins *p, uint64_t height)
 }
 
 /* Room for one pin more is made without the lock; somebody else may have used it meanwhile. */
-static int pins_grow(struct network *n, struct pins *p, size_t cap)
+static int pins_grow(struct network *n, struct held_heights *p, size_t cap)
 {
-	struct pin *list = malloc(cap * sizeof *list), *old = NULL;
+	struct held_height *list = malloc(cap * sizeof *list), *old = NULL;
 
 	if (!list)
 		return -ENOMEM;
@@ -186,7 +186,7 @@ static int pins_grow(struct network *n, struct pins *p, size_t cap)
 }
 
 /* 0, or -EAGAIN and *cap says how much room is needed first. */
-static int pin_add(struct network *n, struct pins *p, uint64_t height, size_t *cap)
+static int pin_add(struct network *n, struct held_heights *p, uint64_t height, size_t *cap)
 {
 	LOCKED(&n->pins_lock);
 	size_t at = pin_at(p, height);
@@ -202,7 +202,7 @@ static int pin_add(struct network *n, struct pins *p, uint64_t height, size_t *c
 		return -EAGAIN;
 	}
 	memmove(p->list + at + 1, p->list + at, (p->count - at) * sizeof *p->list);
-	p->list[at] = (struct pin){ height, 1 };
+	p->list[at] = (struct held_height){ height, 1 };
 	p->count++;
 	return 0;
 }
@@ -228,7 +228,7 @@ int network_pin(struct network *n, uint32_t shard, uint64_t height)
 void network_unpin(struct network *n, uint32_t shard, uint64_t height)
 {
 	assert(shard < SHARD_MAX);
-	struct pins *p = &n->pins[shard];
+	struct held_heights *p = &n->pins[shard];
 
 	LOCKED(&n->pins_lock);
 	size_t at = pin_at(p, height);
@@ -247,9 +247,9 @@ uint64_t network_pinned_lowest(struct network *n, uint32_t shard)
 	return n->pins[shard].count ? n->pins[shard].list[0].height : UINT64_MAX;
 }
 
-uint64_t pins_take_horizon(struct network *n, uint32_t shard, uint64_t wanted)
+uint64_t horizon_take(struct network *n, uint32_t shard, uint64_t wanted)
 {
-	struct pins *p = &n->pins[shard];
+	struct held_heights *p = &n->pins[shard];
 
 	LOCKED(&n->pins_lock);
 	if (p->count)
@@ -258,19 +258,19 @@ uint64_t pins_take_horizon(struct network *n, uint32_t shard, uint64_t wanted)
 	return p->horizon;
 }
 
-void pins_set_horizon(struct network *n, uint32_t shard, uint64_t horizon)
+void horizon_set(struct network *n, uint32_t shard, uint64_t horizon)
 {
 	LOCKED(&n->pins_lock);
 	n->pins[shard].horizon = horizon;
 }
 
-uint64_t pins_horizon(struct network *n, uint32_t shard)
+uint64_t horizon_get(struct network *n, uint32_t shard)
 {
 	LOCKED(&n->pins_lock);
 	return n->pins[shard].horizon;
 }
 
-void pins_release(struct network *n)
+void held_heights_release(struct network *n)
 {
 	for (size_t s = 0; s < SHARD_MAX; s++)
 		free(n->pins[s].list);
@@ -353,7 +353,7 @@ int view_load(struct network *n, struct view_box **out, struct err *err)
 		rc = load_shard(n, s, &v->shards[s], &value, err);
 		if (rc < 0)
 			return rc;
-		pins_set_horizon(n, s, v->shards[s].kept_from);
+		horizon_set(n, s, v->shards[s].kept_from);
 	}
 	*out = TAKE(box);
 	return 0;

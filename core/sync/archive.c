@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "core/base/files.h"
+
 #define READ_SIZE (128u << 10)
 #define PATH_SIZE 4096
 
@@ -29,28 +31,6 @@ struct archive {
 	struct stream streams[SHARD_MAX];
 	uint32_t      shard_count;
 };
-
-int archive_file_read(const char *path, size_t size_max, struct buf *out, struct err *err)
-{
-	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	for (;;) {
-		if (out->n > size_max)
-			return err_set(err, -EMSGSIZE, "%s: larger than %zu bytes", path, size_max);
-		int rc = buf_reserve(out, 4096);
-		if (rc < 0)
-			return err_set(err, rc, "%s: larger than %zu bytes", path, size_max);
-		ssize_t n = read(fd, out->p + out->n, out->cap - out->n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set(err, -errno, "%s: %s", path, strerror(errno));
-		if (n == 0)
-			return 0;
-		out->n += (size_t)n;
-	}
-}
 
 static void stream_close(struct stream *s)
 {
@@ -137,7 +117,7 @@ int archive_open(const char *folder, struct archive **out, struct err *err)
 	char path[PATH_SIZE + 16];
 	snprintf(path, sizeof path, "%s/network.json", folder);
 	if (access(path, F_OK) == 0) {
-		int rc = archive_file_read(path, ARCHIVE_CONFIG_SIZE_MAX, &a->config, err);
+		int rc = files_read_plain(AT_FDCWD, path, ARCHIVE_CONFIG_SIZE_MAX, &a->config, err);
 		if (rc < 0)
 			return rc;
 	}

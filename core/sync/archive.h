@@ -36,8 +36,4 @@ int archive_next(struct archive *a, uint32_t shard, struct buf *out, struct err 
 /* Starts a shard's stream again from its first message. */
 int archive_rewind(struct archive *a, uint32_t shard, struct err *err) MUST_CHECK;
 
-/* A whole file of at most size_max bytes, for configuration. */
-int archive_file_read(const char *path, size_t size_max, struct buf *out, struct err *err)
-	MUST_CHECK;
-
 #endif

@@ -6,6 +6,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "core/base/files.h"
+
 #define WRITE_SIZE (256u << 10)
 #define PATH_SIZE  4096
 #define ZSTD_LEVEL 3
@@ -27,17 +29,9 @@ struct archive_writer {
 
 static int write_whole(int fd, const char *path, const uint8_t *p, size_t n, struct err *err)
 {
-	while (n) {
-		ssize_t done = write(fd, p, n);
+	int rc = files_write(fd, SLICE(p, n));
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return err_set(err, -errno, "%s: %s", path, strerror(errno));
-		p += done;
-		n -= (size_t)done;
-	}
-	return 0;
+	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
 static int lane_write(struct lane *l, struct slice s, ZSTD_EndDirective how, struct err *err)

@@ -50,8 +50,8 @@ bool gaps_has(const struct gaps *g, uint64_t height);
 uint64_t gaps_held(const struct gaps *g); /* number of heights held */
 /* Index in `held` of the first range that ends above `height`; held_count when there is none. */
 size_t gaps_range_at(const struct gaps *g, uint64_t height);
-/* Remembers why a height was refused; a second fault of the height counts a try. -EEXIST for a height
- * that we hold: a bad copy takes nothing from a good one (damaged: gaps_remove() first). */
+/* Remembers why a height was refused; a second fault of the height counts a try. -EEXIST for a
+ * height that we hold: a bad copy takes nothing from a good one (damaged: gaps_remove() first). */
 int gaps_fault(struct gaps *g, uint64_t height, enum gap_reason reason, const char *error) MUST_CHECK;
 
 struct gap {

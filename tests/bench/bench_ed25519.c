@@ -1,10 +1,10 @@
-/* Raw Ed25519: how long all cores take for the signatures of an archive's messages and certificates,
- * and nothing else. What import is compared with.
+/* Raw Ed25519: how long all cores take for the signatures of an archive's messages and
+ * certificates, and nothing else. What import is compared with.
  *
  *     bench_ed25519 ARCHIVE          prints "SIGNATURES SECONDS"
  *
- * Every message's own signature and every certificate's are checked once, as import does it; they are
- * collected in memory first, which is not timed. */
+ * Every message's own signature and every certificate's are checked once, as import does it; they
+ * are collected in memory first, which is not timed. */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Packs and the texts of a checkpoint: what is read is written again byte for byte. The first byte says
- * what follows. */
+/* Packs and the texts of a checkpoint: what is read is written again byte for byte. The first byte
+ * says what follows. */
 #include "core/base/sign.h"
 #include "core/chain/snapchain/carry.h"
 #include "core/chain/snapchain/keyspace.h"

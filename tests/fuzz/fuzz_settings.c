@@ -1,5 +1,5 @@
-/* A file of settings: what is read is in range and reads back as its canonical text; what is not has a
- * sentence with a line. */
+/* A file of settings: what is read is in range and reads back as its canonical text; what is not
+ * has a sentence with a line. */
 #include "core/control/settings.h"
 
 #include <stdio.h>

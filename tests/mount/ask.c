@@ -2,14 +2,16 @@
  *
  *     ask refusals FILE FOLDER ABSENT  a line a call that would change something: what it answers
  *     ask xattrs PATH…                 both calls of each attribute, with every size that matters
- *     ask holes FILE                   a line an extent; holes read as zero, and no page of zeros is
- *                                      without one
- *     ask handles MNT PATH…            handles of all paths, then a line on standard output; after one on
- *                                      standard input each is opened: "ok", or the error's name
- *     ask follow FOLDER                a network's folder: until something comes on standard input, how
- *                                      long the kernel's caches lag behind its status, in ms
- *     ask append FOLDER SIZE           lists FOLDER until input comes: each name once, in order, and
- *                                      none that was listed is lost; telldir and seekdir in between
+ *     ask holes FILE                   a line an extent; holes read as zero, and no page of zeros
+ *                                      is without one
+ *     ask handles MNT PATH…            handles of all paths, then a line on standard output; after
+ *                                      one on standard input each is opened: "ok", or the error's
+ *                                      name
+ *     ask follow FOLDER                a network's folder: until something comes on standard input,
+ *                                      how long the kernel's caches lag behind its status, in ms
+ *     ask append FOLDER SIZE           lists FOLDER until input comes: each name once, in order,
+ *                                      and none that was listed is lost; telldir and seekdir in
+ *                                      between
  *     ask rss PID                      kilobytes of a process
  *
  * Built by the scripts with cc. Says what is wrong on standard output, exits with 1 then. */
@@ -473,8 +475,8 @@ struct followed {
 	uint64_t steps, last;
 };
 
-/* What status says is the truth of now: it is asked for each time. Everything else is in caches that the
- * daemon has to clear. */
+/* What status says is the truth of now: it is asked for each time. Everything else is in caches
+ * that the daemon has to clear. */
 static void look_once(struct followed *f)
 {
 	struct truth t = truth_of(f->net);

@@ -1,6 +1,6 @@
-/* One flipped bit anywhere in a recorded chain is refused, or reported with block, level and field, or
- * lies in a field that docs/trust.md names as covered by nothing. Each flip meets the chain where it
- * stands: the block is decoded and replayed on the state of the height below it. */
+/* One flipped bit anywhere in a recorded chain is refused, or reported with block, level and field,
+ * or lies in a field that docs/trust.md names as covered by nothing. Each flip meets the chain
+ * where it stands: the block is decoded and replayed on the state of the height below it. */
 #include "tests/support/support.h"
 
 #include <string.h>
@@ -86,7 +86,8 @@ static bool reports(const struct chain_block *b, const struct chain_block *hones
 	return false;
 }
 
-/* The level that refuses the block on the state as it stands, or -1; `item` tells of a refused item. */
+/* The level that refuses the block on the state as it stands, or -1; `item` tells of a refused
+ * item. */
 static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b, const struct chain_block *honest,
 		   bool *item)
 {

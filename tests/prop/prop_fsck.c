@@ -1,6 +1,7 @@
-/* What fsck finds. A flipped bit in a segment: exactly the blocks that cannot be served any more, and
- * repair and another import make the store what it was. A row of the database that somebody changed, took
- * away or invented: the part that it belongs to, and what repair mends is whole afterwards. */
+/* What fsck finds. A flipped bit in a segment: exactly the blocks that cannot be served any more,
+ * and repair and another import make the store what it was. A row of the database that somebody
+ * changed, took away or invented: the part that it belongs to, and what repair mends is whole
+ * afterwards. */
 #include "tests/unit/tree_fixture.h"
 
 #include <sys/stat.h>

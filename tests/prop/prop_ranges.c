@@ -1,6 +1,6 @@
-/* Whatever the order in which heights come, in however many imports, with hyper from the first block or
- * from a later one: a range's bulk files have as many bytes as ingest added up, and every range that
- * is whole has its row. What hyper alone holds is counted right. */
+/* Whatever the order in which heights come, in however many imports, with hyper from the first
+ * block or from a later one: a range's bulk files have as many bytes as ingest added up, and every
+ * range that is whole has its row. What hyper alone holds is counted right. */
 #include "tests/unit/tree_fixture.h"
 
 #define HEIGHTS_MAX 4096

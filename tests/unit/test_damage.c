@@ -1,5 +1,5 @@
-/* Damage that a reader met becomes a gap with the next writer; what heals it is the same block, byte for
- * byte. */
+/* Damage that a reader met becomes a gap with the next writer; what heals it is the same block,
+ * byte for byte. */
 #include "tests/unit/tree_fixture.h"
 
 #include "core/base/sign.h"

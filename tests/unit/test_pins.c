@@ -1,4 +1,5 @@
-/* Pins and retention, what of them outlives a restart or a crash, and checkpoints/ as the tree shows it. */
+/* Pins and retention, what of them outlives a restart or a crash, and checkpoints/ as the tree
+ * shows it. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -178,6 +179,22 @@ static void what_is_asked_for_wrongly_is_refused(void **state)
 	assert_int_equal(pins_add(p, chain.network, "name", 20, NULL), -EEXIST);
 	assert_int_equal(pins_remove(p, chain.network, "far", NULL), -ENOENT);
 	assert_false(is_on_disk("pins", "far"));
+}
+
+static void a_pin_that_cannot_be_written_says_why(void **state)
+{
+	AUTO(pins_closep) struct pins *p = open_pins(NULL);
+	struct err err = ERR_INIT;
+	struct pin pin;
+	char path[512];
+
+	add(p, "first", 10);
+	path_in("pins", ".new-second", path); /* where its bytes would go first */
+	assert_int_equal(mkdir(path, 0777), 0);
+	assert_int_equal(pins_add(p, chain.network, "second", 20, &err), -EISDIR);
+	assert_string_equal(err.text, "the pin second cannot be written: Is a directory");
+	assert_int_equal(pins_get(p, chain.network, "second", &pin), 0);
+	assert_int_equal(network_pinned_lowest(chain.network, 0), 10);
 }
 
 static void a_checkpoint_goes_with_its_last_pin(void **state)
@@ -382,7 +399,8 @@ static void checkpoints_are_listed_found_and_as_large_as_told(void **state)
 	snprintf(path, sizeof path, "net/checkpoints/%s/building", pin.checkpoint);
 	assert_int_equal(finding(path), -ENOENT);
 
-	/* Taken away and made again it is another making: the old file is stale, not other bytes. */
+	/* Taken away and made again it is another making: the old file is stale, not other
+	 * bytes. */
 	must(pins_remove(p, chain.network, "a", &err), &err);
 	await_checkpoints(p, 1);
 	assert_int_equal(tree_open(v, &file, NULL), -ESTALE);
@@ -424,6 +442,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_CHAIN(a_pin_outlives_a_restart),
 		WITH_CHAIN(what_is_asked_for_wrongly_is_refused),
+		WITH_CHAIN(a_pin_that_cannot_be_written_says_why),
 		WITH_CHAIN(a_checkpoint_goes_with_its_last_pin),
 		WITH_CHAIN(without_a_thread_it_goes_when_pins_are_closed),
 		WITH_CHAIN(a_damaged_pin_is_told_and_keeps_everything),

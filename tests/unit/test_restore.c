@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-/* A store restored from a checkpoint is the store that it was made of, from that height on. What holds of
- * all is tried on a chain that we make, where hyper retains much, and on a recorded one; with hyper
- * from the first block, from a later one, and off. */
+/* A store restored from a checkpoint is the store that it was made of, from that height on. What
+ * holds of all is tried on a chain that we make, where hyper retains much, and on a recorded one;
+ * with hyper from the first block, from a later one, and off. */
 
 #define RECORDED "tests/vectors/devnet-a"
 #define TREE_MAX (256u << 20)
@@ -36,7 +36,8 @@ static void build(struct network *n, uint64_t height, const char *parent,
 	must(checkpoint_build(n, height, parent, &progress, NULL, name, &err), &err);
 }
 
-/* share: of its heights, where the checkpoint is. base: main height from which hyper is on; ALL: never. */
+/* share: of its heights, where the checkpoint is. base: main height from which hyper is on; ALL:
+ * never. */
 static void origin_open(struct origin *o, const char *archive, unsigned share, uint64_t base)
 {
 	struct block_row row;

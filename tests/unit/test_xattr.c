@@ -257,7 +257,8 @@ static void a_file_without_holes_is_one_extent(void **state)
 	assert_int_equal(seek(&n, size, false), UINT64_MAX);
 }
 
-/* Gaps of any size at any place: a hole is whole pages of zeros, and all such pages are in holes. */
+/* Gaps of any size at any place: a hole is whole pages of zeros, and all such pages are in
+ * holes. */
 static void holes_of_a_map_are_the_pages_that_nobody_brought(void **state)
 {
 	enum { KNOWN = 50000, PAGE = 4096 };

@@ -1,10 +1,11 @@
 /* carry.h: a state as records to carry away, and everything that follows from them.
  *
- * A record's row loses its object id, which is a store's own, and gets another one where it arrives.
- * Rows of accounts and of vshards are not carried: the rooter makes them again, with the roots, as
- * accounts_end() left them; it holds one account at a time, since records come in the order of the trie.
- * chain_ops of this kind; chain.h says what each does.
- * Errors   -EUCLEAN for a row that is none of ours; the rooter -EBADMSG, since its rows come from outside. */
+ * A record's row loses its object id, which is a store's own, and gets another one where it
+ * arrives. Rows of accounts and of vshards are not carried: the rooter makes them again, with the
+ * roots, as accounts_end() left them; it holds one account at a time, since records come in the
+ * order of the trie. chain_ops of this kind; chain.h says what each does.
+ * Errors   -EUCLEAN for a row that is none of ours; the rooter -EBADMSG, since its rows come from
+ *          outside. */
 #ifndef CHAINFS_SNAPCHAIN_CARRY_H
 #define CHAINFS_SNAPCHAIN_CARRY_H
 

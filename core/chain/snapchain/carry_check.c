@@ -1,4 +1,5 @@
-/* Does a record's row follow from the record's own bytes? It is made of them again, and compared. */
+/* Does a record's row follow from the record's own bytes? It is made of them again, and
+ * compared. */
 #include "core/chain/snapchain/carry.h"
 
 #include "core/chain/snapchain/channels.h"

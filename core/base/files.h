@@ -1,0 +1,42 @@
+/* files.h: files and folders as wholes.
+ *
+ * Errors   a negative errno; the sentence is the path and what the system says. What is over
+ *          size_max is -EMSGSIZE.
+ * Memory   what is read is added to the caller's buf. A mapping is its holder's, and a file that is
+ *          cut while it is mapped ends the process.
+ * Threads  any. */
+#ifndef CHAINFS_FILES_H
+#define CHAINFS_FILES_H
+
+#include <dirent.h>
+#include <stdio.h>
+
+#include "core/base/bytes.h"
+#include "core/base/err.h"
+
+/* "PATH: what errno says"; returns it, negative. */
+int files_error(struct err *err, const char *path);
+
+/* What a person named: it may be a pipe. */
+int files_read(const char *path, size_t size_max, struct buf *out, struct err *err) MUST_CHECK;
+/* What lies in a folder that came from elsewhere, `path` as openat(2) has it: -EBADMSG when its last
+ * part is a link, a pipe, a device or a folder. */
+int files_read_plain(int folder, const char *path, size_t size_max, struct buf *out,
+		     struct err *err) MUST_CHECK;
+int files_write(int fd, struct slice bytes) MUST_CHECK; /* all of it */
+
+struct files_map {
+	struct slice bytes; /* none of an empty file */
+};
+/* A plain file as above. */
+int files_map(int folder, const char *path, struct files_map *out) MUST_CHECK;
+void files_unmap(struct files_map *m);
+
+/* Takes away what is of that name, and of a folder all that is below, as far as it goes: the first
+ * error is returned. What is not there is no error; another file system is left alone (-EXDEV). */
+int files_remove_tree(int folder, const char *name) MUST_CHECK;
+
+void files_dir_closep(DIR **d);
+void files_stream_closep(FILE **f);
+
+#endif
