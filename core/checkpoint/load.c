@@ -419,7 +419,7 @@ static int read_file(const struct loading *r, const char *name, struct buf *out,
 
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", r->from->folder, name) >= sizeof path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", r->from->folder);
-	return archive_file_read(path, BLOCK_SIZE_MAX, out, err);
+	return archive_plain_read(path, BLOCK_SIZE_MAX, out, err);
 }
 
 /* A block that the main one witnesses may come without a certificate of its own. */

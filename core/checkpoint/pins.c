@@ -411,10 +411,14 @@ static void book_freep(struct book **at)
 
 static int read_small(int folder, const char *name, struct buf *out)
 {
-	AUTO(base_closep) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO(base_closep)
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
+	if (!S_ISREG(st.st_mode)) /* a fifo must not hold us */
+		return -EBADMSG;
 	for (;;) {
 		if (buf_reserve(out, 4096) < 0)
 			return -EMSGSIZE;

@@ -134,7 +134,7 @@ static int read_file(const struct restore *r, const char *name, size_t size_max,
 
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", r->folder, name) >= sizeof path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", r->folder);
-	return archive_file_read(path, size_max, out, err);
+	return archive_plain_read(path, size_max, out, err);
 }
 
 /* The parameters that it is proved and stored with: the caller's, or those in the evidence. */
@@ -194,9 +194,13 @@ int checkpoint_restore(const char *folder, const char *path, const struct restor
 	char part[PATH_SIZE];
 	struct stat st;
 	struct checkpoint_info info;
+	size_t size = strlen(path);
 
 	*proof = (struct proof){ .records = 0 };
-	if ((size_t)snprintf(part, sizeof part, "%s" PART_SUFFIX, path) >= sizeof part)
+	while (size > 1 && path[size - 1] == '/') /* "store/" is made beside its place, not in it */
+		size--;
+	if ((size_t)snprintf(part, sizeof part, "%.*s" PART_SUFFIX, (int)MIN(size, PATH_SIZE), path) >=
+	    sizeof part)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", path);
 	if (lstat(path, &st) == 0)
 		return err_set(err, -EEXIST, "%s is there already; a restore makes a new store",

@@ -60,7 +60,7 @@ static int evidence(const char *folder, struct buf *out, struct err *err)
 	if (rc == 0)
 		rc = path_in(folder, "evidence/network.json", path, err);
 	if (rc == 0)
-		rc = archive_file_read(path, ARCHIVE_CONFIG_SIZE_MAX, out, err);
+		rc = archive_plain_read(path, ARCHIVE_CONFIG_SIZE_MAX, out, err);
 	return rc == -ENOENT ? 0 : rc;
 }
 

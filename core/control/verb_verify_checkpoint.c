@@ -50,7 +50,7 @@ static const struct chain_ops *kind_of(const char *folder)
 	const struct chain_ops *ops = NULL;
 
 	snprintf(path, sizeof path, "%s/info", folder);
-	if (archive_file_read(path, CHECKPOINT_INFO_MAX, &text, NULL) == 0 &&
+	if (archive_plain_read(path, CHECKPOINT_INFO_MAX, &text, NULL) == 0 &&
 	    checkpoint_info_read(buf_slice(&text), &info, NULL) == 0)
 		ops = chain_kind(info.kind);
 	return ops ? ops : chain_kind(DEFAULT_KIND);

@@ -30,11 +30,8 @@ struct archive {
 	uint32_t      shard_count;
 };
 
-int archive_file_read(const char *path, size_t size_max, struct buf *out, struct err *err)
+static int read_all(int fd, const char *path, size_t size_max, struct buf *out, struct err *err)
 {
-	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(err, -errno, "%s: %s", path, strerror(errno));
 	for (;;) {
 		if (out->n > size_max)
 			return err_set(err, -EMSGSIZE, "%s: larger than %zu bytes", path, size_max);
@@ -50,6 +47,27 @@ int archive_file_read(const char *path, size_t size_max, struct buf *out, struct
 			return 0;
 		out->n += (size_t)n;
 	}
+}
+
+int archive_file_read(const char *path, size_t size_max, struct buf *out, struct err *err)
+{
+	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	return read_all(fd, path, size_max, out, err);
+}
+
+int archive_plain_read(const char *path, size_t size_max, struct buf *out, struct err *err)
+{
+	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	if (fd < 0 && errno == ELOOP)
+		return err_set(err, -EBADMSG, "%s: not a regular file", path);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, -EBADMSG, "%s: not a regular file", path);
+	return read_all(fd, path, size_max, out, err);
 }
 
 static void stream_close(struct stream *s)
@@ -137,7 +155,7 @@ int archive_open(const char *folder, struct archive **out, struct err *err)
 	char path[PATH_SIZE + 16];
 	snprintf(path, sizeof path, "%s/network.json", folder);
 	if (access(path, F_OK) == 0) {
-		int rc = archive_file_read(path, ARCHIVE_CONFIG_SIZE_MAX, &a->config, err);
+		int rc = archive_plain_read(path, ARCHIVE_CONFIG_SIZE_MAX, &a->config, err);
 		if (rc < 0)
 			return rc;
 	}

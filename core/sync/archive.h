@@ -36,8 +36,11 @@ int archive_next(struct archive *a, uint32_t shard, struct buf *out, struct err 
 /* Starts a shard's stream again from its first message. */
 int archive_rewind(struct archive *a, uint32_t shard, struct err *err) MUST_CHECK;
 
-/* A whole file of at most size_max bytes, for configuration. */
+/* A whole file of at most size_max bytes, for configuration: a person named it, so it may be a pipe. */
 int archive_file_read(const char *path, size_t size_max, struct buf *out, struct err *err)
+	MUST_CHECK;
+/* The same of a file in a folder that came from elsewhere. -EBADMSG: a link, a fifo, a device, a folder. */
+int archive_plain_read(const char *path, size_t size_max, struct buf *out, struct err *err)
 	MUST_CHECK;
 
 #endif
