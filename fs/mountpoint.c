@@ -1,6 +1,8 @@
 #include "fs/mountpoint.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -12,9 +14,10 @@
 #include "core/base/files.h"
 #include "core/base/trace.h"
 
-#define STALE_MAX 16 /* dead mounts on top of each other */
-#define BUSY      "%s is busy: a file or folder below it is in use"
-#define FOREIGN   "a dead mount that is not of chainfs covers it; unmount it first"
+#define ANSWER_WAIT_MS 2000
+#define STALE_MAX      16 /* dead mounts on top of each other */
+#define BUSY           "%s is busy: a file or folder below it is in use"
+#define FOREIGN        "a dead mount that is not of chainfs covers it; unmount it first"
 
 extern char **environ;
 
@@ -144,15 +147,52 @@ bool mountpoint_is_ours(const struct mount_info *m)
 }
 
 /* Not stat(2): the kernel still has the attributes of the root, and gives them. */
-bool mountpoint_is_stale(const char *full)
+static int ask(const char *full)
 {
-	struct mount_info m;
 	struct statfs st;
 
-	if (mountpoint_find(full, &m, NULL) != 1 || !mountpoint_is_ours(&m) ||
-	    statfs(full, &st) == 0)
-		return false;
-	return errno == ENOTCONN || errno == ECONNABORTED; /* it died before, or while we asked */
+	if (statfs(full, &st) == 0)
+		return MOUNT_ANSWERS;
+	/* It died before, or while we asked. */
+	return errno == ENOTCONN || errno == ECONNABORTED ? MOUNT_STALE : MOUNT_ANSWERS;
+}
+
+/* A daemon that is stopped, or hangs, would hold us for ever, and no signal but one ends the wait: a child
+ * asks. */
+enum mount_answer mountpoint_answer(const char *full)
+{
+	struct mount_info m;
+	int ends[2], status = 0;
+
+	if (mountpoint_find(full, &m, NULL) != 1 || !mountpoint_is_ours(&m))
+		return MOUNT_ANSWERS;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return MOUNT_ANSWERS;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(ask(full));
+	base_closep(&ends[1]); /* the child's end closes when it ends */
+	struct pollfd end = { .fd = ends[0] };
+	int rc = pid < 0 ? 1 : poll(&end, 1, ANSWER_WAIT_MS);
+
+	base_closep(&ends[0]);
+	if (pid < 0)
+		return MOUNT_ANSWERS;
+	/* One that hangs inside the kernel does not die of a signal either: it is not waited for. */
+	if (rc <= 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, WNOHANG);
+		return MOUNT_SILENT;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? (enum mount_answer)WEXITSTATUS(status) : MOUNT_ANSWERS;
+}
+
+bool mountpoint_is_stale(const char *full)
+{
+	return mountpoint_answer(full) == MOUNT_STALE;
 }
 
 /* ---- unmounting ---- */

@@ -33,6 +33,12 @@ int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount
 		    struct err *err) MUST_CHECK;
 bool mountpoint_is_ours(const struct mount_info *m); /* the main tree or ctl */
 
+enum mount_answer {
+	MOUNT_ANSWERS, /* or nothing of ours is mounted there */
+	MOUNT_STALE,   /* its daemon is gone */
+	MOUNT_SILENT   /* its daemon does not answer within two seconds */
+};
+enum mount_answer mountpoint_answer(const char *full);
 /* True: something of ours is mounted there and its daemon is gone. */
 bool mountpoint_is_stale(const char *full);
 /* After this the folder can be mounted on: it exists, is empty, and no dead mount covers it. */

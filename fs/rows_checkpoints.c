@@ -142,7 +142,9 @@ static int find_on_disk(struct look *l, const struct node *folder, struct node *
 	path_of(out, path);
 	if (fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -ENOENT : -errno;
-	return (tree[out->row].type == NODE_FOLDER) == S_ISDIR(st.st_mode) ? 0 : -ENOENT;
+	bool fits = tree[out->row].type == NODE_FOLDER ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode);
+
+	return fits ? 0 : -ENOENT;
 }
 
 static int plain_make(struct look *l, const struct node *folder, struct node *out)
@@ -178,7 +180,8 @@ static int disk_open(struct look *l, const struct node *n)
 	if (at < 0)
 		return at == -ENOENT ? -ESTALE : at;
 	path_of(n, path);
-	int fd = openat(at, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	/* A fifo that came to be there must not hold a thread. */
+	int fd = openat(at, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	return fd >= 0 ? fd : errno == ENOENT ? -ESTALE : -errno;
 }

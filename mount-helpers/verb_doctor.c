@@ -208,7 +208,11 @@ static void look_at_mount(void *arg, const char *path, const struct mount_info *
 	if (strcmp(m->type, "fuse." MOUNT_SUBTYPE) != 0)
 		return; /* where ctl is mounted is looked at as a run-time folder */
 	d->mounts++;
-	if (!mountpoint_is_stale(path))
+	enum mount_answer answer = mountpoint_answer(path);
+	if (answer == MOUNT_SILENT)
+		find(d, FOUND_FAULT, "mounts", "look at its daemon: it is stopped, or hangs",
+		     "%s: the daemon of %s does not answer", path, m->source);
+	if (answer != MOUNT_STALE)
 		return;
 	snprintf(advice, sizeof advice, "chainfs umount %s", path);
 	find(d, FOUND_FAULT, "mounts", advice, "%s: the daemon of %s is gone", path, m->source);

@@ -356,6 +356,13 @@ static int hash_file(struct prover *p, struct file *f, uint8_t sum[HASH_SIZE])
 	return 0;
 }
 
+static uint64_t size_max_of(enum file_kind kind)
+{
+	return kind == FILE_INFO    ? CHECKPOINT_INFO_MAX
+	       : kind == FILE_BLOCK ? BLOCK_SIZE_MAX
+				    : UINT64_MAX; /* packs are as large as the state */
+}
+
 static int check_sum(struct prover *p, const char *path, const uint8_t sum[HASH_SIZE])
 {
 	struct file *f = prover_file(p, path);
@@ -368,6 +375,13 @@ static int check_sum(struct prover *p, const char *path, const uint8_t sum[HASH_
 	f->named = true;
 	if (f->kind == FILE_OWN || f->kind == FILE_SUMS) {
 		prover_fault(p, PROOF_BYTES, path, "has a sum, though it is a node's own");
+		return 0;
+	}
+	/* A file with holes of its own making would be read for hours. */
+	if (f->size > size_max_of(f->kind)) {
+		f->unreadable = true;
+		prover_fault(p, PROOF_BYTES, path, "has %" PRIu64 " bytes, %" PRIu64 " are the most",
+			     f->size, size_max_of(f->kind));
 		return 0;
 	}
 	int rc = hash_file(p, f, computed);

@@ -178,9 +178,13 @@ int checkpoint_restore(const char *folder, const char *path, const struct restor
 	char part[PATH_SIZE];
 	struct stat st;
 	struct checkpoint_info info;
+	size_t size = strlen(path);
 
 	*proof = (struct proof){ .records = 0 };
-	if ((size_t)snprintf(part, sizeof part, "%s" PART_SUFFIX, path) >= sizeof part)
+	while (size > 1 && path[size - 1] == '/') /* "store/" is made beside its place, not in it */
+		size--;
+	if ((size_t)snprintf(part, sizeof part, "%.*s" PART_SUFFIX, (int)MIN(size, PATH_SIZE), path) >=
+	    sizeof part)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", path);
 	if (lstat(path, &st) == 0)
 		return err_set(err, -EEXIST, "%s is there already; a restore makes a new store",

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/control/mount_options.h"
+#include "core/ingest/gate.h"
 #include "core/store/network.h"
 
 #define LINE_SIZE 4096
@@ -223,6 +224,22 @@ int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, stru
 	*shard = 0;
 	*out = (struct range){ 1, UINT64_MAX };
 	return text ? verb_range_read(text, has_shard, shard, out, err) : 0;
+}
+
+int verb_wait(struct verb_call *c, const char *who, struct err *err)
+{
+	if (!gate_closing(c->gate))
+		return 0;
+	const char *line = c->io->terminal ? "\r\033[K" : "";
+	verb_say(c, "%s%s: %s\n", line, who,
+		 gate_is_paused(c->gate) ? "paused; it goes on when 0 is written to ctl/pause"
+					 : "frozen; it goes on when ctl/freeze thaws");
+	int rc = gate_enter(c->gate, c->io->stop);
+	if (rc < 0)
+		return err_set(err, rc, "interrupted; the same command goes on from here");
+	gate_leave(c->gate);
+	verb_say(c, "%s: goes on\n", who);
+	return 0;
 }
 
 /* ---- parsing ---- */

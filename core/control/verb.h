@@ -157,6 +157,9 @@ int verb_checkers(const struct verb_call *c, unsigned *out, struct err *err) MUS
 int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, struct range *out,
 	       struct err *err) MUST_CHECK;
 
+/* Where what is written is paused or frozen, says so and waits. -EINTR: interrupted meanwhile. */
+int verb_wait(struct verb_call *c, const char *who, struct err *err) MUST_CHECK;
+
 /* The verbs of core. Those that mount are in mount-helpers. */
 int verb_import(struct verb_call *c);
 int verb_import_check(struct verb_call *c); /* is there such an archive? */

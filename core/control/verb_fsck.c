@@ -157,10 +157,12 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 	int rc = checkpoints_path(c->store, n, checkpoints, sizeof checkpoints, err);
 	/* Before the walk, so that what it found is what is mended. */
 	if (rc == 0 && verb_has(c, OPTION_REPAIR))
-		rc = repair_begin(n, c->events, &repair, err);
+		rc = repair_begin(n, c->events, c->gate, c->io->stop, &repair, err);
 	if (rc == 0)
 		rc = fsck_run(n, &o, &counts, &fixes, err);
 	clear_progress(&k);
+	if (rc == 0 && repair)
+		rc = verb_wait(c, network_name(n), err);
 	if (rc == 0 && repair)
 		rc = repaired = fsck_repair(repair, fixes, told, &k, err);
 	if (rc < 0)

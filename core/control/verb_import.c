@@ -204,24 +204,10 @@ static int submit_one(struct import *im, const struct view *held, uint32_t shard
 	return rc < 0 ? rc : 1;
 }
 
-/* Where imports are paused or frozen, it says so and waits here, because who waits for room in the
- * pipeline says nothing. */
+/* Said from here, because who waits for room in the pipeline says nothing. */
 static int wait_for_gate(struct import *im, struct err *err)
 {
-	struct verb_call *c = im->call;
-	if (!gate_closing(c->gate))
-		return 0;
-	const char *line = c->io->terminal ? "\r\033[K" : "";
-	const char *name = im->network ? network_name(im->network) : "import";
-	verb_say(c, "%s%s: %s\n", line, name,
-		 gate_is_paused(c->gate) ? "paused; it goes on when 0 is written to ctl/pause"
-					 : "frozen; it goes on when ctl/freeze thaws");
-	int rc = gate_enter(c->gate, c->io->stop);
-	if (rc < 0)
-		return err_set(err, rc, "interrupted; the same command goes on from here");
-	gate_leave(c->gate);
-	verb_say(c, "%s: goes on\n", name);
-	return 0;
+	return verb_wait(im->call, im->network ? network_name(im->network) : "import", err);
 }
 
 static int submit_all(struct import *im, struct err *err)

@@ -29,7 +29,7 @@ static int one(struct repair *r, const struct fsck_fixes *x, const struct fix *f
 			 f->shard, f->height);
 		break;
 	case FIX_HASH:
-		rc = repair_hash(r, f->prefix, f->shard, f->height, f->item);
+		rc = repair_hash(r, f->prefix, f->shard, f->height, f->item, err);
 		snprintf(said, said_size,
 			 "shard %u height %" PRIu64 ": a hash that led nowhere is dropped",
 			 f->shard, f->height);

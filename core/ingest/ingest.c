@@ -22,6 +22,24 @@ struct ingest {
 	struct err       why;
 };
 
+int writer_enter(struct writer *w, struct err *err)
+{
+	if (w->inside)
+		return 0;
+	int rc = gate_enter(w->options.gate, w->options.stop);
+	if (rc < 0)
+		return err_set(err, rc, "interrupted while writing is held back");
+	w->inside = true;
+	return 0;
+}
+
+void writer_leave(struct writer *w)
+{
+	if (w->inside)
+		gate_leave(w->options.gate);
+	w->inside = false;
+}
+
 int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,
 		struct err *err)
 {
@@ -48,7 +66,13 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 	}
 	/* The submitter skips what the newest view says is held. */
 	rc = writer_take_damage(w, err);
-	return rc < 0 ? rc : writer_commit(w, err);
+	if (rc < 0 || !w->dirty)
+		return rc;
+	rc = writer_enter(w, err);
+	if (rc == 0)
+		rc = writer_commit(w, err);
+	writer_leave(w);
+	return rc;
 }
 
 void writer_release(struct writer *w)
@@ -108,25 +132,6 @@ int writer_commit(struct writer *w, struct err *err)
 	return 0;
 }
 
-/* Writing begins behind the gate, and ends with a commit that leaves nothing of the run. */
-static int enter(struct writer *w, struct err *err)
-{
-	if (w->inside)
-		return 0;
-	int rc = gate_enter(w->options.gate, w->options.stop);
-	if (rc < 0)
-		return err_set(err, rc, "interrupted while imports are held back");
-	w->inside = true;
-	return 0;
-}
-
-static void leave(struct writer *w)
-{
-	if (w->inside)
-		gate_leave(w->options.gate);
-	w->inside = false;
-}
-
 /* After what was committed: old states go with the next batch, which follows at once when no block
  * comes. */
 static int collect_step(struct writer *w, struct err *err)
@@ -150,7 +155,7 @@ static void *ingest_thread(void *arg)
 	while (rc == 0 && !closed) {
 		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, IDLE_MS, &closed);
 		if (job)
-			rc = enter(w, &err);
+			rc = writer_enter(w, &err);
 		if (job && rc == 0) {
 			if (!w->dirty)
 				w->run_started_ms = clock_mono_ms();
@@ -166,7 +171,7 @@ static void *ingest_thread(void *arg)
 				rc = collect_step(w, &err);
 		}
 		if (!w->dirty && (!job || closing) && !closed)
-			leave(w);
+			writer_leave(w);
 		LOCKED(&in->ingest_lock);
 		in->totals = w->totals;
 		if (rc < 0) {
@@ -175,7 +180,7 @@ static void *ingest_thread(void *arg)
 		}
 	}
 	if (rc < 0)
-		leave(w);
+		writer_leave(w);
 	if (rc < 0 && rc != -EINTR) {
 		trace_error("ingest", "stopped; what was acknowledged is kept",
 			    "network=%s error=\"%s\"", network_name(w->network),
@@ -207,7 +212,7 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 {
 	struct writer *w = &in->writer;
 	struct view *v = commit_view(w->commit);
-	int rc = enter(w, err);
+	int rc = writer_enter(w, err);
 	if (rc < 0)
 		return rc;
 	for (uint32_t s = 0; s < v->shard_count; s++) {
@@ -226,7 +231,7 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 		}
 	}
 	rc = writer_commit(w, err);
-	leave(w);
+	writer_leave(w);
 	return rc;
 }
 
@@ -268,13 +273,13 @@ int ingest_finish(struct ingest *in, struct err *err)
 	/* What is left over, or held back by the gate, goes with the next import. */
 	w->committed = w->options.history_keep != 0;
 	if (rc == 0 && w->committed && !gate_closing(w->options.gate))
-		rc = enter(w, err);
+		rc = writer_enter(w, err);
 	while (rc == 0 && w->inside && w->committed && clock_mono_ms() < until) {
 		rc = collect_step(w, err);
 		if (rc == 0)
 			rc = writer_commit(w, err);
 	}
-	leave(w);
+	writer_leave(w);
 	in->totals = w->totals;
 	return rc;
 }

@@ -9,10 +9,11 @@ struct repair {
 	struct writer writer;
 };
 
-int repair_begin(struct network *n, struct events *events, struct repair **out, struct err *err)
+int repair_begin(struct network *n, struct events *events, struct gate *gate,
+		 const atomic_bool *stop, struct repair **out, struct err *err)
 {
 	AUTO(repair_freep) struct repair *r = calloc(1, sizeof *r);
-	struct ingest_options o = { .events = events };
+	struct ingest_options o = { .events = events, .gate = gate, .stop = stop };
 	if (!r)
 		return err_set(err, -ENOMEM, "no memory to repair");
 	int rc = writer_open(&r->writer, n, &o, err);
@@ -26,22 +27,31 @@ void repair_freep(struct repair **at)
 	struct repair *r = TAKE(*at);
 	if (!r)
 		return;
+	writer_leave(&r->writer);
 	writer_release(&r->writer);
 	free(r);
 }
 
 int repair_end(struct repair *r, struct err *err)
 {
-	return writer_commit(&r->writer, err);
+	int rc = writer_commit(&r->writer, err);
+	if (rc == 0)
+		writer_leave(&r->writer);
+	return rc;
 }
 
 /* A part of a large repair. Rows of the view under construction are looked up in the store. */
 static int begin(struct repair *r, struct err *err)
 {
 	struct writer *w = &r->writer;
-	if (!w->dirty)
+	int rc = 0;
+	if (w->inside && (gate_closing(w->options.gate) || writer_run_full(w, clock_mono_ms())))
+		rc = repair_end(r, err);
+	if (rc == 0)
+		rc = writer_enter(w, err);
+	if (rc == 0 && !w->dirty)
 		w->run_started_ms = clock_mono_ms();
-	return writer_run_full(w, clock_mono_ms()) ? writer_commit(w, err) : 0;
+	return rc;
 }
 
 static void tell(struct repair *r, const char *what, uint32_t shard, uint64_t height)
@@ -159,9 +169,12 @@ int repair_rows(struct repair *r, uint32_t shard, uint64_t height, struct err *e
 }
 
 int repair_hash(struct repair *r, const uint8_t prefix[8], uint32_t shard, uint64_t height,
-		uint32_t item)
+		uint32_t item, struct err *err)
 {
 	struct short_key key = key_hash(prefix, shard, height, item);
+	int rc = begin(r, err);
+	if (rc < 0)
+		return rc;
 	commit_delete(r->writer.commit, FAMILY_HASHES, short_slice(&key));
 	tell(r, "hash", shard, height);
 	return 1;
@@ -171,10 +184,13 @@ int repair_counters(struct repair *r, uint32_t shard, uint64_t items, uint64_t b
 		    const uint64_t *refused, struct err *err)
 {
 	struct writer *w = &r->writer;
+	int rc = begin(r, err);
+	if (rc < 0)
+		return rc;
 	struct shard_view *sv = &commit_view(w->commit)->shards[shard];
 	struct block_row row = { 0 };
 	uint64_t tip = sv->gaps.held_count ? sv->gaps.held[sv->gaps.held_count - 1].end - 1 : 0;
-	int rc = tip ? network_block(w->network, shard, tip, &row) : 1;
+	rc = tip ? network_block(w->network, shard, tip, &row) : 1;
 	if (rc != 1)
 		return err_set(err, rc ? rc : -EUCLEAN,
 			       "shard %u height %" PRIu64 ": its row cannot be read", shard, tip);

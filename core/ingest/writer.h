@@ -34,6 +34,9 @@ struct writer {
 int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,
 		struct err *err) MUST_CHECK;
 void writer_release(struct writer *w);
+/* Writing begins behind the gate, and ends with a commit that leaves nothing of the run. */
+int  writer_enter(struct writer *w, struct err *err) MUST_CHECK;
+void writer_leave(struct writer *w);
 
 /* place.c: a checked job becomes rows, or a fault of its height. */
 int writer_place(struct writer *w, struct job *job, struct err *err) MUST_CHECK;

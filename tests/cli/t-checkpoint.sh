@@ -236,3 +236,20 @@ fresh
 rm "$T/bad/verdict"
 check "the verdict is a node's own" verify "$T/bad"
 check "a folder that is none of both is no store" exits 3 verify "$T/none"
+
+# ---- folders that somebody else made ----
+
+for file in info evidence/network.json; do
+	fresh
+	rm "$T/bad/$file"
+	mkfifo "$T/bad/$file"
+	check "a fifo as $file holds no verify" exits 4 timeout -s KILL 20 "$CHAINFS" verify "$T/bad"
+	check "and no restore" exits 4 timeout -s KILL 20 "$CHAINFS" restore "$T/made" "$T/bad" --network x --quiet
+	check "nothing is made of it" test ! -e "$T/made"
+done
+fresh
+truncate -s 500G "$T/bad/info"
+check "an info with a hole of 500 GB is not read" exits 4 timeout -s KILL 20 "$CHAINFS" verify "$T/bad"
+check "a store may be named with a slash at its end" \
+	"$CHAINFS" restore "$T/slash/" "$WHOLE" --network x --quiet
+check "and is there" test -d "$T/slash/networks/x"

@@ -44,6 +44,10 @@ mount_store "$T/s" "$T/mnt"
 pid=$(daemon_of "$T/s")
 check "a daemon is the holder" found ok holder "pid $pid" "$T/s"
 check "its mount point is known" found ok mountpoint "$T/s is mounted there" "$T/s" "$T/mnt"
+kill -STOP "$pid"
+check "a daemon that does not answer is a fault, and nobody waits for it" \
+	sh -c "timeout -s KILL 20 '$CHAINFS' doctor | grep -q '^fault	mounts	$T/mnt: the daemon of .* does not answer'"
+kill -CONT "$pid"
 kill -9 "$pid"
 eventually 10 is_gone "$pid"
 check "a mount whose daemon died is a fault" found fault mounts "$T/mnt: the daemon of $T/s is gone"

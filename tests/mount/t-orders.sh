@@ -99,7 +99,12 @@ check "and once more" snapshot "$T/two"
 check "nothing was written in between" diff -r "$T/one" "$T/two"
 check "reading goes on" test -s "$T/mnt/$NET/status"
 check "Ctrl-C works while it is frozen" exits 8 timeout --preserve-status -s INT 0.5 "$CHAINFS" import "$T/st" "$ARCHIVE" --network third
+"$CHAINFS" fsck "$T/st" --network $NET --repair > "$T/repair.out" 2> "$T/repair.err" &
+repair=$!
+check "fsck --repair says that it waits" eventually 30 grep -q 'frozen; it goes on' "$T/repair.err"
 check "0 thaws" order freeze 0
+wait $repair
+same "and the repair ends" $? 0
 same "and is read, too" "$(cat "$ctl/freeze")" 0
 wait $import
 same "the import ends well" $? 0

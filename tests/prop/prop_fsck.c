@@ -63,7 +63,7 @@ static struct said check(struct network *n, bool mend)
 	struct err err = ERR_INIT;
 
 	if (mend)
-		must(repair_begin(n, NULL, &repair, &err), &err);
+		must(repair_begin(n, NULL, NULL, NULL, &repair, &err), &err);
 	must(fsck_run(n, &o, &counts, &fixes, &err), &err);
 	memcpy(s.counts, counts.faults, sizeof s.counts);
 	if (mend)
