@@ -98,32 +98,51 @@ int files_write(int fd, struct slice bytes)
 	return 0;
 }
 
-/* ---- mapping ---- */
+/* ---- holding ---- */
 
-int files_map(int folder, const char *path, struct files_map *out)
+/* Read, not mapped: of a file that is cut meanwhile a mapping ends the process. */
+int files_hold(int folder, const char *path, struct files_held *out)
 {
 	struct stat st;
 	AUTO(base_closep) int fd = open_plain(folder, path, &st);
+	AUTO(files_let_go) struct files_held held = FILES_HELD_NONE;
+	size_t got = 0;
 
-	*out = (struct files_map){ SLICE_EMPTY };
+	*out = held;
 	if (fd < 0)
 		return fd;
+	if ((uint64_t)st.st_size > FILES_HELD_MAX)
+		return -EMSGSIZE;
 	if (st.st_size == 0)
 		return 0;
-	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	uint8_t *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
-	(void)madvise(p, (size_t)st.st_size, MADV_SEQUENTIAL);
-	out->bytes = SLICE(p, (size_t)st.st_size);
+	held = (struct files_held){ SLICE(p, (size_t)st.st_size), (size_t)st.st_size };
+	while (got < held.room) {
+		ssize_t n = read(fd, p + got, held.room - got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	held.bytes.n = got;
+	*out = held;
+	held = (struct files_held)FILES_HELD_NONE;
 	return 0;
 }
 
-void files_unmap(struct files_map *m)
+void files_let_go(struct files_held *h)
 {
-	if (m->bytes.n)
-		munmap((void *)(uintptr_t)m->bytes.p, m->bytes.n);
-	m->bytes = SLICE_EMPTY;
+	if (h->room)
+		munmap((void *)(uintptr_t)h->bytes.p, h->room);
+	*h = (struct files_held)FILES_HELD_NONE;
 }
 
 /* ---- removing ---- */

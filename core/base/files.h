@@ -2,8 +2,8 @@
  *
  * Errors   a negative errno; the sentence is the path and what the system says. What is over
  *          size_max is -EMSGSIZE.
- * Memory   what is read is added to the caller's buf. A mapping is its holder's, and a file that is
- *          cut while it is mapped ends the process.
+ * Memory   what is read is added to the caller's buf; a file that is held is its holder's, in
+ *          memory that goes back to the system as a whole.
  * Threads  any. */
 #ifndef CHAINFS_FILES_H
 #define CHAINFS_FILES_H
@@ -25,12 +25,16 @@ int files_read_plain(int folder, const char *path, size_t size_max, struct buf *
 		     struct err *err) MUST_CHECK;
 int files_write(int fd, struct slice bytes) MUST_CHECK; /* all of it */
 
-struct files_map {
+#define FILES_HELD_MAX (UINT64_C(4) << 30)
+
+struct files_held {
 	struct slice bytes; /* none of an empty file */
+	size_t       room;
 };
-/* A plain file as above. */
-int files_map(int folder, const char *path, struct files_map *out) MUST_CHECK;
-void files_unmap(struct files_map *m);
+#define FILES_HELD_NONE { { NULL, 0 }, 0 }
+/* All of a plain file as above. -EMSGSIZE: over FILES_HELD_MAX. */
+int files_hold(int folder, const char *path, struct files_held *out) MUST_CHECK;
+void files_let_go(struct files_held *h);
 
 /* Takes away what is of that name, and of a folder all that is below, as far as it goes: the first
  * error is returned. What is not there is no error; another file system is left alone (-EXDEV). */

@@ -16,14 +16,14 @@
 
 /* ---- files ---- */
 
-/* Nothing is mapped of what is not there: a pack without records. */
-static int map_file(const char *folder, const char *name, struct files_map *out, struct err *err)
+/* Nothing is held of what is not there: a pack without records. */
+static int hold_file(const char *folder, const char *name, struct files_held *out, struct err *err)
 {
 	char path[PATH_SIZE];
 
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", folder);
-	int rc = files_map(AT_FDCWD, path, out);
+	int rc = files_hold(AT_FDCWD, path, out);
 
 	if (rc == -EBADMSG)
 		return err_set(err, rc, "%s is no plain file", path);
@@ -235,7 +235,7 @@ static int put_record(struct loading *r, enum space space, const struct pack_rec
 /* ---- packs ---- */
 
 struct cursor { /* the records of one space, of one vshard */
-	struct files_map file;
+	struct files_held file;
 	struct pack_reader reader;
 	struct pack_record next;
 	int more; /* 1: `next` is one */
@@ -243,7 +243,7 @@ struct cursor { /* the records of one space, of one vshard */
 
 static void cursor_release(struct cursor *c)
 {
-	files_unmap(&c->file);
+	files_let_go(&c->file);
 }
 
 static int cursor_step(struct cursor *c, struct err *err)
@@ -258,7 +258,7 @@ static int cursor_open(const struct loading *r, const char *context, unsigned vs
 	char name[CHECKPOINT_PATH_MAX];
 
 	snprintf(name, sizeof name, "%s/%u/%02x.pb", context, r->shard->shard, vshard);
-	int rc = map_file(r->from->folder, name, &out->file, err);
+	int rc = hold_file(r->from->folder, name, &out->file, err);
 
 	out->reader = PACK_READER(out->file.bytes);
 	if (rc == 0)
@@ -290,14 +290,14 @@ static int put_vshard(struct loading *r, unsigned vshard, struct err *err)
 
 static int put_rules(struct loading *r, enum space space, struct err *err)
 {
-	AUTO(files_unmap) struct files_map file = { SLICE_EMPTY };
+	AUTO(files_let_go) struct files_held file = FILES_HELD_NONE;
 	char name[CHECKPOINT_PATH_MAX];
 	struct slice key, value;
 	uint64_t count = 0;
 
 	snprintf(name, sizeof name, "rules/%u/%s.pb", r->shard->shard,
 		 space == SPACE_BOTH ? "both" : "hyper");
-	int rc = map_file(r->from->folder, name, &file, err);
+	int rc = hold_file(r->from->folder, name, &file, err);
 	struct pack_reader reader = PACK_READER(file.bytes);
 
 	while (rc == 0 && (rc = pack_row_next(&reader, &key, &value, err)) == 1) {

@@ -35,7 +35,7 @@ struct pack_record {
 int pack_record_write(struct buf *out, const struct pack_record *r) MUST_CHECK;
 int pack_row_write(struct buf *out, struct slice key, struct slice value) MUST_CHECK;
 
-/* Reads a whole pack that lies in memory (a mapped file). */
+/* Reads a whole pack that lies in memory (a file that is held). */
 struct pack_reader {
 	struct slice bytes;
 	size_t at;

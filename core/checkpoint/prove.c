@@ -288,9 +288,9 @@ static int file_open(struct prover *p, const char *path, struct err *err)
 	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : fd;
 }
 
-int prover_map(struct prover *p, const struct file *f, struct files_map *out, struct err *err)
+int prover_hold(struct prover *p, const struct file *f, struct files_held *out, struct err *err)
 {
-	int rc = files_map(p->folder, f->path, out);
+	int rc = files_hold(p->folder, f->path, out);
 
 	if (rc == -EBADMSG)
 		return err_set(err, rc, "no plain file");
@@ -303,13 +303,13 @@ static int file_get(struct prover *p, const char *path, size_t size_max, struct 
 		    struct err *why)
 {
 	struct file *f = prover_file(p, path);
-	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
+	AUTO(files_let_go) struct files_held m = FILES_HELD_NONE;
 
 	if (!f || f->unreadable) {
 		err_set(why, -ENOENT, "%s", f ? "cannot be read" : "is not there");
 		return 0;
 	}
-	if (prover_map(p, f, &m, why) < 0)
+	if (prover_hold(p, f, &m, why) < 0)
 		return 0;
 	if (m.bytes.n > size_max) {
 		err_set(why, -EMSGSIZE, "has %zu bytes, %zu are the most", m.bytes.n, size_max);
@@ -321,7 +321,7 @@ static int file_get(struct prover *p, const char *path, size_t size_max, struct 
 
 /* ---- bytes ---- */
 
-/* Read, not mapped: an I/O error is told here, and then the file is left alone. */
+/* An I/O error is told here, and then the file is left alone. */
 static int hash_file(struct prover *p, struct file *f, uint8_t sum[HASH_SIZE])
 {
 	AUTO(base_freep) uint8_t *buffer = malloc(READ_SIZE);

@@ -16,8 +16,7 @@
  * A file is named once a level, with the first that is wrong with it.
  * Errors   negative only when it could not be tried (no such folder, memory, stopped: -EINTR). A
  *          file that cannot be read is a fault of the checkpoint. What is wrong with it is in *out.
- * Memory   packs are mapped, one a thread at a time: a file that is cut while it is read ends the
- *          process.
+ * Memory   a pack of each context a thread, and nothing that grows with the checkpoint.
  * Threads  any; the records are checked on all cores. */
 #ifndef CHAINFS_CHECKPOINT_PROVE_H
 #define CHAINFS_CHECKPOINT_PROVE_H

@@ -51,7 +51,7 @@ void prover_say(struct prover *p, enum proof_level level, enum verdict verdict, 
 		...) PRINTF_LIKE(4, 5); /* when it has not failed */
 int prover_stopped(struct prover *p);   /* -EINTR */
 
-int prover_map(struct prover *p, const struct file *f, struct files_map *out, struct err *err)
+int prover_hold(struct prover *p, const struct file *f, struct files_held *out, struct err *err)
 	MUST_CHECK;
 
 /* ---- prove_state.c: the levels records, legacy and hyper ---- */

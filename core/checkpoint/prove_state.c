@@ -84,12 +84,12 @@ static int check_rules(struct work *w, struct slice bytes, struct err *err)
 static void check_file(struct work *w, struct file *f)
 {
 	const struct checkpoint_shard *s = shard_of(w->prover, f->shard);
-	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
+	AUTO(files_let_go) struct files_held m = FILES_HELD_NONE;
 	int rc;
 
 	if (f->unreadable || !s)
 		return;
-	rc = prover_map(w->prover, f, &m, &f->why);
+	rc = prover_hold(w->prover, f, &m, &f->why);
 	if (rc < 0 && rc != -ENOMEM)
 		rc = -EBADMSG;
 	if (rc == 0)
@@ -152,7 +152,7 @@ int prove_records(struct prover *p)
 struct cursor { /* a pack, which stands at a record */
 	enum space space;
 	struct file *file; /* NULL: there is none */
-	struct files_map mapped;
+	struct files_held held;
 	struct pack_reader reader;
 	struct pack_record record;
 	int at; /* 1: at a record */
@@ -172,7 +172,7 @@ static void rooting_release(struct rooting *r)
 		r->prover->ops->root_free(r->rooter);
 	buf_release(&r->value);
 	for (int i = 0; i < 2; i++)
-		files_unmap(&r->cursors[i].mapped);
+		files_let_go(&r->cursors[i].held);
 }
 
 static int advance(struct rooting *r, struct cursor *f)
@@ -197,13 +197,13 @@ static int cursor_open(struct rooting *r, struct cursor *f, const char *folder, 
 	if (!f->file)
 		return 0;
 	int rc = f->file->unreadable ? err_set(&why, -EIO, "cannot be read")
-				     : prover_map(r->prover, f->file, &f->mapped, &why);
+				     : prover_hold(r->prover, f->file, &f->held, &why);
 
 	if (rc < 0) {
 		prover_fault(r->prover, r->level, path, "%s", why.text);
 		return rc;
 	}
-	f->reader = PACK_READER(f->mapped.bytes);
+	f->reader = PACK_READER(f->held.bytes);
 	return advance(r, f);
 }
 
@@ -242,7 +242,7 @@ static int add_vshard(struct rooting *r, uint32_t shard, unsigned vshard, bool b
 				   ? b
 				   : a);
 	for (int i = 0; i < 2; i++) {
-		files_unmap(&r->cursors[i].mapped);
+		files_let_go(&r->cursors[i].held);
 		r->cursors[i].at = 0;
 	}
 	if (rc == -ENOMEM)

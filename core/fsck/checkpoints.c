@@ -13,11 +13,11 @@
 static void check_file(struct fsck *k, const char *folder, uint64_t height, const char *name,
 		       const uint8_t sum[HASH_SIZE])
 {
-	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
+	AUTO(files_let_go) struct files_held m = FILES_HELD_NONE;
 	char path[PATH_SIZE];
 	uint8_t own[HASH_SIZE];
 	int n = snprintf(path, sizeof path, "%s/%s", folder, name);
-	int rc = n < PATH_SIZE ? files_map(AT_FDCWD, path, &m) : -ENAMETOOLONG;
+	int rc = n < PATH_SIZE ? files_hold(AT_FDCWD, path, &m) : -ENAMETOOLONG;
 
 	if (rc < 0) {
 		fault(k, rc == -ENOENT ? FSCK_MISSING : FSCK_DAMAGED, "checkpoint", AT(0, height),
@@ -35,7 +35,7 @@ static void check_file(struct fsck *k, const char *folder, uint64_t height, cons
 
 static int check_folder(struct fsck *k, const char *name, uint64_t height)
 {
-	AUTO(files_unmap) struct files_map sums = { SLICE_EMPTY };
+	AUTO(files_let_go) struct files_held sums = FILES_HELD_NONE;
 	char name_of_file[CHECKPOINT_PATH_MAX] = "";
 	uint8_t sum[HASH_SIZE];
 	char folder[PATH_SIZE], path[PATH_SIZE + 16];
@@ -44,7 +44,7 @@ static int check_folder(struct fsck *k, const char *name, uint64_t height)
 
 	snprintf(folder, sizeof folder, "%.3900s/%s", k->options->checkpoints, name);
 	snprintf(path, sizeof path, "%s/SHA256SUMS", folder);
-	int rc = files_map(AT_FDCWD, path, &sums);
+	int rc = files_hold(AT_FDCWD, path, &sums);
 
 	if (rc == -ENOENT)
 		return 0; /* it is being made */

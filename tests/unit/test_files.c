@@ -58,7 +58,7 @@ static void what_was_written_is_read_up_to_its_bound(void **state)
 static void a_link_is_followed_by_its_path_alone(void **state)
 {
 	AUTO(buf_release) struct buf text = BUF_INIT(1u << 16);
-	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
+	AUTO(files_let_go) struct files_held m = FILES_HELD_NONE;
 	char path[128];
 
 	put("file", "words");
@@ -66,27 +66,30 @@ static void a_link_is_followed_by_its_path_alone(void **state)
 	snprintf(path, sizeof path, "%s/link", folder);
 	assert_int_equal(files_read(path, 5, &text, NULL), 0);
 	assert_int_equal(files_read_plain(at, "link", 5, &text, NULL), -EBADMSG);
-	assert_int_equal(files_map(at, "link", &m), -EBADMSG);
+	assert_int_equal(files_hold(at, "link", &m), -EBADMSG);
 }
 
-static void plain_files_alone_are_mapped_and_read_of_a_folder(void **state)
+static void plain_files_alone_are_held_and_read_of_a_folder(void **state)
 {
 	AUTO(buf_release) struct buf text = BUF_INIT(1u << 16);
-	AUTO(files_unmap) struct files_map m = { SLICE_EMPTY };
+	AUTO(files_let_go) struct files_held m = FILES_HELD_NONE;
 
 	put("empty", "");
 	put("file", "words");
 	assert_int_equal(mkdirat(at, "folder", 0777), 0);
 	assert_int_equal(mkfifoat(at, "pipe", 0666), 0);
-	assert_int_equal(files_map(at, "empty", &m), 0);
+	assert_int_equal(files_hold(at, "empty", &m), 0);
 	assert_int_equal(m.bytes.n, 0);
 	assert_int_equal(files_read_plain(at, "folder", 5, &text, NULL), -EBADMSG);
 	assert_int_equal(files_read_plain(at, "pipe", 5, &text, NULL), -EBADMSG); /* no wait */
 	assert_int_equal(files_read_plain(at, "file", 5, &text, NULL), 0);
-	assert_int_equal(files_map(at, "folder", &m), -EBADMSG);
-	assert_int_equal(files_map(at, "pipe", &m), -EBADMSG);
-	assert_int_equal(files_map(at, "none", &m), -ENOENT);
-	assert_int_equal(files_map(at, "file", &m), 0);
+	assert_int_equal(files_hold(at, "folder", &m), -EBADMSG);
+	assert_int_equal(files_hold(at, "pipe", &m), -EBADMSG);
+	assert_int_equal(files_hold(at, "none", &m), -ENOENT);
+	assert_int_equal(files_hold(at, "file", &m), 0);
+	assert_true(slice_eq(m.bytes, slice_str("words")));
+	/* What is held stays, whatever becomes of the file. */
+	put("file", "");
 	assert_true(slice_eq(m.bytes, slice_str("words")));
 }
 
@@ -115,7 +118,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(what_was_written_is_read_up_to_its_bound),
 		IN_FOLDER(a_link_is_followed_by_its_path_alone),
-		IN_FOLDER(plain_files_alone_are_mapped_and_read_of_a_folder),
+		IN_FOLDER(plain_files_alone_are_held_and_read_of_a_folder),
 		IN_FOLDER(a_folder_goes_with_all_below_and_nothing_beside),
 	};
 
