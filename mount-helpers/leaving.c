@@ -32,8 +32,7 @@ static bool is_leaving(const char *store)
 	*tail = '\0';
 	long pid = strtol(tail + strlen(HOLDER_TAIL), NULL, 10);
 
-	return pid > 0 &&
-	       mountpoint_seen_by((pid_t)pid, holder + strlen(HOLDER_HEAD), NULL) == 0;
+	return pid > 0 && mountpoint_seen_by((pid_t)pid, holder + strlen(HOLDER_HEAD), NULL) == 0;
 }
 
 bool leaving_wait(const char *store)
