@@ -164,6 +164,16 @@ static void look_at(const struct chain *c)
 	tree_set_env(&(struct tree_env){ .store = c->store, .ctl_target = "/run/ctl" });
 }
 
+/* ThreadSanitizer makes rendering dear, and of threads there is nothing in it: there, one file in so many
+ * is read. Everything is listed always. */
+#ifdef __SANITIZE_THREAD__
+#define READ_STEP 24
+#else
+#define READ_STEP 1
+#endif
+
+static size_t drawn; /* files since the drawing began */
+
 /* A line a file or folder: path, type, size, time, digest. */
 static void draw(const char *path, const char *shown, struct buf *out)
 {
@@ -183,6 +193,10 @@ static void draw(const char *path, const char *shown, struct buf *out)
 		if (attr.type == NODE_FOLDER) {
 			buf_u8(out, '\n');
 			draw(child, below, out);
+			continue;
+		}
+		if (drawn++ % READ_STEP) {
+			buf_u8(out, '\n');
 			continue;
 		}
 		AUTO(buf_release) struct buf bytes = BUF_INIT(TREE_MAX);
@@ -218,8 +232,10 @@ static void expect_same_tree(const struct origin *o, const struct restored *r, c
 	AUTO(buf_release) struct buf got = BUF_INIT(TREE_MAX);
 
 	look_at(&o->chain);
+	drawn = 0;
 	draw(path, "", &wanted);
 	look_at(&r->chain);
+	drawn = 0;
 	draw(path, "", &got);
 	assert_true(wanted.n > 0);
 	expect_same_text(path, &wanted, &got);
