@@ -99,21 +99,27 @@ static bool parse_mount(char *line, const char **path, struct mount_info *out)
 	return true;
 }
 
-int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m),
-		    void *arg, struct err *err)
+static int each_in(const char *file, void (*each)(void *, const char *, const struct mount_info *),
+		   void *arg, struct err *err)
 {
-	AUTO(files_stream_closep) FILE *list = fopen("/proc/self/mountinfo", "re");
+	AUTO(files_stream_closep) FILE *list = fopen(file, "re");
 	AUTO(base_freep) char *line = NULL;
 	struct mount_info m;
 	const char *path;
 	size_t cap = 0;
 
 	if (!list)
-		return err_set(err, -errno, "/proc/self/mountinfo: %s", strerror(errno));
+		return err_set(err, -errno, "%s: %s", file, strerror(errno));
 	while (getline(&line, &cap, list) > 0)
 		if (parse_mount(line, &path, &m))
 			each(arg, path, &m);
 	return 0;
+}
+
+int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m),
+		    void *arg, struct err *err)
+{
+	return each_in("/proc/self/mountinfo", each, arg, err);
 }
 
 struct wanted { /* a path, and what is mounted there */
@@ -138,6 +144,18 @@ int mountpoint_find(const char *full, struct mount_info *out, struct err *err)
 	int rc = mountpoint_each(take_wanted, &w, err);
 
 	return rc < 0 ? rc : w.found;
+}
+
+int mountpoint_seen_by(pid_t pid, const char *full, struct err *err)
+{
+	struct mount_info m;
+	struct wanted w = { full, &m, false };
+	char file[64];
+
+	snprintf(file, sizeof file, "/proc/%ld/mountinfo", (long)pid);
+	int rc = each_in(file, take_wanted, &w, err);
+
+	return rc < 0 ? rc : w.found && strcmp(m.type, "fuse." MOUNT_SUBTYPE) == 0;
 }
 
 bool mountpoint_is_ours(const struct mount_info *m)

@@ -5,6 +5,7 @@
 #define CHAINFS_FS_MOUNTPOINT_H
 
 #include <limits.h>
+#include <sys/types.h>
 
 #include "core/base/err.h"
 
@@ -31,6 +32,8 @@ int mountpoint_find(const char *full, struct mount_info *out, struct err *err) M
 /* Everything that is mounted, in the order of mounting. */
 int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m), void *arg,
 		    struct err *err) MUST_CHECK;
+/* 1 when the main tree of ours is mounted there as that process sees it, 0 when not. */
+int mountpoint_seen_by(pid_t pid, const char *full, struct err *err) MUST_CHECK;
 bool mountpoint_is_ours(const struct mount_info *m); /* the main tree or ctl */
 
 enum mount_answer {

@@ -6,6 +6,7 @@
 
 #include "core/base/sign.h"
 #include "core/base/trace.h"
+#include "mount-helpers/leaving.h"
 #include "mount-helpers/verbs.h"
 #include "net/control.h"
 
@@ -172,8 +173,10 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 		rc = ask_daemon(c, argc, argv, &code, &refused);
 		if (rc == 0)
 			return code;
-		return rc == -ECONNREFUSED ? verb_fail(c, -EBUSY, &err)
-					   : verb_fail(c, rc, &refused);
+		if (rc != -ECONNREFUSED)
+			return verb_fail(c, rc, &refused);
+		rc = leaving_wait(c->words[0]) ? store_open(c->words[0], &o, &c->store, &err) :
+						 -EBUSY;
 	}
 	if (rc < 0)
 		return verb_fail(c, rc, &err);

@@ -15,6 +15,7 @@
 #include "core/ingest/ingest.h"
 #include "fs/mount.h"
 #include "fs/occupants.h"
+#include "mount-helpers/leaving.h"
 #include "mount-helpers/verbs.h"
 #include "mount-helpers/watch.h"
 #include "net/control.h"
@@ -421,6 +422,7 @@ int mount_start(struct verb_call *c, const struct mount_options *o, const char *
 		rc = settle_settings(&m, err);
 	if (rc < 0)
 		return mount_exit(rc);
+	leaving_wait(m.store);
 	return foreground ? mount_exit(serve(&m, &nobody, err)) : start_daemon(&m, err);
 }
 

@@ -473,7 +473,8 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 	struct err err = ERR_INIT;
 	struct stat st;
 
-	if (!e || !info || checkpoint_name_read(name, &e->height, e->prefix) < 0 || at < 0)
+	if (!e || !info || strlen(name) >= sizeof e->name ||
+	    checkpoint_name_read(name, &e->height, e->prefix) < 0 || at < 0)
 		return;
 	if (fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err) < 0 ||
@@ -483,7 +484,7 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 			   err.text);
 		return;
 	}
-	snprintf(e->name, sizeof e->name, "%s", name);
+	memcpy(e->name, name, strlen(name) + 1);
 	e->time = info->shards[0].time;
 	e->complete = true;
 	for (uint32_t i = 0; i < info->shard_count; i++)

@@ -58,3 +58,28 @@ cd "$T/mnt/$NET"
 check "chainfs umount --lazy detaches a busy one" "$CHAINFS" umount --lazy "$T/mnt"
 cd /
 ended "after chainfs umount --lazy"
+
+# umount(8) returns before the daemon has closed its store: who comes next waits, and is not refused.
+next() { # SENTENCE COMMAND…: run while the daemon of a mount that is gone stands still
+	local sentence=$1
+	shift
+	start
+	kill -STOP "$pid"
+	timeout 20 "$CHAINFS" umount "$T/mnt" # umount(8) would ask it for its size first
+	"$@" > "$T/next" 2>&1 &
+	local waiter=$!
+	if eventually 1 is_gone $waiter; then
+		not_ok "$sentence waits for a daemon that is going down"
+		sed 's/^/# /' "$T/next"
+	else
+		ok "$sentence waits for a daemon that is going down"
+	fi
+	kill -CONT "$pid"
+	wait $waiter
+	same "$sentence is done then" $? 0
+}
+next "a mount" "$CHAINFS" mount "$T/st" "$T/mnt"
+check "and serves" test -s "$T/mnt/$NET/head/header"
+mkdir "$T/second"
+check "one that stays is not waited for" says "held by: mount" timeout 8 "$CHAINFS" mount "$T/st" "$T/second"
+unmount "$T/mnt"
