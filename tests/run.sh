@@ -7,6 +7,7 @@
 # one test when it prints none; exit 77 says that it was skipped, its last line says why. A program
 # that dies, or stops before its plan is through, is a failure besides. A fuzzer replays its corpus.
 # TEST_JOBS programs run at a time (scripts one by one: they mount), each at most TEST_TIMEOUT_S.
+# TEST_TIMES=1 says how many seconds each took, the slowest first.
 cd "$(dirname "$0")/.." || exit 1
 
 TEST_TIMEOUT_S=${TEST_TIMEOUT_S:-300}
@@ -45,9 +46,12 @@ run_one() # FLAVOUR CHAINFS FILE RESULT
 		command+=("$file")
 		;;
 	esac
+	local began=$EPOCHREALTIME
 	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$TEST_TIMEOUT_S" "${command[@]}" \
 		> "$result.out" 2>&1 < /dev/null
 	echo $? > "$result.rc"
+	local took=$((${EPOCHREALTIME//[.,]/} - ${began//[.,]/}))
+	printf '%4d.%02d %s\n' $((took / 1000000)) $((took / 10000 % 100)) "$(cat "$result.name")" > "$result.time"
 }
 
 # A script says so in its last line; a program in comments, beside the tests that it skipped.
@@ -124,6 +128,10 @@ for name_file in "$results"/*.name; do
 		echo "skipped: $name: $(why_skipped "$out")"
 	fi
 done
+
+if [ "${TEST_TIMES:-0}" = 1 ]; then
+	cat "$results"/*.time | sort -rn
+fi
 
 total="$passed passed, $failed failed"
 [ "$skipped" -gt 0 ] && total="$total, $skipped skipped"
