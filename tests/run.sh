@@ -6,7 +6,9 @@
 # A cmocka program counts test by test (TAP). A script (*.sh) counts its "ok"/"not ok" lines, or as
 # one test when it prints none; exit 77 says that it was skipped, its last line says why. A program
 # that dies, or stops before its plan is through, is a failure besides. A fuzzer replays its corpus.
-# TEST_JOBS programs run at a time (scripts one by one: they mount), each at most TEST_TIMEOUT_S.
+# TEST_JOBS of them run at a time, each at most TEST_TIMEOUT_S; but alone what makes the kernel forget its
+# caches, which others count on, or uses devices of the machine: scripts with a line "# alone: why".
+# TEST_TIMES=1 says how many seconds each took, and how many of a processor (daemons are not counted), the slowest first.
 cd "$(dirname "$0")/.." || exit 1
 
 TEST_TIMEOUT_S=${TEST_TIMEOUT_S:-300}
@@ -45,9 +47,15 @@ run_one() # FLAVOUR CHAINFS FILE RESULT
 		command+=("$file")
 		;;
 	esac
-	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$TEST_TIMEOUT_S" "${command[@]}" \
-		> "$result.out" 2>&1 < /dev/null
-	echo $? > "$result.rc"
+	local rc TIMEFORMAT="%R %U %S"
+	{
+		time CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$TEST_TIMEOUT_S" "${command[@]}" \
+			> "$result.out" 2>&1 < /dev/null
+		rc=$?
+	} 2> "$result.took"
+	echo $rc > "$result.rc"
+	tail -n 1 "$result.took" | awk -v name="$flavour $file" '{ printf "%8.2f %8.2f %s\n", $1, $2 + $3, name }' \
+		> "$result.time"
 }
 
 # A script says so in its last line; a program in comments, beside the tests that it skipped.
@@ -73,6 +81,7 @@ trap 'rm -rf "$results"' EXIT
 flavour=release chainfs=build/chainfs count=0
 : > "$results/programs"
 : > "$results/scripts"
+: > "$results/alone"
 while [ $# -gt 0 ]; do
 	case $1 in
 	--flavour) flavour=$2; shift 2; continue ;;
@@ -80,6 +89,7 @@ while [ $# -gt 0 ]; do
 	esac
 	list=$results/programs
 	case $1 in *.sh) list=$results/scripts ;; esac
+	case $1 in *.sh) ! grep -q '^# alone: ' "$1" || list=$results/alone ;; esac
 	result=$results/$(printf %05d $count)
 	printf '%s\0%s\0%s\0%s\0' "$flavour" "$chainfs" "$1" "$result" >> "$list"
 	echo "$flavour $1" > "$result.name"
@@ -87,7 +97,8 @@ while [ $# -gt 0 ]; do
 	shift
 done
 xargs -0 -r -n 4 -P "$TEST_JOBS" "$0" --one < "$results/programs"
-xargs -0 -r -n 4 "$0" --one < "$results/scripts"
+xargs -0 -r -n 4 -P "$TEST_JOBS" "$0" --one < "$results/scripts"
+xargs -0 -r -n 4 "$0" --one < "$results/alone"
 
 passed=0 failed=0 skipped=0
 for name_file in "$results"/*.name; do
@@ -124,6 +135,10 @@ for name_file in "$results"/*.name; do
 		echo "skipped: $name: $(why_skipped "$out")"
 	fi
 done
+
+if [ "${TEST_TIMES:-0}" = 1 ]; then
+	cat "$results"/*.time | sort -rn
+fi
 
 total="$passed passed, $failed failed"
 [ "$skipped" -gt 0 ] && total="$total, $skipped skipped"

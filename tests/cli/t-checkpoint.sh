@@ -47,7 +47,9 @@ import "$T/off" "$VECTORS/devnet-a" || exit 1
 same_state() {
 	diff -r -x evidence -x verdict "$1" "$2"
 }
-for height in 1 7 60 123 200 273; do
+heights="7 60 123"
+[ "$(rounds 3)" = 3 ] || heights=
+for height in 1 $heights 200 273; do
 	a=$(checkpoint "$T/a" "$T/ca" $height) && b=$(checkpoint "$T/b" "$T/cb" $height) &&
 		off=$(checkpoint "$T/off" "$T/coff" $height) || exit 1
 	same "height $height has one name" "${a##*/}" "${b##*/}"
@@ -180,16 +182,16 @@ told "rules that do not parse" records
 # A pack of messages: no bit of it can be changed. Positions all over it.
 pack=$(some legacy/1)
 size=$(stat -c %s "$WHOLE/$pack")
-missed=0 onchain=0
-for step in $(seq 0 36); do
+missed=0 steps=$(rounds 36)
+for step in $(seq 0 "$steps"); do
 	fresh
-	at=$((step * (size - 1) / 36))
+	at=$((step * (size - 1) / steps))
 	flip "$T/bad/$pack" $at
 	sums "$T/bad"
 	verify_bad && { missed=$((missed + 1)); echo "# $pack at $at"; }
 done
 # Events of other chains are signed by nobody, and where a record stood is said by the store alone.
-check "of 37 flips of a pack of records almost none passes, and info says which may" test $missed -le 4
+check "of $((steps + 1)) flips of a pack of records almost none passes, and info says which may" test $missed -le $((steps / 9))
 check "info says what nothing covers" grep -q "^covered by nothing that is signed: which records retained/ has, rules/" "$WHOLE/info"
 fresh
 flip "$T/bad/rules/1/both.pb" "$(($(stat -c %s "$WHOLE/rules/1/both.pb") - 1))"

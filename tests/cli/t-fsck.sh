@@ -68,11 +68,12 @@ P
 }
 flips()
 {
-	local file code seed=1
+	local file code seed=1 every=$((100 / $(rounds 100)))
 	for file in "$T"/a/networks/devnet/db/*.sst "$T"/a/networks/devnet/db/*.sst "$T"/a/networks/devnet/db/MANIFEST-*; do
+		seed=$((seed + 1))
+		[ $((seed % every)) = 0 ] || continue
 		rm -rf "$T/x" && cp -r "$T/a" "$T/x"
 		flip "$T/x/${file#"$T/a/"}" $seed
-		seed=$((seed + 1))
 		fsck "$T/x" >"$T/out"
 		code=$?
 		[ $code -lt 64 ] || { echo "exit status $code of ${file##*/}, seed $seed"; return 1; }

@@ -2,7 +2,7 @@
 # kill -9 at random moments of an import: what was acknowledged is there, and the end is the same.
 . "$(dirname "$0")/../support/lib.bash"
 
-KILLS=${KILLS:-4}
+KILLS=${KILLS:-$(rounds 4)}
 seed=${TEST_SEED:-1}
 echo "# TEST_SEED=$seed KILLS=$KILLS"
 RANDOM=$seed

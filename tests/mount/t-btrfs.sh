@@ -1,9 +1,10 @@
 #!/bin/bash
 # Snapshots of the file system below a store, taken at random moments of an import and of a daemon: each
 # opens as it is, is whole, and can be gone on from. Needs root, loop devices and btrfs-progs.
+# alone: it uses a loop device.
 . "$(dirname "$0")/lib.bash"
 
-SNAPSHOTS=${SNAPSHOTS:-20}
+SNAPSHOTS=$(rounds 20)
 [ "$(id -u)" = 0 ] || skip "only root mounts a btrfs"
 command -v mkfs.btrfs >/dev/null && command -v btrfs >/dev/null || skip "btrfs-progs are not there"
 grep -qw btrfs /proc/filesystems || skip "the kernel has no btrfs"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Handles (name_to_handle_at, NFS): they lead back to the same file also when the kernel has forgotten it;
 # what they named and is gone is stale.
+# alone: it makes the kernel forget.
 . "$(dirname "$0")/lib.bash"
 
 [ "$(id -u)" = 0 ] || skip "only root opens by handle"

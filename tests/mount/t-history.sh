@@ -1,6 +1,7 @@
 #!/bin/bash
 # Old states are let go: what stays is what a full import has, what is gone says so, a store that is filled
 # in steps stays small, and a reader of an open folder of the state loses nothing.
+# alone: it makes the kernel forget.
 . "$(dirname "$0")/lib.bash"
 
 KEEP=50

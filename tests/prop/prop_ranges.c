@@ -210,7 +210,7 @@ static void sizes_are_the_bytes_in_any_order(void **state)
 	for (uint64_t round = rounds(3); round; round--) {
 		struct chain c;
 		struct plan p;
-		size_t done = 0, whole = 0, base = random_below(&r, 3);
+		size_t done = 0, whole = 0, base = round > 1 ? random_below(&r, 3) : 0;
 
 		cut(&p, &r);
 		chain_open(&c, archive);

@@ -84,6 +84,11 @@ field() {
 	sed -n "s/.*\"$1\" *: *\"\{0,1\}\([^\",}]*\).*/\1/p" | head -n 1
 }
 
+rounds() { # USUAL: as many, times TEST_ROUNDS percent, but one at least
+	local n=$(($1 * ${TEST_ROUNDS:-100} / 100))
+	echo $((n > 0 ? n : 1))
+}
+
 # tree_digest FOLDER: every file with its content, as one digest; links by their target
 tree_digest() {
 	(cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum &&

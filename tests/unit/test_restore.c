@@ -363,7 +363,7 @@ static void expect_same_heights(const struct origin *o, const struct restored *r
 
 static void what_follows_comes_out_the_same(void **state)
 {
-	for (size_t i = 0; i < ARRAY_LEN(origins); i++) {
+	for (size_t i = 0; i < rounds(ARRAY_LEN(origins)); i++) {
 		const struct origin *o = origins[i];
 		AUTO(restored_release) struct restored r;
 
