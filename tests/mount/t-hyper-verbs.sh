@@ -89,8 +89,9 @@ check "the same with the store's name, in JSON" eventually 20 sh -c "[ \$(jq -s 
 kill -TERM $tail
 wait $tail
 same "and it ends as well" $? 0
+daemon=$(daemon_of "$T/s")
 unmount "$T/mnt"
-eventually 20 sh -c "'$CHAINFS' status '$T/s' | grep -q ."
+eventually 20 is_gone "$daemon"
 
 # ---- without a daemon ----
 
