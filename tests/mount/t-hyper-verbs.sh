@@ -89,11 +89,16 @@ check "the same with the store's name, in JSON" eventually 20 sh -c "[ \$(jq -s 
 kill -TERM $tail
 wait $tail
 same "and it ends as well" $? 0
+daemon=$(daemon_of "$T/s")
 unmount "$T/mnt"
-eventually 20 sh -c "'$CHAINFS' status '$T/s' | grep -q ."
+eventually 20 is_gone "$daemon"
 
 # ---- without a daemon ----
 
-timeout -s INT 1 "$CHAINFS" hyper metrics "$T/s" --tail --set hyper.metrics_interval=100ms > "$T/tail"
-check "a tail in a process of its own" test "$(wc -l < "$T/tail")" -ge 3
+"$CHAINFS" hyper metrics "$T/s" --tail --set hyper.metrics_interval=100ms > "$T/tail" &
+tail=$!
+check "a tail in a process of its own" eventually 20 sh -c "[ \$(wc -l < '$T/tail') -ge 3 ]"
+kill -TERM $tail
+wait $tail
+same "which ends well, too" $? 0
 check "an audit of a store of several bases" exits 0 "$CHAINFS" hyper audit "$T/s"
