@@ -32,11 +32,11 @@ check "and names a block of shard 1" test -n "$damaged"
 
 mount_store "$T/store" "$T/mnt" || exit 1
 check "fsck reads through the daemon" exits 4 sh -c "'$CHAINFS' fsck '$T/store' >/dev/null"
-cat "$T/mnt/ctl/events" >"$T/events" &
+cat "$T/mnt/ctl/events" >"$T/told" &
 eventually 10 sh -c "readlink /proc/$!/fd/* | grep -q 'events$'"
 refused() { ! cat "$1" 2>&1 >/dev/null | grep -q 'Bad message' && return 1; [ -z "$(cat "$1" 2>/dev/null)" ]; }
 check "a damaged block is EBADMSG, without a byte" refused "$blocks/$damaged/block.pb"
-event() { grep -q " $NET $1 shard=1 height=$number\b" "$T/events"; }
+event() { grep -q " $NET $1 shard=1 height=$number\b" "$T/told"; }
 check "and an event" eventually 10 event damaged
 check "repair goes through the daemon" sh -c "'$CHAINFS' fsck '$T/store' --repair >'$T/repair.out'; grep -q '^repaired' '$T/repair.out'"
 check "its height is a gap from then on" sh -c "'$CHAINFS' gaps '$T/store' | grep -q '^1	$damaged-$damaged	damaged'"
