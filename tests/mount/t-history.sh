@@ -53,7 +53,9 @@ let_go() { # the kernel remembers where somebody stood until it needs the memory
 	"$CHAINFS" import "$T/live" "$ARCHIVE" --network $NET --quiet >/dev/null 2>&1
 	[ "$(height 100)" = 1 ]
 }
-check "once nobody stands there it is let go" eventually 60 let_go
+if [ "$(id -u)" = 0 ]; then
+	check "once nobody stands there it is let go" eventually 60 let_go
+fi
 check "and the newest heights are not" test "$(height 269)" = 0
 unmount "$T/c"
 eventually 20 is_not_mounted "$T/c"

@@ -88,4 +88,6 @@ check "umount(8) unmounts it for its user" as_user umount "$T/home/mnt"
 check "and mounts again" as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"
 check "fusermount3 -u unmounts" as_user fusermount3 -u "$T/home/mnt"
 check "the store is free" eventually 10 as_user "$CHAINFS" status "$T/home/st"
-same "nothing of ctl is left" "$(ls "/tmp/chainfs-$user" 2> /dev/null)" ""
+if [ "$(id -u)" = 0 ]; then # else other scripts mount as this user, too
+	same "nothing of ctl is left" "$(ls "/tmp/chainfs-$user" 2> /dev/null)" ""
+fi
