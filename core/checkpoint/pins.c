@@ -431,6 +431,15 @@ static int load_pin(struct book *b, int folder, const char *name, struct err *er
 	return 0;
 }
 
+/* 1, 0 when there is no such folder. */
+static int list_open(const char *path, DIR **out, struct err *err)
+{
+	*out = opendir(path);
+	if (*out)
+		return 1;
+	return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, strerror(errno));
+}
+
 static int load_pins(struct pins *p, struct book *b, struct err *err)
 {
 	char path[PATH_SIZE];
@@ -438,15 +447,14 @@ static int load_pins(struct pins *p, struct book *b, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO(files_dir_closep) DIR *d = NULL;
 
-	if (folder < 0)
-		return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, strerror(errno));
-	AUTO(files_dir_closep) DIR *d = fdopendir(folder);
-	if (!d) {
-		close(folder);
-		return err_set(err, -ENOMEM, "no memory to list pins");
-	}
+	rc = list_open(path, &d, err);
+	if (rc <= 0)
+		return rc;
+	int folder = dirfd(d);
+
+	rc = 0;
 	for (struct dirent *e; rc == 0 && (e = readdir(d));) {
 		if (strncmp(e->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0)
 			unlinkat(folder, e->d_name, 0);
@@ -501,15 +509,14 @@ static int load_checkpoints(struct pins *p, struct book *b, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO(files_dir_closep) DIR *d = NULL;
 
-	if (folder < 0)
-		return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, strerror(errno));
-	AUTO(files_dir_closep) DIR *d = fdopendir(folder);
-	if (!d) {
-		close(folder);
-		return err_set(err, -ENOMEM, "no memory to list checkpoints");
-	}
+	rc = list_open(path, &d, err);
+	if (rc <= 0)
+		return rc;
+	int folder = dirfd(d);
+
+	rc = 0;
 	for (struct dirent *e; (e = readdir(d));) {
 		if (ends_with(e->d_name, GONE) || ends_with(e->d_name, PART))
 			remove_tree(folder, e->d_name);
