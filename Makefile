@@ -73,7 +73,7 @@ LIBS_ALL     = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lrocksdb $(LIBS_$(FLAV
 
 # ---- what there is ---------------------------------------------------------------------------
 
-DIRS    ?= $(patsubst %/,%,$(sort $(dir $(wildcard core/*/*.c core/chain/*/*.c core/chain/*/*/*.c fs/*.c net/*.c \
+DIRS    ?= $(patsubst %/,%,$(sort $(dir $(wildcard core/*/*.c core/chain/*/*.c core/chain/*/*/*.c fs/*/*.c net/*.c \
 	proto/*.c mount-helpers/*.c))))
 MAIN    := mount-helpers/main.c
 SOURCES := $(filter-out $(MAIN),$(sort $(foreach d,$(DIRS),$(wildcard $(d)/*.c))))

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "fs/mount.h"
+#include "fs/mount/mount.h"
 #include "mount-helpers/verbs.h"
 
 /* As mount(8) documents them. */

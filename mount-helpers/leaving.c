@@ -7,7 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/store/store.h"
-#include "fs/mountpoint.h"
+#include "fs/connection/mountpoint.h"
 #include "mount-helpers/verbs.h"
 
 #define WAIT_MAX_MS  10000

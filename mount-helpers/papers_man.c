@@ -6,8 +6,7 @@
 
 #include "core/base/files.h"
 #include "core/control/mount_options.h"
-#include "fs/mount.h"
-#include "fs/tree.h"
+#include "fs/tree/tree.h"
 #include "mount-helpers/papers.h"
 
 #define PART_SIZE_MAX (1u << 20)
@@ -310,7 +309,7 @@ void papers_man_tree(const char *parts, struct buf *out)
 	buf_str(out, "# DESCRIPTION\n\n");
 	put_part(out, parts, "chainfs-tree", "7", "description");
 	buf_str(out, "```\n");
-	int rc = fs_describe_words(out);
+	int rc = tree_describe_words(out);
 	buf_str(out, "```\n\n# TREE\n\n");
 	for (size_t i = 1; rc == 0 && i < tree_count; i++) {
 		const struct entry *e = &tree[i];

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "fs/features.h"
-#include "fs/mountpoint.h"
-#include "fs/rundir.h"
+#include "fs/mount/features.h"
+#include "fs/connection/mountpoint.h"
+#include "fs/mount/rundir.h"
 #include "mount-helpers/verbs.h"
 
 #define REPORT_SIZE_MAX (1u << 20)

@@ -1,4 +1,4 @@
-#include "fs/ino.h"
+#include "fs/connection/ino.h"
 #include "tests/support/support.h"
 
 static void what_was_packed_comes_out(void **state)

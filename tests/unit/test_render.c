@@ -1,6 +1,6 @@
 #include "core/hyper/report.h"
 #include "core/store/lines.h"
-#include "fs/render.h"
+#include "fs/tree/render.h"
 #include "tests/support/support.h"
 
 #define TEXT_MAX (1 << 20)

@@ -1,7 +1,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "fs/render_cache.h"
+#include "fs/tree/render_cache.h"
 #include "tests/support/support.h"
 
 #define KEY(n) ((struct render_key){ (n), 1 })

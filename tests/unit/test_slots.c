@@ -1,6 +1,6 @@
 #include "core/base/trace.h"
-#include "fs/ino.h"
-#include "fs/slots.h"
+#include "fs/connection/ino.h"
+#include "fs/connection/slots.h"
 #include "tests/support/support.h"
 
 /* ---- a network that is nothing but its views and pins ---- */

@@ -1,5 +1,5 @@
-#include "fs/path.h"
-#include "fs/rows.h"
+#include "fs/tree/path.h"
+#include "fs/tree/rows.h"
 #include "tests/unit/tree_fixture.h"
 
 /* The whole chain with hyper on from the beginning, for every test that only reads. */

@@ -1,5 +1,5 @@
-#include "fs/rows.h"
-#include "fs/xattr.h"
+#include "fs/tree/rows.h"
+#include "fs/tree/xattr.h"
 #include "tests/unit/tree_fixture.h"
 
 static char archive[128];

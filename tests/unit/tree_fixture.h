@@ -5,8 +5,8 @@
 #include "core/chain/snapchain/forge/forge.h"
 #include "core/ingest/ingest.h"
 #include "core/sync/archive.h"
-#include "fs/path.h"
-#include "fs/tree.h"
+#include "fs/tree/path.h"
+#include "fs/tree/tree.h"
 #include "tests/support/store_fixture.h"
 
 /* ---- a chain, fed piece by piece ---- */

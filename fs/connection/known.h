@@ -1,0 +1,81 @@
+/* known.h: what the kernel knows of the main tree: inode numbers on its side, nodes on ours.
+ *
+ * A struct asked is a node that a request is about: its slot is entered and its view taken, until
+ * asked_release(). A struct given is a child that goes into a reply: counted as known to the kernel
+ * from known_give() on, which comes before the reply, because the kernel may forget it at once.
+ * Threads  any; asked and given belong to one request.
+ * Errors   -ESTALE for a number whose slot or network is gone; those of slots.h. */
+#ifndef CHAINFS_FS_KNOWN_H
+#define CHAINFS_FS_KNOWN_H
+
+#include <sys/stat.h>
+
+#include "core/store/store.h"
+#include "fs/connection/ino.h"
+#include "fs/connection/meter.h"
+#include "fs/connection/notify.h"
+#include "fs/tree/render_cache.h"
+#include "fs/connection/slots.h"
+#include "fs/connection/views.h"
+
+struct serving { /* what the main connection answers with */
+	const struct store  *store;
+	struct views        *views;
+	struct slots        *slots;
+	struct render_cache *cache;
+	struct notifier     *notifier;
+	struct meter        *meter;
+	struct slot         *root;        /* entered for good */
+	uint32_t             uid, gid;
+	mode_t               folder_mode, file_mode;
+
+	pthread_mutex_t      init_lock;   /* guards the next two; a leaf */
+	pthread_cond_t       init_done;
+	bool                 inited, ended;
+	atomic_uint_fast64_t changes; /* of what grows otherwise than by views: checkpoints */
+	bool open_answered, opendir_answered; /* a kernel too old to go without; set in INIT */
+};
+
+struct asked {
+	struct serving     *serving;
+	uint64_t            ino, generation;
+	struct node         node;
+	struct slot        *slot; /* NULL: of an object */
+	struct shared_view *view; /* NULL: the root's own rows */
+	uint64_t            changes; /* as of the question */
+};
+
+int  asked_open(struct serving *s, uint64_t ino, struct asked *out) MUST_CHECK;
+void asked_release(struct asked *a);
+const struct view *asked_view(const struct asked *a);
+
+struct given {
+	struct serving     *serving;
+	uint64_t            ino, generation;
+	struct slot        *slot; /* entered; NULL: of an object */
+	struct shared_view *view; /* to ask about the child with */
+	bool fresh; /* nothing held its height before: ask again whether it is there */
+};
+
+int known_child(const struct asked *folder, const struct node *child, struct given *out) MUST_CHECK;
+void given_release(struct given *g);
+void known_give(const struct given *g);
+void known_forget(struct serving *s, uint64_t ino, uint64_t lookups);
+/* The number of a child whose scope is interned already, for a listing of names; 0: it has none
+ * yet. */
+uint64_t known_number(const struct asked *folder, const struct node *child);
+
+/* How long the kernel may keep what it is told, in seconds. */
+#define KNOWN_FOR_EVER (365.0 * 24 * 3600)
+struct lives {
+	double attr, entry;
+};
+struct lives known_lives(struct serving *s, uint64_t ino, const struct node *n,
+			 const struct attr *a);
+/* The same of a child below this folder. */
+struct lives known_child_lives(const struct asked *folder, uint64_t ino, const struct node *child,
+			       const struct attr *a);
+void known_stat(const struct serving *s, uint64_t ino, const struct view *v, const struct attr *a,
+		struct stat *out);
+
+#endif

@@ -1,0 +1,292 @@
+#include "fs/connection/notify.h"
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include "core/base/clock.h"
+#include "core/base/trace.h"
+#include "fs/connection/ino.h"
+
+#define CHAINS     4096u
+#define AGAIN_MS   200u   /* longer than a reply takes to be read by who waits for it */
+#define TRIM_MS    5000u
+#define NEVER      UINT64_MAX
+
+struct folder {
+	uint64_t ino;
+	uint16_t network;
+	uint16_t next; /* in its chain or the free list; 0: the last */
+};
+
+struct again {
+	uint64_t ino, due_ms;
+};
+
+struct marks { /* a bit a network */
+	uint64_t bits[(1u << INO_NETWORK_BITS) / 64];
+};
+
+struct notifier {
+	struct fuse_session *session;
+	bool               (*trim)(void *arg);
+	void                *arg;
+	pthread_t            thread;
+	bool                 started;
+
+	pthread_mutex_t      notify_lock; /* guards the next ones; a leaf */
+	pthread_cond_t       wake;
+	bool                 stopping;
+	struct marks         published, later;
+	uint64_t             later_ms, trim_ms; /* NEVER: not wanted */
+	uint16_t             free_first;
+	uint16_t             chains[CHAINS];
+	struct folder        folders[NOTIFY_FOLDERS_MAX + 1]; /* from 1 */
+
+	/* the thread's own */
+	uint64_t             batch[NOTIFY_FOLDERS_MAX];
+	size_t               again_first, again_count;
+	struct again         again[2 * NOTIFY_FOLDERS_MAX];
+};
+
+struct notifier *notifier_new(bool (*trim)(void *arg), void *arg)
+{
+	struct notifier *n = calloc(1, sizeof *n);
+
+	if (!n)
+		return NULL;
+	n->trim = trim;
+	n->arg = arg;
+	n->later_ms = n->trim_ms = NEVER;
+	for (uint16_t i = NOTIFY_FOLDERS_MAX; i > 0; i--) {
+		n->folders[i].next = n->free_first;
+		n->free_first = i;
+	}
+	pthread_mutex_init(&n->notify_lock, NULL);
+	clock_cond_init(&n->wake);
+	return n;
+}
+
+void notifier_freep(struct notifier **at)
+{
+	struct notifier *n = TAKE(*at);
+
+	if (!n)
+		return;
+	notifier_stop(n);
+	pthread_cond_destroy(&n->wake);
+	pthread_mutex_destroy(&n->notify_lock);
+	free(n);
+}
+
+/* ---- marks ---- */
+
+static void mark(struct marks *m, unsigned network)
+{
+	m->bits[network / 64 % ARRAY_LEN(m->bits)] |= UINT64_C(1) << network % 64;
+}
+
+static bool is_marked(const struct marks *m, unsigned network)
+{
+	return m->bits[network / 64 % ARRAY_LEN(m->bits)] >> network % 64 & 1;
+}
+
+static bool any_marked(const struct marks *m)
+{
+	for (size_t i = 0; i < ARRAY_LEN(m->bits); i++)
+		if (m->bits[i])
+			return true;
+	return false;
+}
+
+static void mark_all(struct marks *to, const struct marks *from)
+{
+	for (size_t i = 0; i < ARRAY_LEN(to->bits); i++)
+		to->bits[i] |= from->bits[i];
+}
+
+/* ---- what is remembered ---- */
+
+static uint16_t *chain_of(struct notifier *n, uint64_t ino)
+{
+	return &n->chains[(ino * UINT64_C(0x9e3779b97f4a7c15)) >> 40 & (CHAINS - 1)];
+}
+
+bool notifier_watch(struct notifier *n, uint64_t ino, unsigned network)
+{
+	LOCKED(&n->notify_lock);
+	uint16_t *chain = chain_of(n, ino);
+
+	for (uint16_t at = *chain; at; at = n->folders[at].next)
+		if (n->folders[at].ino == ino)
+			return true;
+	uint16_t free_one = n->free_first;
+
+	if (!free_one)
+		return false;
+	n->free_first = n->folders[free_one].next;
+	n->folders[free_one] = (struct folder){ ino, (uint16_t)network, *chain };
+	*chain = free_one;
+	return true;
+}
+
+/* Moves the folders of the marked networks into the batch. */
+static size_t take_marked(struct notifier *n, const struct marks *marks)
+{
+	size_t taken = 0;
+
+	for (size_t c = 0; c < CHAINS; c++)
+		for (uint16_t *at = &n->chains[c]; *at; ) {
+			uint16_t i = *at;
+
+			if (!is_marked(marks, n->folders[i].network)) {
+				at = &n->folders[i].next;
+				continue;
+			}
+			n->batch[taken++] = n->folders[i].ino;
+			*at = n->folders[i].next;
+			n->folders[i].next = n->free_first;
+			n->free_first = i;
+		}
+	return taken;
+}
+
+/* ---- speaking to the kernel ---- */
+
+static void invalidate(struct notifier *n, uint64_t ino)
+{
+	int rc = fuse_lowlevel_notify_inval_inode(n->session, ino, 0, 0);
+
+	if (rc < 0 && rc != -ENOENT) /* absent: it has forgotten the folder already */
+		trace_debug("fs", "the kernel did not take a notification",
+			    "ino=%" PRIx64 " errno=%d", ino, -rc);
+}
+
+static void tell_again(struct notifier *n, bool all)
+{
+	uint64_t now = clock_mono_ms();
+
+	while (n->again_count && (all || n->again[n->again_first].due_ms <= now)) {
+		uint64_t ino = n->again[n->again_first].ino;
+
+		n->again_first = (n->again_first + 1) % ARRAY_LEN(n->again);
+		n->again_count--;
+		invalidate(n, ino);
+	}
+}
+
+static void tell(struct notifier *n, size_t count)
+{
+	uint64_t due = clock_mono_ms() + AGAIN_MS;
+
+	if (n->again_count + count > ARRAY_LEN(n->again))
+		tell_again(n, true);
+	for (size_t i = 0; i < count; i++) {
+		invalidate(n, n->batch[i]);
+		n->again[(n->again_first + n->again_count++) % ARRAY_LEN(n->again)] =
+			(struct again){ n->batch[i], due };
+	}
+}
+
+/* ---- the thread ---- */
+
+static uint64_t next_due(const struct notifier *n)
+{
+	uint64_t due = MIN(n->later_ms, n->trim_ms);
+
+	return n->again_count ? MIN(due, n->again[n->again_first].due_ms) : due;
+}
+
+static void wait_until(struct notifier *n, uint64_t due_ms)
+{
+	if (due_ms == NEVER)
+		pthread_cond_wait(&n->wake, &n->notify_lock);
+	else
+		clock_cond_wait(&n->wake, &n->notify_lock, due_ms);
+}
+
+/* False: stop. Sleeps until there is something to do, and takes it. */
+static bool next_work(struct notifier *n, size_t *count, bool *trim)
+{
+	LOCKED(&n->notify_lock);
+	while (!n->stopping && !any_marked(&n->published) && next_due(n) > clock_mono_ms())
+		wait_until(n, next_due(n));
+	uint64_t now = clock_mono_ms();
+
+	if (n->later_ms <= now) {
+		mark_all(&n->published, &n->later);
+		n->later = (struct marks){ { 0 } };
+		n->later_ms = NEVER;
+	}
+	*trim = n->trim_ms <= now;
+	if (*trim)
+		n->trim_ms = NEVER;
+	*count = any_marked(&n->published) ? take_marked(n, &n->published) : 0;
+	n->published = (struct marks){ { 0 } };
+	return !n->stopping;
+}
+
+static void *run(void *arg)
+{
+	struct notifier *n = arg;
+	size_t count;
+	bool trim;
+
+	while (next_work(n, &count, &trim)) {
+		tell_again(n, false);
+		tell(n, count);
+		if (trim && n->trim(n->arg))
+			notifier_trim_later(n);
+	}
+	return NULL;
+}
+
+int notifier_start(struct notifier *n, struct fuse_session *session, struct err *err)
+{
+	n->session = session;
+	int rc = -pthread_create(&n->thread, NULL, run, n);
+
+	n->started = rc == 0;
+	return rc < 0 ? err_set(err, rc, "no thread for notifications: %s", strerror(-rc)) : 0;
+}
+
+void notifier_stop(struct notifier *n)
+{
+	if (!n->started)
+		return;
+	pthread_mutex_lock(&n->notify_lock);
+	n->stopping = true;
+	pthread_cond_signal(&n->wake);
+	pthread_mutex_unlock(&n->notify_lock);
+	pthread_join(n->thread, NULL);
+	n->started = false;
+}
+
+/* ---- from other threads ---- */
+
+void notifier_published(struct notifier *n, unsigned network)
+{
+	LOCKED(&n->notify_lock);
+	mark(&n->published, network);
+	mark(&n->published, 0); /* the root shows every network */
+	pthread_cond_signal(&n->wake);
+}
+
+void notifier_published_before(struct notifier *n, unsigned network)
+{
+	LOCKED(&n->notify_lock);
+	mark(&n->later, network);
+	mark(&n->later, 0);
+	if (n->later_ms == NEVER) {
+		n->later_ms = clock_mono_ms() + AGAIN_MS;
+		pthread_cond_signal(&n->wake);
+	}
+}
+
+void notifier_trim_later(struct notifier *n)
+{
+	LOCKED(&n->notify_lock);
+	if (n->trim_ms == NEVER) {
+		n->trim_ms = clock_mono_ms() + TRIM_MS;
+		pthread_cond_signal(&n->wake);
+	}
+}

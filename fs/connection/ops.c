@@ -1,0 +1,699 @@
+#include "fs/connection/ops.h"
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "core/base/trace.h"
+#include "core/control/metrics.h"
+#include "fs/tree/xattr.h"
+
+#define CONTENT_MAX ((size_t)1 << 30) /* bytes of one file; memory holds it whole */
+#define WHOLE_MAX   (128u << 10)      /* a first read below the kernel's readahead wants it all */
+#define DOT         1                 /* offsets behind "." and ".."; the tree's own come after */
+#define DOT_DOT     2
+#define INO_UNKNOWN 0xffffffff        /* d_ino of a name that has no number yet */
+#define NAME_MAX_   255               /* of statfs */
+
+static struct serving *serving_of(fuse_req_t req)
+{
+	metrics_add(COUNTER_FUSE_REQUESTS, 1);
+	return fuse_req_userdata(req);
+}
+
+static void refuse(fuse_req_t req, const char *request, uint64_t ino, int rc, const struct err *err)
+{
+	metrics_add(COUNTER_FUSE_ERRORS, 1);
+	if (trace_get_level() >= TRACE_DEBUG)
+		trace_debug("fs", "request refused",
+			    "request=%s ino=%" PRIx64 " errno=%d reason=\"%s\"", request, ino, -rc,
+			    err_text(err, rc));
+	fuse_reply_err(req, rc < 0 && rc > -4096 ? -rc : EIO);
+}
+
+/* What grows was answered from a view; where a newer one is out by now, the notifier may have
+ * passed before this folder was remembered. */
+static void answered(const struct asked *a, bool grows)
+{
+	if (grows && a->view && (!views_is_newest(a->serving->views, a->view) ||
+				 atomic_load(&a->serving->changes) != a->changes))
+		notifier_published_before(a->serving->notifier, network_index(a->node.network));
+}
+
+/* ---- INIT ---- */
+
+static void on_init(void *user, struct fuse_conn_info *conn)
+{
+	struct serving *s = user;
+
+	conn->want &= ~(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA |
+			FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	/* Not CACHE_SYMLINKS: there are few links, and those that settle must move. */
+	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
+				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
+				       FUSE_CAP_EXPORT_SUPPORT);
+	s->open_answered = !(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
+	s->opendir_answered = !(conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT);
+	LOCKED(&s->init_lock);
+	s->inited = true;
+	pthread_cond_broadcast(&s->init_done);
+}
+
+/* ENOSYS once, and the kernel opens without asking from then on. */
+static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct serving *s = serving_of(req);
+
+	fi->keep_cache = 1;
+	if (s->open_answered)
+		fuse_reply_open(req, fi);
+	else
+		fuse_reply_err(req, ENOSYS);
+}
+
+static void on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct serving *s = serving_of(req);
+
+	if (s->opendir_answered)
+		fuse_reply_open(req, fi);
+	else
+		fuse_reply_err(req, ENOSYS);
+}
+
+/* ---- names ---- */
+
+/* A state that nothing held until now may have been collected between the answer and the pin. */
+static int lookup_child(struct asked *folder, const char *name, struct given *given,
+			struct attr *attr, struct fuse_entry_param *entry, struct err *err)
+{
+	struct node child;
+	int rc = tree_lookup(asked_view(folder), &folder->node, name, &child, err);
+
+	if (rc == 0)
+		rc = known_child(folder, &child, given);
+	if (rc == 0 && given->fresh)
+		rc = tree_lookup(asked_view(folder), &folder->node, name, &child, err);
+	if (rc == 0)
+		rc = tree_attr(shared_view_of(given->view), &child, attr, err);
+	if (rc < 0)
+		return rc;
+	struct lives lives = known_child_lives(folder, given->ino, &child, attr);
+
+	*entry = (struct fuse_entry_param){
+		.ino = given->ino,
+		.generation = given->generation,
+		.attr_timeout = lives.attr,
+		.entry_timeout = lives.entry,
+	};
+	known_stat(folder->serving, given->ino, shared_view_of(given->view), attr, &entry->attr);
+	return 0;
+}
+
+/* That a name is absent can be kept where no name ever comes. */
+static bool absence_lasts(struct asked *folder)
+{
+	struct attr attr;
+
+	return tree_attr(asked_view(folder), &folder->node, &attr, NULL) == 0 && !attr.grows &&
+	       !attr.settles;
+}
+
+/* ---- handles: the kernel has a number and has forgotten what it stands for ---- */
+
+static void fill_entry(struct serving *s, uint64_t ino, uint64_t generation, const struct node *n,
+		       const struct view *view, const struct attr *attr,
+		       struct fuse_entry_param *entry)
+{
+	struct lives lives = known_lives(s, ino, n, attr);
+
+	*entry = (struct fuse_entry_param){
+		.ino = ino,
+		.generation = generation,
+		.attr_timeout = lives.attr,
+		.entry_timeout = lives.entry,
+	};
+	known_stat(s, ino, view, attr, &entry->attr);
+}
+
+/* ".": is that still there? */
+static int lookup_itself(struct asked *a, struct fuse_entry_param *entry, struct attr *attr,
+			 struct err *err)
+{
+	int rc = tree_attr(asked_view(a), &a->node, attr, err);
+
+	if (rc == 0)
+		fill_entry(a->serving, a->ino, a->generation, &a->node, asked_view(a), attr, entry);
+	return rc;
+}
+
+/* "..": of the newest view, should the folder below be of an older one. */
+static int lookup_above(struct asked *a, struct given *given, struct fuse_entry_param *entry,
+			struct attr *attr, struct err *err)
+{
+	struct serving *s = a->serving;
+	struct node above;
+	int rc = tree_parent(asked_view(a), &a->node, &above, err);
+
+	if (rc == 0)
+		rc = known_child(a, &above, given);
+	if (rc < 0)
+		return rc;
+	if (above.network && above.scope.kind != SCOPE_VIEW) {
+		shared_view_putp(&given->view);
+		given->view = views_newest(s->views, above.network);
+	}
+	if (!above.network) { /* the root, which has a number of its own */
+		given->ino = INO_ROOT;
+		given->generation = 0;
+	}
+	rc = tree_attr(shared_view_of(given->view), &above, attr, err);
+	if (rc == 0)
+		fill_entry(s, given->ino, given->generation, &above, shared_view_of(given->view),
+			   attr, entry);
+	return rc;
+}
+
+static void on_lookup_handle(fuse_req_t req, fuse_ino_t ino, bool up)
+{
+	struct serving *s = fuse_req_userdata(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	AUTO(given_release) struct given given = { .ino = 0 };
+	struct fuse_entry_param entry;
+	struct attr attr = { .grows = false };
+	struct err err = ERR_INIT;
+	int rc = asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = up ? lookup_above(&a, &given, &entry, &attr, &err)
+			: lookup_itself(&a, &entry, &attr, &err);
+	if (rc < 0) {
+		/* A handle to what is gone is stale, whatever its name would be by now. */
+		refuse(req, "handle", ino, rc == -ENOENT || rc == -ENODATA ? -ESTALE : rc, &err);
+		return;
+	}
+	if (up)
+		known_give(&given);
+	else if (a.slot)
+		slots_give(a.slot, 1);
+	if (fuse_reply_entry(req, &entry) < 0)
+		known_forget(s, entry.ino, 1);
+	answered(&a, attr.grows);
+}
+
+static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked folder = { .ino = 0 };
+	AUTO(given_release) struct given given = { .ino = 0 };
+	struct fuse_entry_param entry = { .ino = 0, .entry_timeout = KNOWN_FOR_EVER };
+	struct attr attr = { .grows = false };
+	struct err err = ERR_INIT;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+		on_lookup_handle(req, parent, name[1] == '.');
+		return;
+	}
+	int rc = asked_open(s, parent, &folder);
+
+
+	if (rc == 0)
+		rc = lookup_child(&folder, name, &given, &attr, &entry, &err);
+	if (rc < 0 && (rc != -ENOENT || !absence_lasts(&folder))) {
+		refuse(req, "lookup", parent, rc, &err);
+		return;
+	}
+	if (rc == 0)
+		known_give(&given);
+	if (fuse_reply_entry(req, &entry) < 0 && rc == 0)
+		known_forget(s, entry.ino, 1);
+	answered(&folder, attr.grows);
+}
+
+static void on_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	known_forget(fuse_req_userdata(req), ino, lookups);
+	fuse_reply_none(req);
+}
+
+static void on_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		known_forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	struct attr attr = { .grows = false };
+	struct err err = ERR_INIT;
+	struct stat st;
+	int rc = asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = tree_attr(asked_view(&a), &a.node, &attr, &err);
+	if (rc < 0) {
+		refuse(req, "getattr", ino, rc, &err);
+		return;
+	}
+	struct lives lives = known_lives(s, ino, &a.node, &attr);
+
+	known_stat(s, ino, asked_view(&a), &attr, &st);
+	fuse_reply_attr(req, &st, lives.attr);
+	answered(&a, attr.grows);
+}
+
+/* ---- bytes ---- */
+
+static void on_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	AUTO(buf_release) struct buf target = BUF_INIT(4096);
+	struct err err = ERR_INIT;
+	int rc = asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = tree_read(asked_view(&a), &a.node, &target, &err);
+	buf_u8(&target, 0);
+	if (rc == 0)
+		rc = buf_done(&target);
+	if (rc < 0)
+		refuse(req, "readlink", ino, rc, &err);
+	else
+		fuse_reply_readlink(req, (const char *)target.p);
+}
+
+static int render(struct asked *a, struct buf *out, struct err *err)
+{
+	struct attr attr;
+	int rc = tree_read(asked_view(a), &a->node, out, err);
+
+	metrics_add(COUNTER_RENDERINGS, 1);
+	if (rc == 0)
+		rc = buf_done(out);
+	if (rc < 0)
+		return rc;
+	if (tree_attr(asked_view(a), &a->node, &attr, NULL) == 0 && attr.size != out->n)
+		trace_error("fs", "a file is not as large as was told",
+			    "path=%s ino=%" PRIx64 " told=%" PRIu64 " is=%zu",
+			    tree[a->node.row].path, a->ino, attr.size, out->n);
+	return 0;
+}
+
+/* The root's own files are as of whenever they are read. A network's that settle are of a view
+ * until they are final, and stand at their place from then on. */
+static bool is_kept(const struct node *n)
+{
+	return n->of_object || n->network || tree[n->row].class == FIXED;
+}
+
+/* From the cache, or rendered for it; `made` is the content if that happened already. */
+static int made_or_kept(struct asked *a, struct buf *made, struct rendering **out, struct err *err)
+{
+	struct render_cache *cache = a->serving->cache;
+	struct render_key key = { a->ino, a->generation };
+	int rc = render_cache_get(cache, key, out);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	if (made->n == 0)
+		rc = render(a, made, err);
+	if (rc < 0) {
+		render_cache_give_up(cache, key);
+		return rc;
+	}
+	if (made->n > RENDER_CACHE_ONE_MAX)
+		notifier_trim_later(a->serving->notifier);
+	render_cache_fill(cache, key, made, out);
+	return 0;
+}
+
+static void reply_slice(fuse_req_t req, struct slice content, size_t size, off_t offset)
+{
+	struct slice part = slice_sub(content, (size_t)offset, size);
+
+	metrics_add(COUNTER_FUSE_BYTES, part.n);
+	fuse_reply_buf(req, (const char *)part.p, part.n);
+}
+
+/* From a plain file: no more is in memory than the answer. A file of that kind never changes, and
+ * what is read short is at its end. */
+static int read_file(int fd, size_t size, off_t offset, struct buf *out)
+{
+	int rc = buf_reserve(out, size);
+
+	while (rc == 0 && out->n < size) {
+		ssize_t n = pread(fd, out->p + out->n, size - out->n, offset + (off_t)out->n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		out->n += (size_t)n;
+	}
+	return rc;
+}
+
+static void reply_file(fuse_req_t req, const struct asked *a, int fd, size_t size, off_t offset)
+{
+	AUTO(buf_release) struct buf part = BUF_INIT(size);
+	int rc = read_file(fd, size, offset, &part);
+
+	if (rc < 0)
+		refuse(req, "read", a->ino, rc, NULL);
+	else
+		reply_slice(req, buf_slice(&part), size, 0);
+}
+
+static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	AUTO(rendering_putp) struct rendering *kept = NULL;
+	AUTO(buf_release) struct buf made = BUF_INIT(CONTENT_MAX);
+	struct err err = ERR_INIT;
+	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &a);
+	AUTO(base_closep)
+	int fd = rc == 0 ? tree_open(asked_view(&a), &a.node, &err) : -1;
+
+	if (fd >= 0) {
+		reply_file(req, &a, fd, size, offset);
+		return;
+	}
+	if (rc == 0 && fd != -EOPNOTSUPP)
+		rc = fd;
+	fd = -1;
+
+	/* A small file is asked for once and then lies in the kernel's cache: ours need not hold
+	 * it. */
+	bool whole = offset == 0 && size < WHOLE_MAX;
+	bool keeps = rc == 0 && is_kept(&a.node);
+
+	if (rc == 0 && (whole || !keeps))
+		rc = render(&a, &made, &err);
+	if (rc == 0 && keeps && (!whole || made.n > size))
+		rc = made_or_kept(&a, &made, &kept, &err);
+	if (rc < 0)
+		refuse(req, "read", ino, rc, &err);
+	else
+		reply_slice(req, kept ? rendering_bytes(kept) : buf_slice(&made), size, offset);
+}
+
+/* ---- listings ---- */
+
+struct noted { /* lookups given with this reply, should it not arrive */
+	uint64_t ino, lookups;
+};
+
+struct listing {
+	fuse_req_t    req;
+	struct asked *folder;
+	bool          plus;  /* READDIRPLUS */
+	bool          full;  /* with attributes */
+	bool          grows; /* something in it does, or the folder itself */
+	char         *bytes;
+	size_t        size, used;
+	struct noted *noted;
+	size_t        noted_count, noted_cap;
+};
+
+static void listing_release(struct listing *l)
+{
+	free(l->bytes);
+	free(l->noted);
+}
+
+/* Before the entry is added: without memory for it, the entry goes out as a name alone. */
+static bool note_room(struct listing *l)
+{
+	if (l->noted_count < l->noted_cap)
+		return true;
+	size_t cap = MAX(2 * l->noted_cap, 16);
+	struct noted *list = realloc(l->noted, cap * sizeof *list);
+
+	if (!list)
+		return false;
+	l->noted = list;
+	l->noted_cap = cap;
+	return true;
+}
+
+static void note(struct listing *l, uint64_t ino)
+{
+	struct noted *last = l->noted_count ? &l->noted[l->noted_count - 1] : NULL;
+
+	if (last && ino_unpack(last->ino).place == ino_unpack(ino).place)
+		last->lookups++;
+	else
+		l->noted[l->noted_count++] = (struct noted){ ino, 1 };
+}
+
+/* False: the reply is full. An entry with ino 0 is a name that the kernel need not remember. */
+static bool add(struct listing *l, const char *name, struct fuse_entry_param *e, uint64_t offset)
+{
+	char *at = l->bytes + l->used;
+	size_t room = l->size - l->used;
+	size_t n = l->plus ? fuse_add_direntry_plus(l->req, at, room, name, e, (off_t)offset)
+			   : fuse_add_direntry(l->req, at, room, name, &e->attr, (off_t)offset);
+
+	if (n > room)
+		return false;
+	l->used += n;
+	return true;
+}
+
+static bool add_name(struct listing *l, const char *name, enum node_type type, uint64_t ino,
+		     uint64_t offset)
+{
+	static const mode_t types[] = {
+		[NODE_FOLDER] = S_IFDIR, [NODE_FILE] = S_IFREG, [NODE_LINK] = S_IFLNK
+	};
+	struct fuse_entry_param e = { .attr = { .st_ino = ino ? ino : INO_UNKNOWN,
+						.st_mode = types[type] } };
+
+	return add(l, name, &e, offset);
+}
+
+static bool add_whole(struct listing *l, const struct tree_child *c, const struct given *g)
+{
+	struct serving *s = l->folder->serving;
+	struct lives lives = known_child_lives(l->folder, g->ino, &c->node, &c->attr);
+	struct fuse_entry_param e = {
+		.ino = g->ino,
+		.generation = g->generation,
+		.attr_timeout = lives.attr,
+		.entry_timeout = lives.entry,
+	};
+
+	known_stat(s, g->ino, shared_view_of(g->view), &c->attr, &e.attr);
+	known_give(g);
+	if (!add(l, c->name, &e, c->offset + DOT_DOT)) {
+		known_forget(s, g->ino, 1);
+		return false;
+	}
+	l->grows |= c->attr.grows;
+	if (g->slot)
+		note(l, g->ino);
+	return true;
+}
+
+static bool on_child(void *arg, const struct tree_child *c)
+{
+	struct listing *l = arg;
+	AUTO(given_release) struct given g = { .ino = 0 };
+
+	if (l->plus && l->full && note_room(l) && known_child(l->folder, &c->node, &g) == 0)
+		return add_whole(l, c, &g);
+	return add_name(l, c->name, tree[c->node.row].type, known_number(l->folder, &c->node),
+			c->offset + DOT_DOT);
+}
+
+static int list(struct listing *l, uint64_t offset, struct err *err)
+{
+	struct asked *folder = l->folder;
+	struct attr attr;
+	int rc = tree_attr(asked_view(folder), &folder->node, &attr, err);
+
+	if (rc < 0)
+		return rc;
+	l->full = !attr.large;
+	l->grows = attr.grows;
+	/* The kernel keeps this listing: it has to be told when the folder grows. */
+	known_lives(folder->serving, folder->ino, &folder->node, &attr);
+	if (offset < DOT && !add_name(l, ".", NODE_FOLDER, folder->ino, DOT))
+		return 0;
+	if (offset < DOT_DOT &&
+	    !add_name(l, "..", NODE_FOLDER, folder->ino == INO_ROOT ? INO_ROOT : 0, DOT_DOT))
+		return 0;
+	rc = tree_list(asked_view(folder), &folder->node, offset < DOT_DOT ? 0 : offset - DOT_DOT,
+		       l->plus && l->full, on_child, l, err);
+	return l->used ? 0
+		       : rc; /* what is there goes out first; the kernel comes again for the rest */
+}
+
+static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked folder = { .ino = 0 };
+	AUTO(listing_release)
+	struct listing l = { .req = req, .folder = &folder, .plus = plus, .size = size };
+	struct err err = ERR_INIT;
+	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &folder);
+
+	if (rc == 0 && !(l.bytes = malloc(size)))
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = list(&l, (uint64_t)offset, &err);
+	if (rc < 0) {
+		refuse(req, "readdir", ino, rc, &err);
+		return;
+	}
+	if (fuse_reply_buf(req, l.bytes, l.used) < 0)
+		for (size_t i = 0; i < l.noted_count; i++)
+			known_forget(s, l.noted[i].ino, l.noted[i].lookups);
+	answered(&folder, l.grows);
+}
+
+static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
+{
+	answer_listing(req, ino, size, offset, false);
+}
+
+static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			   struct fuse_file_info *fi)
+{
+	answer_listing(req, ino, size, offset, true);
+}
+
+/* ---- holes ---- */
+
+static void on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+		     struct fuse_file_info *fi)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	struct err err = ERR_INIT;
+	uint64_t at = 0;
+	int rc = whence != SEEK_DATA && whence != SEEK_HOLE ? -EINVAL
+		 : offset < 0                               ? -ENXIO
+							    : asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = tree_seek(asked_view(&a), &a.node, (uint64_t)offset, whence == SEEK_DATA, &at,
+			       &err);
+	if (rc == -ENXIO)
+		fuse_reply_err(req, ENXIO); /* how a scan for holes ends */
+	else if (rc < 0)
+		refuse(req, "lseek", ino, rc, &err);
+	else
+		fuse_reply_lseek(req, (off_t)at);
+}
+
+/* ---- attributes of our own ---- */
+
+/* Two calls: with size 0 for the size, then for the bytes. */
+static void reply_xattr(fuse_req_t req, const struct buf *text, size_t size)
+{
+	if (size == 0)
+		fuse_reply_xattr(req, text->n);
+	else if (size < text->n)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, (const char *)text->p, text->n);
+}
+
+/* NULL: the names. */
+static void answer_xattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct serving *s = serving_of(req);
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	AUTO(buf_release) struct buf text = BUF_INIT(XATTR_TEXT_MAX);
+	struct err err = ERR_INIT;
+	int rc = asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = name ? xattr_get(asked_view(&a), &a.node, name, &text, &err)
+			  : xattr_list(asked_view(&a), &a.node, &text, &err);
+	if (rc == -EOPNOTSUPP || rc == -ENODATA)
+		fuse_reply_err(req, -rc); /* no fault: asked for on suspicion */
+	else if (rc < 0)
+		refuse(req, "xattr", ino, rc, &err);
+	else
+		reply_xattr(req, &text, size);
+}
+
+static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	answer_xattr(req, ino, name, size);
+}
+
+static void on_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	answer_xattr(req, ino, NULL, size);
+}
+
+/* ---- the rest ---- */
+
+/* Blocks and items, as every context's views count them. */
+static uint64_t objects_held(struct serving *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < store_network_count(s->store); i++) {
+		AUTO(shared_view_putp)
+		struct shared_view *shared = views_newest(s->views, store_network_at(s->store, i));
+		const struct view *v = shared_view_of(shared);
+
+		for (uint32_t k = 0; v && k < v->shard_count; k++)
+			sum += gaps_held(&v->shards[k].gaps) + v->shards[k].items;
+	}
+	return sum;
+}
+
+/* Used is what the store takes, free is what its disk has left for it. */
+static void on_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct serving *s = serving_of(req);
+	struct statvfs disk;
+
+	if (statvfs(store_path(s->store), &disk) < 0) {
+		refuse(req, "statfs", ino, -errno, NULL);
+		return;
+	}
+	unsigned long unit = disk.f_frsize ? disk.f_frsize : disk.f_bsize;
+	struct statvfs st = {
+		.f_bsize = unit,
+		.f_frsize = unit,
+		.f_blocks = (meter_bytes(s->meter) + unit - 1) / unit + disk.f_bavail,
+		.f_bfree = disk.f_bavail,
+		.f_bavail = disk.f_bavail,
+		.f_files = objects_held(s),
+		.f_namemax = NAME_MAX_,
+	};
+
+	fuse_reply_statfs(req, &st);
+}
+
+const struct fuse_lowlevel_ops serving_ops = {
+	.init = on_init,
+	.lookup = on_lookup,
+	.forget = on_forget,
+	.forget_multi = on_forget_multi,
+	.getattr = on_getattr,
+	.readlink = on_readlink,
+	.open = on_open,
+	.read = on_read,
+	.lseek = on_lseek,
+	.opendir = on_opendir,
+	.readdir = on_readdir,
+	.readdirplus = on_readdirplus,
+	.statfs = on_statfs,
+	.getxattr = on_getxattr,
+	.listxattr = on_listxattr,
+};

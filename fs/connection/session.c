@@ -1,0 +1,188 @@
+#include "fs/connection/session.h"
+
+#define FUSE_USE_VERSION 314
+#include <fuse_log.h>
+#include <fuse_lowlevel.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/base/bytes.h"
+#include "core/base/clock.h"
+#include "core/base/files.h"
+#include "core/base/trace.h"
+#include "fs/connection/mountpoint.h"
+#include "fs/connection/transport.h"
+
+#define OPTIONS_SIZE  (3 * PATH_MAX)
+#define RETRY_US      20000u
+
+struct session {
+	struct fuse_session *fuse;
+	struct transport    *transport;
+	char                 mountpoint[PATH_MAX];
+};
+
+/* ---- what libfuse says ---- */
+
+static _Thread_local char last_words[256];
+
+static void on_log(enum fuse_log_level level, const char *format, va_list args)
+{
+	vsnprintf(last_words, sizeof last_words, format, args);
+	last_words[strcspn(last_words, "\n")] = '\0';
+	trace_line(level <= FUSE_LOG_ERR ? TRACE_WARN : TRACE_DEBUG, "fs", "libfuse", "says=\"%s\"",
+		   last_words);
+}
+
+/* ---- mounting ---- */
+
+/* A list of options is split at commas. */
+static void add_escaped(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == ',' || *text == '\\')
+			buf_u8(out, '\\');
+		buf_u8(out, (uint8_t)*text);
+	}
+}
+
+static int write_options(const struct session_options *o, struct buf *out)
+{
+	buf_str(out, "nosuid,nodev,noexec,default_permissions");
+	if (o->read_only)
+		buf_str(out, ",ro");
+	if (o->allow_other)
+		buf_str(out, ",allow_other");
+	buf_str(out, ",subtype=");
+	buf_str(out, o->subtype);
+	buf_str(out, ",fsname=");
+	add_escaped(out, o->source);
+	buf_u8(out, 0);
+	return buf_done(out);
+}
+
+/* fusermount3 asks the same, but would tell it to nobody. */
+bool session_others_allowed(void)
+{
+	AUTO(files_stream_closep) FILE *conf = fopen("/etc/fuse.conf", "re");
+	AUTO(base_freep) char *line = NULL;
+	size_t cap = 0;
+
+	while (conf && getline(&line, &cap, conf) > 0) {
+		line[strcspn(line, "\n#")] = '\0';
+		line[strcspn(line, " \t")] = '\0';
+		if (strcmp(line, "user_allow_other") == 0)
+			return true;
+	}
+	return geteuid() == 0;
+}
+
+/* fusermount3 tells its reason to standard error alone, which nobody reads once we are a daemon.
+ * What comes there while it runs goes through a file; all of it is passed on, its own line is
+ * kept. */
+static int mount_and_listen(struct session *s, char *said, size_t said_size)
+{
+	AUTO(base_closep) int file = geteuid() == 0 ? -1 : memfd_create("fusermount3", MFD_CLOEXEC);
+	AUTO(base_closep) int own = file < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	bool listening = own >= 0 && dup2(file, STDERR_FILENO) >= 0;
+	int rc = fuse_session_mount(s->fuse, s->mountpoint);
+
+	said[0] = '\0';
+	if (!listening)
+		return rc;
+	dup2(own, STDERR_FILENO);
+	ssize_t n = pread(file, said, said_size - 1, 0);
+
+	said[MAX(n, 0)] = '\0';
+	if (n > 0 && write(own, said, (size_t)n) < 0)
+		trace_debug("fs", "what fusermount3 said is lost", "errno=%d", errno);
+	char *line = strstr(said, "fusermount3: ");
+
+	memmove(said, line ? line : "", line ? strlen(line) + 1 : 1);
+	said[strcspn(said, "\n")] = '\0';
+	return rc;
+}
+
+int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct session_options *o,
+		 struct session **out, struct err *err)
+{
+	AUTO(session_closep) struct session *s = calloc(1, sizeof *s);
+	AUTO(buf_release) struct buf options = BUF_INIT(OPTIONS_SIZE);
+	char *argv[] = { "chainfs", "-o", NULL, NULL };
+
+	if (!s || write_options(o, &options) < 0)
+		return err_set(err, -ENOMEM, "no memory for the mount");
+	if (o->allow_other && !session_others_allowed())
+		return err_set(err, -EPERM,
+			       "allow_other is for root, unless /etc/fuse.conf has the line "
+			       "user_allow_other");
+	if (access("/dev/fuse", F_OK) < 0)
+		return err_set(err, -ENODEV,
+			       "/dev/fuse is not there: the kernel's module fuse is not loaded");
+	snprintf(s->mountpoint, sizeof s->mountpoint, "%s", o->mountpoint);
+	argv[2] = (char *)options.p;
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+
+	fuse_set_log_func(on_log);
+	last_words[0] = '\0';
+	s->fuse = fuse_session_new(&args, ops, sizeof *ops, user);
+	fuse_opt_free_args(&args);
+	if (!s->fuse)
+		return err_set(err, -EINVAL, "libfuse refuses the mount: %s", last_words);
+	char said[256];
+
+	if (mount_and_listen(s, said, sizeof said) < 0)
+		return err_set(err, -EPERM, "%s cannot be mounted on: %s", s->mountpoint,
+			       said[0]	      ? said :
+			       last_words[0] ? last_words :
+					       "fusermount3 (package fuse3) refused or is not there");
+	*out = TAKE(s);
+	return 0;
+}
+
+struct fuse_session *session_fuse(struct session *s)
+{
+	return s->fuse;
+}
+
+int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
+		  struct err *err)
+{
+	return transport_start(s->fuse, threads, ended, arg, &s->transport, err);
+}
+
+/* ---- ending ---- */
+
+void session_end(struct session *s, unsigned wait_ms)
+{
+	uint64_t deadline = clock_mono_ms() + wait_ms;
+	struct err why = ERR_INIT;
+	int rc = 0;
+
+	/* libfuse's own unmounting closes the connection first, and cuts off who is being
+	 * answered. */
+	while (!fuse_session_exited(s->fuse) &&
+	       (rc = mountpoint_unmount(s->mountpoint, UNMOUNT_PLAIN, &why)) == -EBUSY &&
+	       clock_mono_ms() < deadline)
+		usleep(RETRY_US);
+	if (rc < 0 && !fuse_session_exited(s->fuse))
+		trace_info("mount", "still in use, it is detached", "path=%s reason=\"%s\"",
+			   s->mountpoint, err_text(&why, rc));
+	transport_stopp(&s->transport);
+}
+
+void session_closep(struct session **at)
+{
+	struct session *s = TAKE(*at);
+
+	if (!s)
+		return;
+	transport_stopp(&s->transport);
+	if (s->fuse) {
+		fuse_session_unmount(s->fuse);
+		fuse_session_destroy(s->fuse);
+	}
+	free(s);
+}

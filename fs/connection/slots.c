@@ -1,0 +1,357 @@
+#include "fs/connection/slots.h"
+
+#include <sys/random.h>
+
+#include "core/base/clock.h"
+#include "core/base/trace.h"
+#include "fs/connection/ino.h"
+
+#define CHUNK      1024u  /* slots allocated together; they never move and go with the table */
+#define SHARDS     64u
+#define CHAINS     256u   /* of a shard */
+#define SHOUT_MS   10000u /* between two trace lines that say the same */
+
+struct shard {
+	pthread_mutex_t shard_lock;     /* guards the chains and who is in them; a leaf */
+	uint32_t        chains[CHAINS]; /* number + 1 of the first slot; 0: empty */
+};
+
+struct slots {
+	uint32_t             slots_max;
+	uint32_t             generation_first;
+	struct slot *_Atomic chunks[INO_SLOTS / CHUNK];
+	struct shard         shards[SHARDS];
+	pthread_mutex_t      free_lock;  /* guards the next three; a leaf */
+	uint32_t             free_first; /* number + 1 */
+	uint32_t             made, used;
+	atomic_uint_fast64_t shouted_ms;
+};
+
+struct slots *slots_new(uint32_t slots_max)
+{
+	assert(slots_max > 0 && slots_max <= INO_SLOTS);
+	struct slots *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->slots_max = slots_max;
+	/* A handle from an earlier mount names a slot that is something else by now. */
+	if (getrandom(&s->generation_first, sizeof s->generation_first, GRND_NONBLOCK) < 0)
+		s->generation_first = (uint32_t)clock_mono_ms();
+	s->generation_first = (s->generation_first & INT32_MAX) + 1;
+	pthread_mutex_init(&s->free_lock, NULL);
+	for (size_t i = 0; i < SHARDS; i++)
+		pthread_mutex_init(&s->shards[i].shard_lock, NULL);
+	return s;
+}
+
+/* The heights of the shard that must stay readable. */
+static size_t heights_of(const struct network *n, const struct scope *scope, uint64_t out[2])
+{
+	size_t count = 0;
+
+	if (n && scope_has_height(scope))
+		out[count++] = scope->height;
+	if (n && scope->kind == SCOPE_SPAN)
+		out[count++] = scope->from;
+	return count;
+}
+
+/* What a slot holds on to: nothing once this was called. */
+static void let_go(struct slot *slot)
+{
+	uint64_t heights[2];
+	size_t count = heights_of(slot->network, &slot->scope, heights);
+
+	while (count)
+		network_unpin(slot->network, slot->scope.shard, heights[--count]);
+	shared_view_putp(&slot->view);
+	slot->network = NULL;
+	slot->scope = (struct scope){ 0 };
+}
+
+void slots_freep(struct slots **at)
+{
+	struct slots *s = TAKE(*at);
+
+	if (!s)
+		return;
+	for (uint32_t i = 0; i < s->made; i++)
+		let_go(&atomic_load(&s->chunks[i / CHUNK])[i % CHUNK]);
+	for (size_t i = 0; i < ARRAY_LEN(s->chunks); i++)
+		free(atomic_load(&s->chunks[i]));
+	for (size_t i = 0; i < SHARDS; i++)
+		pthread_mutex_destroy(&s->shards[i].shard_lock);
+	pthread_mutex_destroy(&s->free_lock);
+	free(s);
+}
+
+uint32_t slots_used(struct slots *s)
+{
+	LOCKED(&s->free_lock);
+	return s->used;
+}
+
+/* ---- taking and giving back ---- */
+
+static struct slot *slot_at(struct slots *s, uint32_t number)
+{
+	struct slot *chunk = atomic_load_explicit(&s->chunks[number / CHUNK], memory_order_acquire);
+
+	return chunk ? &chunk[number % CHUNK] : NULL;
+}
+
+static int chunk_make(struct slots *s, uint32_t number)
+{
+	struct slot *chunk = calloc(CHUNK, sizeof *chunk), *none = NULL;
+
+	if (!chunk)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < CHUNK; i++) {
+		chunk[i].number = number / CHUNK * CHUNK + i;
+		chunk[i].generation = s->generation_first;
+	}
+	if (!atomic_compare_exchange_strong(&s->chunks[number / CHUNK], &none, chunk))
+		free(chunk); /* another thread was faster */
+	return 0;
+}
+
+/* A free slot, or -ENFILE; -EAGAIN: *number needs its chunk first. */
+static int take_free(struct slots *s, struct slot **out, uint32_t *number)
+{
+	LOCKED(&s->free_lock);
+	if (s->free_first) {
+		*out = slot_at(s, s->free_first - 1);
+		s->free_first = (*out)->next;
+	} else if (s->made == s->slots_max) {
+		return -ENFILE;
+	} else {
+		*number = s->made;
+		*out = slot_at(s, *number);
+		if (!*out)
+			return -EAGAIN;
+		s->made++;
+	}
+	s->used++;
+	return 0;
+}
+
+static void give_free(struct slots *s, struct slot *slot)
+{
+	LOCKED(&s->free_lock);
+	slot->generation++;
+	slot->next = s->free_first;
+	s->free_first = slot->number + 1;
+	s->used--;
+}
+
+static int slot_take(struct slots *s, struct slot **out)
+{
+	uint32_t number = 0;
+	int rc;
+
+	while ((rc = take_free(s, out, &number)) == -EAGAIN) {
+		rc = chunk_make(s, number);
+		if (rc < 0)
+			return rc;
+	}
+	if (rc < 0) {
+		uint64_t now = clock_mono_ms(), last = atomic_load(&s->shouted_ms);
+
+		if ((last == 0 || now - last > SHOUT_MS) &&
+		    atomic_compare_exchange_strong(&s->shouted_ms, &last, now))
+			trace_error("fs",
+				    "all view slots are in use, new folders answer ENFILE until "
+				    "the kernel forgets some",
+				    "slots=%u", s->slots_max);
+	}
+	return rc;
+}
+
+/* ---- chains ---- */
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * UINT64_C(0xbf58476d1ce4e5b9);
+	return h ^ h >> 29;
+}
+
+static uint64_t hash_of(const struct network *n, const struct scope *c)
+{
+	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), n ? network_index(n) : 0);
+
+	h = mix(h, (uint64_t)c->kind << 40 | (uint64_t)c->context << 32 | c->shard);
+	return mix(mix(mix(h, c->height), c->from), c->view_number);
+}
+
+static struct shard *shard_of(struct slots *s, uint64_t hash)
+{
+	return &s->shards[hash % SHARDS];
+}
+
+static uint32_t *chain_of(struct shard *shard, uint64_t hash)
+{
+	return &shard->chains[hash / SHARDS % CHAINS];
+}
+
+
+/* False when it is free, or about to be: who counted it down to zero alone may free it. */
+static bool count_up(struct slot *slot)
+{
+	uint_fast64_t count = atomic_load_explicit(&slot->count, memory_order_relaxed);
+
+	while (count)
+		if (atomic_compare_exchange_weak_explicit(&slot->count, &count, count + 1,
+							  memory_order_acquire,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
+static struct slot *find_and_enter(struct slots *s, uint32_t first, const struct network *n,
+				   const struct scope *scope)
+{
+	for (uint32_t at = first; at; ) {
+		struct slot *slot = slot_at(s, at - 1);
+
+		if (slot->network == n && scope_eq(&slot->scope, scope) && count_up(slot))
+			return slot;
+		at = slot->next;
+	}
+	return NULL;
+}
+
+/* ---- interning ---- */
+
+static int hold(struct slot *slot, struct network *n, const struct scope *scope,
+		struct shared_view *view)
+{
+	uint64_t heights[2];
+	size_t count = heights_of(n, scope, heights);
+
+	for (size_t i = 0; i < count; i++) {
+		int rc = network_pin(n, scope->shard, heights[i]);
+
+		if (rc == 0)
+			continue;
+		while (i)
+			network_unpin(n, scope->shard, heights[--i]);
+		return rc;
+	}
+	slot->network = n;
+	slot->scope = *scope;
+	slot->view = scope->kind == SCOPE_VIEW ? shared_view_share(view) : NULL;
+	return 0;
+}
+
+static bool is_of_view(const struct scope *scope, const struct shared_view *view)
+{
+	const struct view *v = shared_view_of(view);
+
+	return scope->kind != SCOPE_VIEW || !v || v->number == scope->view_number;
+}
+
+int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
+		 struct shared_view *view, struct slot **out)
+{
+	uint64_t hash = hash_of(n, scope);
+	struct shard *shard = shard_of(s, hash);
+	uint32_t *chain = chain_of(shard, hash);
+	struct slot *fresh, *found;
+
+	pthread_mutex_lock(&shard->shard_lock);
+	found = find_and_enter(s, *chain, n, scope);
+	pthread_mutex_unlock(&shard->shard_lock);
+	if (found) {
+		*out = found;
+		return 0;
+	}
+	if (!is_of_view(scope, view))
+		return -ESTALE;
+	int rc = slot_take(s, &fresh);
+
+	if (rc < 0)
+		return rc;
+	rc = hold(fresh, n, scope, view);
+	if (rc < 0) {
+		give_free(s, fresh);
+		return rc;
+	}
+	pthread_mutex_lock(&shard->shard_lock);
+	found = find_and_enter(s, *chain, n, scope);
+	if (!found) {
+		/* A place is owned by the table itself, so that it never comes down to zero. */
+		atomic_store_explicit(&fresh->count, scope->kind == SCOPE_PLACE ? 2 : 1,
+				      memory_order_release);
+		fresh->next = *chain;
+		*chain = fresh->number + 1;
+	}
+	pthread_mutex_unlock(&shard->shard_lock);
+	if (found) {
+		let_go(fresh);
+		give_free(s, fresh);
+	}
+	*out = found ? found : fresh;
+	return !found;
+}
+
+int slots_enter(struct slots *s, uint32_t number, struct slot **out)
+{
+	struct slot *slot = number < s->slots_max ? slot_at(s, number) : NULL;
+
+	if (!slot || !count_up(slot))
+		return -ESTALE;
+	*out = slot;
+	return 0;
+}
+
+/* ---- counting down ---- */
+
+static void retire(struct slots *s, struct slot *slot)
+{
+	uint64_t hash = hash_of(slot->network, &slot->scope);
+	struct shard *shard = shard_of(s, hash);
+
+	pthread_mutex_lock(&shard->shard_lock);
+	uint32_t *at = chain_of(shard, hash);
+
+	while (*at != slot->number + 1)
+		at = &slot_at(s, *at - 1)->next;
+	*at = slot->next;
+	pthread_mutex_unlock(&shard->shard_lock);
+	let_go(slot);
+	give_free(s, slot);
+}
+
+static void count_down(struct slots *s, struct slot *slot, uint64_t n)
+{
+	uint_fast64_t count = atomic_load_explicit(&slot->count, memory_order_relaxed), left;
+
+	do {
+		left = count - MIN(n, count);
+	} while (!atomic_compare_exchange_weak_explicit(
+		&slot->count, &count, left, memory_order_acq_rel, memory_order_relaxed));
+	if (n > count)
+		trace_error("fs", "more was forgotten of a slot than was given", "slot=%u",
+			    slot->number);
+	if (left == 0 && count)
+		retire(s, slot);
+}
+
+void slots_leave(struct slots *s, struct slot *slot)
+{
+	count_down(s, slot, 1);
+}
+
+void slots_give(struct slot *slot, uint64_t lookups)
+{
+	atomic_fetch_add_explicit(&slot->count, lookups, memory_order_relaxed);
+}
+
+void slots_forget(struct slots *s, uint32_t number, uint64_t lookups)
+{
+	struct slot *slot = number < s->slots_max ? slot_at(s, number) : NULL;
+
+	if (slot && lookups)
+		count_down(s, slot, lookups);
+}

@@ -1,0 +1,318 @@
+#include "fs/mount/mount.h"
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/trace.h"
+#include "core/checkpoint/pins.h"
+#include "fs/ctl/ctl.h"
+#include "fs/connection/mountpoint.h"
+#include "fs/connection/ops.h"
+#include "fs/mount/rundir.h"
+#include "fs/connection/session.h"
+
+#define END_WAIT_MS    200u   /* for a busy mount, before it is detached */
+#define STORE_WAIT_MS  10000u /* after an unmount, until the daemon has let go of the store */
+#define STORE_POLL_US  20000u
+
+struct fs {
+	struct store   *store;
+	struct events  *events;
+	struct pins    *pins;
+	struct orders  *orders;
+	struct serving  serving;
+	struct session *session;
+	struct ctl     *ctl;
+	unsigned        threads;
+	atomic_size_t   networks_seen;
+	char            mountpoint[PATH_MAX], ctl_path[PATH_MAX];
+	sem_t           woken;       /* the mount ended, or is to */
+	atomic_bool     stop_wanted, unmounted;
+};
+
+/* ---- what wakes the notifier ---- */
+
+static void on_publish(void *arg, struct network *n)
+{
+	struct fs *fs = arg;
+
+	notifier_published(fs->serving.notifier, network_index(n));
+	meter_published(fs->serving.meter);
+	if (fs->pins)
+		pins_published(fs->pins);
+}
+
+static void on_pins(void *arg, struct network *n)
+{
+	struct fs *fs = arg;
+
+	atomic_fetch_add(&fs->serving.changes, 1);
+	notifier_published(fs->serving.notifier, network_index(n));
+}
+
+/* A network that came through the daemon is told of by nothing but its first event. */
+static void on_event(void *arg)
+{
+	struct fs *fs = arg;
+	size_t count = store_network_count(fs->store);
+
+	if (atomic_exchange(&fs->networks_seen, count) != count) {
+		for (size_t i = 0; i < count; i++)
+			views_watch(fs->serving.views, store_network_at(fs->store, i));
+		notifier_published(fs->serving.notifier, 0);
+	}
+	ctl_wake(fs->ctl);
+}
+
+static bool trim(void *arg)
+{
+	return render_cache_trim(((struct fs *)arg)->serving.cache);
+}
+
+/* ---- opening ---- */
+
+static int serving_init(struct fs *fs, const struct fs_options *o, struct err *err)
+{
+	struct serving *s = &fs->serving;
+	struct node root = tree_root();
+
+	s->store = fs->store;
+	s->uid = o->uid;
+	s->gid = o->gid;
+	s->folder_mode = 0555 & ~o->umask;
+	s->file_mode = 0444 & ~o->umask;
+	s->views = views_new(on_publish, fs);
+	s->slots = slots_new(INO_SLOTS);
+	s->cache = render_cache_new(o->render_cache ? o->render_cache : RENDER_CACHE_BYTES,
+				    RENDER_CACHE_ONE_MAX);
+	s->notifier = notifier_new(trim, fs);
+	if (!s->views || !s->slots || !s->cache || !s->notifier)
+		return err_set(err, -ENOMEM, "no memory for the mount");
+	int rc = slots_intern(s->slots, NULL, &root.scope, NULL, &s->root);
+
+	if (rc < 0)
+		return err_set(err, rc, "no memory for the mount");
+	rc = meter_new(fs->store, &s->meter, err);
+	if (rc < 0)
+		return rc;
+	size_t count = store_network_count(fs->store);
+
+	atomic_store(&fs->networks_seen, count);
+	for (size_t i = 0; i < count; i++)
+		views_watch(s->views, store_network_at(fs->store, i));
+	return 0;
+}
+
+static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
+{
+	int rc = rundir_make(o->ctl_dir, fs->ctl_path, err);
+
+	if (rc < 0) {
+		fs->ctl_path[0] = '\0';
+		return rc;
+	}
+	struct ctl_options co = {
+		.mountpoint = fs->ctl_path,
+		.allow_other = o->allow_other,
+		.uid = o->uid,
+		.gid = o->gid,
+		.umask = o->umask,
+		.tree_path = fs->mountpoint,
+	};
+
+	return ctl_open(fs->store, fs->events, fs->orders, &co, &fs->ctl, err);
+}
+
+int fs_open(struct store *s, struct events *events, const char *mountpoint,
+	    const struct fs_options *o, struct fs **out, struct err *err)
+{
+	struct fs *fs = calloc(1, sizeof *fs);
+
+	if (!fs)
+		return err_set(err, -ENOMEM, "no memory for the mount");
+	fs->store = s;
+	fs->events = events;
+	fs->pins = o->pins;
+	fs->orders = o->orders;
+	fs->threads = o->threads;
+	sem_init(&fs->woken, 0, 0);
+	pthread_mutex_init(&fs->serving.init_lock, NULL);
+	pthread_cond_init(&fs->serving.init_done, NULL);
+	AUTO(fs_closep) struct fs *owner = fs;
+	int rc = mountpoint_full(mountpoint, fs->mountpoint, err);
+
+	if (rc == 0)
+		rc = mountpoint_prepare(fs->mountpoint, err);
+	if (rc == 0)
+		rc = serving_init(fs, o, err);
+	if (rc == 0)
+		rc = open_ctl(fs, o, err);
+	if (rc < 0)
+		return rc;
+	tree_set_env(&(struct tree_env){ .store = s, .ctl_target = fs->ctl_path,
+					  .pins = fs->pins });
+	struct session_options so = {
+		.mountpoint = fs->mountpoint, .source = store_path(s), .subtype = MOUNT_SUBTYPE,
+		.allow_other = o->allow_other, .read_only = true,
+	};
+
+	rc = session_open(&serving_ops, &fs->serving, &so, &fs->session, err);
+	if (rc < 0)
+		return rc;
+	*out = TAKE(owner);
+	return 0;
+}
+
+void fs_closep(struct fs **at)
+{
+	struct fs *fs = TAKE(*at);
+
+	if (!fs)
+		return;
+	struct serving *s = &fs->serving;
+
+	if (s->notifier)
+		notifier_stop(s->notifier);
+	session_closep(&fs->session);
+	events_on_post(fs->events, NULL, NULL);
+	if (fs->pins)
+		pins_on_change(fs->pins, NULL, NULL);
+	ctl_closep(&fs->ctl);
+	if (fs->ctl_path[0])
+		rundir_remove(fs->ctl_path);
+	slots_freep(&s->slots);
+	views_freep(&s->views);
+	meter_freep(&s->meter);
+	render_cache_freep(&s->cache);
+	notifier_freep(&s->notifier);
+	pthread_cond_destroy(&s->init_done);
+	pthread_mutex_destroy(&s->init_lock);
+	sem_destroy(&fs->woken);
+	free(fs);
+}
+
+/* ---- running ---- */
+
+void fs_stop(struct fs *fs)
+{
+	atomic_store(&fs->stop_wanted, true);
+	sem_post(&fs->woken);
+}
+
+static void on_ended(void *arg)
+{
+	struct fs *fs = arg;
+
+	pthread_mutex_lock(&fs->serving.init_lock);
+	fs->serving.ended = true;
+	pthread_cond_broadcast(&fs->serving.init_done);
+	pthread_mutex_unlock(&fs->serving.init_lock);
+	atomic_store(&fs->unmounted, true);
+	sem_post(&fs->woken);
+}
+
+struct starting {
+	struct fs *fs;
+	void     (*ready)(void *arg);
+	void      *arg;
+};
+
+static bool wait_for_init(struct serving *s)
+{
+	LOCKED(&s->init_lock);
+	while (!s->inited && !s->ended)
+		pthread_cond_wait(&s->init_done, &s->init_lock);
+	return !s->ended;
+}
+
+/* A thread of its own, because a look at the mount waits for those that serve it. */
+static void *tell_ready(void *arg)
+{
+	struct starting *start = arg;
+	struct fs *fs = start->fs;
+	struct stat st;
+
+	if (!wait_for_init(&fs->serving))
+		return NULL;
+	if (stat(fs->mountpoint, &st) < 0)
+		trace_warn("mount", "the root of the mount cannot be looked at", "path=%s errno=%d",
+			   fs->mountpoint, errno);
+	events_post(fs->events, NULL, "mount", "state=ready path=%s", fs->mountpoint);
+	if (start->ready)
+		start->ready(start->arg);
+	return NULL;
+}
+
+static int start(struct fs *fs, struct err *err)
+{
+	int rc = ctl_start(fs->ctl, err);
+
+	if (rc == 0) {
+		events_on_post(fs->events, on_event, fs);
+		if (fs->pins)
+			pins_on_change(fs->pins, on_pins, fs);
+		rc = notifier_start(fs->serving.notifier, session_fuse(fs->session), err);
+	}
+	if (rc == 0)
+		rc = session_start(fs->session, fs->threads, on_ended, fs, err);
+	return rc;
+}
+
+int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
+{
+	struct starting starting = { fs, ready, arg };
+	pthread_t starter;
+	int rc = start(fs, err);
+
+	if (rc < 0)
+		return rc;
+	rc = -pthread_create(&starter, NULL, tell_ready, &starting);
+	if (rc < 0)
+		return err_set(err, rc, "no thread for the mount: %s", strerror(-rc));
+	trace_info("mount", "serving", "path=%s store=%s ctl=%s", fs->mountpoint,
+		   store_path(fs->store), fs->ctl_path);
+	while (!atomic_load(&fs->unmounted) && !atomic_load(&fs->stop_wanted))
+		sem_wait(&fs->woken);
+	/* First who speaks to the kernel, while those who answer it still do. */
+	notifier_stop(fs->serving.notifier);
+	session_end(fs->session, END_WAIT_MS);
+	session_closep(&fs->session);
+	on_ended(fs); /* nobody need wait for INIT any more */
+	pthread_join(starter, NULL);
+	events_post(fs->events, NULL, "mount", "state=ended path=%s", fs->mountpoint);
+	events_on_post(fs->events, NULL, NULL);
+	ctl_closep(&fs->ctl);
+	trace_info("mount", "ended", "path=%s", fs->mountpoint);
+	return 0;
+}
+
+/* ---- from outside ---- */
+
+int fs_unmount(const char *mountpoint, enum unmount_how how, struct err *err)
+{
+	struct mount_info m;
+	char full[PATH_MAX], holder[256];
+	int rc = mountpoint_full(mountpoint, full, err);
+
+	if (rc == 0)
+		rc = mountpoint_find(full, &m, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || strcmp(m.type, "fuse." MOUNT_SUBTYPE) != 0)
+		return err_set(err, -EINVAL, "%s: no store is mounted there", full);
+	rc = mountpoint_unmount(full, how, err);
+	if (rc < 0 || how == UNMOUNT_LAZY)
+		return rc;
+	/* Its daemon may still be closing the store, and who goes on with it should not meet
+	 * that. */
+	uint64_t end = clock_mono_ms() + STORE_WAIT_MS;
+
+	while (store_holder(m.source, holder, sizeof holder) == 0 && clock_mono_ms() < end)
+		usleep(STORE_POLL_US);
+	return 0;
+}
