@@ -19,6 +19,7 @@ struct session_options {
 	bool        allow_other;
 	bool        read_only;   /* for the kernel: every change is EROFS without asking us */
 	const struct transport_ops *transport; /* NULL: classic */
+	bool        or_classic;  /* which serves, should that one not start */
 	unsigned    stack_depth; /* wished for, so that files can be passed through; 0: none */
 };
 

@@ -21,9 +21,12 @@
 #define OUT_ERROR          4u
 #define OUT_UNIQUE         8u
 #define OUT_FLAGS          12u /* behind the head from here on */
+#define OUT_MAX_WRITE      20u
+#define OUT_MAX_PAGES      28u /* 16 bits */
 #define OUT_FLAGS2         32u
 #define OUT_STACK_DEPTH    36u
 #define OUT_SIZE           64u
+#define PAGE               4096u
 #define FLAGS_EXT          (1u << 30) /* flags2 counts */
 #define FLAGS2_PASSTHROUGH (1u << 5)
 #define FLAGS2_URING       (1u << 9)
@@ -71,6 +74,11 @@ static uint64_t get64(const uint8_t *at)
 	return v;
 }
 
+static void put16(uint8_t *at, uint16_t v)
+{
+	memcpy(at, &v, sizeof v);
+}
+
 static void put32(uint8_t *at, uint32_t v)
 {
 	memcpy(at, &v, sizeof v);
@@ -108,14 +116,18 @@ static ssize_t answer_init(struct wire *w, const struct iovec *parts, int count)
 		return writev(w->fd, parts, count);
 	struct wire_bits got = {
 		.uring = w->wished.uring && (w->offered2 & FLAGS2_URING),
+		.payload_max = w->wished.payload_max,
 		.stack_depth = w->offered2 & FLAGS2_PASSTHROUGH ? w->wished.stack_depth : 0,
 	};
 
 	memcpy(body, parts[1].iov_base, sizeof body);
 	uint32_t flags2 = get32(body + OUT_FLAGS) & FLAGS_EXT ? get32(body + OUT_FLAGS2) : 0;
 
-	if (got.uring)
+	if (got.uring) {
 		flags2 |= FLAGS2_URING;
+		put32(body + OUT_MAX_WRITE, got.payload_max);
+		put16(body + OUT_MAX_PAGES, (uint16_t)(got.payload_max / PAGE));
+	}
 	if (got.stack_depth) {
 		flags2 |= FLAGS2_PASSTHROUGH;
 		put32(body + OUT_STACK_DEPTH, got.stack_depth);
@@ -180,6 +192,11 @@ static ssize_t on_read(int fd, void *bytes, size_t size, void *user)
 }
 
 /* ---- the contract ---- */
+
+void wire_wish(struct wire *w, struct wire_bits wished)
+{
+	w->wished = wished;
+}
 
 void wire_on_agreed(struct wire *w, void (*agreed)(void *arg, struct wire_bits what), void *arg)
 {
