@@ -90,10 +90,9 @@ static void look_at_fuse(struct doctor *d)
 		find(d, FOUND_OK, "mount", NULL,
 		     "a trial mount came: kernel %s, FUSE protocol %u.%u, passthrough %s",
 		     u.release, f.major, f.minor, f.passthrough ? "offered" : "not offered");
-	find(d, FOUND_OK, "uring", NULL, "io_uring is %s; this program uses the classic transport",
-	     f.uring          ? "offered"
-	     : f.uring_switch ? "switched on and not offered"
-			      : "off (/sys/module/fuse/parameters/enable_uring)");
+	find(d, FOUND_OK, "uring", NULL, "-o transport=uring %s%s",
+	     f.rings < 0 ? "cannot be had: " : "can be had",
+	     f.rings < 0 ? err_text(&f.rings_why, f.rings) : "");
 	if (f.allow_other)
 		find(d, FOUND_OK, "allow_other", NULL, "-o allow_other may be used");
 	else
