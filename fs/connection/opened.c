@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/bytes.h"
@@ -134,6 +135,10 @@ int opened_new(int memory, struct opened **out, struct err *err)
 	AUTO(opened_freep) struct opened *owner = o;
 	if (o->memory < 0 || (memory < 0 && ftruncate(o->memory, (off_t)size) < 0))
 		return err_set(err, -errno, "no memory for open files: %s", strerror(errno));
+	struct stat st;
+
+	if (memory >= 0 && (fstat(memory, &st) < 0 || (size_t)st.st_size != size))
+		return err_set(err, -EINVAL, "no records of open files that this program knows");
 	void *records = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, o->memory, 0);
 
 	if (records == MAP_FAILED)

@@ -253,6 +253,7 @@ static void *tell_ready(void *arg)
 	if (stat(fs->mountpoint, &st) < 0)
 		trace_warn("mount", "the root of the mount cannot be looked at", "path=%s errno=%d",
 			   fs->mountpoint, errno);
+	mountpoint_read_ahead(fs->mountpoint, READ_AHEAD_KIB);
 	events_post(fs->events, NULL, "mount", "state=ready path=%s", fs->mountpoint);
 	if (start->ready)
 		start->ready(start->arg);
@@ -289,7 +290,6 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 		return err_set(err, rc, "no thread for the mount: %s", strerror(-rc));
 	trace_info("mount", "serving", "path=%s store=%s ctl=%s plain=%s", fs->mountpoint,
 		   store_path(fs->store), fs->ctl_path, plain_path(fs->plain));
-	mountpoint_read_ahead(fs->mountpoint, READ_AHEAD_KIB);
 	while (!atomic_load(&fs->unmounted) && !atomic_load(&fs->stop_wanted))
 		sem_wait(&fs->woken);
 	/* First who speaks to the kernel, while those who answer it still do. */

@@ -77,6 +77,7 @@ static void on_agreed(void *arg, struct wire_bits what)
 {
 	struct plain *p = arg;
 
+	mountpoint_read_ahead(p->path, READ_AHEAD_KIB); /* INIT has set it back */
 	if (what.stack_depth)
 		opened_pass(p->serving.opened, fuse_session_fd(session_fuse(p->session)));
 	trace_info("mount",
@@ -103,7 +104,6 @@ int plain_start(struct plain *p, struct err *err)
 	if (rc < 0)
 		return rc;
 	p->running = true;
-	mountpoint_read_ahead(p->path, READ_AHEAD_KIB);
 	return 0;
 }
 
