@@ -175,6 +175,24 @@ if [ "$(id -u)" = 0 ] && mount -t overlay overlay -o "lowerdir=$T/copy,upperdir=
 	deleted=$(descriptors "$T/over" '*(deleted)')
 	reads_well "$T/over" "$T/mnt2" read
 	daemon=$(daemon_of "$T/over")
+	check "a pin" timeout 10 mkdir "$M/ctl/pins/many@100"
+	check "is built" eventually 30 complete many
+	: > "$T/opened"
+	hold_all() { # until told; says of each whether it was opened
+		local file fd
+		for file in "$P"/checkpoints/*/*/*/*.pb; do
+			{ exec {fd}< "$file"; } 2>> "$T/refused" && echo "$fd" >> "$T/opened"
+		done
+		head -c 1 < "/proc/self/fd/$(head -n 1 "$T/opened")" > /dev/null || echo "unreadable" >> "$T/refused"
+	}
+	if command -v prlimit > /dev/null; then
+		prlimit --pid "$daemon" --nofile=$(($(descriptors "$T/over" '*') + 40))
+		(hold_all)
+		check "files are opened while the daemon may hold them" test "$(wc -l < "$T/opened")" -ge 20
+		check "then it is Too many open files" grep -q 'Too many open files' "$T/refused"
+		same "and nothing else" "$(grep -v 'Too many open files' "$T/refused")" ""
+		check "once they are closed all can be read again" diff -r "$P/checkpoints" "$M/demo/checkpoints"
+	fi
 	check "unmounts" unmount "$T/mnt2"
 	check "the daemon ends" eventually 20 is_gone "$daemon"
 	umount "$T/over"
