@@ -105,8 +105,10 @@ resident=$(resident "$lower") open=$(descriptors "$lower" '*')
 check "100,000 opens" probe opens "$info" "$(rounds 100000)"
 all_closed() { [ "$(descriptors "$lower" '*')" -le "$open" ]; }
 check "leave no descriptor" eventually 10 all_closed
-check "nor memory: $resident KiB before, $(resident "$lower") after" \
-	test "$(resident "$lower")" -lt $((resident + 8192))
+case ${FLAVOUR:-release} in asan | tsan) ;; *) # which keep what was freed
+	check "nor memory: $resident KiB before, $(resident "$lower") after" \
+		test "$(resident "$lower")" -lt $((resident + 8192)) ;;
+esac
 
 grower=$M/plain/more/segments/000001.seg
 seen() { # whole versions of it, one after another, until something stops us
