@@ -196,13 +196,15 @@ void fs_closep(struct fs **at)
 	events_on_post(fs->events, NULL, NULL);
 	if (fs->pins)
 		pins_on_change(fs->pins, NULL, NULL);
-	plain_closep(&fs->plain);
+	plain_end(fs->plain);
 	ctl_closep(&fs->ctl);
 	if (fs->ctl_path[0])
 		rundir_remove(fs->ctl_path);
-	serving_release(s);
-	views_freep(&s->views);
+	slots_freep(&s->slots);
+	views_freep(&s->views); /* from here on nobody hears of a publication */
+	plain_closep(&fs->plain);
 	meter_freep(&s->meter);
+	serving_release(s);
 	sem_destroy(&fs->woken);
 	free(fs);
 }

@@ -129,12 +129,14 @@ void plain_changed(struct plain *p, unsigned network)
 /* First who speaks to the kernel, while those who answer it still do. */
 void plain_end(struct plain *p)
 {
-	if (!p || !p->running)
+	if (!p || !p->serving.notifier)
 		return;
-	p->running = false;
 	notifier_stop(p->serving.notifier);
-	session_end(p->session, END_WAIT_MS);
+	if (p->running)
+		session_end(p->session, END_WAIT_MS);
+	p->running = false;
 	session_closep(&p->session);
+	slots_freep(&p->serving.slots);
 }
 
 void plain_closep(struct plain **at)
@@ -144,7 +146,6 @@ void plain_closep(struct plain **at)
 	if (!p)
 		return;
 	plain_end(p);
-	session_closep(&p->session);
 	if (p->path[0])
 		rundir_remove(p->path);
 	serving_release(&p->serving);

@@ -28,7 +28,8 @@ const char *plain_path(const struct plain *p);
 /* A network (0: the root) published a view; or something changed beside views. Accept NULL. */
 void plain_published(struct plain *p, unsigned network);
 void plain_changed(struct plain *p, unsigned network);
-void plain_end(struct plain *p); /* unmounts unless somebody reads, and serves no more */
-void plain_closep(struct plain **p);
+/* Unmounts unless somebody reads, which is detached then; answers no more, and holds no view. */
+void plain_end(struct plain *p);
+void plain_closep(struct plain **p); /* once nothing is published any more */
 
 #endif
