@@ -17,6 +17,7 @@ struct fs_features {
 	bool     passthrough, uring; /* it offers them */
 	int      rings;        /* 0: transport=uring can be had; else a negative errno, and why */
 	struct err rings_why;
+	bool     may_pass; /* this process may have files passed through, where that is offered */
 };
 
 void fs_features_look(struct fs_features *out);
