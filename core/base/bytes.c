@@ -328,6 +328,8 @@ uint64_t rd_varint(struct rd *r)
 {
 	uint64_t v = 0;
 
+	if (!r->failed && r->p < r->end && !(*r->p & 0x80)) /* as most are */
+		return *r->p++;
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		const uint8_t *p = take(r, 1);
 

@@ -298,6 +298,11 @@ void db_iter_freep(struct db_iter **at)
 		iter_free(it);
 }
 
+uint64_t db_epoch(const struct db *db)
+{
+	return epoch_of(db);
+}
+
 bool db_iter_is_current(const struct db_iter *it)
 {
 	return it->epoch == epoch_of(it->db);

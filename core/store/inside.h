@@ -6,6 +6,7 @@
 #include "core/store/cache.h"
 #include "core/store/db.h"
 #include "core/store/network.h"
+#include "core/store/recent.h"
 #include "core/store/rows.h"
 #include "core/store/segment.h"
 
@@ -57,6 +58,7 @@ struct network {
 	struct segments_end     committed; /* of the segments; ingest's */
 	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
 	struct cache           *cache;
+	struct recent          *recent;
 	bool                    read_only;
 	struct commit          *commit;    /* the one that is open; ingest's */
 
