@@ -236,6 +236,11 @@ unsigned network_index(const struct network *n)
 	return n->index;
 }
 
+uint64_t network_epoch(const struct network *n)
+{
+	return db_epoch(n->db);
+}
+
 int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height,
 		 struct rows **out)
 {

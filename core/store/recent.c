@@ -3,22 +3,22 @@
 #include <pthread.h>
 
 struct stat_entry {
-	uint64_t           epoch, object; /* object 0: empty; no object has that number */
+	uint64_t epoch, object; /* object 0: empty; no object has that number */
 	struct stat_record record;
 };
 
 struct block_entry {
-	uint64_t         epoch; /* height 0: empty; blocks begin at 1 */
+	uint64_t epoch; /* height 0: empty; blocks begin at 1 */
 	struct block_row row;
 };
 
 #define MET 64u
 
 struct recent {
-	pthread_mutex_t    stats_lock;  /* guards stats and met; a leaf */
-	pthread_mutex_t    blocks_lock; /* guards blocks; a leaf */
-	struct stat_entry  stats[RECENT_STATS];
-	uint64_t           met[MET]; /* first objects of groups */
+	pthread_mutex_t stats_lock;  /* guards stats and met; a leaf */
+	pthread_mutex_t blocks_lock; /* guards blocks; a leaf */
+	struct stat_entry stats[RECENT_STATS];
+	uint64_t met[MET]; /* first objects of groups */
 	struct block_entry blocks[RECENT_BLOCKS];
 };
 
