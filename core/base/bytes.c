@@ -383,6 +383,23 @@ int rd_done(const struct rd *r)
 
 /* ---- text ---- */
 
+size_t dec_put(char *out, uint64_t v, size_t digits)
+{
+	char text[DEC_SIZE];
+	size_t n = 0;
+
+	do
+		text[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	size_t zeros = digits > n ? digits - n : 0;
+
+	memset(out, '0', zeros);
+	for (size_t i = 0; i < n; i++)
+		out[zeros + i] = text[n - 1 - i];
+	out[zeros + n] = 0;
+	return zeros + n;
+}
+
 void hex_put(char *out, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -265,7 +265,7 @@ static int sets_list(struct look *l, const struct node *child, const char *suffi
 		struct node n = *child;
 
 		n.key = set_key(child->key, i);
-		snprintf(name, sizeof name, "%s%s", ops->sets[i].name, suffix);
+		strcpy(stpcpy(name, ops->sets[i].name), suffix);
 		if (!lister_give(to, name, &n, i + 1, NULL))
 			return 0;
 	}
@@ -341,7 +341,7 @@ int records_list(struct look *l, const struct scope *scope, unsigned spaces,
 			return err_note(l->err, rc, "account %" PRIu64,
 					key_account(set_of_account));
 		node_of_object(&n, ROW_RECORD, record.object);
-		snprintf(name, sizeof name, "%s.json", record.name);
+		strcpy(stpcpy(name, record.name), ".json");
 		if (!lister_give(to, name, &n, number, NULL))
 			return 0;
 	}
