@@ -27,6 +27,7 @@ void network_closep(struct network **at)
 	view_freep(&n->newest);
 	cache_freep(&n->cache);
 	recent_freep(&n->recent);
+	dead_freep(&n->dead);
 	segments_closep(&n->segments);
 	db_closep(&n->db);
 	if (n->params)
@@ -149,7 +150,8 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 		return rc;
 	n->cache = cache_new(at->frame_cache_size);
 	n->recent = recent_new();
-	if (!n->cache || !n->recent)
+	n->dead = dead_new();
+	if (!n->cache || !n->recent || !n->dead)
 		return err_set(err, -ENOMEM, "no memory for a cache");
 
 	AUTO(view_freep) struct view_box *box = NULL;
@@ -248,7 +250,11 @@ int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t he
 	AUTO(lineage_release) struct lineage lineage = { 0 };
 	int rc = lineage_of(&((struct view_box *)v)->table->branches, branch, shard, &lineage);
 
-	return rc < 0 ? rc : rows_new(n->db, shard, height, &lineage, out);
+	if (rc == 0)
+		rc = rows_new(n->db, shard, height, &lineage, out);
+	if (rc == 0)
+		rows_remember(*out, n->dead);
+	return rc;
 }
 
 /* ---- one row by its key ---- */
