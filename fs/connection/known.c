@@ -18,8 +18,9 @@ int serving_init(struct serving *s, const struct serving_options *o, struct err 
 	pthread_cond_init(&s->init_done, NULL);
 	s->slots = slots_new(INO_SLOTS);
 	s->cache = render_cache_new(o->render_cache, MIN(o->render_cache, RENDER_CACHE_ONE_MAX));
+	s->ends = ends_new();
 	s->notifier = notifier_new(o->trim, o->arg);
-	int rc = s->slots && s->cache && s->notifier
+	int rc = s->slots && s->cache && s->ends && s->notifier
 			 ? slots_intern(s->slots, NULL, &root.scope, NULL, &s->root)
 			 : -ENOMEM;
 
@@ -28,10 +29,11 @@ int serving_init(struct serving *s, const struct serving_options *o, struct err 
 
 void serving_release(struct serving *s)
 {
-	if (!s->notifier && !s->slots && !s->cache)
+	if (!s->notifier && !s->slots && !s->cache && !s->ends)
 		return;
 	slots_freep(&s->slots);
 	render_cache_freep(&s->cache);
+	ends_freep(&s->ends);
 	notifier_freep(&s->notifier);
 	opened_freep(&s->opened);
 	pthread_cond_destroy(&s->init_done);
