@@ -6,7 +6,7 @@
 
 /* Small blocks are gathered up to this many bytes before they are packed: packing together what is
  * alike saves a third, and reading one block still unpacks little. */
-#define FRAME_TARGET   (128u << 10)
+#define FRAME_TARGET   (256u << 10)
 #define FRAME_CAP_KEPT (4 * FRAME_TARGET) /* memory of a rare big block is given back */
 #define ROW_BYTES_MAX  (512u << 20)
 
@@ -26,6 +26,8 @@ struct commit {
 	int               failed;     /* latched: it cannot be applied any more */
 
 	struct buf        frame;      /* being gathered */
+	struct told      *told;       /* of the frame */
+	size_t            told_count, told_cap;
 	struct frame_ref *frames;     /* written so far */
 	size_t            frame_count, frame_cap;
 
@@ -92,6 +94,7 @@ void commit_freep(struct commit **at)
 	buf_release(&c->key);
 	buf_release(&c->value);
 	free(c->frames);
+	free(c->told);
 	free(c->late);
 	free(c->hashes);
 	free(c);
@@ -105,7 +108,8 @@ struct view *commit_view(struct commit *c)
 size_t commit_bytes_held(const struct commit *c)
 {
 	return db_batch_bytes(c->batch) + c->frame.n + c->late_bytes.n + c->deaths.n +
-	       c->late_count * sizeof *c->late + c->hash_count * sizeof *c->hashes;
+	       c->late_count * sizeof *c->late + c->hash_count * sizeof *c->hashes +
+	       c->told_count * sizeof *c->told;
 }
 
 static int make_room(void *list, size_t *cap, size_t count, size_t size)
@@ -132,8 +136,9 @@ static int write_frame(struct commit *c, struct err *err)
 
 	if (rc < 0)
 		return err_set(err, rc, "no memory for a frame");
-	rc = segments_append(c->network->segments, buf_slice(&c->frame), &c->frames[c->frame_count],
-			     err);
+	rc = segments_append(c->network->segments, buf_slice(&c->frame), c->told, c->told_count,
+			     &c->frames[c->frame_count], err);
+	c->told_count = 0;
 	if (rc < 0) {
 		c->failed = rc; /* rows may refer to it already */
 		return rc;
@@ -175,6 +180,26 @@ int commit_bytes(struct commit *c, struct slice canonical, struct slice certific
 	buf_add(&c->frame, certificate);
 	if (n == 0)
 		buf_u8(&c->frame, 0); /* a frame is never empty, so that every place has one */
+	return 0;
+}
+
+int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, uint32_t from,
+		uint32_t size)
+{
+	uint32_t whole = ref->canonical_size;
+
+	if (c->failed)
+		return c->failed;
+	if (ref->frame != c->frame_count + 1 || from > whole || size > whole - from || at > whole ||
+	    whole - at < HASH20_SIZE)
+		return -EINVAL;
+	if (c->network->keep_told)
+		return 0;
+	int rc = make_room(&c->told, &c->told_cap, c->told_count, sizeof *c->told);
+
+	if (rc < 0)
+		return rc; /* the bytes are kept as they are */
+	c->told[c->told_count++] = (struct told){ ref->inner + at, ref->inner + from, size };
 	return 0;
 }
 

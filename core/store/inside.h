@@ -58,6 +58,7 @@ struct network {
 	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
 	struct cache           *cache;
 	bool                    read_only;
+	bool                    keep_told; /* hashes are kept where they stand (store.h) */
 	struct commit          *commit;    /* the one that is open; ingest's */
 
 	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
@@ -85,6 +86,7 @@ struct network_place {
 	const struct chain_ops *(*kind)(const char *kind);
 	struct damage_listener *on_damage;
 	bool             read_only;
+	bool             keep_told;
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,
