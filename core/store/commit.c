@@ -561,7 +561,7 @@ static int put_version(struct commit *c, const struct state *st, const struct ve
 	buf_clear(&c->key);
 	buf_clear(&c->value);
 	row_key_write(&c->key, v->space, state_shard(st), v->key,
-		      (struct place){ v->height, v->index, state_branch(st) });
+		      (struct place){ v->height, PLACE_INDEX, state_branch(st) });
 	row_value_write(&c->value, v->tombstone, v->reason, v->value);
 	int rc = buf_done(&c->key);
 
