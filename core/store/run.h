@@ -15,7 +15,6 @@ struct version {
 	struct entry *entry;
 	struct value *value; /* NULL: a tombstone */
 	uint64_t      height;
-	uint32_t      index;
 	uint8_t       reason; /* enum reason, of a tombstone */
 	bool          death;  /* something older may lie below it */
 };
@@ -25,7 +24,6 @@ struct version_view {
 	struct slice key, value;
 	bool         tombstone;
 	uint64_t     height;
-	uint32_t     index;
 	enum reason  reason;
 	bool         death;
 };

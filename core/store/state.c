@@ -19,7 +19,6 @@ struct state {
 	struct overlay  overlay;
 	bool            in_block;
 	uint64_t        height;  /* of the block */
-	uint32_t        writes;  /* of the block so far */
 	struct entry  **written; /* by the block, each once, in order of the first write */
 	size_t          written_count, written_cap;
 
@@ -223,7 +222,6 @@ static int write_row(struct state *st, enum space space, struct slice key, struc
 	overlay_disown(&st->overlay, e->block);
 	e->block = v;
 	e->reason = (uint8_t)reason;
-	e->place = st->writes++;
 	return 0;
 }
 
@@ -262,7 +260,6 @@ int state_block_begin(struct state *st, uint64_t height)
 	overlay_step(&st->overlay, CACHE_SIZE);
 	st->in_block = true;
 	st->height = height;
-	st->writes = 0;
 	return 0;
 }
 
@@ -280,7 +277,6 @@ static void join_run(struct state *st, struct entry *e)
 			.entry = e,
 			.value = overlay_own(e->block),
 			.height = st->height,
-			.index = e->place,
 			.reason = e->reason,
 			.death = !e->block_fresh,
 		};
@@ -357,7 +353,6 @@ bool state_take(struct state *st, struct version_view *out)
 		.value = value_slice(v->value),
 		.tombstone = !v->value,
 		.height = v->height,
-		.index = v->index,
 		.reason = v->reason,
 		.death = v->death,
 	};
