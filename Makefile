@@ -94,7 +94,7 @@ SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
 SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
-BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
+BENCHES       := $(sort $(wildcard tests/bench/*.c))
 BENCH_PROGRAMS := $(BENCHES:tests/%.c=$(BIN)/tests/%)
 PAPERS        := $(BUILD)/papers
 PAPER_PARTS   := $(wildcard docs/man/*.scd docs/man/parts/*.scd)
@@ -104,7 +104,7 @@ PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPER
 # ---- the program -----------------------------------------------------------------------------
 
 .PHONY: all lib test-programs check check-all check-flavours layers fuzz fuzz-run fuzz-programs \
-	bench papers install uninstall deb clean help
+	bench bench-floors papers install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
 
@@ -214,12 +214,14 @@ fuzz-run: $(FUZZ_PROGRAMS)
 			$$found $$corpus; \
 	done
 
-bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## the benchmark scripts, each prints its ratio
-	@set -e; for script in $(sort $(wildcard tests/bench/*.sh)); do \
-		echo "== $$script"; \
-		CHAINFS=$(abspath $(PROGRAM)) BENCH=$(abspath $(BIN)/tests/bench) $$script || \
-			[ $$? = 77 ]; \
-	done
+BENCH_RUN := CHAINFS=$(abspath $(PROGRAM)) PROGRAMS=$(abspath $(BIN)/tests/bench) WORK=$(abspath $(BUILD)/bench) \
+	tests/bench/run.sh
+
+bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## ratios against what there is to compare with (tests/bench/README.md); QUICK=1
+	@$(BENCH_RUN)
+
+bench-floors: ## of the last bench: fails unless every floor of DESIGN.md is met
+	@$(BENCH_RUN) --floors
 
 # ---- installation ----------------------------------------------------------------------------
 
