@@ -280,6 +280,9 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 		.threads = options->threads ?
 				   options->threads :
 				   (unsigned)settings_number(c->settings, SETTING_MOUNT_THREADS),
+		.transport = options->transport ?
+				     options->transport :
+				     settings_text(c->settings, SETTING_MOUNT_TRANSPORT),
 		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
 	};
 	sigset_t set;

@@ -95,6 +95,30 @@ void metrics_set_soft_cap(uint64_t bytes)
 	atomic_store(&soft_cap, bytes);
 }
 
+static _Atomic(const char *) transport;
+
+void metrics_set_transport(const char *name)
+{
+	atomic_store(&transport, name);
+}
+
+const char *metrics_transport(void)
+{
+	return atomic_load(&transport);
+}
+
+static void render_transport(struct buf *out)
+{
+	const char *name = metrics_transport();
+
+	if (name)
+		buf_fmt(out,
+			"# HELP chainfs_fuse_transport_info What carries the mount's requests.\n"
+			"# TYPE chainfs_fuse_transport_info gauge\n"
+			"chainfs_fuse_transport_info{transport=\"%s\"} 1\n",
+			name);
+}
+
 static void render_soft_cap(const struct store *s, struct buf *out)
 {
 	uint64_t cap = atomic_load(&soft_cap);
@@ -150,5 +174,6 @@ int metrics_render(const struct store *s, struct buf *out)
 		}
 	}
 	render_soft_cap(s, out);
+	render_transport(out);
 	return buf_done(out);
 }

@@ -45,9 +45,15 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 	[SETTING_CHECKPOINTS_KEEP] = { "checkpoints.keep", SETTING_NUMBER, "4",
 				       "how many of those stay: the newest", NULL, 1, 0 },
 	[SETTING_MOUNT_THREADS] = { "mount.threads", SETTING_NUMBER, "0",
-				    "threads that answer the kernel; 0: two; "
+				    "threads that answer the kernel, of uring for each "
+				    "processor; 0: as many as pay; "
 				    "-o threads=N goes before it",
 				    NULL, 0, 64 },
+	[SETTING_MOUNT_TRANSPORT] = { "mount.transport", SETTING_TEXT, "classic",
+				      "how requests come from the kernel: classic survives a kill "
+				      "-9, uring is fast where the kernel has it, auto is uring or "
+				      "else classic; -o transport=NAME goes before it",
+				      "classic|uring|auto", 0, 0 },
 	[SETTING_MOUNT_RENDER_CACHE] = { "mount.render_cache", SETTING_SIZE, "64M",
 					 "memory for files that were made to be read", NULL,
 					 64u << 10, 1ull << 40 },

@@ -38,6 +38,7 @@ enum setting_id {
 	SETTING_CHECKPOINTS_EVERY,        /* main heights between two automatic checkpoints; 0: none */
 	SETTING_CHECKPOINTS_KEEP,         /* newest automatic ones that stay */
 	SETTING_MOUNT_THREADS,            /* FUSE workers; 0: a default */
+	SETTING_MOUNT_TRANSPORT,          /* text: classic, uring, auto */
 	SETTING_MOUNT_RENDER_CACHE,       /* size of renderings kept in memory */
 	SETTING_LIMITS_CACHE,             /* size of the database's block cache, all networks */
 	SETTING_LIMITS_MEMORY,            /* size: bound of the daemon's address space; 0: none */

@@ -10,11 +10,13 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/checkpoint/pins.h"
+#include "core/control/metrics.h"
 #include "fs/ctl/ctl.h"
 #include "fs/connection/mountpoint.h"
 #include "fs/connection/ops.h"
 #include "fs/mount/rundir.h"
 #include "fs/connection/session.h"
+#include "fs/connection/transport.h"
 
 #define END_WAIT_MS    200u   /* for a busy mount, before it is detached */
 #define STORE_WAIT_MS  10000u /* after an unmount, until the daemon has let go of the store */
@@ -131,6 +133,11 @@ static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
 int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	    const struct fs_options *o, struct fs **out, struct err *err)
 {
+	const struct transport_ops *transport;
+	int rc = transport_pick(o->transport, &transport, err);
+
+	if (rc < 0)
+		return rc;
 	struct fs *fs = calloc(1, sizeof *fs);
 
 	if (!fs)
@@ -144,8 +151,8 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	pthread_mutex_init(&fs->serving.init_lock, NULL);
 	pthread_cond_init(&fs->serving.init_done, NULL);
 	AUTO(fs_closep) struct fs *owner = fs;
-	int rc = mountpoint_full(mountpoint, fs->mountpoint, err);
 
+	rc = mountpoint_full(mountpoint, fs->mountpoint, err);
 	if (rc == 0)
 		rc = mountpoint_prepare(fs->mountpoint, err);
 	if (rc == 0)
@@ -158,7 +165,8 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 					  .pins = fs->pins });
 	struct session_options so = {
 		.mountpoint = fs->mountpoint, .source = store_path(s), .subtype = MOUNT_SUBTYPE,
-		.allow_other = o->allow_other, .read_only = true,
+		.allow_other = o->allow_other, .read_only = true, .transport = transport,
+		.or_classic = o->transport && strcmp(o->transport, TRANSPORT_AUTO) == 0,
 	};
 
 	rc = session_open(&serving_ops, &fs->serving, &so, &fs->session, err);
@@ -230,6 +238,13 @@ static bool wait_for_init(struct serving *s)
 	return !s->ended;
 }
 
+/* Known only once something was asked. */
+static const char *transport_of(struct fs *fs)
+{
+	LOCKED(&fs->serving.init_lock);
+	return fs->serving.ended ? "none" : session_transport(fs->session);
+}
+
 /* A thread of its own, because a look at the mount waits for those that serve it. */
 static void *tell_ready(void *arg)
 {
@@ -242,7 +257,11 @@ static void *tell_ready(void *arg)
 	if (stat(fs->mountpoint, &st) < 0)
 		trace_warn("mount", "the root of the mount cannot be looked at", "path=%s errno=%d",
 			   fs->mountpoint, errno);
-	events_post(fs->events, NULL, "mount", "state=ready path=%s", fs->mountpoint);
+	const char *transport = transport_of(fs);
+
+	metrics_set_transport(transport);
+	events_post(fs->events, NULL, "mount", "state=ready path=%s transport=%s", fs->mountpoint,
+		    transport);
 	if (start->ready)
 		start->ready(start->arg);
 	return NULL;
@@ -281,8 +300,8 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 	/* First who speaks to the kernel, while those who answer it still do. */
 	notifier_stop(fs->serving.notifier);
 	session_end(fs->session, END_WAIT_MS);
+	on_ended(fs); /* nobody need wait for INIT any more, or look at the session */
 	session_closep(&fs->session);
-	on_ended(fs); /* nobody need wait for INIT any more */
 	pthread_join(starter, NULL);
 	events_post(fs->events, NULL, "mount", "state=ended path=%s", fs->mountpoint);
 	events_on_post(fs->events, NULL, NULL);

@@ -20,6 +20,7 @@ struct fs_options {
 	uint32_t uid, gid;       /* owner of everything shown */
 	uint32_t umask;          /* taken from 0444 and 0555 */
 	unsigned threads;        /* 0: a default */
+	const char *transport;   /* of transport.h, by name, or "auto"; NULL: classic */
 	size_t   render_cache;   /* bytes of renderings kept; 0: a default */
 	struct pins   *pins;     /* checkpoints; NULL: none are shown */
 	struct orders *orders;   /* what ctl takes; NULL: nothing */
