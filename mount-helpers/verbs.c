@@ -146,9 +146,13 @@ const struct verb verbs[] = {
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(TAIL) | OPT(JSON) | OPT(RPC) | OPT(HELP), false,
 	  verb_hyper_metrics, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",
-	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements.",
+	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements. With\n"
+	  "--bare it has many heights and nothing else; its blocks are nobody's word, and import\n"
+	  "takes them with --allow-uncommitted.",
 	  STORE_NONE, 1, 1,
-	  OPT(SEED) | OPT(BLOCKS) | OPT(MESSAGES) | OPT(ACCOUNTS) | OPT(QUIET) | OPT(HELP), true,
+	  OPT(SEED) | OPT(BLOCKS) | OPT(MESSAGES) | OPT(ACCOUNTS) | OPT(BARE) | OPT(QUIET) |
+		  OPT(HELP),
+	  true,
 	  verb_forge, NULL },
 	{ "papers", "FOLDER [PARTS]", "writes manual pages and completions",
 	  "Writes the sources of the manual pages (scdoc) and the completions of bash, zsh and\n"
