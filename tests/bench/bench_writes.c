@@ -20,7 +20,7 @@
 struct row {
 	uint64_t rank;
 	uint32_t family, key_size, value_size;
-	size_t   at; /* in `bytes` */
+	size_t at; /* in `bytes` */
 };
 
 static struct row *rows;
@@ -64,8 +64,10 @@ static void add(size_t family, struct slice key, struct slice value)
 		if (!rows)
 			must(-ENOMEM, NULL, "rows");
 	}
-	rows[row_count++] = (struct row){ .rank = rank_of(key), .family = (uint32_t)family,
-					  .key_size = (uint32_t)key.n, .value_size = (uint32_t)value.n,
+	rows[row_count++] = (struct row){ .rank = rank_of(key),
+					  .family = (uint32_t)family,
+					  .key_size = (uint32_t)key.n,
+					  .value_size = (uint32_t)value.n,
 					  .at = bytes.n };
 	buf_add(&bytes, key);
 	buf_add(&bytes, value);
@@ -79,8 +81,8 @@ static void load_rows(const char *folder)
 	struct err err = ERR_INIT;
 
 	join(path, "%s/db", folder);
-	must(db_open(path, &(struct db_options){ .cache = cache, .read_only = true }, &db, &err), &err,
-	     path);
+	must(db_open(path, &(struct db_options){ .cache = cache, .read_only = true }, &db, &err),
+	     &err, path);
 	for (size_t family = 0; family < FAMILY_COUNT; family++) {
 		AUTO(db_iter_freep) struct db_iter *it = NULL;
 		int rc = db_iter_new(db, family, DB_ORDERED, &it);
@@ -105,9 +107,11 @@ static void load_segments(const char *folder)
 
 		if (fd < 0)
 			break;
-		must(fstat(fd, &st) < 0 ? -errno : buf_reserve(&segments, (size_t)st.st_size), NULL, path);
+		must(fstat(fd, &st) < 0 ? -errno : buf_reserve(&segments, (size_t)st.st_size), NULL,
+		     path);
 		for (off_t at = 0; at < st.st_size;) {
-			ssize_t n = pread(fd, segments.p + segments.n, (size_t)(st.st_size - at), at);
+			ssize_t n =
+				pread(fd, segments.p + segments.n, (size_t)(st.st_size - at), at);
 
 			must(n > 0 ? 0 : n < 0 ? -errno : -EIO, NULL, path);
 			segments.n += (size_t)n;
@@ -174,7 +178,8 @@ int main(int argc, char **argv)
 	join(path, "%s/db", argv[4]);
 	uint64_t start = clock_mono_ns();
 
-	must(db_open(path, &(struct db_options){ .cache = cache, .create = true }, &db, &err), &err, path);
+	must(db_open(path, &(struct db_options){ .cache = cache, .create = true }, &db, &err), &err,
+	     path);
 	must(db_batch_new(db, &batch), NULL, path);
 	for (size_t i = 0; i < MAX(commits, 1); i++) {
 		size_t n = MAX(commits, 1);

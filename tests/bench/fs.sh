@@ -26,7 +26,8 @@ COLUMNS=${FILESYSTEMS:-$columns passthrough_ll squashfuse_ll ext4}
 chain files --blocks $((FILES / 10)) --messages $((FILES * 7 / 10)) --accounts $((FILES / 300 + 1))
 store files
 # Legacy prunes what is beyond the account's storage, hyper retains all: two of three messages are casts.
-chain names --blocks 300 --messages $((NAMES * 155 / 100)) --accounts 1
+# Of one account, some twenty in the same second.
+chain names --blocks $((NAMES / 20 + 300)) --messages $((NAMES * 155 / 100)) --accounts 1
 store names
 FOLDERS="shards/1/blocks state/shards/1"
 
@@ -136,7 +137,7 @@ up() { # COLUMN STORE: where the content is then: $R
 		[ "$1" = chainfs-classic ] || options=(-o "transport=${1#*-}")
 		mount_chainfs "$KEEP/$2.store" "${options[@]}"
 		;;
-	null-*) serve "$PROGRAMS/nullfs" "$TREE" "$M" ;;
+	null-*) serve "$PROGRAMS/nullfs" -t "${1#*-}" "$TREE" "$M" ;;
 	passthrough_ll) serve "$WORK/passthrough_ll" -f -o "source=$TREE,cache=always" "$M" ;;
 	squashfuse_ll) serve squashfuse_ll -f "$KEEP/squash.img" "$M" ;;
 	ext4) R=$TREE ;;
@@ -162,14 +163,13 @@ diff_both() {
 }
 
 cell() { # OP COLUMN ROUND
-	local op=$1 column=$2 words=() server said p what=names
+	local op=$1 column=$2 words=() server said p what=names memory at folder
 	case $op in
 	names | plain-* | text-*) ;;
 	*) what=files ;;
 	esac
 	up "$column" $what || fail "$column cannot be mounted"
 	stat "$R" > /dev/null || fail "$column does not answer"
-	local at
 	case $op in
 	stat-* | read-*) at=$(place "$column" files) words=("${op%-*}" "$at" "$KEEP/files.list" "${op#*-}") ;;
 	find) at=$(place "$column" files) words=(run find) ;;
@@ -194,16 +194,19 @@ cell() { # OP COLUMN ROUND
 	for p in $servers; do
 		server+=(-s "$p")
 	done
+	memory=$(memory)
 	said=$("$PROGRAMS/fsbench" "${server[@]}" "${words[@]}" 2> "$T/cell.err") ||
 		{ cat "$T/cell.err" >&2; fail "$op of $column"; }
 	[ ! -s "$T/cell.err" ] || { sed "s/^/# $op $column: /" "$T/cell.err" | head -n 3 >&2; }
 	printf 'fs\t%s\t%s\t%s\t%s\n' "$op" "$column" "$3" "${said// /	}" >> "$SAMPLES"
-	[ "${column%%-*}" = chainfs ] && [ "$op" = names ] && for p in $servers; do
-		figure fs "$column memory after names" "$(awk '/VmRSS/ { print $2 }' "/proc/$p/status")" KiB
-	done
+	[ "$op-$column" != "names-chainfs-${column#*-}" ] || echo $(($(memory) - memory)) >> "$T/grown"
 	unmount
 }
 PREADS=${PREADS:-8000}
+
+for t in $TRANSPORTS; do
+	why=$("$PROGRAMS/nullfs" -t "$t" 2>&1) || { lacks "chainfs-$t" "$why"; lacks "null-$t" "$why"; }
+done
 
 for op in $OPS; do
 	for column in $COLUMNS; do
@@ -223,3 +226,5 @@ for round in $(seq "$ROUNDS"); do
 	done
 	say "round $round of $ROUNDS is done"
 done
+[ ! -s "$T/grown" ] || figure fs memory "$(sort -n "$T/grown" | tail -n 1 | awk '{ printf "%.1f", $1 / 1024 }')" \
+	"MiB more of the daemon after a listing of $NAMES names, at most"

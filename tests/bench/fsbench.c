@@ -60,7 +60,8 @@ static double ms_of_usage(int who)
 
 static struct spent now(void)
 {
-	struct spent s = { .client = ms_of(CLOCK_PROCESS_CPUTIME_ID) + ms_of_usage(RUSAGE_CHILDREN) };
+	struct spent s = { .client =
+				   ms_of(CLOCK_PROCESS_CPUTIME_ID) + ms_of_usage(RUSAGE_CHILDREN) };
 
 	for (size_t i = 0; i < server_count; i++)
 		s.server += ms_of(servers[i]);
@@ -80,12 +81,12 @@ static void report(struct spent from, uint64_t units)
 
 struct job {
 	pthread_t thread;
-	char    **paths;
-	size_t    first, end;
-	int       fd;   /* of pread */
-	size_t    pages;
-	uint64_t  seed, units;
-	void   *(*body)(void *job);
+	char **paths;
+	size_t first, end;
+	int fd; /* of pread */
+	size_t pages;
+	uint64_t seed, units;
+	void *(*body)(void *job);
 };
 
 static void *stat_files(void *arg)
@@ -173,7 +174,8 @@ static char **read_list(const char *root, const char *list, size_t *count)
 		die(list);
 	for (*count = 0; (n = getline(&line, &line_cap, in)) > 0; ++*count) {
 		line[n - 1] = '\0';
-		if (*count == cap && !(paths = realloc(paths, (cap = cap ? 2 * cap : 1024) * sizeof *paths)))
+		if (*count == cap &&
+		    !(paths = realloc(paths, (cap = cap ? 2 * cap : 1024) * sizeof *paths)))
 			die("memory");
 		if (asprintf(&paths[*count], "%s/%s", root, line) < 0)
 			die("memory");
@@ -240,7 +242,8 @@ static uint64_t lines_of(int fd)
 	ssize_t n;
 
 	while ((n = read(fd, bytes, sizeof bytes)) > 0)
-		for (const char *at = bytes; (at = memchr(at, '\n', (size_t)(bytes + n - at))); at++)
+		for (const char *at = bytes; (at = memchr(at, '\n', (size_t)(bytes + n - at)));
+		     at++)
 			lines++;
 	return lines;
 }

@@ -94,6 +94,13 @@ processes_at() { # of our program, that have the mount point among their words
 	done
 }
 
+memory() { # KiB, of the processes behind the mount
+	local p
+	for p in $servers; do
+		cat "/proc/$p/status"
+	done | awk '/^VmRSS/ { n += $2 } END { print n + 0 }'
+}
+
 mount_chainfs() { # STORE [OPTION…]
 	local at=$1
 	shift

@@ -1,6 +1,7 @@
 /* A null filesystem: a tree in memory behind the same session, transport and settings as the product.
  *
- *     nullfs FOLDER MOUNTPOINT [THREADS]      serves until it is unmounted, or SIGTERM
+ *     nullfs [-t TRANSPORT] FOLDER MOUNTPOINT     serves until it is unmounted, or SIGTERM
+ *     nullfs -t TRANSPORT                         can it be had? Says why not
  *
  * Everything below FOLDER is read into a table before the mount: names, attributes, bytes (large
  * files are mapped). So what a request costs here is what the kernel and the transport cost, and the
@@ -24,27 +25,28 @@
 #include "fs/connection/mountpoint.h"
 #include "fs/connection/ops.h"
 #include "fs/connection/session.h"
+#include "fs/connection/transport.h"
 #include "fs/tree/rows.h"
 
-#define DOT        1
-#define DOT_DOT    2
-#define MAPPED_MIN (1u << 20) /* files from here on are mapped */
-#define LISTING_MAX   (2u << 20) /* of one listing's reply */
+#define DOT         1
+#define DOT_DOT     2
+#define MAPPED_MIN  (1u << 20) /* files from here on are mapped */
+#define LISTING_MAX (2u << 20) /* of one listing's reply */
 
 struct inode { /* its inode number is its index + 1; children lie side by side, sorted */
 	const char *name;
-	uint32_t    name_size, parent, first, count;
+	uint32_t name_size, parent, first, count;
 	struct stat st;
 	const char *bytes;
 };
 
 static struct {
 	struct serving serving; /* what the product's handlers look for; the first member */
-	struct inode   *nodes;
-	size_t         count, cap;
-	uint32_t      *names;   /* hash table of indices + 1 */
-	size_t         names_mask;
-	sem_t          woken;
+	struct inode *nodes;
+	size_t count, cap;
+	uint32_t *names; /* hash table of indices + 1 */
+	size_t names_mask;
+	sem_t woken;
 } null;
 
 static void die(const char *what)
@@ -65,7 +67,9 @@ static uint32_t node_new(const char *name, uint32_t parent)
 	}
 	struct inode *n = &null.nodes[null.count];
 
-	*n = (struct inode){ .name = strdup(name), .name_size = (uint32_t)strlen(name), .parent = parent };
+	*n = (struct inode){ .name = strdup(name),
+			     .name_size = (uint32_t)strlen(name),
+			     .parent = parent };
 	if (!n->name)
 		die("memory");
 	return (uint32_t)null.count++;
@@ -270,7 +274,8 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	size = MIN(size, sizeof bytes);
 	for (; offset < DOT_DOT + (off_t)folder->count; offset++, used += n) {
 		const struct inode *child =
-			offset < DOT_DOT ? folder : &null.nodes[folder->first + (uint64_t)offset - DOT_DOT];
+			offset < DOT_DOT ? folder
+					 : &null.nodes[folder->first + (uint64_t)offset - DOT_DOT];
 		const char *name = offset == 0 ? "." : offset == DOT ? ".." : child->name;
 
 		n = add(req, bytes + used, size - used, plus, full && offset >= DOT_DOT, name,
@@ -353,27 +358,42 @@ int main(int argc, char **argv)
 	char full[PATH_MAX];
 	struct err err = ERR_INIT;
 
-	if (argc < 3 || argc > 4) {
-		fprintf(stderr, "usage: nullfs FOLDER MOUNTPOINT [THREADS]\n");
+	const struct transport_ops *transport = &transport_classic;
+	bool named = argc > 2 && strcmp(argv[1], "-t") == 0;
+
+	if (named)
+		must(transport_pick(argv[2], &transport, &err), &err);
+	if (named && argc == 3)
+		return 0;
+	argv += named ? 2 : 0;
+	argc -= named ? 2 : 0;
+	if (argc != 3) {
+		fprintf(stderr, "usage: nullfs [-t TRANSPORT] FOLDER MOUNTPOINT\n");
 		return 1;
 	}
 	pthread_mutex_init(&null.serving.init_lock, NULL);
 	pthread_cond_init(&null.serving.init_done, NULL);
 	sem_init(&null.woken, 0, 0);
 	node_new("", 0);
-	null.nodes[0].st = (struct stat){ .st_ino = 1, .st_mode = S_IFDIR | 0555, .st_nlink = 1,
-					  .st_uid = getuid(), .st_gid = getgid(), .st_blksize = 4096 };
+	null.nodes[0].st = (struct stat){ .st_ino = 1,
+					  .st_mode = S_IFDIR | 0555,
+					  .st_nlink = 1,
+					  .st_uid = getuid(),
+					  .st_gid = getgid(),
+					  .st_blksize = 4096 };
 	load_folder(0, argv[1]);
 	index_names();
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	must(mountpoint_full(argv[2], full, &err), &err);
-	must(session_open(&ops, &null.serving,
-			  &(struct session_options){ .mountpoint = full, .source = argv[1],
-						     .subtype = "chainfs-null", .read_only = true },
-			  &session, &err),
-	     &err);
-	must(session_start(session, argc == 4 ? (unsigned)atoi(argv[3]) : 0, on_ended, NULL, &err), &err);
+	struct session_options options = { .mountpoint = full,
+					   .source = argv[1],
+					   .subtype = "chainfs-null",
+					   .read_only = true,
+					   .transport = transport };
+
+	must(session_open(&ops, &null.serving, &options, &session, &err), &err);
+	must(session_start(session, 0, on_ended, NULL, &err), &err);
 	while (sem_wait(&null.woken) < 0 && errno == EINTR)
 		;
 	session_end(session, 200);
