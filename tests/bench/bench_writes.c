@@ -1,6 +1,7 @@
 /* Raw writes: the bytes that an import left in a store, written again by nobody who checks anything.
  *
- *     bench_writes STORE NETWORK COMMITS FOLDER   prints "SEGMENT_BYTES ROWS ROW_BYTES SECONDS"
+ *     bench_writes STORE NETWORK COMMITS FOLDER   prints "SEGMENT_BYTES ROWS ROW_BYTES SECONDS",
+ *                                               and those of processors
  *
  * The segments' bytes and the rows of every family go into FOLDER, which must not exist, in as many
  * parts as the import committed: a part of the segments is appended and synced, then a batch of rows
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -120,6 +122,14 @@ static void load_segments(const char *folder)
 	}
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 static int by_rank(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
@@ -176,7 +186,7 @@ int main(int argc, char **argv)
 
 	must(fd < 0 ? -errno : 0, NULL, path);
 	join(path, "%s/db", argv[4]);
-	uint64_t start = clock_mono_ns();
+	uint64_t start = clock_mono_ns(), start_cpu = cpu_ns();
 
 	must(db_open(path, &(struct db_options){ .cache = cache, .create = true }, &db, &err), &err,
 	     path);
@@ -188,8 +198,8 @@ int main(int argc, char **argv)
 		write_rows(db, batch, row_count * i / n, row_count * (i + 1) / n);
 	}
 	db_closep(&db);
-	printf("%zu %zu %zu %.3f\n", segments.n, row_count, bytes.n,
-	       (double)(clock_mono_ns() - start) / 1e9);
+	printf("%zu %zu %zu %.3f %.3f\n", segments.n, row_count, bytes.n,
+	       (double)(clock_mono_ns() - start) / 1e9, (double)(cpu_ns() - start_cpu) / 1e9);
 	buf_release(&bytes);
 	buf_release(&segments);
 	free(rows);

@@ -9,7 +9,7 @@ SIZES=${SIZES:-10000 100000}
 LOOKUPS=${LOOKUPS:-2000}
 
 milliseconds() {
-	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", (b - a) / 1000000 }'
+	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f\n", (b - a) / 1000000 }'
 }
 
 # Paths of single blocks, all over the chain, none of them asked for before.
@@ -54,14 +54,16 @@ for size in $SIZES; do
 	for p in $servers; do
 		server+=(-s "$p")
 	done
-	for pass in first second; do
-		[ $pass = first ] || tac "$T/paths" | sed 's|header$|header.json|' > "$T/paths.again"
+	tac "$T/paths" | sed 's|header$|header.json|' > "$T/paths.again"
+	for pass in "header, nothing known" "header.json, the folder known"; do
 		list=$T/paths
-		[ $pass = first ] || list=$T/paths.again
+		[ "$pass" = "header, nothing known" ] || list=$T/paths.again
 		read -r wall client cpu units < <("$PROGRAMS/fsbench" "${server[@]}" stat "$M/$NET/legacy/blocks" "$list" 1) ||
 			fail "no lookups"
-		figure growth "$size blocks: a lookup, $pass time" \
+		figure growth "$size blocks: a block's $pass" \
 			"$(awk -v w="$wall" -v n="$units" 'BEGIN { printf "%.1f", w * 1000 / n }')" us
+		figure growth "$size blocks: a block's $pass, server" \
+			"$(awk -v w="$cpu" -v n="$units" 'BEGIN { printf "%.1f", w * 1000 / n }')" "us of a processor"
 	done
 	before=$(date +%s%N)
 	entries=$(find "$M/$NET/legacy/blocks" -mindepth 1 -maxdepth 2 | wc -l)

@@ -7,39 +7,54 @@
 . "$(dirname "$0")/lib.bash"
 MESSAGES=${MESSAGES:-40000}
 archive=${ARCHIVE:-}
+export OUT=$T/import.json
 if [ -z "$archive" ]; then
 	chain import --blocks $((MESSAGES * 3 / 20)) --messages "$MESSAGES"
 	archive=$KEEP/import.archive
 fi
 
+ratio() { # A… B: the sum of all but the last over the last
+	awk -v words="$*" 'BEGIN { n = split(words, w, " "); for (i = 1; i < n; i++) s += w[i]; print s / (w[n] > 0 ? w[n] : 0.001) }'
+}
+
 for round in $(seq "$ROUNDS"); do
 	rm -rf "$T/store" "$T/raw"
-	read -r signatures seconds < <("$PROGRAMS/bench_ed25519" "$archive") || fail "no raw signatures"
-	before=$(date +%s%N)
-	line=$("$CHAINFS" import "$T/store" "$archive" --network $NET --hyper on --json --quiet 2> "$T/import.err" | tail -n 1)
-	took=$((($(date +%s%N) - before) / 1000000))
-	[ "$(field outcome <<< "$line")" = done ] || { cat "$T/import.err" >&2; fail "the import did not end well: $line"; }
-	commits=$(field commits <<< "$line") items=$(field items <<< "$line") blocks=$(field blocks <<< "$line")
-	read -r segment_bytes rows row_bytes writing < <("$PROGRAMS/bench_writes" "$T/store" $NET "$commits" "$T/raw") ||
+	read -r signatures check check_cpu < <("$PROGRAMS/bench_ed25519" "$archive") || fail "no raw signatures"
+	read -r ms ms_cpu _ < <("$PROGRAMS/fsbench" run bash -c \
+		'"$0" import "$@" --hyper on --json --quiet > "$OUT"' "$CHAINFS" "$T/store" "$archive" --network $NET)
+	[ "$(field outcome < "$OUT")" = done ] || { cat "$OUT" >&2; fail "the import did not end well"; }
+	commits=$(field commits < "$OUT") items=$(field items < "$OUT") blocks=$(field blocks < "$OUT")
+	read -r segment_bytes rows row_bytes writing writing_cpu < <("$PROGRAMS/bench_writes" "$T/store" $NET "$commits" "$T/raw") ||
 		fail "no raw writes"
-	echo "$seconds" >> "$T/signatures"
-	echo "$writing" >> "$T/writes"
-	echo "$took" >> "$T/imports"
-	awk -v s="$seconds" -v t="$took" 'BEGIN { print s * 1000 / t }' >> "$T/of_signatures"
-	awk -v s="$writing" -v t="$took" 'BEGIN { print s * 1000 / t }' >> "$T/of_writes"
-	awk -v s="$seconds" -v w="$writing" -v t="$took" 'BEGIN { print (s + w) * 1000 / t }' >> "$T/of_sum"
-	say "import round $round: signatures $seconds s, writes $writing s, import $took ms"
+	took=$(ratio "$ms" 1000) took_cpu=$(ratio "$ms_cpu" 1000)
+	for name in check check_cpu writing writing_cpu took took_cpu; do
+		echo "${!name}" >> "$T/$name"
+	done
+	ratio "$check" "$took" >> "$T/of_check"
+	ratio "$writing" "$took" >> "$T/of_writing"
+	ratio "$check" "$writing" "$took" >> "$T/of_sum"
+	ratio "$check_cpu" "$writing_cpu" "$took_cpu" >> "$T/of_sum_cpu"
+	say "import round $round: signatures $check s, writes $writing s, import $took s" \
+		"(processors: $check_cpu, $writing_cpu, $took_cpu)"
 done
 
 figure import "import: blocks" "$blocks" ""
 figure import "import: items" "$items" ""
 figure import "import: signatures" "$signatures" ""
-figure import "import: wall" "$(median < "$T/imports")" ms
-figure import "import: blocks a second" "$(median < "$T/imports" | awk -v n="$blocks" '{ printf "%.0f", n * 1000 / $1 }')" ""
-figure import "import: items a second" "$(median < "$T/imports" | awk -v n="$items" '{ printf "%.0f", n * 1000 / $1 }')" ""
-figure import "raw signatures, all cores" "$(median < "$T/signatures" | awk '{ print $1 * 1000 }')" ms
-figure import "raw writes of $((segment_bytes >> 10)) KiB of segments, $rows rows of $((row_bytes >> 10)) KiB" \
-	"$(median < "$T/writes" | awk '{ print $1 * 1000 }')" ms
-figure import "import, of raw signatures" "$(median < "$T/of_signatures")" ""
-figure import "import, of raw writes" "$(median < "$T/of_writes")" ""
+rate() { # COUNT
+	median < "$T/took" | awk -v n="$1" '{ printf "%.0f", n / $1 }'
+}
+figure import "import: wall" "$(median < "$T/took")" s
+figure import "import: processors" "$(median < "$T/took_cpu")" s
+figure import "import: blocks a second" "$(rate "$blocks")" ""
+figure import "import: items a second" "$(rate "$items")" ""
+figure import "raw signatures, all cores: wall" "$(median < "$T/check")" s
+figure import "raw signatures, all cores: processors" "$(median < "$T/check_cpu")" s
+figure import "raw writes: segments" "$segment_bytes" bytes
+figure import "raw writes: $rows rows" "$row_bytes" bytes
+figure import "raw writes: wall" "$(median < "$T/writing")" s
+figure import "raw writes: processors" "$(median < "$T/writing_cpu")" s
+figure import "import, of raw signatures" "$(median < "$T/of_check")" ""
+figure import "import, of raw writes" "$(median < "$T/of_writing")" ""
+figure import "import, of the sum, processors" "$(median < "$T/of_sum_cpu")" ""
 figure import import "$(median < "$T/of_sum")" "of the sum of its parts"

@@ -226,7 +226,7 @@ END {
 	rows()
 	if (figure_count) print ""
 	for (i = 1; i <= figure_count; i++)
-		printf "%-52s %14s %s\n", figures[i], figure[figures[i]], figure_unit[figures[i]]
+		printf "%-60s %14s %s\n", figures[i], figure[figures[i]], figure_unit[figures[i]]
 	print ""
 	if (!errors)
 		for (f = 1; f <= floor_count; f++) judge(f)
