@@ -21,6 +21,7 @@
 #define RECOVERY_POINT_IN_TIME 2           /* kPointInTimeRecovery */
 #define LOG_LEVEL_WARN       2
 #define PACKED_AT_CLOSE_MAX  (32u << 20)  /* half a second of work */
+#define EPOCH_BITS            40            /* writes of one database while it is open */
 #define COMPACT_FORCE        2               /* kForce */
 
 struct db_cache {
@@ -56,6 +57,7 @@ struct db {
 	rocksdb_readoptions_t           *read_ordered, *read_stem;
 	rocksdb_writeoptions_t          *write;
 	_Atomic uint64_t                 epoch;
+	uint64_t                         epoch_first;
 
 	pthread_mutex_t                  pool_lock; /* guards pools; a leaf */
 	struct pool                      pools[FAMILY_COUNT][DB_ORDER_COUNT];
@@ -298,6 +300,11 @@ void db_iter_freep(struct db_iter **at)
 		iter_free(it);
 }
 
+uint64_t db_epoch(const struct db *db)
+{
+	return epoch_of(db);
+}
+
 bool db_iter_is_current(const struct db_iter *it)
 {
 	return it->epoch == epoch_of(it->db);
@@ -338,7 +345,7 @@ void db_closep(struct db **at)
 	if (!db)
 		return;
 	pools_empty(db);
-	if (db->rocks && epoch_of(db))
+	if (db->rocks && epoch_of(db) != db->epoch_first)
 		tidy(db);
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
 		if (db->handles[f])
@@ -363,6 +370,8 @@ void db_closep(struct db **at)
 	free(db);
 }
 
+static _Atomic uint64_t opened; /* databases so far: no two have an epoch in common */
+
 int db_open(const char *path, const struct db_options *options, struct db **out, struct err *err)
 {
 	AUTO(db_closep) struct db *db = calloc(1, sizeof *db);
@@ -373,6 +382,8 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	if (!db)
 		return err_set(err, -ENOMEM, "no memory for a database");
 	pthread_mutex_init(&db->pool_lock, NULL);
+	db->epoch_first = (atomic_fetch_add(&opened, 1) + 1) << EPOCH_BITS;
+	atomic_init(&db->epoch, db->epoch_first);
 	for (size_t f = 0; f < FAMILY_COUNT; f++) {
 		db->tables[f] = table_options(f, options->cache->lru);
 		db->family_options[f] = family_options(f, db->tables[f]);

@@ -62,6 +62,9 @@ int  db_iter_next(struct db_iter *it, struct err *err) MUST_CHECK;
 int  db_iter_back(struct db_iter *it, struct err *err) MUST_CHECK;
 struct slice db_iter_key(const struct db_iter *it);
 struct slice db_iter_value(const struct db_iter *it);
+/* Another one after every write, and never that of another database. What is read after it was
+ * asked is as of it, or newer. */
+uint64_t db_epoch(const struct db *db);
 bool db_iter_is_current(const struct db_iter *it); /* nothing was written since it was made */
 
 /* Bytes of the files of a family, and an estimate of its keys: for benches and status. */

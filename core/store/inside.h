@@ -5,7 +5,9 @@
 #include "core/store/branch.h"
 #include "core/store/cache.h"
 #include "core/store/db.h"
+#include "core/store/dead.h"
 #include "core/store/network.h"
+#include "core/store/recent.h"
 #include "core/store/rows.h"
 #include "core/store/segment.h"
 
@@ -57,6 +59,8 @@ struct network {
 	struct segments_end     committed; /* of the segments; ingest's */
 	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
 	struct cache           *cache;
+	struct recent          *recent;
+	struct dead            *dead;
 	bool                    read_only;
 	struct commit          *commit;    /* the one that is open; ingest's */
 

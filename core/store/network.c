@@ -26,6 +26,8 @@ void network_closep(struct network **at)
 	assert(n->newest == n->oldest && (!n->newest || n->newest->owners == 1));
 	view_freep(&n->newest);
 	cache_freep(&n->cache);
+	recent_freep(&n->recent);
+	dead_freep(&n->dead);
 	segments_closep(&n->segments);
 	db_closep(&n->db);
 	if (n->params)
@@ -147,7 +149,9 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	if (rc < 0)
 		return rc;
 	n->cache = cache_new(at->frame_cache_size);
-	if (!n->cache)
+	n->recent = recent_new();
+	n->dead = dead_new();
+	if (!n->cache || !n->recent || !n->dead)
 		return err_set(err, -ENOMEM, "no memory for a cache");
 
 	AUTO(view_freep) struct view_box *box = NULL;
@@ -234,6 +238,11 @@ unsigned network_index(const struct network *n)
 	return n->index;
 }
 
+uint64_t network_epoch(const struct network *n)
+{
+	return db_epoch(n->db);
+}
+
 int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height,
 		 struct rows **out)
 {
@@ -241,7 +250,11 @@ int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t he
 	AUTO(lineage_release) struct lineage lineage = { 0 };
 	int rc = lineage_of(&((struct view_box *)v)->table->branches, branch, shard, &lineage);
 
-	return rc < 0 ? rc : rows_new(n->db, shard, height, &lineage, out);
+	if (rc == 0)
+		rc = rows_new(n->db, shard, height, &lineage, out);
+	if (rc == 0)
+		rows_remember(*out, n->dead);
+	return rc;
 }
 
 /* ---- one row by its key ---- */
@@ -255,6 +268,10 @@ static int unclean(struct network *n, const char *what, uint32_t shard, uint64_t
 
 int network_block(struct network *n, uint32_t shard, uint64_t height, struct block_row *out)
 {
+	uint64_t epoch = db_epoch(n->db);
+
+	if (recent_block(n->recent, epoch, shard, height, out))
+		return 1;
 	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
 	struct short_key key = key_block(shard, height);
 	int rc = db_get(n->db, FAMILY_BLOCKS, short_slice(&key), &value, NULL);
@@ -262,7 +279,10 @@ int network_block(struct network *n, uint32_t shard, uint64_t height, struct blo
 	if (rc != 1)
 		return rc;
 	*out = (struct block_row){ .shard = shard, .height = height };
-	return block_row_read(buf_slice(&value), out) < 0 ? unclean(n, "block", shard, height) : 1;
+	if (block_row_read(buf_slice(&value), out) < 0)
+		return unclean(n, "block", shard, height);
+	recent_block_add(n->recent, epoch, out);
+	return 1;
 }
 
 static int get_replay(struct network *n, enum replay_kind kind, uint32_t shard, uint64_t height,
@@ -334,26 +354,70 @@ int network_range(struct network *n, uint32_t shard, uint64_t range, struct rang
 	return range_row_read(buf_slice(&value), out) < 0 ? unclean(n, "range", shard, range) : 1;
 }
 
+/* The last object whose newest record is in the group that `it` stands on, if it is read up to
+ * `object`. A look at what lies behind costs a seek: not for a group that is met once. */
+static uint64_t last_of_group(struct network *n, struct db_iter *it, uint64_t first,
+			      uint64_t object)
+{
+	if (!recent_met(n->recent, first))
+		return object;
+	int rc = db_iter_next(it, NULL);
+
+	if (rc < 0 || (rc == 1 && db_iter_key(it).n != 8))
+		return object;
+	return rc == 0 ? UINT64_MAX : get_be64(db_iter_key(it).p) - 1;
+}
+
+static int read_group(struct network *n, struct db_iter *it, uint64_t object,
+		      struct stat_group *out)
+{
+	struct slice key = db_iter_key(it);
+
+	if (key.n != 8)
+		return unclean(n, "stat", 0, object);
+	uint64_t first = get_be64(key.p);
+
+	if (object - first >= STAT_GROUP_SPAN)
+		return 0;
+	return stat_group_read(db_iter_value(it), first, out) < 0 ? unclean(n, "stat", 0, object)
+								  : 1;
+}
+
+static bool find_in_group(const struct stat_group *g, uint64_t object, struct stat_record *out)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (g->objects[i] == object) {
+			*out = g->records[i];
+			return true;
+		}
+	return false;
+}
+
 int network_stat(struct network *n, uint64_t object, struct stat_record *out)
 {
+	uint64_t epoch = db_epoch(n->db);
+
+	if (recent_stat(n->recent, epoch, object, out))
+		return 1;
 	AUTO(db_iter_freep) struct db_iter *it = NULL;
 	struct short_key key = key_stat(object);
+	struct stat_group group;
+	bool nearest = true;
 	int rc = db_iter_new(n->db, FAMILY_STATS, DB_ORDERED, &it);
 
 	if (rc == 0)
 		rc = db_iter_seek_back(it, short_slice(&key), NULL);
-	for (; rc == 1; rc = db_iter_back(it, NULL)) {
-		struct slice found = db_iter_key(it);
-
-		if (found.n != 8)
-			return unclean(n, "stat", 0, object);
-		uint64_t first = get_be64(found.p);
-
-		if (object - first >= STAT_GROUP_SPAN)
-			return 0;
-		rc = stat_group_find(db_iter_value(it), first, object, out);
-		if (rc)
-			return rc < 0 ? unclean(n, "stat", 0, object) : 1;
+	for (; rc == 1; rc = db_iter_back(it, NULL), nearest = false) {
+		rc = read_group(n, it, object, &group);
+		if (rc <= 0)
+			return rc;
+		if (!find_in_group(&group, object, out))
+			continue;
+		/* Behind an older group younger ones lie that may have what it has. */
+		if (nearest)
+			recent_stats_add(n->recent, epoch, &group,
+					 last_of_group(n, it, group.objects[0], object));
+		return 1;
 	}
 	return rc;
 }

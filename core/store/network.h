@@ -56,6 +56,10 @@ struct view {
 	struct shard_view shards[SHARD_MAX];
 };
 
+/* Another number after every write, never one of another network: what was read is kept with the
+ * epoch from before it was read, and holds while it is the network's. */
+uint64_t network_epoch(const struct network *n);
+
 struct view *network_view_get(struct network *n); /* counted; never NULL */
 void view_putp(struct view **v);
 /* Called from the publishing thread after each publication, holding no lock: wakes the notifier. */

@@ -51,7 +51,7 @@ struct overlay {
 	uint32_t       random;
 };
 
-int  overlay_init(struct overlay *o) MUST_CHECK;
+void overlay_init(struct overlay *o); /* takes no memory until the first entry */
 void overlay_release(struct overlay *o);
 
 /* The entry of a key, marked as touched; made when it is not there: unknown, unwritten. NULL: no

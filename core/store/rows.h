@@ -23,6 +23,7 @@
 #define ROW_SUFFIX_SIZE 16
 
 struct db;
+struct dead;
 struct rows;
 struct rows_scan;
 
@@ -53,6 +54,8 @@ int  row_value_read(struct slice in, struct row_version *out) MUST_CHECK;
 /* A reader of one shard as of (branch of the lineage, height). Takes the lineage over. */
 int  rows_new(struct db *db, uint32_t shard, uint64_t height, struct lineage *lineage,
 	      struct rows **out) MUST_CHECK;
+/* Scans tell `dead` of stretches without a row, and ask it; it outlives the reader. */
+void rows_remember(struct rows *r, struct dead *dead);
 void rows_freep(struct rows **r);
 
 /* 1: the row; 0: absent or deleted. The slice holds until the next rows_get of this reader. */

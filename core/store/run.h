@@ -31,7 +31,6 @@ struct version_view {
 };
 
 uint32_t state_shard(const struct state *st);
-uint32_t state_branch(const struct state *st);
 struct network *state_network(const struct state *st);
 
 /* The next version that no commit took yet; false: there is none. They come in order of space and

@@ -38,8 +38,9 @@ int state_open_at(struct network *net, uint32_t branch, uint32_t shard, uint64_t
 {
 	AUTO(state_freep) struct state *st = calloc(1, sizeof *st);
 
-	if (!st || overlay_init(&st->overlay) < 0)
+	if (!st)
 		return err_set(err, -ENOMEM, "no memory for the state of shard %u", shard);
+	overlay_init(&st->overlay);
 	st->shard = shard;
 	st->branch = branch;
 	if (net) {
@@ -171,6 +172,13 @@ int state_get(struct state *st, enum space space, struct slice key, struct slice
 int state_get_committed(struct state *st, enum space space, struct slice key, struct slice *value)
 {
 	return read_row(st, space, key, false, value);
+}
+
+int state_peek(struct state *st, enum space space, struct slice key, struct slice *value)
+{
+	if (st->failed || !st->rows || st->overlay.entry_count)
+		return read_row(st, space, key, true, value);
+	return key.n > STATE_KEY_MAX ? 0 : rows_get(st->rows, space, key, value);
 }
 
 /* ---- writing ---- */

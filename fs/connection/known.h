@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/store/store.h"
+#include "fs/connection/ends.h"
 #include "fs/connection/ino.h"
 #include "fs/connection/meter.h"
 #include "fs/connection/notify.h"
@@ -23,6 +24,7 @@ struct serving { /* what the main connection answers with */
 	struct views        *views;
 	struct slots        *slots;
 	struct render_cache *cache;
+	struct ends         *ends;
 	struct notifier     *notifier;
 	struct meter        *meter;
 	struct slot         *root;        /* entered for good */

@@ -416,6 +416,8 @@ struct listing {
 	bool          plus;  /* READDIRPLUS */
 	bool          full;  /* with attributes */
 	bool          grows; /* something in it does, or the folder itself */
+	bool          filled; /* there is no room for the next entry */
+	uint64_t      last;   /* offset of the entry added last */
 	char         *bytes;
 	size_t        size, used;
 	struct noted *noted;
@@ -461,9 +463,11 @@ static bool add(struct listing *l, const char *name, struct fuse_entry_param *e,
 	size_t n = l->plus ? fuse_add_direntry_plus(l->req, at, room, name, e, (off_t)offset)
 			   : fuse_add_direntry(l->req, at, room, name, &e->attr, (off_t)offset);
 
-	if (n > room)
+	l->filled |= n > room;
+	if (l->filled)
 		return false;
 	l->used += n;
+	l->last = offset;
 	return true;
 }
 
@@ -532,6 +536,8 @@ static int list(struct listing *l, uint64_t offset, struct err *err)
 		return 0;
 	rc = tree_list(asked_view(folder), &folder->node, offset < DOT_DOT ? 0 : offset - DOT_DOT,
 		       l->plus && l->full, on_child, l, err);
+	if (rc == 0 && !l->filled && !attr.grows)
+		ends_add(folder->serving->ends, folder->ino, folder->generation, l->last);
 	return l->used ? 0
 		       : rc; /* what is there goes out first; the kernel comes again for the rest */
 }
@@ -541,10 +547,15 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	struct serving *s = serving_of(req);
 	AUTO(asked_release) struct asked folder = { .ino = 0 };
 	AUTO(listing_release)
-	struct listing l = { .req = req, .folder = &folder, .plus = plus, .size = size };
+	struct listing l = { .req = req, .folder = &folder, .plus = plus, .size = size,
+			     .last = (uint64_t)offset };
 	struct err err = ERR_INIT;
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &folder);
 
+	if (rc == 0 && offset && ends_has(s->ends, ino, folder.generation, (uint64_t)offset)) {
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	}
 	if (rc == 0 && !(l.bytes = malloc(size)))
 		rc = -ENOMEM;
 	if (rc == 0)

@@ -92,8 +92,9 @@ static int serving_init(struct fs *fs, const struct fs_options *o, struct err *e
 	s->slots = slots_new(INO_SLOTS);
 	s->cache = render_cache_new(o->render_cache ? o->render_cache : RENDER_CACHE_BYTES,
 				    RENDER_CACHE_ONE_MAX);
+	s->ends = ends_new();
 	s->notifier = notifier_new(trim, fs);
-	if (!s->views || !s->slots || !s->cache || !s->notifier)
+	if (!s->views || !s->slots || !s->cache || !s->ends || !s->notifier)
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	int rc = slots_intern(s->slots, NULL, &root.scope, NULL, &s->root);
 
@@ -197,6 +198,7 @@ void fs_closep(struct fs **at)
 	views_freep(&s->views);
 	meter_freep(&s->meter);
 	render_cache_freep(&s->cache);
+	ends_freep(&s->ends);
 	notifier_freep(&s->notifier);
 	pthread_cond_destroy(&s->init_done);
 	pthread_mutex_destroy(&s->init_lock);

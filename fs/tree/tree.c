@@ -592,6 +592,7 @@ struct lister {
 	size_t name_count, name_cap;
 };
 
+#define NAMES_USUAL 40   /* an account's folder */
 #define NAMES_MAX 4096 /* of a folder whose names are few; far more than there ever are */
 
 static uint64_t offset_of(uint8_t row, uint64_t low)
@@ -615,7 +616,10 @@ static bool collect(struct lister *to, const char *name, const struct node *n, u
 	}
 	struct name *at = &to->names[to->name_count++];
 
-	snprintf(at->text, sizeof at->text, "%s", name);
+	size_t size = strlen(name);
+
+	assert(size < sizeof at->text);
+	memcpy(at->text, name, size + 1);
 	at->node = *n;
 	at->offset = offset;
 	return true;
@@ -665,7 +669,7 @@ bool lister_give(struct lister *to, const char *name, const struct node *n, uint
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
+	return strcmp((*(const struct name *const *)a)->text, (*(const struct name *const *)b)->text);
 }
 
 /* Names that stand in many: the row answers, from the place behind `after` on. */
@@ -709,24 +713,30 @@ static int list_few(struct lister *to, const struct node *folder, const struct s
 		    uint64_t offset)
 {
 	AUTO(base_freep) struct name *names = NULL;
+	AUTO(base_freep) const struct name **order = NULL;
 	size_t first = 0;
 
-	to->name_cap = 16;
-	to->names = calloc(to->name_cap, sizeof *to->names);
+	to->name_cap = NAMES_USUAL;
+	to->names = malloc(to->name_cap * sizeof *to->names);
 	if (!to->names)
 		return err_set(to->look->err, -ENOMEM, "no memory to sort a folder");
 	int rc = collect_few(to, folder, shape);
 	names = TAKE(to->names);
+	order = malloc(MAX(to->name_count, 1u) * sizeof *order);
+	if (rc == 0 && !order)
+		rc = err_set(to->look->err, -ENOMEM, "no memory to sort a folder");
 	if (rc < 0)
 		return rc;
-	qsort(names, to->name_count, sizeof *names, by_name);
+	for (size_t i = 0; i < to->name_count; i++)
+		order[i] = &names[i];
+	qsort(order, to->name_count, sizeof *order, by_name);
 	if (offset) {
-		while (first < to->name_count && names[first].offset != offset)
+		while (first < to->name_count && order[first]->offset != offset)
 			first++;
 		first++; /* one that is gone meanwhile: all of so few names were given with it */
 	}
 	for (size_t i = first; i < to->name_count && to->rc == 0; i++)
-		if (!give(to, names[i].text, &names[i].node, names[i].offset, NULL))
+		if (!give(to, order[i]->text, &order[i]->node, order[i]->offset, NULL))
 			break;
 	return to->rc;
 }
