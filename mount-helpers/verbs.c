@@ -115,8 +115,10 @@ const struct verb verbs[] = {
 	  "Names the first fault in FILE with its line, and exits with 4.", STORE_NONE, 1, 1,
 	  OPT(JSON) | OPT(HELP), false, verb_config_check, NULL },
 	{ "migrate", "STORE", "brings a store to the format of this program",
-	  "A store names its format. There has been one so far, so that there is nothing to do;\n"
-	  "a store that a later program made is refused, and so is a folder that is none.",
+	  "A store names its format. This program also reads, and goes on writing, the one before\n"
+	  "its own; migrate lets it write its own from then on, which takes a seventh less for\n"
+	  "bytes of blocks and which older programs refuse. A store that a later program made is\n"
+	  "refused, and so is a folder that is none.",
 	  STORE_NONE, 1, 1, OPT(JSON) | OPT(HELP), false, verb_migrate, NULL },
 	{ "presets", "[NAME]", "networks whose parameters are known",
 	  "One line a set of validators: network, kind, the height it counts from, its shards and\n"

@@ -5,7 +5,7 @@
 #include "core/base/clock.h"
 
 #define JOBS_MAX      512u
-#define JOB_BYTES_MAX (96u << 20)
+#define JOB_BYTES_MAX (16u << 20)
 #define CHECKERS_MAX  64u
 
 struct pipeline {

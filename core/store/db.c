@@ -10,6 +10,7 @@
 #define FILTER_BITS          10            /* a key: one absent key in a hundred costs a read */
 #define FILE_SIZE            (64u << 20)
 #define WAL_SIZE_MAX         (192u << 20)  /* what a start after a kill has to replay at most */
+#define WRITE_MEMORY_MAX     (128u << 20)  /* of all families together, before the fullest is written out */
 #define BYTES_PER_SYNC       (1u << 20)
 #define OPEN_FILES_MAX       400           /* of 1,024 descriptors, for each network */
 #define POOL_SIZE_MAX        8             /* idle iterators of a family and order */
@@ -194,6 +195,7 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	 * gap and is filled again; a store that does not open is not. */
 	rocksdb_options_set_wal_recovery_mode(o, RECOVERY_POINT_IN_TIME);
 	rocksdb_options_set_max_total_wal_size(o, WAL_SIZE_MAX);
+	rocksdb_options_set_db_write_buffer_size(o, WRITE_MEMORY_MAX);
 	/* The disk gets files as they are written and not all at once at their end. */
 	rocksdb_options_set_bytes_per_sync(o, BYTES_PER_SYNC);
 	rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);

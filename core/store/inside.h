@@ -62,6 +62,7 @@ struct network {
 	struct recent          *recent;
 	struct dead            *dead;
 	bool                    read_only;
+	bool                    keep_told; /* hashes are kept where they stand (store.h) */
 	struct commit          *commit;    /* the one that is open; ingest's */
 
 	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
@@ -89,6 +90,7 @@ struct network_place {
 	const struct chain_ops *(*kind)(const char *kind);
 	struct damage_listener *on_damage;
 	bool             read_only;
+	bool             keep_told;
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,

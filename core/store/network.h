@@ -235,6 +235,9 @@ void commit_freep(struct commit **c); /* what was not applied never happened */
 struct view *commit_view(struct commit *c);
 int commit_bytes(struct commit *c, struct slice canonical, struct slice certificate,
 		 struct segment_ref *out, struct err *err) MUST_CHECK;
+/* The bytes given last tell at `at` the hash of their own [from, from + size) (segment.h). */
+int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, uint32_t from,
+		uint32_t size) MUST_CHECK;
 /* Bytes of objects whose blocks are not held: *carrier is what their stat records name. */
 int commit_carried(struct commit *c, struct slice bytes, uint64_t *carrier, struct err *err) MUST_CHECK;
 int commit_block(struct commit *c, const struct block_row *row) MUST_CHECK;

@@ -84,15 +84,18 @@ int store_format(const char *path, uint64_t *format, struct err *err)
 	return 1;
 }
 
-static int read_format(const char *path, struct err *err)
+/* *out: which, when it says one. */
+static int read_format(const char *path, unsigned *out, struct err *err)
 {
 	uint64_t format;
 	int rc = store_format(path, &format, err);
 
-	if (rc > 0 && format != STORE_FORMAT)
+	if (rc > 0 && (format < STORE_FORMAT_OLDEST || format > STORE_FORMAT))
 		return err_set(err, -EPROTONOSUPPORT,
-			       "%s has format %" PRIu64 "; this program reads format %d", path,
-			       format, STORE_FORMAT);
+			       "%s has format %" PRIu64 "; this program reads formats %d to %d",
+			       path, format, STORE_FORMAT_OLDEST, STORE_FORMAT);
+	if (rc > 0)
+		*out = (unsigned)format;
 	return rc;
 }
 
@@ -402,6 +405,7 @@ void store_closep(struct store **at)
 static int take_folder(struct store *s, const struct store_options *options, struct err *err)
 {
 	char lock[PATH_SIZE];
+	unsigned format;
 	int rc = look(s->path, err);
 
 	if (rc < 0)
@@ -411,7 +415,7 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	if (rc == 0 && mkdir(s->path, 0700) < 0 && errno != EEXIST)
 		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
-	rc = read_format(s->path, err);
+	rc = read_format(s->path, &format, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && !options->create)
@@ -430,11 +434,14 @@ static int take_folder(struct store *s, const struct store_options *options, str
 
 static int make_layout(struct store *s, const struct store_options *options, struct err *err)
 {
-	int rc = read_format(s->path, err);
+	unsigned format = STORE_FORMAT;
+	int rc = read_format(s->path, &format, err);
 
 	if (rc < 0)
 		return rc;
 	bool made = rc == 1;
+
+	s->place.keep_told = format < 2;
 
 	if (s->place.read_only)
 		return 0;
@@ -452,6 +459,30 @@ static int make_layout(struct store *s, const struct store_options *options, str
 		return 0;
 	}
 	return rc;
+}
+
+int store_migrate(const char *path, struct err *err)
+{
+	AUTO(lock_putp) int lock = -1;
+	char file[PATH_SIZE];
+	unsigned format = STORE_FORMAT;
+	int rc = path_of(file, path, "lock", err);
+
+	if (rc == 0)
+		rc = read_format(path, &format, err);
+	if (rc == 0)
+		return err_set(err, -ENOENT, "%s is not a store: it names no format", path);
+	if (rc > 0)
+		rc = lock_take(file, "migrate", &lock, err);
+	/* Again, under the lock: somebody may have done it meanwhile. */
+	if (rc == 0)
+		rc = read_format(path, &format, err);
+	if (rc < 0)
+		return err_note(err, rc, "store %s", path);
+	if (format == STORE_FORMAT)
+		return 0;
+	rc = write_format(path, err);
+	return rc < 0 ? rc : 1;
 }
 
 static int open_parts(struct store *s, const char *path, const struct store_options *options,

@@ -1,6 +1,6 @@
 /* store.h: the folder that holds everything, owned by one process at a time.
  *
- *     STORE/chainfs-store            "chainfs store 1": the format
+ *     STORE/chainfs-store            "chainfs store 2": the format
  *     STORE/lock                     held while open; says who holds it
  *     STORE/reserve                  space kept free for a clean stop
  *     STORE/control                  socket of the daemon that holds the store
@@ -18,7 +18,10 @@
 #include "core/base/err.h"
 #include "core/chain/chain.h"
 
-#define STORE_FORMAT       1
+/* What a store of format 1 has not, and gets from store_migrate() on: frames that leave out hashes
+ * (segment.h). It is read, and written to as it is. */
+#define STORE_FORMAT        2
+#define STORE_FORMAT_OLDEST 1
 #define STORE_RESERVE_SIZE (32u << 20)
 #define NETWORKS_MAX       127 /* their numbers are part of inode numbers */
 #define NETWORK_NAME_MAX   64 /* [a-z0-9][a-z0-9._-]*; not status or ctl, which the mount's root has */
@@ -67,6 +70,10 @@ void store_on_damage(struct store *s, store_damage_call *call, void *arg);
 
 /* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */
 int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK;
+
+/* Brings a store that nobody holds to STORE_FORMAT: 1 done, 0 it has it. What lies there stays as it
+ * is, what is written from then on is not for an older program. */
+int store_migrate(const char *path, struct err *err) MUST_CHECK;
 
 /* It lies on a read-only file system and was opened for reading alone: nobody holds a lock,
  * everything that writes is -EROFS with a sentence. */
