@@ -12,10 +12,12 @@ SAMPLES=$WORK/samples.tsv   # part op column round wall_ms client_ms server_ms u
 FIGURES=$WORK/figures.tsv   # part name value unit
 REASONS=$WORK/reasons.tsv   # part op column why: what could not be had
 
-RAM=
+RAM= restore_switch= group=
 at_end() {
 	local code=$?
 	[ -z "$RAM" ] || rm -rf "$RAM"
+	[ -z "$group" ] || rmdir "$group"
+	[ -z "$restore_switch" ] || echo N > "$restore_switch"
 	(exit "$code")
 	cleanup
 }
@@ -74,6 +76,20 @@ store() {
 	"$CHAINFS" import "$at" "$KEEP/$1.archive" --network $NET --hyper on --quiet > "$T/import.out" 2>&1 ||
 		{ cat "$T/import.out" >&2; fail "the chain $1 cannot be imported"; }
 	touch "$at.done"
+}
+
+# ---- what the kernel caches ----
+
+# Names, inodes and pages are charged to the group of who asked for them first. So the caches of a client's
+# mount can be emptied without those of the machine: a group of the first version, where it can be made.
+make_group() {
+	local at=/sys/fs/cgroup/memory/chainfs-bench.$$
+	mkdir "$at" 2> /dev/null && [ -w "$at/memory.force_empty" ] || { rmdir "$at" 2> /dev/null; return 1; }
+	group=$at
+}
+
+forget() {
+	echo 0 > "$group/memory.force_empty"
 }
 
 # ---- mounts ----
