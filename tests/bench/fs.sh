@@ -84,7 +84,7 @@ make_tree() {
 }
 make_tree
 
-RAM=$(mktemp -d /dev/shm/chainfs-bench.XXXXXX) && [ "$(stat -f -c %T "$RAM")" = tmpfs ] || fail "/dev/shm is no tmpfs"
+RAM=$(mktemp -d "/dev/shm/chainfs-bench${BENCH_TAG:-}.XXXXXX") && [ "$(stat -f -c %T "$RAM")" = tmpfs ] || fail "/dev/shm is no tmpfs"
 for folder in $FOLDERS; do
 	mkdir -p "$RAM/${folder%/*}" && cp -r "$TREE/$folder" "$RAM/${folder%/*}/"
 done
