@@ -158,9 +158,12 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	AUTO(view_freep) struct view_box *box = NULL;
 
 	rc = view_load(n, &box, err);
-	if (rc == 0)
-		view_publish(n, TAKE(box));
-	return rc;
+	if (rc < 0)
+		return rc;
+	box->view.segment = n->committed.segment;
+	box->view.segment_size = n->committed.offset;
+	view_publish(n, TAKE(box));
+	return 0;
 }
 
 int network_open(const struct network_place *at, const char *name, struct network **out,
@@ -668,6 +671,11 @@ int network_block_bytes(struct network *n, const struct block_row *row,
 	if (rc == -EBADMSG)
 		met_damage(n, row, why.text);
 	return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+}
+
+int network_segment_open(const struct network *n, uint32_t segment)
+{
+	return segments_file(n->segments, segment);
 }
 
 /* ---- bytes of objects ---- */

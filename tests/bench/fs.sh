@@ -27,7 +27,8 @@ chain files --blocks $((FILES / 10)) --messages $((FILES * 7 / 10)) --accounts $
 store files
 # Legacy prunes what is beyond the account's storage, hyper retains all: two of three messages are casts.
 # Of one account, some twenty in the same second.
-chain names --blocks $((NAMES / 20 + 300)) --messages $((NAMES * 155 / 100)) --accounts 1
+# As many heights as make a range of a thousand full, so that its text is fixed.
+chain names --blocks $((NAMES / 20 + 3300)) --messages $((NAMES * 155 / 100)) --accounts 1
 store names
 FOLDERS="shards/1/blocks state/shards/1"
 
@@ -150,6 +151,7 @@ up() { # COLUMN STORE: where the content is then: $R
 place() { # COLUMN WHAT
 	case $1-$2 in
 	chainfs-*-files) echo "$R/$NET/legacy" ;;
+	chainfs-*-plain) echo "$R/plain/$NET/$(cat "$KEEP/names.$2")" ;;
 	chainfs-*) echo "$R/$NET/$(cat "$KEEP/names.$2")" ;;
 	*-files) echo "$R" ;;
 	*-folder) echo "$R/names" ;;

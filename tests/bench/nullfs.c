@@ -26,6 +26,7 @@
 #include "fs/connection/ops.h"
 #include "fs/connection/session.h"
 #include "fs/connection/transport.h"
+#include "fs/mount/plain.h"
 #include "fs/tree/rows.h"
 
 #define DOT         1
@@ -394,6 +395,11 @@ int main(int argc, char **argv)
 
 	must(session_open(&ops, &null.serving, &options, &session, &err), &err);
 	must(session_start(session, 0, on_ended, NULL, &err), &err);
+	pthread_mutex_lock(&null.serving.init_lock);
+	while (!null.serving.inited)
+		pthread_cond_wait(&null.serving.init_done, &null.serving.init_lock);
+	pthread_mutex_unlock(&null.serving.init_lock);
+	mountpoint_read_ahead(full, READ_AHEAD_KIB);
 	while (sem_wait(&null.woken) < 0 && errno == EINTR)
 		;
 	session_end(session, 200);
