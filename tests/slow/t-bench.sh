@@ -26,7 +26,7 @@ assert len(plan) == len(got) >= 80, (len(plan), len(got))
 for key in plan:
     o = got[key]
     assert o.get("wall_ms", 0) > 0 or o["not_measured"], o
-    if key[1].startswith(("chainfs", "null")) and not key[0].endswith("-warm"):
+    if key[1].startswith(("chainfs", "null")) and not key[0].startswith(("plain", "text")):
         assert o["server_cpu_ms"] > 0, o
 for name in ("import", "stored", "import: wall"):
     assert r["figures"][name]["value"] > 0, name
