@@ -94,6 +94,8 @@ TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c))
 TEST_PROGRAMS := $(TESTS:tests/%.c=$(BIN)/tests/%)
 SUPPORT       := $(patsubst %.c,$(BIN)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
 SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
+# These mount over rings, too; check-all does so with all that mount.
+RING_SCRIPTS  ?= $(filter $(SCRIPTS),$(addprefix tests/mount/t-,basic.sh tools.sh getdents.sh uring.sh))
 SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
@@ -183,7 +185,8 @@ bench-programs: $(BENCH_PROGRAMS)
 
 # A quarter of the rounds; check-all does them all.
 check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
-	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS)
+	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS) \
+		--transport uring $(RING_SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
 check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts
@@ -195,6 +198,7 @@ check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scri
 	@CHAINFS_DEB_BUILD=$${CHAINFS_DEB_BUILD:-$(abspath $(BUILD)/deb)} tests/run.sh \
 		--flavour release --chainfs $(BUILD)/chainfs \
 			$(TESTS:tests/%.c=$(BUILD)/release/tests/%) $(SCRIPTS) $(SLOW_SCRIPTS) \
+		--transport uring $(filter tests/mount/%,$(SCRIPTS)) --transport classic \
 		--flavour asan --chainfs $(BUILD)/asan/chainfs \
 			$(TESTS:tests/%.c=$(BUILD)/asan/tests/%) $(SCRIPTS) \
 		--flavour tsan --chainfs $(BUILD)/tsan/chainfs \

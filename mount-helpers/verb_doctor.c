@@ -90,10 +90,9 @@ static void look_at_fuse(struct doctor *d)
 		find(d, FOUND_OK, "mount", NULL,
 		     "a trial mount came: kernel %s, FUSE protocol %u.%u, passthrough %s",
 		     u.release, f.major, f.minor, f.passthrough ? "offered" : "not offered");
-	find(d, FOUND_OK, "uring", NULL, "io_uring is %s; this program uses the classic transport",
-	     f.uring          ? "offered"
-	     : f.uring_switch ? "switched on and not offered"
-			      : "off (/sys/module/fuse/parameters/enable_uring)");
+	find(d, FOUND_OK, "uring", NULL, "-o transport=uring %s%s",
+	     f.rings < 0 ? "cannot be had: " : "can be had",
+	     f.rings < 0 ? err_text(&f.rings_why, f.rings) : "");
 	if (f.trial == 0)
 		find(d, FOUND_OK, "plain", NULL, "files below plain are read by %s",
 		     !f.passthrough ? "the daemon: Linux 6.9 and newer can pass them through"

@@ -7,6 +7,7 @@
 
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "fs/connection/transport.h"
 #include "fs/tree/xattr.h"
 
 #define CONTENT_MAX ((size_t)1 << 30) /* bytes of one file; memory holds it whole */
@@ -424,32 +425,36 @@ static void reply_slice(fuse_req_t req, struct slice content, size_t size, off_t
 }
 
 /* From a plain file: no more is in memory than the answer. A file of that kind never changes, and
- * what is read short is at its end. */
-static int read_file(int fd, size_t size, off_t offset, struct buf *out)
+ * what is read short is at its end. Bytes read, or a negative errno. */
+static ssize_t read_file(int fd, size_t size, off_t offset, uint8_t *out)
 {
-	int rc = buf_reserve(out, size);
+	size_t got = 0;
 
-	while (rc == 0 && out->n < size) {
-		ssize_t n = pread(fd, out->p + out->n, size - out->n, offset + (off_t)out->n);
+	while (got < size) {
+		ssize_t n = pread(fd, out + got, size - got, offset + (off_t)got);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		out->n += (size_t)n;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
 	}
-	return rc;
+	return (ssize_t)got;
 }
 
 static void reply_file(fuse_req_t req, uint64_t ino, int fd, size_t size, off_t offset)
 {
-	AUTO(buf_release) struct buf part = BUF_INIT(size);
-	int rc = read_file(fd, size, offset, &part);
+	void *room = transport_room(size);
+	AUTO(base_freep) void *own = room ? NULL : malloc(MAX(size, 1));
+	uint8_t *bytes = room ? room : own;
+	ssize_t n = bytes ? read_file(fd, size, offset, bytes) : -ENOMEM;
 
-	if (rc < 0)
-		refuse(req, "read", ino, rc, NULL);
+	if (n < 0)
+		refuse(req, "read", ino, (int)n, NULL);
 	else
-		reply_slice(req, buf_slice(&part), size, 0);
+		reply_slice(req, SLICE(bytes, (size_t)n), size, 0);
 }
 
 /* Of a file that grows, what the view it is as of has. */
@@ -531,6 +536,7 @@ struct listing {
 	bool          filled; /* there is no room for the next entry */
 	uint64_t      last;   /* offset of the entry added last */
 	char         *bytes;
+	bool          in_room; /* of the transport: not ours to free */
 	size_t        size, used;
 	struct noted *noted;
 	size_t        noted_count, noted_cap;
@@ -538,7 +544,8 @@ struct listing {
 
 static void listing_release(struct listing *l)
 {
-	free(l->bytes);
+	if (!l->in_room)
+		free(l->bytes);
 	free(l->noted);
 }
 
@@ -671,7 +678,9 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 		fuse_reply_buf(req, NULL, 0);
 		return;
 	}
-	if (rc == 0 && !(l.bytes = malloc(size)))
+	l.bytes = transport_room(size);
+	l.in_room = l.bytes;
+	if (rc == 0 && !l.bytes && !(l.bytes = malloc(size)))
 		rc = -ENOMEM;
 	if (rc == 0)
 		rc = list(&l, (uint64_t)offset, &err);

@@ -24,7 +24,7 @@ struct session {
 	struct wire         *wire;
 	const struct transport_ops *how;
 	bool                 or_classic;
-	unsigned             stack_depth;
+	struct wire_bits wished;
 	struct transport    *transport;
 	char                 mountpoint[PATH_MAX];
 };
@@ -113,15 +113,15 @@ static int mount_and_listen(struct session *s, char *said, size_t said_size)
 /* Only who wishes for something gets between libfuse and the kernel. */
 static int attach_wire(struct session *s, const struct session_options *o, struct err *err)
 {
-	struct wire_bits wished = {
+	s->wished = (struct wire_bits){
+		.parallel = o->parallel,
 		.uring = s->how->by_ring,
 		.payload_max = TRANSPORT_PAYLOAD,
 		.stack_depth = o->stack_depth,
 	};
-
-	if (!wished.uring && !wished.stack_depth)
+	if (!s->wished.parallel && !s->wished.uring && !s->wished.stack_depth)
 		return 0;
-	return wire_attach(s->fuse, wished, &s->wire, err);
+	return wire_attach(s->fuse, s->wished, &s->wire, err);
 }
 
 int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct session_options *o,
@@ -135,7 +135,6 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	s->how = o->transport ? o->transport : &transport_classic;
 	s->or_classic = o->or_classic;
-	s->stack_depth = o->stack_depth;
 	if (o->allow_other && !session_others_allowed())
 		return err_set(err, -EPERM,
 			       "allow_other is for root, unless /etc/fuse.conf has the line "
@@ -197,7 +196,9 @@ int session_start(struct session *s, unsigned threads, void (*ended)(void *arg),
 		return rc;
 	trace_warn("fs", "a transport does not start, the classic one serves",
 		   "transport=%s reason=\"%s\"", s->how->name, err_text(&why, rc));
-	wire_wish(s->wire, (struct wire_bits){ .stack_depth = s->stack_depth });
+	s->wished.uring = false;
+	if (s->wire)
+		wire_wish(s->wire, s->wished);
 	s->how = &transport_classic;
 	return s->how->start(&task, &s->transport, err);
 }

@@ -18,6 +18,7 @@ struct session_options {
 	const char *subtype;
 	bool        allow_other;
 	bool        read_only;   /* for the kernel: every change is EROFS without asking us */
+	bool        parallel;    /* several names of one folder may be asked for at a time */
 	const struct transport_ops *transport; /* NULL: classic */
 	bool        or_classic;  /* which serves, should that one not start */
 	unsigned    stack_depth; /* wished for, so that files can be passed through; 0: none */

@@ -13,6 +13,7 @@
 #include "core/base/files.h"
 #include "core/base/trace.h"
 #include "fs/connection/session.h"
+#include "fs/connection/transport.h"
 
 #define WAIT_MS      5000
 #define MESSAGE_SIZE (1u << 20)
@@ -117,15 +118,9 @@ static bool in_path(const char *name)
 
 void fs_features_look(struct fs_features *out)
 {
-	char word[8] = "";
 	AUTO(base_closep) int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
 	*out = (struct fs_features){ .device = device < 0 ? -errno : 0 };
-	AUTO(base_closep)
-	int parameter = open("/sys/module/fuse/parameters/enable_uring", O_RDONLY | O_CLOEXEC);
-
-	out->uring_switch =
-		parameter >= 0 && read(parameter, word, sizeof word - 1) > 0 && word[0] == 'Y';
 	out->helper = in_path("fusermount3");
 	out->allow_other = session_others_allowed();
 	out->may_pass = may_pass();
@@ -134,5 +129,9 @@ void fs_features_look(struct fs_features *out)
 
 	trace_set_level(MIN(level, TRACE_ERROR));
 	out->trial = try_mount(out);
+	out->rings = transport_uring.why_not(&out->rings_why);
+	if (out->rings == 0 && out->trial == 0 && !out->uring)
+		out->rings = err_set(&out->rings_why, -EOPNOTSUPP,
+				     "the kernel's switch for it is on, and it does not offer it");
 	trace_set_level(level);
 }

@@ -179,7 +179,8 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 					  .pins = fs->pins });
 	struct session_options so = {
 		.mountpoint = fs->mountpoint, .source = store_path(s), .subtype = MOUNT_SUBTYPE,
-		.allow_other = o->allow_other, .read_only = true, .transport = transport,
+		.allow_other = o->allow_other, .read_only = true, .parallel = true,
+		.transport = transport,
 		.or_classic = o->transport && strcmp(o->transport, TRANSPORT_AUTO) == 0,
 	};
 
