@@ -99,7 +99,7 @@ RING_SCRIPTS  ?= $(filter $(SCRIPTS),$(addprefix tests/mount/t-,basic.sh tools.s
 SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
-BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
+BENCHES       := $(sort $(wildcard tests/bench/*.c))
 BENCH_PROGRAMS := $(BENCHES:tests/%.c=$(BIN)/tests/%)
 PAPERS        := $(BUILD)/papers
 PAPER_PARTS   := $(wildcard docs/man/*.scd docs/man/parts/*.scd)
@@ -109,7 +109,7 @@ PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPER
 # ---- the program -----------------------------------------------------------------------------
 
 .PHONY: all lib test-programs check check-all check-flavours check-valgrind coverage layers fuzz fuzz-run fuzz-programs \
-	bench papers install uninstall deb clean help
+	bench bench-floors bench-programs papers install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
 
@@ -181,6 +181,7 @@ $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRA
 
 test-programs: $(TEST_PROGRAMS) $(PROGRAM_BUILT)
 fuzz-programs: $(FUZZ_PROGRAMS)
+bench-programs: $(BENCH_PROGRAMS)
 
 # A quarter of the rounds; check-all does them all.
 check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
@@ -189,7 +190,7 @@ check: layers test-programs ## unit and property tests, then mounts and verbs, i
 
 # One run over all flavours, so that the last line is the total of everything.
 check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts
-	$(Q)$(MAKE) --no-print-directory FLAVOUR=release test-programs
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release test-programs bench-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=asan test-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=tsan test-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=fuzz fuzz-programs
@@ -245,12 +246,14 @@ fuzz-run: $(FUZZ_PROGRAMS)
 			$$found $$corpus; \
 	done
 
-bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## the benchmark scripts, each prints its ratio
-	@set -e; for script in $(sort $(wildcard tests/bench/*.sh)); do \
-		echo "== $$script"; \
-		CHAINFS=$(abspath $(PROGRAM)) BENCH=$(abspath $(BIN)/tests/bench) $$script || \
-			[ $$? = 77 ]; \
-	done
+BENCH_RUN := CHAINFS=$(abspath $(PROGRAM)) PROGRAMS=$(abspath $(BIN)/tests/bench) WORK=$(abspath $(BUILD)/bench) \
+	tests/bench/run.sh
+
+bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## ratios against what there is to compare with (tests/bench/README.md); QUICK=1
+	@$(BENCH_RUN)
+
+bench-floors: ## of the last bench: fails unless every floor of DESIGN.md is met
+	@$(BENCH_RUN) --floors
 
 # ---- installation ----------------------------------------------------------------------------
 
