@@ -3,12 +3,12 @@
 #define SIZE_FIRST       8u
 #define BYTES_FIRST      4096.0 /* a height, until one was seen */
 #define ROUND_TRIP_FIRST 500.0
-#define SMOOTHING        0.1    /* of a measurement against what was known */
-#define GROWS            1.1    /* slow start goes on while throughput does so */
-#define TIMEOUT_FACTOR   3.0    /* of what an answer of that size should take */
+#define SMOOTHING        0.1 /* of a measurement against what was known */
+#define GROWS            1.1 /* slow start goes on while throughput does so */
+#define TIMEOUT_FACTOR   3.0 /* of what an answer of that size should take */
 #define PATIENCE_MAX     64.0
 #define PATIENCE_DECAY   0.85
-#define SURPLUS          1.01   /* a little more than it gave, so that a size can grow at all */
+#define SURPLUS          1.01 /* a little more than it gave, so that a size can grow at all */
 
 void rate_init(struct rate *r)
 {

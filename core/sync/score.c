@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 const char *const fault_kind_names[FAULT_KIND_COUNT] = {
-	[FAULT_TIMEOUT] = "timeout", [FAULT_BROKEN] = "broken",	    [FAULT_EMPTY] = "empty",
+	[FAULT_TIMEOUT] = "timeout", [FAULT_BROKEN] = "broken",     [FAULT_EMPTY] = "empty",
 	[FAULT_STALE] = "stale",     [FAULT_PROTOCOL] = "protocol", [FAULT_LIE] = "lie",
 };
 
@@ -21,7 +21,7 @@ static const double costs[FAULT_KIND_COUNT] = {
 	[FAULT_STALE] = 0.1,   [FAULT_PROTOCOL] = 0.6, [FAULT_LIE] = 1.0,
 };
 
-#define SCORE_LEAST 0.01 /* who is never asked can never do better */
+#define SCORE_LEAST  0.01 /* who is never asked can never do better */
 #define ANSWER_HEALS 0.9
 
 void score_init(struct score *s, uint64_t now_ms)

@@ -66,7 +66,9 @@ enum lane share_next(const struct share *s, const bool wants[LANE_COUNT])
 {
 	if (wants[LANE_FORWARD] && wants[LANE_BACKWARD])
 		return had(s, LANE_FORWARD) <= had(s, LANE_BACKWARD) ? LANE_FORWARD : LANE_BACKWARD;
-	return wants[LANE_FORWARD] ? LANE_FORWARD : wants[LANE_BACKWARD] ? LANE_BACKWARD : LANE_COUNT;
+	return wants[LANE_FORWARD]    ? LANE_FORWARD
+	       : wants[LANE_BACKWARD] ? LANE_BACKWARD
+				      : LANE_COUNT;
 }
 
 void share_bytes(struct share *s, enum lane lane, double bytes, uint64_t now_ms)
