@@ -537,7 +537,7 @@ static void run_seed(uint64_t seed)
 static void everything_arrives_whatever_the_sources_do(void **state)
 {
 	const char *given = getenv("SIM_SEED"), *runs = getenv("SIM_RUNS");
-	uint64_t count = runs ? strtoull(runs, NULL, 10) : 10000;
+	uint64_t count = runs ? strtoull(runs, NULL, 10) : RUNS;
 
 	if (given) {
 		run_seed(strtoull(given, NULL, 10));
