@@ -50,6 +50,11 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 	if (rc == -EBUSY)
 		return err_set(err, rc, "network %s: another import is writing it",
 			       network_name(n));
+	if (rc == -ENOSPC)
+		return err_set(err, rc,
+			       "network %s: its store was opened for reading alone, because the "
+			       "disk was full",
+			       network_name(n));
 	if (rc == -EROFS)
 		return err_set(err, rc,
 			       "network %s: its store is on a file system that is read-only",

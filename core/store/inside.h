@@ -57,7 +57,7 @@ struct network {
 	struct segments_end     committed; /* of the segments; ingest's */
 	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
 	struct cache           *cache;
-	bool                    read_only;
+	bool                    read_only, full; /* as the place */
 	struct commit          *commit;    /* the one that is open; ingest's */
 
 	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
@@ -85,6 +85,7 @@ struct network_place {
 	const struct chain_ops *(*kind)(const char *kind);
 	struct damage_listener *on_damage;
 	bool             read_only;
+	bool             full;      /* read_only, because the disk was when the store was opened */
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,
