@@ -119,6 +119,7 @@ fsck_is_clean() { "$CHAINFS" fsck "$1" --quiet > "$T/fsck.out" 2>&1 || { cat "$T
 disk_make() {
 	local image=$T/$1.img at=$T/$1
 	[ "$(id -u)" = 0 ] || skip "only root mounts a disk image"
+	mountpoint -q "$at" && umount -l "$at" # of a test that failed
 	mkdir -p "$at"
 	if [ "$2" = tmpfs ]; then
 		mount -t tmpfs -o "size=$3m" tmpfs "$at" || skip "no tmpfs can be mounted"
