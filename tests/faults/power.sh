@@ -12,7 +12,7 @@
 
 CUTS=${CUTS:-4}
 FS=${FS:-ext4}
-SPREAD=${SPREAD:-500}
+SPREAD=${SPREAD:-300}
 OPTIONS=${OPTIONS:-}
 echo "# SEED=$SEED CUTS=$CUTS FS=$FS SPREAD=$SPREAD"
 
@@ -51,6 +51,10 @@ is_still_pinned() { # by the lists as they were before the cut
 	done < "$T/unpinned.before"
 }
 
+has_told() { # it has acknowledged something, or ended
+	grep -qE 'acknowledged .* held=[1-9]' "$T/trace" || [ -s "$T/pinned" ] || ! kill -0 "$1" 2> /dev/null
+}
+
 one_cut() {
 	local pid code have now
 	: > "$T/trace" && : > "$T/pinned" && : > "$T/unpinned" && : > "$T/said.out"
@@ -63,6 +67,9 @@ one_cut() {
 	3) pins_here & ;;
 	esac
 	pid=$!
+	# One in four at any moment, the opening included; else once something was acknowledged.
+	draw 4
+	[ "$drawn" = 0 ] || eventually 5 has_told $pid
 	draw "$SPREAD"
 	pause "$drawn"
 	have=$(acknowledged "$T/trace")
