@@ -97,6 +97,7 @@ SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
 # These mount over rings, too; check-all does so with all that mount.
 RING_SCRIPTS  ?= $(filter $(SCRIPTS),$(addprefix tests/mount/t-,basic.sh tools.sh getdents.sh uring.sh))
 SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
+FAULT_SCRIPTS ?= $(sort $(wildcard tests/faults/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
 BENCHES       := $(sort $(wildcard tests/bench/*.c))
@@ -108,8 +109,8 @@ PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPER
 
 # ---- the program -----------------------------------------------------------------------------
 
-.PHONY: all lib test-programs check check-all check-flavours check-valgrind coverage layers fuzz fuzz-run fuzz-programs \
-	bench bench-floors bench-programs papers install uninstall deb clean help
+.PHONY: all lib test-programs check faults check-all check-flavours check-valgrind coverage layers fuzz \
+	fuzz-run fuzz-programs bench bench-floors bench-programs papers install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
 
@@ -187,6 +188,9 @@ bench-programs: $(BENCH_PROGRAMS)
 check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
 	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS) \
 		--transport uring $(RING_SCRIPTS)
+
+faults: $(PROGRAM_BUILT) ## what tests/faults breaks, with small counts: kills, power cuts, full disks, I/O errors
+	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(FAULT_SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
 check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts

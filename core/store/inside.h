@@ -61,7 +61,7 @@ struct network {
 	struct cache           *cache;
 	struct recent          *recent;
 	struct dead            *dead;
-	bool                    read_only;
+	bool                    read_only, full; /* as the place */
 	bool                    keep_told; /* hashes are kept where they stand (store.h) */
 	struct commit          *commit;    /* the one that is open; ingest's */
 
@@ -91,6 +91,7 @@ struct network_place {
 	struct damage_listener *on_damage;
 	bool             read_only;
 	bool             keep_told;
+	bool             full;      /* read_only, because the disk was when the store was opened */
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,

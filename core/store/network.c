@@ -145,6 +145,7 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
 	n->read_only = at->read_only;
 	n->keep_told = at->keep_told;
+	n->full = at->full;
 	rc = at->read_only ? segments_open_read(path, n->committed, &n->segments, err)
 			   : segments_open(path, n->committed, at->sync_off, &n->segments, err);
 	if (rc < 0)
