@@ -94,6 +94,8 @@ SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
 SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
+FAULTS        := $(sort $(wildcard tests/faults/*.c))
+FAULT_PROGRAMS := $(FAULTS:tests/%.c=$(BIN)/tests/%)
 BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
 BENCH_PROGRAMS := $(BENCHES:tests/%.c=$(BIN)/tests/%)
 PAPERS        := $(BUILD)/papers
@@ -169,12 +171,12 @@ $(TEST_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(SUPPORT) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(TEST_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS_ALL)
 
-$(FUZZ_PROGRAMS) $(BENCH_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRARY)
+$(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(FAULT_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
 
-test-programs: $(TEST_PROGRAMS) $(PROGRAM_BUILT)
+test-programs: $(TEST_PROGRAMS) $(FAULT_PROGRAMS) $(PROGRAM_BUILT)
 fuzz-programs: $(FUZZ_PROGRAMS)
 
 # A quarter of the rounds; check-all does them all.

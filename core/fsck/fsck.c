@@ -25,6 +25,8 @@ void fault(struct fsck *k, enum fsck_class class, const char *part, struct at at
 
 	k->counts->faults[class]++;
 	k->counts->repairable += repairable;
+	k->counts->beyond += !repairable && class != FSCK_ORPHAN &&
+			     strcmp(part, "checkpoint") != 0;
 	if (k->lines++ >= LINES_MAX)
 		return;
 	va_start(args, format);
@@ -78,7 +80,7 @@ int unreadable(struct fsck *k, enum family family, int rc, const struct err *why
 	if (rc == -ENOMEM || rc == -EINTR)
 		return rc;
 	fault(k, FSCK_DAMAGED, families[family].name, NOWHERE(0), false,
-	      "the database cannot read on: %.300s; start anew from a checkpoint or by an import",
+	      "the database cannot read on: %.300s; fsck --repair makes the network anew",
 	      why->text[0] ? why->text : strerror(-rc));
 	return 0;
 }
@@ -132,7 +134,7 @@ static struct short_key meta_key(const char *name)
 static int meta_fault(struct fsck *k, struct at at, const char *name, int rc)
 {
 	fault(k, rc == 0 ? FSCK_MISSING : FSCK_DAMAGED, "view", at, false,
-	      "its row \"%s\" %s; start anew from a checkpoint or by an import", name,
+	      "its row \"%s\" %s; fsck --repair makes the network anew", name,
 	      rc == 0 ? "is not there" : "does not parse");
 	return -EUCLEAN;
 }
@@ -327,6 +329,11 @@ int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts
 	k->scratch = (struct buf)BUF_INIT(VALUE_BYTES_MAX);
 	int rc = take_moment(k, err);
 
+	if (n->lost)
+		fault(k, FSCK_DAMAGED, "log", NOWHERE(0),
+		      fix(k, (struct fix){ .kind = FIX_LOSS }),
+		      "the database lost what was acknowledged last, with a part of its log; the "
+		      "heights are gaps, import them again");
 	if (rc == 1)
 		rc = read_view(k);
 	if (rc == 1) {

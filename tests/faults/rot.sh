@@ -1,0 +1,9 @@
+#!/bin/bash
+# Bit rot in every kind of file of a store: SEED=… FLIPS=500 tests/faults/rot.sh
+. "$(dirname "$0")/../support/lib.bash"
+seed=${SEED:-${TEST_SEED:-$RANDOM}} flips=${FLIPS:-500}
+reader=${READ_TREE:-$(dirname "$CHAINFS")/release/tests/faults/read_tree}
+[ -x "$reader" ] || reader=$(dirname "$CHAINFS")/tests/faults/read_tree
+[ -x "$reader" ] || skip "read_tree is not built: make test-programs"
+echo "# SEED=$seed FLIPS=$flips"
+python3 "$(dirname "$0")/rot.py" "$CHAINFS" "$reader" "$T" "$seed" "$flips" ${JOBS:-}
