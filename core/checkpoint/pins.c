@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/trace.h"
+#include "core/checkpoint/sums.h"
 
 #define PATH_SIZE     4096
 #define AUTO_PREFIX   "auto-"
@@ -209,6 +210,7 @@ static void remove_checkpoint(int folder, const char *name)
 	snprintf(gone, sizeof gone, "%s" GONE, name);
 	snprintf(part, sizeof part, "%s" PART, name);
 	remove_tree(folder, gone);
+	checkpoint_sums_remove(folder, name);
 	if (renameat(folder, name, folder, gone) == 0)
 		remove_tree(folder, gone);
 	remove_tree(folder, part);
@@ -484,9 +486,21 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 	if (!e || !info || strlen(name) >= sizeof e->name ||
 	    checkpoint_name_read(name, &e->height, e->prefix) < 0 || at < 0)
 		return;
-	if (fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err) < 0 ||
-	    checkpoint_info_read(buf_slice(&text), info, &err) < 0) {
+	int rc = fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ?
+			 -errno :
+			 files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err);
+
+	if (rc == 0 && checkpoint_info_read(buf_slice(&text), info, &err) < 0) {
+		/* Damaged is not absent: it stays listed, and who reads the file is told. */
+		struct block_row row;
+
+		trace_error("checkpoint", "info is damaged; chainfs fsck --repair builds it again",
+			    "network=%s name=%s error=\"%s\"", network_name(b->network), name,
+			    err.text);
+		info->shard_count = 1;
+		if (network_block(b->network, 0, e->height, &row) == 1)
+			info->shards[0].time = row.time;
+	} else if (rc < 0) {
 		trace_warn("checkpoint", "a folder is no checkpoint and is left alone",
 			   "network=%s name=%s error=\"%s\"", network_name(b->network), name,
 			   err.text);
@@ -518,7 +532,8 @@ static int load_checkpoints(struct pins *p, struct book *b, struct err *err)
 
 	rc = 0;
 	for (struct dirent *e; (e = readdir(d));) {
-		if (ends_with(e->d_name, GONE) || ends_with(e->d_name, PART))
+		if (ends_with(e->d_name, GONE) || ends_with(e->d_name, PART) ||
+		    strcmp(e->d_name, CHECKPOINT_MEND_FOLDER) == 0)
 			remove_tree(folder, e->d_name);
 		else if (e->d_name[0] != '.')
 			load_checkpoint(b, folder, e->d_name);
@@ -1103,6 +1118,8 @@ static void build_one(struct pins *p)
 	if (rc == 0)
 		rc = checkpoint_build(n, p->building_height, parent, &p->progress, &p->build_stop,
 				      name, &err);
+	if (rc == 0)
+		rc = checkpoint_sums_make(folder, name, &err);
 	note_built(p, rc, name, &err);
 	if (rc < 0 && folder >= 0) {
 		char part[CHECKPOINT_NAME_SIZE + sizeof PART];

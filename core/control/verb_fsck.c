@@ -3,18 +3,22 @@
 
 #include "core/base/clock.h"
 #include "core/checkpoint/pins.h"
+#include "core/checkpoint/sums.h"
 #include "core/control/verb.h"
 #include "core/fsck/fsck.h"
 #include "core/fsck/rebuild.h"
 
 #define PATH_SIZE       4096
 #define PROGRESS_TTY_MS 200u
+#define CHECKPOINTS_MENDED 256u /* at a time */
 
 struct call {
 	struct verb_call *call;
 	struct network *network;
 	char name[NETWORK_NAME_MAX + 1];
 	uint64_t shown_ms;
+	uint64_t checkpoints[CHECKPOINTS_MENDED]; /* heights of those that are damaged */
+	size_t checkpoint_count;
 	bool shown; /* a line of progress stands on the terminal */
 };
 
@@ -72,6 +76,9 @@ static void report(void *arg, const struct fsck_fault *f)
 {
 	struct call *k = arg;
 	char height[24] = "-";
+	if (strcmp(f->part, "checkpoint") == 0 && k->checkpoint_count < CHECKPOINTS_MENDED &&
+	    (!k->checkpoint_count || k->checkpoints[k->checkpoint_count - 1] != f->height))
+		k->checkpoints[k->checkpoint_count++] = f->height;
 	clear_progress(k);
 	if (verb_has(k->call, OPTION_JSON)) {
 		report_json(k, f);
@@ -200,6 +207,37 @@ static int check_damaged(struct verb_call *c, struct err *err)
 	return rc;
 }
 
+/* Damaged checkpoints are built again, where their state can still be read. */
+static int mend_checkpoints(struct call *k, const char *folder)
+{
+	int mended = 0;
+	for (size_t i = 0; i < k->checkpoint_count; i++) {
+		struct err err = ERR_INIT;
+		struct block_row row;
+		char name[CHECKPOINT_NAME_SIZE], text[CHECKPOINT_NAME_SIZE + 64];
+		int rc = network_block(k->network, 0, k->checkpoints[i], &row);
+		if (rc == 1) {
+			checkpoint_name(row.height, row.hash, name);
+			rc = checkpoint_mend(k->network, folder, name, row.height, k->call->io->stop,
+					     &err);
+		} else {
+			rc = err_set(&err, rc ? rc : -ENODATA, "its block cannot be read");
+		}
+		if (rc == -EINTR || rc == -ENOMEM)
+			return rc;
+		mended += rc == 0;
+		if (rc < 0)
+			verb_say(k->call,
+				 "chainfs fsck: the checkpoint of height %" PRIu64
+				 " cannot be built again: %s\n",
+				 k->checkpoints[i], err_text(&err, rc));
+		snprintf(text, sizeof text, "checkpoint %s: built again", name);
+		if (rc == 0)
+			told(k, text);
+	}
+	return mended;
+}
+
 /* Faults that remain, orphans left out; negative. */
 static int check_network(struct verb_call *c, struct network *n, struct err *err)
 {
@@ -222,6 +260,11 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 		rc = verb_wait(c, network_name(n), err);
 	if (rc == 0 && repair)
 		rc = repaired = fsck_repair(repair, fixes, told, &k, err);
+	/* Of a state that is whole: else it is made anew first, and the next repair builds them. */
+	if (rc >= 0 && repair && !counts.beyond) {
+		rc = mend_checkpoints(&k, checkpoints);
+		repaired += MAX(rc, 0);
+	}
 	if (rc < 0)
 		return rc;
 	summary(&k, &counts, repaired);

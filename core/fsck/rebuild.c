@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_SIZE       4096
-#define ROW_BYTES_MAX   (32u << 20)
-#define CACHE_BYTES     (32u << 20)
-#define FRAMES_KEPT     16u
-#define DAMAGED_MAX     100000u /* heights told apart; all are gaps */
-#define SILENCE_MAX     200000u /* heights without a row, one by one, until a shard is at its end */
-#define SALVAGE_NAME    "..salvage.new" /* taken away by the next open, whatever happens */
+#define PATH_SIZE     4096
+#define ROW_BYTES_MAX (32u << 20)
+#define CACHE_BYTES   (32u << 20)
+#define FRAMES_KEPT   16u
+#define DAMAGED_MAX   100000u /* heights told apart; all are gaps */
+#define SILENCE_MAX   200000u /* heights without a row, one by one, until a shard is at its end */
+#define SALVAGE_NAME  "..salvage.new" /* taken away by the next open, whatever happens */
 
 /* ---- what can still be read ---- */
 
@@ -41,8 +41,9 @@ struct old {
 
 struct lane {
 	struct db_iter *it;
-	bool begun, stepwise, ended; /* stepwise: behind a damaged block of rows, height by height */
-	uint64_t height;             /* given last */
+	bool begun, stepwise,
+		ended;   /* stepwise: behind a damaged block of rows, height by height */
+	uint64_t height; /* given last */
 	uint64_t known, silence;
 	uint64_t begins, base_height;
 	bool hyper_on;
@@ -181,8 +182,7 @@ static int read_identity(struct rebuilding *r, struct err *err)
 	if (rc != 1 || network_identity_read(buf_slice(&r->identity_row), &r->identity) < 0) {
 		buf_clear(&r->identity_row);
 		rc = identity_read(r->old.folder, &r->identity_row);
-		if (rc != 1 ||
-		    network_identity_read(buf_slice(&r->identity_row), &r->identity) < 0)
+		if (rc != 1 || network_identity_read(buf_slice(&r->identity_row), &r->identity) < 0)
 			return err_set(err, -ENODATA,
 				       "neither its database nor its file identity says what "
 				       "network it is; remove %s and import it anew",
@@ -289,17 +289,16 @@ static int next_row(struct rebuilding *r, uint32_t s, struct block_row *row)
 			/* Readable again: on with the iterator. */
 			lane->stepwise = rc == 0;
 			lane->begun = false;
-			lane->ended = rc == 0 &&
-				      (lane->known ? lane->height >= lane->known :
-						     lane->silence > SILENCE_MAX);
+			lane->ended = rc == 0 && (lane->known ? lane->height >= lane->known
+							      : lane->silence > SILENCE_MAX);
 			if (rc)
 				return rc;
 			continue;
 		}
 		struct short_key from = key_block(s, lane->height + 1);
 
-		rc = lane->begun ? db_iter_next(lane->it, &why) :
-				   db_iter_seek(lane->it, short_slice(&from), &why);
+		rc = lane->begun ? db_iter_next(lane->it, &why)
+				 : db_iter_seek(lane->it, short_slice(&from), &why);
 		lane->begun = true;
 		if (rc == -ENOMEM)
 			return rc;
@@ -395,7 +394,8 @@ static int take_over(struct rebuilding *r, const struct block_row *row, struct e
 
 	if (rc == -ENOMEM || is_stopped(r))
 		return err_set(err, rc < 0 ? rc : -EINTR, "%s",
-			       rc < 0 ? "no memory for a frame" : "interrupted; nothing has changed");
+			       rc < 0 ? "no memory for a frame"
+				      : "interrupted; nothing has changed");
 	if (rc < 0) {
 		rc = note_damaged(r, &r->lanes[row->shard], row->height);
 		return rc < 0 ? err_set(err, rc, "no memory for the gaps") : 0;
@@ -490,8 +490,8 @@ static int newest_proved(struct rebuilding *r, char out[PATH_SIZE], struct proof
 		memcpy(out, path, sizeof path);
 		*proof = *p;
 	}
-	return out[0] ? 0 :
-			err_set(err, -ENODATA,
+	return out[0] ? 0
+		      : err_set(err, -ENODATA,
 				"its state began with a checkpoint, and none that is held "
 				"proves: restore a new store from it, and import the blocks there");
 }
@@ -504,9 +504,7 @@ static int load_checkpoint(struct rebuilding *r, struct err *err)
 	if (!proof || !folder)
 		return err_set(err, -ENOMEM, "no memory to prove a checkpoint");
 	int rc = newest_proved(r, folder, proof, err);
-	struct load load = {
-		.folder = folder, .info = &proof->info, .stop = r->options->stop
-	};
+	struct load load = { .folder = folder, .info = &proof->info, .stop = r->options->stop };
 
 	return rc < 0 ? rc : checkpoint_load(&load, r->store, r->fresh, err);
 }
@@ -597,6 +595,6 @@ int rebuild(struct store *s, const char *name, const struct rebuild_options *o,
 	if (rc == 0)
 		rc = note_gaps(all, err);
 	rebuilding_release(all);
-	return rc < 0 ? err_note(err, rc, "network %s cannot be made anew", name) :
-			store_network_replace(s, name, &made, err);
+	return rc < 0 ? err_note(err, rc, "network %s cannot be made anew", name)
+		      : store_network_replace(s, name, &made, err);
 }

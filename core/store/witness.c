@@ -13,6 +13,7 @@
 #define IDENTITY_MAX   (17u << 20)
 #define IDENTITY_WORDS "chainfs network 1\n"
 #define STEP           (64u << 10)
+#define ROOM_MAX       (32u << 20) /* more than a file: reading asks for a step more than there is */
 
 static int path_of(char out[PATH_SIZE], const char *folder, const char *name)
 {
@@ -87,8 +88,8 @@ static int take_in(struct manifest *m, uint64_t most)
 	if (!bytes)
 		return -ENOMEM;
 	while (m->size < most) {
-		ssize_t n = pread(m->file, bytes, MIN(most - m->size, (uint64_t)STEP),
-				  (off_t)m->size);
+		ssize_t n =
+			pread(m->file, bytes, MIN(most - m->size, (uint64_t)STEP), (off_t)m->size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -139,8 +140,8 @@ int witness_manifest(const char *folder, const struct witness *w, struct err *er
 	int rc = take_in(&m, w->manifest_size);
 
 	blake3_end(&m.hash, digest, sizeof digest);
-	if (rc == 0 && (m.size != w->manifest_size ||
-			memcmp(digest, w->manifest_digest, sizeof digest) != 0))
+	if (rc == 0 &&
+	    (m.size != w->manifest_size || memcmp(digest, w->manifest_digest, sizeof digest) != 0))
 		rc = err_set(err, -EBADMSG,
 			     "database: Corruption: its list of files MANIFEST-%06" PRIu64
 			     " is not what was written",
@@ -155,7 +156,7 @@ int witness_manifest(const char *folder, const struct witness *w, struct err *er
 
 int witness_read(const char *folder, struct witness *out)
 {
-	AUTO(buf_release) struct buf file = BUF_INIT(WITNESS_MAX);
+	AUTO(buf_release) struct buf file = BUF_INIT(ROOM_MAX);
 	char path[PATH_SIZE];
 	struct slice body;
 
@@ -189,7 +190,7 @@ int witness_read(const char *folder, struct witness *out)
 
 void witness_write(const char *folder, const struct witness *w)
 {
-	AUTO(buf_release) struct buf file = BUF_INIT(WITNESS_MAX);
+	AUTO(buf_release) struct buf file = BUF_INIT(ROOM_MAX);
 	char path[PATH_SIZE];
 
 	buf_str(&file, WITNESS_WORDS);
@@ -220,7 +221,7 @@ void witness_write(const char *folder, const struct witness *w)
 
 int identity_read(const char *folder, struct buf *out)
 {
-	AUTO(buf_release) struct buf file = BUF_INIT(IDENTITY_MAX);
+	AUTO(buf_release) struct buf file = BUF_INIT(ROOM_MAX);
 	char path[PATH_SIZE];
 	struct slice body;
 
@@ -236,7 +237,7 @@ int identity_read(const char *folder, struct buf *out)
 
 int identity_write(const char *folder, struct slice row, bool sync, struct err *err)
 {
-	AUTO(buf_release) struct buf file = BUF_INIT(IDENTITY_MAX);
+	AUTO(buf_release) struct buf file = BUF_INIT(ROOM_MAX);
 	char fresh[PATH_SIZE], path[PATH_SIZE];
 
 	buf_str(&file, IDENTITY_WORDS);

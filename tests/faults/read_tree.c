@@ -49,8 +49,8 @@ static void say_error(const char *path, int rc)
 
 struct names {
 	struct buf list; /* names, a line each */
-	uint64_t   last;
-	size_t     room, given;
+	uint64_t last;
+	size_t room, given;
 };
 
 static bool take(void *arg, const struct tree_child *c)
@@ -127,9 +127,9 @@ static void walk(const char *path, const struct node *n)
 
 /* Paths of one folder follow each other, so the way down is remembered. */
 struct way {
-	char        names[DEPTH_MAX][256];
+	char names[DEPTH_MAX][256];
 	struct node nodes[DEPTH_MAX + 1];
-	size_t      depth;
+	size_t depth;
 };
 
 static int go(struct way *w, const char *path, struct node *out)

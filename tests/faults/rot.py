@@ -120,7 +120,7 @@ def targets(store, state):
     for folder, _, files in os.walk(f"{store}/{checkpoints}"):
         for name in sorted(files):
             file = os.path.relpath(f"{folder}/{name}", store)
-            kind = ("evidence" if "/evidence/" in file or name == "verdict" else
+            kind = ("sums beside" if name.startswith(".") else "evidence" if "/evidence/" in file or name == "verdict" else
                     "sums" if name == "SHA256SUMS" else "info" if name == "info" else "files")
             add(f"checkpoint, {kind}", file)
     pins = f"{store}/{base}/pins"
