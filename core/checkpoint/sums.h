@@ -18,6 +18,9 @@ int checkpoint_sums_make(int parent, const char *name, struct err *err) MUST_CHE
 void checkpoint_sums_remove(int parent, const char *name);
 /* The lines: 1; 0: there are none; -EBADMSG: they fail their sum. */
 int checkpoint_sums_read(int parent, const char *name, struct buf *out) MUST_CHECK;
+/* A line of them: 1, 0 at the end. *at begins as 0. */
+int  checkpoint_sums_next(struct slice lines, size_t *at, char path[CHECKPOINT_PATH_MAX],
+			  uint8_t sum[HASH_SIZE]) MUST_CHECK;
 /* Is the file `fd`, of this path in the checkpoint, what it was? Read once for as long as it is not changed, then
  * remembered. -EBADMSG with a sentence; 0 also when nothing tells. */
 int checkpoint_sums_check(int parent, const char *name, const char *path, int fd, struct err *err)

@@ -127,7 +127,7 @@ static void summary(struct call *k, const struct fsck_counts *n, int repaired)
 				   n->unreferenced_bytes);
 		if (repaired >= 0)
 			verb_print(k->call, "; %d repaired", repaired);
-		else if (n->repairable)
+		else if (n->repairable && !verb_has(k->call, OPTION_REPAIR))
 			verb_print(k->call, "; --repair mends %" PRIu64, n->repairable);
 		verb_print(k->call, "\n");
 		return;
@@ -256,9 +256,11 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 	if (rc == 0)
 		rc = fsck_run(n, &o, &counts, &fixes, err);
 	clear_progress(&k);
-	if (rc == 0 && repair)
+	/* What is made anew needs no mending first. */
+	bool anew = repair && counts.beyond && !c->events;
+	if (rc == 0 && repair && !anew)
 		rc = verb_wait(c, network_name(n), err);
-	if (rc == 0 && repair)
+	if (rc == 0 && repair && !anew)
 		rc = repaired = fsck_repair(repair, fixes, told, &k, err);
 	/* Of a state that is whole: else it is made anew first, and the next repair builds them. */
 	if (rc >= 0 && repair && !counts.beyond) {
@@ -273,7 +275,7 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 			 "chainfs fsck: %" PRIu64 " faults are mended by making %s anew, which needs "
 			 "the store alone: unmount it and run this again\n",
 			 counts.beyond, k.name);
-	else if (repair && counts.beyond) {
+	else if (anew) {
 		repair_freep(&repair);
 		rc = make_anew(c, k.name, err);
 		if (rc < 0)

@@ -33,7 +33,7 @@ static void check_file(struct fsck *k, const char *folder, uint64_t height, cons
 }
 
 /* Every file that the lines name. */
-static int check_lines(struct fsck *k, const char *folder, uint64_t height, const char *from,
+static int check_lines(struct fsck *k, const char *folder, uint64_t height, bool own,
 		       struct slice lines)
 {
 	char name_of_file[CHECKPOINT_PATH_MAX] = "";
@@ -42,14 +42,14 @@ static int check_lines(struct fsck *k, const char *folder, uint64_t height, cons
 	size_t at = 0;
 	int rc;
 
-	while ((rc = checkpoint_sum_next(lines, &at, name_of_file, sum, &why)) == 1) {
+	while ((rc = own ? checkpoint_sums_next(lines, &at, name_of_file, sum) :
+			   checkpoint_sum_next(lines, &at, name_of_file, sum, &why)) == 1) {
 		check_file(k, folder, height, name_of_file, sum);
 		if (stopped(k) < 0)
 			return -EINTR;
 	}
 	if (rc < 0)
-		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false, "%s: %s", from,
-		      why.text);
+		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false, "%s", why.text);
 	return 0;
 }
 
@@ -71,7 +71,7 @@ static int check_folder(struct fsck *k, int parent, const char *name, uint64_t h
 	int all = checkpoint_sums_read(parent, name, &own);
 
 	if (all == 1)
-		return check_lines(k, folder, height, "its sums", buf_slice(&own));
+		return check_lines(k, folder, height, true, buf_slice(&own));
 	if (all < 0)
 		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false,
 		      "the sums beside it are damaged; fsck --repair builds it again");
@@ -80,7 +80,7 @@ static int check_folder(struct fsck *k, int parent, const char *name, uint64_t h
 		      strerror(-rc));
 		return 0;
 	}
-	return check_lines(k, folder, height, "SHA256SUMS", sums.bytes);
+	return check_lines(k, folder, height, false, sums.bytes);
 }
 
 int walk_checkpoints(struct fsck *k)

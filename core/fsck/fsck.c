@@ -306,7 +306,13 @@ static int walk_all(struct fsck *k)
 	for (size_t i = 0; i < ARRAY_LEN(walks); i++) {
 		int rc = walks[i](k);
 
-		if (rc < 0)
+		/* Rows that it needed cannot be read: the next walk needs others. */
+		if (rc == -EBADMSG || rc == -EIO || rc == -EUCLEAN)
+			fault(k, FSCK_DAMAGED, "database", NOWHERE(0), false,
+			      "a walk ended early, its rows cannot be read: %s; fsck --repair makes "
+			      "the network anew",
+			      strerror(-rc));
+		else if (rc < 0)
 			return rc;
 	}
 	return 0;

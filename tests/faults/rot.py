@@ -213,7 +213,7 @@ def flip_bytes(path, first, end, r):
     return what
 
 
-FIXED = re.compile(r"/(blocks/\d+-\d+/\d+|envelopes/\d+-\d+|at|diffs)/")
+FIXED = re.compile(r"/(blocks/\d+-\d+/\d+|envelopes/\d+-\d+|at|diffs/\d+)/")
 
 
 def compare(out, base, earlier=False):
@@ -256,7 +256,7 @@ def trial(i, kind, place, store, base, archive):
     t.fsck_died = rc < 0 or rc > 100
     t.named = [l for l in (out + said).splitlines() if l][:3]
     rc, out, said = run(CHAINFS, "fsck", t.copy, "--repair")
-    t.repair = (rc, (out + said)[-600:])
+    t.repair = (rc, (said or out)[-400:])
     run(CHAINFS, "import", t.copy, archive, "--quiet")
     t.imported = run(CHAINFS, "pin", t.copy, "again")
     run(CHAINFS, "unpin", t.copy, "again")
