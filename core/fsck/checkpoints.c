@@ -10,7 +10,7 @@
 
 #define PATH_SIZE 4096
 
-static void check_file(struct fsck *k, const char *folder, uint64_t height, const char *name,
+static int check_file(struct fsck *k, const char *folder, uint64_t height, const char *name,
 		       const uint8_t sum[HASH_SIZE])
 {
 	AUTO(files_let_go) struct files_held m = FILES_HELD_NONE;
@@ -19,17 +19,20 @@ static void check_file(struct fsck *k, const char *folder, uint64_t height, cons
 	int n = snprintf(path, sizeof path, "%s/%s", folder, name);
 	int rc = n < PATH_SIZE ? files_hold(AT_FDCWD, path, &m) : -ENAMETOOLONG;
 
+	if (rc == -ENOMEM)
+		return rc;
 	if (rc < 0) {
 		fault(k, rc == -ENOENT ? FSCK_MISSING : FSCK_DAMAGED, "checkpoint", AT(0, height),
 		      false, "%.100s: %s; fsck --repair builds it again", name,
 		      strerror(-rc));
-		return;
+		return 0;
 	}
 	hash_sha256(m.bytes, own);
 	if (memcmp(own, sum, sizeof own) != 0)
 		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false,
 		      "%.100s is not what its sum says; fsck --repair builds it again",
 		      name);
+	return 0;
 }
 
 /* Every file that the lines name. */
@@ -44,9 +47,10 @@ static int check_lines(struct fsck *k, const char *folder, uint64_t height, bool
 
 	while ((rc = own ? checkpoint_sums_next(lines, &at, name_of_file, sum) :
 			   checkpoint_sum_next(lines, &at, name_of_file, sum, &why)) == 1) {
-		check_file(k, folder, height, name_of_file, sum);
-		if (stopped(k) < 0)
-			return -EINTR;
+		int checked = check_file(k, folder, height, name_of_file, sum);
+
+		if (checked < 0 || stopped(k) < 0)
+			return checked < 0 ? checked : -EINTR;
 	}
 	if (rc < 0)
 		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false, "%s", why.text);
@@ -70,6 +74,8 @@ static int check_folder(struct fsck *k, int parent, const char *name, uint64_t h
 	/* The sums of all of them, where there are such; they cover SHA256SUMS too. */
 	int all = checkpoint_sums_read(parent, name, &own);
 
+	if (all == -ENOMEM || rc == -ENOMEM)
+		return -ENOMEM;
 	if (all == 1)
 		return check_lines(k, folder, height, true, buf_slice(&own));
 	if (all < 0)

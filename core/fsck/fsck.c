@@ -148,9 +148,11 @@ static int read_shard(struct fsck *k, uint32_t s)
 	if (rc != 1 || shard_view_read(value, sv) < 0)
 		return meta_fault(k, NOWHERE(s), META_SHARD, rc);
 	rc = look_up(k, FAMILY_META, key_meta_shard(META_GAPS, s), &value);
-	if (rc != 1 || gaps_read(value, &sv->gaps) < 0)
-		return meta_fault(k, NOWHERE(s), META_GAPS, rc);
-	return 0;
+	int parsed = rc == 1 ? gaps_read(value, &sv->gaps) : 0;
+
+	if (parsed == -ENOMEM)
+		return parsed;
+	return rc != 1 || parsed < 0 ? meta_fault(k, NOWHERE(s), META_GAPS, rc) : 0;
 }
 
 /* The view as its rows have it. 1; 0 nothing was ever committed; -EUCLEAN was told. */
@@ -172,7 +174,11 @@ static int read_view(struct fsck *k)
 	v->shard_count = (uint32_t)shards;
 	v->branch = (uint32_t)branch;
 	rc = look_up(k, FAMILY_META, meta_key(META_BRANCHES), &value);
-	if (rc != 1 || branches_read(value, &k->branches) < 0 || branch >= k->branches.count)
+	int parsed = rc == 1 ? branches_read(value, &k->branches) : 0;
+
+	if (parsed == -ENOMEM)
+		return parsed;
+	if (rc != 1 || parsed < 0 || branch >= k->branches.count)
 		return meta_fault(k, NOWHERE(0), META_BRANCHES, rc);
 	rc = look_up(k, FAMILY_META, meta_key(META_SEGMENTS), &value);
 	if (rc == 1) {
@@ -189,9 +195,11 @@ static int read_view(struct fsck *k)
 		if (rd_done(&r) < 0)
 			return meta_fault(k, NOWHERE(0), META_CARRIED, rc);
 	}
-	for (uint32_t s = 0; s < v->shard_count; s++)
-		if (read_shard(k, s) < 0)
-			return -EUCLEAN;
+	for (uint32_t s = 0; s < v->shard_count; s++) {
+		rc = read_shard(k, s);
+		if (rc < 0)
+			return rc;
+	}
 	return 1;
 }
 
@@ -353,6 +361,8 @@ int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts
 				rc == -EINTR ? "interrupted" : strerror(-rc));
 	} else if (rc == 0 || rc == -EUCLEAN) { /* nothing to walk, or it was told */
 		rc = rc == 0 ? walk_checkpoints(k) : 0;
+	} else if (rc == -ENOMEM) {
+		err_set(err, rc, "no memory to check network %s", network_name(n));
 	}
 	release(k);
 	if (rc == 0)

@@ -179,9 +179,13 @@ static int read_identity(struct rebuilding *r, struct err *err)
 {
 	int rc = db_get(r->old.db, FAMILY_META, slice_str(META_NETWORK), &r->identity_row, NULL);
 
+	if (rc == -ENOMEM)
+		return err_set(err, rc, "no memory for its parameters");
 	if (rc != 1 || network_identity_read(buf_slice(&r->identity_row), &r->identity) < 0) {
 		buf_clear(&r->identity_row);
 		rc = identity_read(r->old.folder, &r->identity_row);
+		if (rc == -ENOMEM)
+			return err_set(err, rc, "no memory for its parameters");
 		if (rc != 1 || network_identity_read(buf_slice(&r->identity_row), &r->identity) < 0)
 			return err_set(err, -ENODATA,
 				       "neither its database nor its file identity says what "

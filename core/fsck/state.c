@@ -323,9 +323,14 @@ static int add_rows(struct fsck *k, struct chain_rooter *rooter, struct walker *
 			*derived += counts;
 		if (kind == CHAIN_ROW_RECORD && counts) {
 			rc = check_record(k, w);
-			if (rc == 0 && !broken &&
-			    k->ops->root_add(rooter, w->space, buf_slice(&w->key),
-					     buf_slice(&w->value), &why) < 0) {
+			int added = rc == 0 && !broken ?
+					    k->ops->root_add(rooter, w->space, buf_slice(&w->key),
+							     buf_slice(&w->value), &why) :
+					    0;
+
+			if (added == -ENOMEM)
+				return added; /* no fault of the store */
+			if (added < 0) {
 				broken = true;
 				odd_record(k, FSCK_CONTRADICTION, w, why.text);
 			}

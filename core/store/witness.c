@@ -225,13 +225,16 @@ int identity_read(const char *folder, struct buf *out)
 	char path[PATH_SIZE];
 	struct slice body;
 
-	if (path_of(path, folder, "identity") < 0 ||
-	    files_read_plain(AT_FDCWD, path, IDENTITY_MAX, &file, NULL) < 0 ||
-	    !unseal(buf_slice(&file), IDENTITY_WORDS, &body))
+	int rc = path_of(path, folder, "identity");
+
+	if (rc == 0)
+		rc = files_read_plain(AT_FDCWD, path, IDENTITY_MAX, &file, NULL);
+	if (rc == -ENOMEM)
+		return rc;
+	if (rc < 0 || !unseal(buf_slice(&file), IDENTITY_WORDS, &body))
 		return 0;
 	buf_add(out, body);
-	int rc = buf_done(out);
-
+	rc = buf_done(out);
 	return rc < 0 ? rc : 1;
 }
 

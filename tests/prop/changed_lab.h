@@ -33,7 +33,7 @@ static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor
 }
 
 /* "OnChainEvent.block_hash": the innermost field that holds the byte at `at`. */
-static void name_field(const ProtobufCMessageDescriptor *d, struct slice message, size_t at, char out[FIELD_SIZE])
+static inline void name_field(const ProtobufCMessageDescriptor *d, struct slice message, size_t at, char out[FIELD_SIZE])
 {
 	struct wire w = wire_of(message);
 	struct wire_field f;
@@ -74,8 +74,9 @@ static struct chain_block *decode(struct chain *c, uint32_t shard, struct slice 
 static bool reports(const struct chain_block *b, const struct chain_block *honest, const struct chain_result *res)
 {
 	for (size_t i = 0; i < b->item_count; i++) {
-		const struct chain_item *it = &b->items[i], *was = &honest->items[i];
-		bool differs = !slice_eq(SLICE(b->canonical.p + it->offset, it->size),
+		const struct chain_item *it = &b->items[i];
+		const struct chain_item *was = i < honest->item_count ? &honest->items[i] : NULL;
+		bool differs = !was || !slice_eq(SLICE(b->canonical.p + it->offset, it->size),
 					 SLICE(honest->canonical.p + was->offset, was->size));
 		if (differs && (it->refusal || res->outcomes[i].outcome == OUTCOME_REFUSED))
 			return true;
