@@ -94,6 +94,11 @@ static void look_at_fuse(struct doctor *d)
 	     f.uring          ? "offered"
 	     : f.uring_switch ? "switched on and not offered"
 			      : "off (/sys/module/fuse/parameters/enable_uring)");
+	if (f.trial == 0)
+		find(d, FOUND_OK, "plain", NULL, "files below plain are read by %s",
+		     !f.passthrough ? "the daemon: Linux 6.9 and newer can pass them through"
+		     : !f.may_pass  ? "the daemon: the kernel passes through root's alone"
+				    : "the kernel, where the store lies on a disk's own file system");
 	if (f.allow_other)
 		find(d, FOUND_OK, "allow_other", NULL, "-o allow_other may be used");
 	else

@@ -235,6 +235,8 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	rc = view_load(n, &box, err);
 	if (rc < 0)
 		return rc;
+	box->view.segment = n->committed.segment;
+	box->view.segment_size = n->committed.offset;
 	find_loss(n, &box->view);
 	uint64_t acknowledged = n->lost ? n->witness.sequence : 0;
 
@@ -692,6 +694,11 @@ int network_block_bytes(struct network *n, const struct block_row *row,
 	if (rc == -EBADMSG)
 		met_damage(n, row, why.text);
 	return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+}
+
+int network_segment_open(const struct network *n, uint32_t segment)
+{
+	return segments_file(n->segments, segment);
 }
 
 /* ---- bytes of objects ---- */

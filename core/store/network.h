@@ -52,6 +52,10 @@ struct view {
 	uint64_t number;    /* counts publications of this process */
 	uint32_t branch;
 	uint64_t next_object;
+	/* Where the bytes of blocks end: the segment that grows (0: there is none yet), and how
+	 * many of its bytes are committed. Those before it are never written again. */
+	uint32_t segment;
+	uint64_t segment_size;
 	uint32_t shard_count;
 	struct shard_view shards[SHARD_MAX];
 };
@@ -115,6 +119,9 @@ struct block_bytes {
 int  network_block_bytes(struct network *n, const struct block_row *row,
 			 const struct block_bytes **out, struct err *err) MUST_CHECK;
 void block_bytes_putp(const struct block_bytes **b); /* accepts NULL */
+/* The plain file of a segment, from 1 to the view's: a descriptor to be read and closed. What lies
+ * behind the committed bytes of the one that grows is nobody's. -ENOENT: the file is gone. */
+int  network_segment_open(const struct network *n, uint32_t segment) MUST_CHECK;
 /* Bytes kept aside under a gap; 1, 0 nothing was, negative. */
 int  network_aside(struct network *n, uint32_t shard, uint64_t height, const struct block_bytes **out,
 		   struct err *err) MUST_CHECK;

@@ -204,6 +204,15 @@ static int begin_segment(struct segments *s, struct err *err)
 {
 	char name[NAME_SIZE];
 	uint32_t next = s->end.segment + 1;
+	struct stat st;
+
+	/* A commit that was dropped may have left bytes behind the end of this one, and nothing
+	 * will be written over them. */
+	if (s->file >= 0 && fstat(s->file, &st) == 0 && (uint64_t)st.st_size > s->end.offset) {
+		if (ftruncate(s->file, (off_t)s->end.offset) < 0)
+			return failed(err, "cut", s->end.segment);
+		s->dirty = true;
+	}
 	int rc = segments_sync(s, err);
 
 	if (rc < 0)
@@ -427,6 +436,16 @@ int segments_size(const struct segments *s, uint32_t segment, uint64_t *size)
 		return -errno;
 	*size = (uint64_t)st.st_size;
 	return 0;
+}
+
+int segments_file(const struct segments *s, uint32_t segment)
+{
+	char name[NAME_SIZE];
+
+	name_of(name, segment);
+	int file = openat(s->folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return file < 0 ? -errno : file;
 }
 
 int segments_strangers(const struct segments *s, uint32_t last,

@@ -62,6 +62,8 @@ int  segments_read(const struct segments *s, const struct frame_ref *ref, uint8_
 int  segments_header(const struct segments *s, struct frame_ref *at) MUST_CHECK;
 /* Bytes of a segment's file; -ENOENT. */
 int  segments_size(const struct segments *s, uint32_t segment, uint64_t *size) MUST_CHECK;
+/* A descriptor of a segment's file, to be read and closed; -ENOENT. */
+int  segments_file(const struct segments *s, uint32_t segment) MUST_CHECK;
 /* Calls with each name in the folder that is no segment's up to `last`. */
 int  segments_strangers(const struct segments *s, uint32_t last,
 			void (*call)(void *arg, const char *name), void *arg) MUST_CHECK;

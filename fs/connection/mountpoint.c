@@ -161,7 +161,8 @@ int mountpoint_seen_by(pid_t pid, const char *full, struct err *err)
 bool mountpoint_is_ours(const struct mount_info *m)
 {
 	return strcmp(m->type, "fuse." MOUNT_SUBTYPE) == 0 ||
-	       strcmp(m->type, "fuse." MOUNT_SUBTYPE_CTL) == 0;
+	       strcmp(m->type, "fuse." MOUNT_SUBTYPE_CTL) == 0 ||
+	       strcmp(m->type, "fuse." MOUNT_SUBTYPE_PLAIN) == 0;
 }
 
 /* Not stat(2): the kernel still has the attributes of the root, and gives them. */
@@ -277,6 +278,22 @@ int mountpoint_unmount(const char *full, enum unmount_how how, struct err *err)
 	if (errno == EBUSY)
 		return err_set(err, -EBUSY, BUSY, full);
 	return err_set(err, -errno, "%s: %s", full, strerror(errno));
+}
+
+/* ---- once mounted ---- */
+
+void mountpoint_read_ahead(const char *full, unsigned kib)
+{
+	struct mount_info m;
+	char file[64];
+
+	if (mountpoint_find(full, &m, NULL) != 1)
+		return;
+	snprintf(file, sizeof file, "/sys/class/bdi/%u:%u/read_ahead_kb", m.major, m.minor);
+	AUTO(base_closep) int fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || dprintf(fd, "%u\n", kib) < 0)
+		trace_debug("mount", "the kernel reads ahead as far as it does by itself",
+			    "path=%s errno=%d", full, errno);
 }
 
 /* ---- before mounting ---- */

@@ -11,6 +11,7 @@
 
 #define MOUNT_SUBTYPE     "chainfs"     /* shown as fuse.chainfs */
 #define MOUNT_SUBTYPE_CTL "chainfs-ctl"
+#define MOUNT_SUBTYPE_PLAIN "chainfs-plain"
 
 struct mount_info { /* of the topmost mount on a path */
 	char type[64];        /* "fuse.chainfs" */
@@ -34,7 +35,7 @@ int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount
 		    struct err *err) MUST_CHECK;
 /* 1 when the main tree of ours is mounted there as that process sees it, 0 when not. */
 int mountpoint_seen_by(pid_t pid, const char *full, struct err *err) MUST_CHECK;
-bool mountpoint_is_ours(const struct mount_info *m); /* the main tree or ctl */
+bool mountpoint_is_ours(const struct mount_info *m); /* the main tree, ctl or plain */
 
 enum mount_answer {
 	MOUNT_ANSWERS, /* or nothing of ours is mounted there */
@@ -49,5 +50,9 @@ int mountpoint_prepare(const char *full, struct err *err) MUST_CHECK;
 
 /* As root with umount(2), else with fusermount3. -EBUSY: somebody has something below it open. */
 int mountpoint_unmount(const char *full, enum unmount_how how, struct err *err) MUST_CHECK;
+
+/* How far the kernel reads ahead of who reads a file from its begin: more than it takes by itself,
+ * which root alone may say. Best effort. */
+void mountpoint_read_ahead(const char *full, unsigned kib);
 
 #endif

@@ -16,6 +16,10 @@
 #define INO_UNKNOWN 0xffffffff        /* d_ino of a name that has no number yet */
 #define NAME_MAX_   255               /* of statfs */
 
+/* Of linux/fuse.h, of which an older one may be installed than the kernel that runs. */
+#define OPEN_NO_FLUSH (1u << 5)
+#define OPEN_PASSED   (1u << 7)
+
 static struct serving *serving_of(fuse_req_t req)
 {
 	metrics_add(COUNTER_FUSE_REQUESTS, 1);
@@ -53,11 +57,71 @@ static void on_init(void *user, struct fuse_conn_info *conn)
 	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
 				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
 				       FUSE_CAP_EXPORT_SUPPORT);
-	s->open_answered = !(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
+	s->open_answered = s->opened || !(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
 	s->opendir_answered = !(conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT);
 	LOCKED(&s->init_lock);
 	s->inited = true;
 	pthread_cond_broadcast(&s->init_done);
+}
+
+/* The first open of a file: looked at, and opened below. */
+static int open_first(struct serving *s, uint64_t ino, struct opened_file *out, struct err *err)
+{
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	struct attr attr;
+	int rc = asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = tree_attr(asked_view(&a), &a.node, &attr, err);
+	if (rc == 0)
+		rc = tree_open(asked_view(&a), &a.node, err);
+	if (rc < 0)
+		return rc;
+	*out = (struct opened_file){ .size = attr.size, .time = attr.mtime };
+	/* What grows has more bytes below than as of this view. */
+	return opened_first(s->opened, ino, rc, a.node.scope.kind != SCOPE_VIEW, out, err);
+}
+
+/* struct fuse_open_out: libfuse 3.14 has no name for its last member. */
+static int reply_passed(fuse_req_t req, uint32_t backing)
+{
+	const struct {
+		uint64_t fh;
+		uint32_t flags, backing;
+	} out = { .flags = OPEN_PASSED | OPEN_NO_FLUSH, .backing = backing };
+
+	metrics_add(COUNTER_PLAIN_PASSED, 1);
+	return fuse_reply_buf(req, (const char *)&out, sizeof out);
+}
+
+static void open_plain(fuse_req_t req, struct serving *s, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct opened_file file = { .backing = 0 };
+	struct err err = ERR_INIT;
+	int rc = opened_again(s->opened, ino, &file);
+
+	if (rc == -ENOENT)
+		rc = open_first(s, ino, &file, &err);
+	if (rc < 0 && rc != -EOPNOTSUPP) { /* which says that it is rendered */
+		refuse(req, "open", ino, rc, &err);
+		return;
+	}
+	metrics_add(COUNTER_PLAIN_OPENS, 1);
+	fi->keep_cache = 1;
+	fi->noflush = 1;
+	int sent = file.backing ? reply_passed(req, file.backing) : fuse_reply_open(req, fi);
+
+	if (sent < 0 && rc == 0) /* nobody has it open, and no RELEASE will come */
+		opened_release(s->opened, ino);
+}
+
+static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct serving *s = serving_of(req);
+
+	if (s->opened)
+		opened_release(s->opened, ino);
+	fuse_reply_err(req, 0);
 }
 
 /* ENOSYS once, and the kernel opens without asking from then on. */
@@ -65,6 +129,10 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct serving *s = serving_of(req);
 
+	if (s->opened) {
+		open_plain(req, s, ino, fi);
+		return;
+	}
 	fi->keep_cache = 1;
 	if (s->open_answered)
 		fuse_reply_open(req, fi);
@@ -91,6 +159,8 @@ static int lookup_child(struct asked *folder, const char *name, struct given *gi
 	struct node child;
 	int rc = tree_lookup(asked_view(folder), &folder->node, name, &child, err);
 
+	if (rc == 0 && !tree_shows(folder->serving->on, child.row))
+		rc = -ENOENT;
 	if (rc == 0)
 		rc = known_child(folder, &child, given);
 	if (rc == 0 && given->fresh)
@@ -244,6 +314,17 @@ static void on_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 	fuse_reply_none(req);
 }
 
+/* Of a file that is gone by now, for who has it open. */
+static int attr_of_opened(struct serving *s, uint64_t ino, struct attr *out)
+{
+	struct opened_file file;
+
+	if (!s->opened || opened_get(s->opened, ino, &file) < 0)
+		return -ESTALE;
+	*out = (struct attr){ .type = NODE_FILE, .size = file.size, .mtime = file.time };
+	return 0;
+}
+
 static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct serving *s = serving_of(req);
@@ -255,6 +336,8 @@ static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 	if (rc == 0)
 		rc = tree_attr(asked_view(&a), &a.node, &attr, &err);
+	if (rc == -ESTALE)
+		rc = attr_of_opened(s, ino, &attr);
 	if (rc < 0) {
 		refuse(req, "getattr", ino, rc, &err);
 		return;
@@ -358,15 +441,41 @@ static int read_file(int fd, size_t size, off_t offset, struct buf *out)
 	return rc;
 }
 
-static void reply_file(fuse_req_t req, const struct asked *a, int fd, size_t size, off_t offset)
+static void reply_file(fuse_req_t req, uint64_t ino, int fd, size_t size, off_t offset)
 {
 	AUTO(buf_release) struct buf part = BUF_INIT(size);
 	int rc = read_file(fd, size, offset, &part);
 
 	if (rc < 0)
-		refuse(req, "read", a->ino, rc, NULL);
+		refuse(req, "read", ino, rc, NULL);
 	else
 		reply_slice(req, buf_slice(&part), size, 0);
+}
+
+/* Of a file that grows, what the view it is as of has. */
+static size_t left_of(const struct asked *a, size_t size, off_t offset)
+{
+	struct attr attr;
+
+	if (a->node.scope.kind != SCOPE_VIEW ||
+	    tree_attr(asked_view(a), &a->node, &attr, NULL) < 0)
+		return size;
+	return MIN(size, attr.size - MIN((uint64_t)offset, attr.size));
+}
+
+/* True: it was answered from the descriptor of an open file. */
+static bool read_opened(fuse_req_t req, struct serving *s, uint64_t ino, size_t size, off_t offset)
+{
+	struct opened_file file;
+
+	if (!s->opened)
+		return false;
+	metrics_add(COUNTER_PLAIN_READS, 1);
+	if (offset < 0 || opened_get(s->opened, ino, &file) < 0 || file.fd < 0)
+		return false;
+	reply_file(req, ino, file.fd, MIN(size, file.size - MIN((uint64_t)offset, file.size)),
+		   offset);
+	return true;
 }
 
 static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -377,12 +486,15 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	AUTO(rendering_putp) struct rendering *kept = NULL;
 	AUTO(buf_release) struct buf made = BUF_INIT(CONTENT_MAX);
 	struct err err = ERR_INIT;
+
+	if (read_opened(req, s, ino, size, offset))
+		return;
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &a);
 	AUTO(base_closep)
 	int fd = rc == 0 ? tree_open(asked_view(&a), &a.node, &err) : -1;
 
 	if (fd >= 0) {
-		reply_file(req, &a, fd, size, offset);
+		reply_file(req, ino, fd, left_of(&a, size, offset), offset);
 		return;
 	}
 	if (rc == 0 && fd != -EOPNOTSUPP)
@@ -506,6 +618,9 @@ static bool on_child(void *arg, const struct tree_child *c)
 {
 	struct listing *l = arg;
 	AUTO(given_release) struct given g = { .ino = 0 };
+
+	if (!tree_shows(l->folder->serving->on, c->node.row))
+		return true;
 
 	if (l->plus && l->full && note_room(l) && known_child(l->folder, &c->node, &g) == 0)
 		return add_whole(l, c, &g);
@@ -688,6 +803,7 @@ const struct fuse_lowlevel_ops serving_ops = {
 	.getattr = on_getattr,
 	.readlink = on_readlink,
 	.open = on_open,
+	.release = on_release,
 	.read = on_read,
 	.lseek = on_lseek,
 	.opendir = on_opendir,

@@ -15,6 +15,7 @@ struct fs_features {
 	struct err why;
 	unsigned major, minor; /* of the protocol that the kernel speaks */
 	bool     passthrough, uring; /* it offers them */
+	bool     may_pass; /* this process may have files passed through, where that is offered */
 	bool     uring_switch; /* /sys/module/fuse/parameters/enable_uring is Y */
 };
 

@@ -1,6 +1,7 @@
 /* mount.h: a store, mounted. The one contract between the kernel's side and the program.
  *
- * Two connections: the main tree, read-only at VFS level, and ctl beside it (DESIGN.md 6).
+ * Three connections: the main tree, read-only at VFS level; beside it ctl, and plain, where whole
+ * plain files are read at the disk's speed (DESIGN.md 6, 9).
  * Threads  fs_open and fs_closep by one thread; fs_run serves with threads of its own and returns
  *          when the file system was unmounted or fs_stop was called (any thread, also a
  *          signal's). */
@@ -26,7 +27,7 @@ struct fs_options {
 	const char *ctl_dir;     /* where ctl is mounted; NULL: the run-time folder of the user */
 };
 
-/* Mounts both. A stale mount point (a dead daemon's) is cleared first. After this `ls` works as
+/* Mounts them all. A stale mount point (a dead daemon's) is cleared first. After this `ls` works as
  * soon as fs_run is serving. */
 int  fs_open(struct store *s, struct events *events, const char *mountpoint,
 	     const struct fs_options *o, struct fs **out, struct err *err) MUST_CHECK;

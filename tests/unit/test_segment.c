@@ -163,6 +163,29 @@ static void a_full_segment_is_followed_by_the_next(void **state)
 	expect(&p, &again, SLICE_ARRAY(noise));
 }
 
+static void what_was_dropped_is_cut_before_the_next_segment_begins(void **state)
+{
+	AUTO(place_release) struct place p;
+	struct random r = random_of(3);
+	static uint8_t noise[400u << 10];
+	struct segments_end end = { 1, SEGMENT_SIZE_MAX - (600u << 10) };
+
+	place_open(&p);
+	append(&p, slice_str("begins the file"));
+	assert_int_equal(truncate(p.first, (off_t)end.offset), 0);
+	assert_int_equal(open_at(&p, end, NULL), 0);
+	random_bytes(&r, noise, sizeof noise);
+	append(&p, SLICE(noise, 300u << 10));
+	segments_rewind(p.s, end);
+	struct frame_ref kept = append(&p, SLICE(noise, 250u << 10));
+	off_t wanted = (off_t)segments_end(p.s).offset;
+
+	assert_true(size_of(p.first) > wanted);
+	assert_int_equal(append(&p, SLICE_ARRAY(noise)).segment, 2);
+	assert_int_equal(size_of(p.first), wanted);
+	expect(&p, &kept, SLICE(noise, 250u << 10));
+}
+
 static void every_flipped_bit_is_found(void **state)
 {
 	AUTO(place_release) struct place p;
@@ -330,6 +353,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_committed_is_cut_when_opened),
 		cmocka_unit_test(a_rewound_tail_is_written_over),
 		cmocka_unit_test(a_full_segment_is_followed_by_the_next),
+		cmocka_unit_test(what_was_dropped_is_cut_before_the_next_segment_begins),
 		cmocka_unit_test(every_flipped_bit_is_found),
 		cmocka_unit_test(a_file_that_is_cut_or_gone_is_damage),
 		cmocka_unit_test(a_row_that_names_another_place_is_damage),
