@@ -12,7 +12,7 @@
 
 /* Neither stdio nor malloc: either may be what is broken, or locked by the thread that we are. */
 struct line {
-	char   text[LINE_SIZE];
+	char text[LINE_SIZE];
 	size_t size;
 };
 

@@ -78,10 +78,13 @@ const char *__tsan_default_suppressions(void)
 /* Turns RocksDB's words into a code, and frees them. */
 static int fault(char *words, struct err *err)
 {
-	int rc = strstr(words, "No space left") ? -ENOSPC : -EIO;
+	int rc = strstr(words, "No space left")     ? -ENOSPC
+		 : strstr(words, "While lock file") ? -EBUSY
+						    : -EIO;
 
 	if (err)
-		err_set(err, rc, "database: %s", words);
+		err_set(err, rc, "database: %s%s",
+			rc == -EBUSY ? "another process has it open: " : "", words);
 	else
 		trace_error("store", "the database reports an error", "words=%s", words);
 	rocksdb_free(words);

@@ -2,7 +2,8 @@
  *
  * Reads see the newest write. An iterator sees what was there when it was made, or when another one
  * that it inherits was: iterators that were put back are given out again while nothing was written.
- * Errors   -EIO with RocksDB's words, also for a damaged file: never "absent". -ENOSPC. The words
+ * Errors   -EIO with RocksDB's words, also for a damaged file: never "absent". -ENOSPC; -EBUSY:
+ *          another process has it open, past the store's own lock. The words
  *          go to `err`, or to the trace where err is NULL.
  * Memory   what an iterator gives holds until it moves.
  * Threads  a struct db: any, writes by one at a time. An iterator or a batch: one. */

@@ -6,8 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define SHUTDOWN      _IOR('X', 125, uint32_t)
-#define NO_LOG_FLUSH  2u
+#define SHUTDOWN     _IOR('X', 125, uint32_t)
+#define NO_LOG_FLUSH 2u
 
 int main(int argc, char **argv)
 {

@@ -27,7 +27,8 @@ static atomic_uint_fast64_t count;
 
 __attribute__((constructor)) static void set_up(void)
 {
-	const char *number = getenv("FAIL_ERRNO"), *s = getenv("FAIL_SEED"), *n = getenv("FAIL_ONE_IN");
+	const char *number = getenv("FAIL_ERRNO"), *s = getenv("FAIL_SEED"),
+		   *n = getenv("FAIL_ONE_IN");
 
 	seed = s ? strtoull(s, NULL, 10) : 1;
 	error_number = number ? atoi(number) : EIO;

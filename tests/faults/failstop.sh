@@ -1,5 +1,6 @@
 #!/bin/bash
-# I/O errors and what stops at them: tests/faults/failstop.sh [SEED=1] [CUTS=3] [TRIALS=6]
+# I/O errors and what stops at them: tests/faults/failstop.sh [SEED=1] [CUTS=2] [TRIALS=4]
+# alone: mounts disks
 #
 # abort   a library that gives up: one line, exit code 74, and the next start has everything
 # cut     CUTS times the disk goes away below a daemon that imports and is read: readers get the right
@@ -9,8 +10,8 @@
 #         opens as after a kill, and is filled to the undisturbed one
 . "$(dirname "$0")/lib.bash" "$@"
 
-CUTS=${CUTS:-3}
-TRIALS=${TRIALS:-6}
+CUTS=${CUTS:-2}
+TRIALS=${TRIALS:-4}
 echo "# SEED=$SEED CUTS=$CUTS TRIALS=$TRIALS"
 can_mount || skip "only root mounts here"
 whole=$T/whole

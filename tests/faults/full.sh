@@ -1,18 +1,21 @@
 #!/bin/bash
-# Full disks: tests/faults/full.sh [SEED=1] [STEPS=6] [FS=tmpfs|ext4]
+# Full disks: tests/faults/full.sh [SEED=1] [STEPS=2] [FS=tmpfs|ext4] [MODE="sizes verbs spent daemon"]
+# alone: mounts disks
 #
 # sizes   a store is begun on disks of STEPS sizes, from too small for anything to just large enough,
-#         and the disk of a whole one is filled up to the last byte or a drawn number of bytes: every
-#         verb ends with a sentence and a documented code, loses nothing, and goes on when there is room
+#         and other files fill the disk at any moment of an import
+# verbs   the disk of a store is filled up to the last byte, or a drawn number of bytes: every verb ends
+#         with a sentence and a documented code, loses nothing, and goes on when there is room
 # daemon  the disk runs full below a mount: reads go on, status says so, imports and pins are refused
 #         with 6, and are taken again, by the same process, when there is room
 # spent   the reserve is gone as well: the store is mounted for reading alone, and what makes room works
 . "$(dirname "$0")/lib.bash" "$@"
 
-STEPS=${STEPS:-6}
+STEPS=${STEPS:-2}
+MODE=${MODE:-sizes verbs spent daemon}
 FS=${FS:-tmpfs}
 MIB=160
-echo "# SEED=$SEED STEPS=$STEPS FS=$FS"
+echo "# SEED=$SEED STEPS=$STEPS FS=$FS MODE=\"$MODE\""
 whole=$T/whole store=$T/disk/store
 mkdir -p "$T/mnt"
 documented=' 0 6 74 '
@@ -209,13 +212,23 @@ without_reserve() {
 
 import_into "$whole" > /dev/null 2>&1 || exit 1
 wanted=$(dump_digest "$whole") || exit 1
-tell "on $STEPS disks that are too small an import ends with a sentence, and fsck finds nothing" too_small
-tell "imports that $STEPS disks run full below keep what they acknowledged, and go on" filled_meanwhile
-tell "with next to nothing left every verb reads or refuses, and unpin makes room" every_verb
-tell "without a reserve the store is read, and what makes room works" without_reserve
-if can_mount; then
-	tell "a mount reads on a full disk, refuses to write, and goes on by itself" below_a_mount 0
-	tell "the same with some bytes left" below_a_mount 700
-	tell "the disk of a daemon that imports runs full: it goes on by itself" below_an_import
-fi
+for mode in $MODE; do
+	case $mode in
+	sizes)
+		tell "on $STEPS disks that are too small an import ends with a sentence, and fsck finds nothing" too_small
+		tell "imports that $STEPS disks run full below keep what they acknowledged, and go on" filled_meanwhile
+		;;
+	verbs) tell "with next to nothing left every verb reads or refuses, and unpin makes room" every_verb ;;
+	spent) tell "without a reserve the store is read, and what makes room works" without_reserve ;;
+	daemon)
+		if ! can_mount; then
+			echo "ok - a daemon on a full disk # skip only root mounts here"
+			continue
+		fi
+		tell "a mount reads on a full disk, refuses to write, and goes on by itself" below_a_mount 0
+		tell "the same with some bytes left" below_a_mount 700
+		tell "the disk of a daemon that imports runs full: it goes on by itself" below_an_import
+		;;
+	esac
+done
 echo "# exit codes:$(for code in "${!codes[@]}"; do echo -n " $code: ${codes[$code]} times;"; done) $((SECONDS - STARTED)) s"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Power cuts: tests/faults/power.sh [SEED=1] [CUTS=4] [FS=ext4|xfs]
+# alone: mounts disks
 #
 # A store on a disk image of its own is written to (an import, pins, their end, the rewriting of the
 # database) until the disk's power is cut; then it is taken away, put back, and looked at as after a
