@@ -182,7 +182,7 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
 	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS)
 
-faults: test-programs ## what tests/faults breaks, with small counts: kills, power cuts, full disks, I/O errors
+faults: $(PROGRAM_BUILT) ## what tests/faults breaks, with small counts: kills, power cuts, full disks, I/O errors
 	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(FAULT_SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
