@@ -95,10 +95,10 @@ TEST_PROGRAMS := $(TESTS:tests/%.c=$(BIN)/tests/%)
 SUPPORT       := $(patsubst %.c,$(BIN)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
 SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
 SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
+FAULT_SCRIPTS ?= $(sort $(wildcard tests/faults/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
-FAULTS        := $(sort $(wildcard tests/faults/*.c))
-FAULT_PROGRAMS := $(FAULTS:tests/%.c=$(BIN)/tests/%)
+FAULT_PROGRAMS := $(BIN)/tests/faults/read_tree
 BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
 BENCH_PROGRAMS := $(BENCHES:tests/%.c=$(BIN)/tests/%)
 PAPERS        := $(BUILD)/papers
@@ -108,7 +108,7 @@ PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPER
 
 # ---- the program -----------------------------------------------------------------------------
 
-.PHONY: all lib test-programs check check-all check-flavours check-valgrind coverage layers fuzz fuzz-run fuzz-programs \
+.PHONY: all lib test-programs check faults check-all check-flavours check-valgrind coverage layers fuzz fuzz-run fuzz-programs \
 	bench papers install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
@@ -185,6 +185,9 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 # A quarter of the rounds; check-all does them all.
 check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
 	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS)
+
+faults: $(PROGRAM_BUILT) $(FAULT_PROGRAMS) ## what tests/faults breaks, with small counts: kills, power cuts, full disks, I/O errors
+	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(FAULT_SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
 check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts

@@ -46,9 +46,20 @@ bool pin_name_is_good(const char *name)
 /* A folder of the network, made where it is not there. */
 int pin_folder_open(const char *path, bool make, struct err *err)
 {
-	if (make && mkdir(path, 0777) < 0 && errno != EEXIST)
+	bool made = make && mkdir(path, 0777) == 0;
+
+	if (make && !made && errno != EEXIST)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* The folder itself has to survive as well. */
+	AUTO(base_closep)
+	int above = made && fd >= 0 ? openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (above >= 0 && fsync(above) < 0) {
+		int rc = err_set(err, -errno, "%s: %s", path, strerror(errno));
+
+		base_closep(&fd);
+		return rc;
+	}
 
 	return fd < 0 ? err_set(err, -errno, "%s: %s", path, strerror(errno)) : fd;
 }
@@ -85,10 +96,6 @@ int pin_save(const struct store *s, const struct network *n, const char *name, u
 	AUTO(base_closep) int folder = pin_folder_open(path, true, err);
 	if (folder < 0)
 		return folder;
-	/* The folder itself has to survive as well. */
-	AUTO(base_closep) int above = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (above >= 0)
-		(void)!fsync(above);
 	snprintf(text, sizeof text, "%" PRIu64 "\n", height);
 	return write_file(folder, name, text, err);
 }

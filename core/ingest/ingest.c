@@ -50,6 +50,11 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 	if (rc == -EBUSY)
 		return err_set(err, rc, "network %s: another import is writing it",
 			       network_name(n));
+	if (rc == -ENOSPC)
+		return err_set(err, rc,
+			       "network %s: its store was opened for reading alone, because the "
+			       "disk was full",
+			       network_name(n));
 	if (rc == -EROFS)
 		return err_set(err, rc,
 			       "network %s: its store is on a file system that is read-only",
@@ -90,9 +95,10 @@ void writer_release(struct writer *w)
 bool writer_run_full(const struct writer *w, uint64_t now_ms)
 {
 	size_t bytes = commit_bytes_held(w->commit);
+	uint64_t run_ms = w->options.commit_ms ? w->options.commit_ms : RUN_MS_MAX;
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
 		bytes += w->lanes[s].state ? state_run_bytes(w->lanes[s].state) : 0;
-	return bytes > RUN_BYTES_MAX || (w->dirty && now_ms - w->run_started_ms > RUN_MS_MAX);
+	return bytes > RUN_BYTES_MAX || (w->dirty && now_ms - w->run_started_ms > run_ms);
 }
 
 static void add_totals(struct ingest_totals *to, const struct ingest_totals *more)
@@ -103,6 +109,19 @@ static void add_totals(struct ingest_totals *to, const struct ingest_totals *mor
 	to->replayed += more->replayed;
 	to->items += more->items;
 	to->bytes += more->bytes;
+}
+
+/* For who has to know to the moment what was acknowledged: a line for each shard. */
+static void tell_committed(const struct writer *w)
+{
+	if (trace_get_level() < TRACE_DEBUG)
+		return;
+	AUTO(view_putp) struct view *v = network_view_get(w->network);
+	for (uint32_t s = 0; s < v->shard_count; s++)
+		trace_debug("ingest", "acknowledged",
+			    "network=%s shard=%u held=%" PRIu64 " replayed=%" PRIu64,
+			    network_name(w->network), s, gaps_held(&v->shards[s].gaps),
+			    v->shards[s].replayed);
 }
 
 int writer_commit(struct writer *w, struct err *err)
@@ -121,6 +140,7 @@ int writer_commit(struct writer *w, struct err *err)
 		if (rc < 0)
 			return err_note(err, rc, "network %s", network_name(w->network));
 		w->totals.commits++;
+		tell_committed(w);
 		metrics_add(COUNTER_COMMITS, 1);
 		w->committed = true;
 	}

@@ -24,6 +24,7 @@ struct ingest_options {
 	/* Newest heights of the main shard as of which the state stays readable, and of every other
 	 * shard what they witness; what is older is let go, unless it is pinned. 0: nothing is. */
 	uint64_t history_keep;
+	uint64_t commit_ms;         /* a run of blocks is committed at this age; 0: a default */
 	struct events *events;      /* NULL: nobody listens */
 	struct gate *gate;          /* where it waits between two commits; NULL: nowhere */
 	const atomic_bool *stop;    /* ends that wait: -EINTR; NULL */

@@ -2,6 +2,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
+#include "core/store/room.h"
 
 #include <rocksdb/c.h>
 #include <stdatomic.h>
@@ -21,6 +22,8 @@
 #define RECOVERY_POINT_IN_TIME 2           /* kPointInTimeRecovery */
 #define LOG_LEVEL_WARN       2
 #define PACKED_AT_CLOSE_MAX  (32u << 20)  /* half a second of work */
+#define ROOM_TO_TIDY         (16u << 20)
+#define MANIFEST_STEP        (64u << 10)
 #define COMPACT_FORCE        2               /* kForce */
 
 struct db_cache {
@@ -49,6 +52,7 @@ struct pool {
 
 struct db {
 	rocksdb_t                       *rocks;
+	char                            *path;
 	rocksdb_options_t               *options;
 	rocksdb_column_family_handle_t  *handles[FAMILY_COUNT];
 	rocksdb_options_t               *family_options[FAMILY_COUNT];
@@ -76,11 +80,13 @@ static int fault(char *words, struct err *err)
 {
 	/* What fails a checksum or does not parse is damaged; else it could not be read. */
 	int rc = strstr(words, "No space left")		 ? -ENOSPC :
+		 strstr(words, "While lock file")	 ? -EBUSY :
 		 strncmp(words, "Corruption", 10) == 0 ? -EBADMSG :
 							 -EIO;
 
 	if (err)
-		err_set(err, rc, "database: %s", words);
+		err_set(err, rc, "database: %s%s",
+			rc == -EBUSY ? "another process has it open: " : "", words);
 	else
 		trace_error("store", "the database reports an error", "words=%s", words);
 	rocksdb_free(words);
@@ -182,6 +188,23 @@ static rocksdb_options_t *family_options(enum family f, rocksdb_block_based_tabl
 	return o;
 }
 
+/* The C interface has no other way to this one. `o` is taken over. */
+static rocksdb_options_t *without_fallocate(rocksdb_options_t *o)
+{
+	rocksdb_options_t *out = rocksdb_options_create();
+	char *words = NULL;
+
+	rocksdb_get_options_from_string(o, "allow_fallocate=false", out, &words);
+	if (!words) {
+		rocksdb_options_destroy(o);
+		return out;
+	}
+	trace_warn("store", "the database's log takes room in advance", "why=\"%s\"", words);
+	rocksdb_free(words);
+	rocksdb_options_destroy(out);
+	return o;
+}
+
 static rocksdb_options_t *database_options(const struct db_options *options)
 {
 	rocksdb_options_t *o = rocksdb_options_create();
@@ -207,7 +230,9 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
 	/* Opening reads no statistics out of every file: the mount answers sooner. */
 	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
-	return o;
+	/* A log that takes 70 MB of the disk in advance leaves a small one full. */
+	rocksdb_options_set_manifest_preallocation_size(o, MANIFEST_STEP);
+	return without_fallocate(o);
 }
 
 /* ---- iterators ---- */
@@ -326,11 +351,13 @@ static void tidy(struct db *db)
 {
 	uint64_t bytes = 0;
 
+	if (room_free(db->path) < ROOM_TO_TIDY) /* nothing is begun that a full disk would end */
+		return;
 	if (flush(db, NULL) < 0)
 		return;
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
 		bytes += db_family_bytes(db, f);
-	if (bytes <= PACKED_AT_CLOSE_MAX)
+	if (bytes <= PACKED_AT_CLOSE_MAX && room_free(db->path) >= ROOM_TO_TIDY + 2 * bytes)
 		db_compact(db);
 }
 
@@ -363,6 +390,7 @@ void db_closep(struct db **at)
 	if (db->options)
 		rocksdb_options_destroy(db->options);
 	pthread_mutex_destroy(&db->pool_lock);
+	free(db->path);
 	free(db);
 }
 
@@ -376,6 +404,9 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	if (!db)
 		return err_set(err, -ENOMEM, "no memory for a database");
 	pthread_mutex_init(&db->pool_lock, NULL);
+	db->path = strdup(path);
+	if (!db->path)
+		return err_set(err, -ENOMEM, "no memory for a database");
 	for (size_t f = 0; f < FAMILY_COUNT; f++) {
 		db->tables[f] = table_options(f, options->cache->lru);
 		db->family_options[f] = family_options(f, db->tables[f]);

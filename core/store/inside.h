@@ -63,7 +63,7 @@ struct network {
 	struct manifest         manifest;
 	bool                    lost;      /* acknowledged commits, when it was opened; known heights
 					      are gaps */
-	bool                    read_only;
+	bool                    read_only, full; /* as the place */
 	struct commit          *commit;    /* the one that is open; ingest's */
 
 	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
@@ -91,6 +91,7 @@ struct network_place {
 	const struct chain_ops *(*kind)(const char *kind);
 	struct damage_listener *on_damage;
 	bool             read_only;
+	bool             full;      /* read_only, because the disk was when the store was opened */
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,

@@ -98,7 +98,9 @@ static int keep_identity(struct network *n, const struct network_place *at, stru
 		return err_set(err, rc, "its identity: %s", strerror(-rc));
 	if (rc == 1 && (at->read_only || slice_eq(buf_slice(&kept), row)))
 		return 0;
-	return identity_write(n->folder, row, !at->sync_off, err);
+	/* A disk without room is no reason not to open: the next start tries again. */
+	(void)!identity_write(n->folder, row, !at->sync_off, NULL);
+	return 0;
 }
 
 static int read_identity(struct network *n, const struct network_place *at, struct err *err)
@@ -222,6 +224,7 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 		return rc;
 	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
 	n->read_only = at->read_only;
+	n->full = at->full;
 	rc = at->read_only ? segments_open_read(path, n->committed, &n->segments, err)
 			   : segments_open(path, n->committed, at->sync_off, &n->segments, err);
 	if (rc < 0)

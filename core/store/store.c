@@ -4,11 +4,11 @@
 #include "core/base/trace.h"
 #include "core/store/inside.h"
 #include "core/store/lock.h"
+#include "core/store/room.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define PATH_SIZE          4096
@@ -52,6 +52,16 @@ static int sync_folder(const char *path, struct err *err)
 	AUTO(base_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) < 0 ? files_error(err, path) : 0;
+}
+
+/* The entry of a new folder is in the one above. Best effort: that one need not be ours to open. */
+static void sync_above(const char *path)
+{
+	char above[PATH_SIZE];
+
+	if (path_of(above, path, "..", NULL) == 0 && sync_folder(above, NULL) < 0)
+		trace_warn("store", "the folder above a new store cannot be synced", "store=%s",
+			   path);
 }
 
 static bool name_is_good(const char *name)
@@ -149,55 +159,30 @@ static int look(const char *path, struct err *err)
 
 /* ---- room on the disk ---- */
 
-static int fill_reserve(int fd)
-{
-	int rc = posix_fallocate(fd, 0, STORE_RESERVE_SIZE);
-
-	return rc ? -rc : 0;
-}
-
-static int keep_reserve(const char *path, struct err *err)
-{
-	char file[PATH_SIZE];
-	AUTO(base_closep) int fd = -1;
-	struct stat st;
-	int rc = path_of(file, path, "reserve", err);
-
-	if (rc < 0)
-		return rc;
-	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return files_error(err, file);
-	if (st.st_size >= (off_t)STORE_RESERVE_SIZE)
-		return 0;
-	rc = fill_reserve(fd);
-	if (rc < 0)
-		return err_set(err, rc, "%s: %s", file, strerror(-rc));
-	return 0;
-}
-
 int store_reserve_release(struct store *s, struct err *err)
 {
-	char file[PATH_SIZE];
-	int rc = path_of(file, s->path, "reserve", err);
-
-	if (rc < 0)
-		return rc;
-	return unlink(file) < 0 && errno != ENOENT ? files_error(err, file) : 0;
+	return room_reserve_release(s->path, err);
 }
 
 int store_space(const struct store *s, struct err *err)
 {
-	struct statvfs fs;
-
-	if (statvfs(s->path, &fs) < 0)
-		return files_error(err, s->path);
-	uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+	uint64_t left = room_free(s->path);
 
 	if (left < 2ull * STORE_RESERVE_SIZE)
 		return err_set(err, -ENOSPC, "%s: %" PRIu64 " bytes are free, %u have to be",
 			       s->path, left, 2 * STORE_RESERVE_SIZE);
 	return 0;
+}
+
+int store_writable(const struct store *s, struct err *err)
+{
+	if (s->place.full)
+		return err_set(err, -ENOSPC,
+			       "%s was opened for reading alone, because the disk was full",
+			       s->path);
+	if (s->place.read_only)
+		return err_set(err, -EROFS, "%s is on a file system that is read-only", s->path);
+	return store_space(s, err);
 }
 
 static uint64_t folder_size(const char *path, bool top)
@@ -486,14 +471,19 @@ int store_network_replace(struct store *s, const char *name, struct network **ou
 
 bool store_read_only(const struct store *s)
 {
-	return s->place.read_only;
+	return s->place.read_only && !s->place.full;
+}
+
+bool store_opened_full(const struct store *s)
+{
+	return s->place.full;
 }
 
 int store_network_new(struct store *s, const char *name, const struct chain_ops *ops,
 		      struct slice params, const char *trust, struct network **out, struct err *err)
 {
 	if (s->place.read_only)
-		return err_set(err, -EROFS, "%s is on a file system that is read-only", s->path);
+		return store_writable(s, err);
 	if (!name_is_good(name))
 		return err_set(
 			err, -EINVAL,
@@ -590,7 +580,9 @@ static int take_folder(struct store *s, const struct store_options *options, str
 		return rc;
 	if (rc == 0 && !options->create)
 		return err_set(err, -ENOENT, "there is no store at %s", s->path);
-	if (rc == 0 && mkdir(s->path, 0700) < 0 && errno != EEXIST)
+	if (rc == 0 && mkdir(s->path, 0700) == 0)
+		sync_above(s->path);
+	else if (rc == 0 && errno != EEXIST)
 		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
 	rc = mend_format(s, err);
@@ -610,6 +602,42 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	return rc < 0 ? err_note(err, rc, "store %s", s->path) : 0;
 }
 
+/* Opening writes, and the database's library may end the process where it cannot. So a full disk
+ * gets the reserve back, and when that is not enough, the store is opened for reading alone. */
+static int make_room(struct store *s, struct err *err)
+{
+	uint64_t needed = room_to_open(s->networks_folder);
+
+	if (room_free(s->path) >= needed)
+		return 0;
+	int rc = room_reserve_release(s->path, err);
+
+	if (rc < 0)
+		return rc;
+	uint64_t left = room_free(s->path);
+
+	if (left >= needed) {
+		trace_warn("store", "the disk is full: the reserve is let go, so that the store opens",
+			   "store=%s free=%" PRIu64, s->path, left);
+		return 0;
+	}
+	s->place.read_only = s->place.full = true;
+	trace_warn("store", "the disk is full: the store is opened for reading alone",
+		   "store=%s free=%" PRIu64 " needed=%" PRIu64, s->path, left, needed);
+	return 0;
+}
+
+/* Again, once the databases are open and the room that is left is known. */
+static void keep_reserve(struct store *s)
+{
+	struct err err = ERR_INIT;
+
+	if (s->place.read_only || room_reserve_keep(s->path, ROOM_TO_OPEN, &err) == 0)
+		return;
+	trace_warn("store", "the reserve cannot be kept; going on without", "store=%s why=\"%s\"",
+		   s->path, err.text);
+}
+
 static int make_layout(struct store *s, const struct store_options *options, struct err *err)
 {
 	int rc = read_format(s->path, err);
@@ -625,15 +653,13 @@ static int make_layout(struct store *s, const struct store_options *options, str
 	rc = made ? 0 : write_format(s->path, err);
 	if (rc < 0)
 		return rc;
-	if (mkdir(s->networks_folder, 0700) < 0 && errno != EEXIST)
-		return files_error(err, s->networks_folder);
-	rc = keep_reserve(s->path, err);
-	if (rc < 0 && made) {
-		trace_warn("store", "the reserve cannot be kept; going on without",
-			   "store=%s reason=%s", s->path, strerror(-rc));
-		return 0;
-	}
-	return rc;
+	if (mkdir(s->networks_folder, 0700) == 0)
+		rc = sync_folder(s->path, err);
+	else if (errno != EEXIST)
+		rc = files_error(err, s->networks_folder);
+	if (rc < 0)
+		return rc;
+	return made ? make_room(s, err) : room_reserve_keep(s->path, 0, err);
 }
 
 static int open_parts(struct store *s, const char *path, const struct store_options *options,
@@ -663,6 +689,8 @@ static int open_parts(struct store *s, const char *path, const struct store_opti
 		rc = make_layout(s, options, err);
 	if (rc == 0)
 		rc = open_networks(s, err);
+	if (rc == 0)
+		keep_reserve(s);
 	return rc;
 }
 

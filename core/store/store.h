@@ -75,6 +75,9 @@ int store_network_replace(struct store *s, const char *name, struct network **ou
 			  struct err *err) MUST_CHECK;
 /* -ENOSPC when the disk that holds the store has less free than the reserve twice over. */
 int store_space(const struct store *s, struct err *err) MUST_CHECK;
+/* Can it be written to at this moment? 0; -ENOSPC: the disk is too full, or was when it was opened,
+ * and then it is open for reading alone until it is opened again; -EROFS. Any thread. */
+int store_writable(const struct store *s, struct err *err) MUST_CHECK;
 /* Gives the reserve back to the disk, so that a stop on a full one comes to its end. The next open
  * keeps a new one when there is room. */
 int store_reserve_release(struct store *s, struct err *err) MUST_CHECK;
@@ -93,6 +96,9 @@ int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK
 /* It lies on a read-only file system and was opened for reading alone: nobody holds a lock,
  * everything that writes is -EROFS with a sentence. */
 bool store_read_only(const struct store *s);
+/* It was opened for reading alone because not even the reserve made enough room: the lock is held,
+ * what writes to a network is -ENOSPC. Files beside it can be removed, which makes room. */
+bool store_opened_full(const struct store *s);
 
 /* Who holds the store at `path`: copies the lock's text; -ENOENT when nobody does. */
 int store_holder(const char *path, char *out, size_t out_size) MUST_CHECK;
