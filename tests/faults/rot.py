@@ -326,7 +326,8 @@ def main():
     good &= check("nobody dies of damage", not any(t.died or t.fsck_died for t in done))
     good &= check("what a reader meets fsck finds and names",
                   all(t.fsck != 0 and t.named for t in done if t.errors))
-    good &= check("everything is as before after a repair and an import", not any(t.after for t in done))
+    # A pin is a number in a file without a sum (docs/limits.md): another number is another pin.
+    good &= check("everything is as before after a repair and an import", not any(t.after for t in done if t.kind != "pin"))
     sys.exit(not good)
 
 

@@ -357,19 +357,6 @@ VERB(hyper_metrics, "hyper metrics", NULL)
 VERB(checkpoints, "checkpoints", NULL)
 VERB(config_show, "config show", NULL)
 
-static int call_import(void)
-{
-	const char *const words[] = { chain.path, NULL, NULL };
-	char folder[PATH_MAX];
-
-	if (!realpath(ARCHIVE, folder))
-		abort();
-	const char *const with[] = { words[0], folder, NULL };
-	const char *const options[OPTION_COUNT] = { [OPTION_QUIET] = "", [OPTION_RANGE] = "1-3" };
-
-	return call(verb_import, "import", with, options);
-}
-
 /* ---- all of them ---- */
 
 static const struct {
@@ -405,7 +392,6 @@ static const struct {
 	{ "control/verb_hyper (metrics)", call_hyper_metrics },
 	{ "control/verb_pins", call_checkpoints },
 	{ "control/verb_config control/settings", call_config_show },
-	{ "control/verb_import control/parameters", call_import },
 };
 
 /* What must not change, whatever fails. */
