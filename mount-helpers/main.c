@@ -158,6 +158,8 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 		.cache_size = settings_number(c->settings, SETTING_LIMITS_CACHE),
 		.holder = holder,
 		.sync_off = verb_has(c, OPTION_NO_SYNC),
+		.damaged_too = c->verb->run == verb_fsck,
+		.mend = verb_has(c, OPTION_REPAIR),
 	};
 	int code = c->verb->check ? c->verb->check(c) : EXIT_DONE;
 	if (code == CHECK_APART)

@@ -255,15 +255,34 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 	return rc;
 }
 
+static int start_thread(struct ingest *in, struct err *err)
+{
+	if (in->started)
+		return 0;
+	int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
+	if (rc)
+		return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
+	in->started = true;
+	return 0;
+}
+
+/* Takes the job over. */
+static int put_job(struct ingest *in, struct job *job, struct err *err)
+{
+	int rc = pipeline_put(in->pipeline, job);
+	if (rc == 0)
+		return 0;
+	LOCKED(&in->ingest_lock);
+	return err_set(err, in->failed ? in->failed : rc, "%s",
+		       in->failed ? in->why.text : "ingest has stopped");
+}
+
 int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
 		  struct err *err)
 {
-	if (!in->started) {
-		int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
-		if (rc)
-			return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
-		in->started = true;
-	}
+	int rc = start_thread(in, err);
+	if (rc < 0)
+		return rc;
 	struct job *job = calloc(1, sizeof *job);
 	if (!job)
 		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", received->n);
@@ -271,12 +290,26 @@ int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct b
 	job->expected = expected;
 	job->received = *received;
 	*received = (struct buf)BUF_INIT(received->size_max);
-	int rc = pipeline_put(in->pipeline, job);
-	if (rc == 0)
-		return 0;
-	LOCKED(&in->ingest_lock);
-	return err_set(err, in->failed ? in->failed : rc, "%s",
-		       in->failed ? in->why.text : "ingest has stopped");
+	return put_job(in, job, err);
+}
+
+int ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
+			struct slice certificate, struct err *err)
+{
+	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
+	int rc = start_thread(in, err);
+	if (rc < 0)
+		return rc;
+	if (job) {
+		job->shard = shard;
+		job->expected = height;
+		job->canonical.size_max = job->certificate.size_max = BLOCK_SIZE_MAX;
+		buf_add(&job->canonical, canonical);
+		buf_add(&job->certificate, certificate);
+	}
+	if (!job || buf_done(&job->canonical) < 0 || buf_done(&job->certificate) < 0)
+		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", canonical.n);
+	return put_job(in, TAKE(job), err);
 }
 
 int ingest_finish(struct ingest *in, struct err *err)

@@ -49,6 +49,9 @@ int  ingest_set_hyper(struct ingest *in, bool on, struct err *err) MUST_CHECK;
  * that is not known. */
 int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
 		   struct err *err) MUST_CHECK;
+/* The same with a block that was split already, as a store keeps it; the bytes are copied. */
+int  ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
+			 struct slice certificate, struct err *err) MUST_CHECK;
 /* Drains, commits and stops. Called once, also after an error. */
 int  ingest_finish(struct ingest *in, struct err *err) MUST_CHECK;
 void ingest_totals(struct ingest *in, struct ingest_totals *out);

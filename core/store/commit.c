@@ -762,6 +762,7 @@ int commit_apply(struct commit *c, struct err *err)
 	n->carriers = c->carriers;
 	c->box->view.segment = n->committed.segment;
 	c->box->view.segment_size = n->committed.offset;
+	network_witness(n, &c->box->view, 0);
 	db_batch_clear(c->batch);
 	c->frame_count = c->late_count = c->hash_count = c->death_count = 0;
 	buf_clear(&c->late_bytes);

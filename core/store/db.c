@@ -81,9 +81,11 @@ const char *__tsan_default_suppressions(void)
 /* Turns RocksDB's words into a code, and frees them. */
 static int fault(char *words, struct err *err)
 {
-	int rc = strstr(words, "No space left")     ? -ENOSPC
-		 : strstr(words, "While lock file") ? -EBUSY
-						    : -EIO;
+	/* What fails a checksum or does not parse is damaged; else it could not be read. */
+	int rc = strstr(words, "No space left")		 ? -ENOSPC :
+		 strstr(words, "While lock file")	 ? -EBUSY :
+		 strncmp(words, "Corruption", 10) == 0 ? -EBADMSG :
+							 -EIO;
 
 	if (err)
 		err_set(err, rc, "database: %s%s",
@@ -442,6 +444,22 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 		return fault(words, err);
 	*out = TAKE(db);
 	return 0;
+}
+
+int db_salvage(const char *path, struct err *err)
+{
+	rocksdb_options_t *o = rocksdb_options_create();
+	char *words = NULL;
+
+	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
+	rocksdb_repair_db(o, path, &words);
+	rocksdb_options_destroy(o);
+	return words ? fault(words, err) : 0;
+}
+
+uint64_t db_sequence(struct db *db)
+{
+	return rocksdb_get_latest_sequence_number(db->rocks);
 }
 
 /* ---- point reads ---- */

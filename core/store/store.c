@@ -27,6 +27,13 @@ struct store {
 	pthread_mutex_t networks_lock; /* guards the list; a leaf. Readers of the mount walk it */
 	struct network *networks[NETWORKS_MAX]; /* ascending names; none leaves before the store */
 	size_t          network_count;
+
+	bool mend, damaged_too;
+	struct {
+		char       name[NETWORK_NAME_MAX + 1];
+		struct err why;
+	} *damaged;
+	size_t damaged_count;
 };
 
 /* ---- small things about paths ---- */
@@ -261,6 +268,32 @@ static int add_network(struct store *s, const char *name, struct network **out, 
 	return 0;
 }
 
+/* What damage makes of opening one. */
+static bool is_damage(int rc)
+{
+	return rc == -EBADMSG || rc == -EUCLEAN || rc == -EIO || rc == -ENOENT;
+}
+
+static int note_damaged(struct store *s, const char *name, const struct err *why)
+{
+	void *list = realloc(s->damaged, (s->damaged_count + 1) * sizeof *s->damaged);
+
+	if (!list)
+		return -ENOMEM;
+	s->damaged = list;
+	snprintf(s->damaged[s->damaged_count].name, sizeof s->damaged->name, "%s", name);
+	s->damaged[s->damaged_count++].why = *why;
+	return 0;
+}
+
+const char *store_damaged(const struct store *s, size_t i, const struct err **why)
+{
+	if (i >= s->damaged_count)
+		return NULL;
+	*why = &s->damaged[i].why;
+	return s->damaged[i].name;
+}
+
 static int remove_tree(const char *path, struct err *err)
 {
 	int rc = files_remove_tree(AT_FDCWD, path);
@@ -282,7 +315,16 @@ static int open_networks(struct store *s, struct err *err)
 		struct network *network;
 
 		if (name_is_good(name)) {
-			rc = add_network(s, name, &network, err);
+			struct err why = ERR_INIT;
+
+			rc = add_network(s, name, &network, &why);
+			if (is_damage(rc) && s->damaged_too)
+				rc = note_damaged(s, name, &why);
+			else if (is_damage(rc))
+				err_set(err, rc, "%.400s; chainfs fsck --repair makes it anew",
+					err_text(&why, rc));
+			else if (rc < 0)
+				err_set(err, rc, "%s", err_text(&why, rc));
 		} else if (name[0] == '.' && n > suffix + 1 &&
 			   strcmp(name + n - suffix, NEW_SUFFIX) == 0) {
 			char path[PATH_SIZE];
@@ -324,6 +366,110 @@ static int make_network(struct store *s, const char *name, const struct chain_op
 	if (rename(from, to) < 0)
 		return files_error(err, to);
 	return sync_folder(s->networks_folder, err);
+}
+
+/* ---- a network made anew ---- */
+
+static int beside(struct store *s, const char *name, char hidden[NETWORK_NAME_MAX + 16],
+		  char path[PATH_SIZE], struct err *err)
+{
+	snprintf(hidden, NETWORK_NAME_MAX + 16, ".%s" NEW_SUFFIX, name);
+	return path_of(path, s->networks_folder, hidden, err);
+}
+
+int store_network_beside(struct store *s, const char *name, const struct chain_ops *ops,
+			 struct slice params, const char *trust, unsigned index,
+			 struct network **out, struct err *err)
+{
+	char hidden[NETWORK_NAME_MAX + 16], path[PATH_SIZE];
+	int rc = beside(s, name, hidden, path, err);
+
+	if (rc == 0)
+		rc = remove_tree(path, err);
+	if (rc == 0)
+		rc = network_create(&s->place, hidden, ops, params, trust, index, err);
+	if (rc == 0)
+		rc = network_open(&s->place, hidden, out, err);
+	return rc;
+}
+
+void store_network_close(struct store *s, const char *name)
+{
+	for (size_t i = 0; i < s->network_count; i++) {
+		struct network *n = s->networks[i];
+
+		if (strcmp(network_name(n), name) != 0)
+			continue;
+		LOCKED(&s->networks_lock);
+		s->network_count--;
+		memmove(s->networks + i, s->networks + i + 1,
+			(s->network_count - i) * sizeof(struct network *));
+		network_closep(&n);
+		return;
+	}
+}
+
+/* Files are linked, folders made: the same bytes at two places. */
+static int link_tree(const char *from, const char *to, struct err *err)
+{
+	AUTO(files_dir_closep) DIR *dir = opendir(from);
+	const struct dirent *entry;
+	int rc = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : files_error(err, from);
+	if (mkdir(to, 0700) < 0)
+		return files_error(err, to);
+	while (rc == 0 && (entry = readdir(dir))) {
+		char source[PATH_SIZE], target[PATH_SIZE];
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		rc = path_of(source, from, entry->d_name, err);
+		if (rc == 0)
+			rc = path_of(target, to, entry->d_name, err);
+		if (rc < 0)
+			return rc;
+		if (lstat(source, &st) < 0)
+			return files_error(err, source);
+		if (S_ISDIR(st.st_mode))
+			rc = link_tree(source, target, err);
+		else if (link(source, target) < 0)
+			rc = files_error(err, target);
+	}
+	return rc < 0 ? rc : sync_folder(to, err);
+}
+
+int store_network_replace(struct store *s, const char *name, struct network **out, struct err *err)
+{
+	static const char *const kept[] = { "pins", "checkpoints" };
+	char hidden[NETWORK_NAME_MAX + 16], fresh[PATH_SIZE], place[PATH_SIZE];
+	int rc = beside(s, name, hidden, fresh, err);
+
+	if (rc == 0)
+		rc = path_of(place, s->networks_folder, name, err);
+	for (size_t i = 0; i < ARRAY_LEN(kept) && rc == 0; i++) {
+		char from[PATH_SIZE], to[PATH_SIZE];
+
+		rc = path_of(from, place, kept[i], err);
+		if (rc == 0)
+			rc = path_of(to, fresh, kept[i], err);
+		if (rc == 0)
+			rc = link_tree(from, to, err);
+	}
+	if (rc == 0)
+		rc = sync_folder(fresh, err);
+	if (rc < 0)
+		return rc;
+	/* At once: who opens the store finds the one or the other at its place, and takes what is
+	 * beside it away. */
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, place, RENAME_EXCHANGE) < 0)
+		return files_error(err, place);
+	rc = sync_folder(s->networks_folder, err);
+	if (rc == 0)
+		rc = remove_tree(fresh, err);
+	return rc < 0 ? rc : add_network(s, name, out, err);
 }
 
 bool store_read_only(const struct store *s)
@@ -386,9 +532,46 @@ void store_closep(struct store **at)
 	pthread_mutex_destroy(&s->networks_lock);
 	db_cache_freep(&s->place.db_cache);
 	lock_putp(&s->lock);
+	free(s->damaged);
 	free(s->networks_folder);
 	free(s->path);
 	free(s);
+}
+
+/* Does every network say that it is of this format, and is there one? */
+static bool networks_vouch(const struct store *s)
+{
+	AUTO(files_dir_closep) DIR *dir = opendir(s->networks_folder);
+	const struct dirent *entry;
+	bool any = false;
+
+	while (dir && (entry = readdir(dir))) {
+		AUTO(buf_release) struct buf row = BUF_INIT(32u << 20);
+		char path[PATH_SIZE];
+
+		if (!name_is_good(entry->d_name))
+			continue;
+		if (path_of(path, s->networks_folder, entry->d_name, NULL) < 0 ||
+		    identity_read(path, &row) != 1)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/* The format file of a store; one that is damaged is written anew when that is asked for. */
+static int mend_format(const struct store *s, unsigned *format, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = read_format(s->path, format, &why);
+
+	if (rc != -EPROTONOSUPPORT || !s->mend || !networks_vouch(s))
+		return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+	trace_warn("store", "the format file is written anew; every network is of this format",
+		   "store=%s", s->path);
+	*format = STORE_FORMAT;
+	rc = write_format(s->path, err);
+	return rc < 0 ? rc : 1;
 }
 
 /* The folder, ours or nobody's yet, and its lock. */
@@ -407,7 +590,7 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	else if (rc == 0 && errno != EEXIST)
 		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
-	rc = read_format(s->path, &format, err);
+	rc = mend_format(s, &format, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && !options->create)
@@ -527,6 +710,8 @@ static int open_parts(struct store *s, const char *path, const struct store_opti
 	if (!s->path || !s->networks_folder || !s->place.db_cache)
 		return err_set(err, -ENOMEM, "no memory for store %s", path);
 	s->place.folder = s->networks_folder;
+	s->damaged_too = options->damaged_too;
+	s->mend = options->mend;
 	s->place.frame_cache_size = cache_size / 4;
 	s->place.sync_off = options->sync_off;
 	s->place.on_damage = &s->on_damage;
