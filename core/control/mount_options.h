@@ -18,6 +18,7 @@ struct mount_options {
 	uint32_t uid, gid;  /* owner of everything shown */
 	uint32_t umask;
 	unsigned threads;   /* 0: a default */
+	const char *transport; /* a word of mount.transport's; NULL: nobody said */
 	char    *settings;  /* the file of settings; NULL: searched as always */
 	enum { MOUNT_HYPER_KEEP, MOUNT_HYPER_ON, MOUNT_HYPER_OFF } hyper; /* KEEP: as the store has it */
 };

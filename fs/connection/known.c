@@ -3,6 +3,43 @@
 #define BLOCK_SIZE 4096 /* of st_blksize: what tools read at a time, at least */
 #define STAT_UNIT  512  /* of st_blocks */
 
+/* ---- what a connection answers with ---- */
+
+int serving_init(struct serving *s, const struct serving_options *o, struct err *err)
+{
+	struct node root = tree_root();
+
+	s->on = o->on;
+	s->uid = o->uid;
+	s->gid = o->gid;
+	s->folder_mode = 0555 & ~o->umask;
+	s->file_mode = 0444 & ~o->umask;
+	pthread_mutex_init(&s->init_lock, NULL);
+	pthread_cond_init(&s->init_done, NULL);
+	s->slots = slots_new(INO_SLOTS);
+	s->cache = render_cache_new(o->render_cache, MIN(o->render_cache, RENDER_CACHE_ONE_MAX));
+	s->ends = ends_new();
+	s->notifier = notifier_new(o->trim, o->arg);
+	int rc = s->slots && s->cache && s->ends && s->notifier
+			 ? slots_intern(s->slots, NULL, &root.scope, NULL, &s->root)
+			 : -ENOMEM;
+
+	return rc < 0 ? err_set(err, rc, "no memory for the mount") : 0;
+}
+
+void serving_release(struct serving *s)
+{
+	if (!s->notifier && !s->slots && !s->cache && !s->ends)
+		return;
+	slots_freep(&s->slots);
+	render_cache_freep(&s->cache);
+	ends_freep(&s->ends);
+	notifier_freep(&s->notifier);
+	opened_freep(&s->opened);
+	pthread_cond_destroy(&s->init_done);
+	pthread_mutex_destroy(&s->init_lock);
+}
+
 /* ---- a node that is asked about ---- */
 
 static int of_object(struct serving *s, struct ino parts, struct asked *out)
