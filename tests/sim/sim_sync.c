@@ -12,6 +12,11 @@
 #define EVENTS_MAX  4096u
 #define FRAME_BYTES 16384u
 #define TURNS       8u
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define RUNS 300u
+#else
+#define RUNS 10000u
+#endif
 #define DAY_MS      (UINT64_C(24) * 3600 * 1000)
 
 enum nature { HONEST, SLOW, SILENT, LIAR, PRUNED, FLAPPING, SHORT, SMALL, BEHIND, NATURE_COUNT };
