@@ -22,6 +22,9 @@
 #define RECOVERY_POINT_IN_TIME 2           /* kPointInTimeRecovery */
 #define LOG_LEVEL_WARN       2
 #define PACKED_AT_CLOSE_MAX  (32u << 20)  /* half a second of work */
+#define SETTLE_SHARE         8            /* a close may take this part of the time it was open */
+#define SETTLE_MS_MAX        20000u
+#define SETTLE_POLL_US       20000
 #define EPOCH_BITS            40            /* writes of one database while it is open */
 #define COMPACT_FORCE        2               /* kForce */
 
@@ -58,7 +61,7 @@ struct db {
 	rocksdb_readoptions_t           *read_ordered, *read_stem;
 	rocksdb_writeoptions_t          *write;
 	_Atomic uint64_t                 epoch;
-	uint64_t                         epoch_first;
+	uint64_t                         epoch_first, opened_ms;
 
 	pthread_mutex_t                  pool_lock; /* guards pools; a leaf */
 	struct pool                      pools[FAMILY_COUNT][DB_ORDER_COUNT];
@@ -328,6 +331,34 @@ static int flush(struct db *db, struct err *err)
 	return words ? fault(words, err) : 0;
 }
 
+static bool is_behind(struct db *db)
+{
+	static const char *const properties[] = { "rocksdb.num-running-compactions",
+						  "rocksdb.compaction-pending" };
+
+	for (size_t f = 0; f < FAMILY_COUNT; f++)
+		for (size_t i = 0; i < ARRAY_LEN(properties); i++) {
+			uint64_t n = 0;
+
+			if (rocksdb_property_int_cf(db->rocks, db->handles[f], properties[i], &n) ==
+				    0 &&
+			    n)
+				return true;
+		}
+	return false;
+}
+
+/* After much was written files are still to be merged. Whoever opens next would do that beside its
+ * reads, and one that is opened for moments only would begin with it each time and never finish. */
+static void settle(struct db *db)
+{
+	uint64_t now = clock_mono_ms();
+	uint64_t end = now + MIN((now - db->opened_ms) / SETTLE_SHARE, SETTLE_MS_MAX);
+
+	while (is_behind(db) && clock_mono_ms() < end)
+		usleep(SETTLE_POLL_US);
+}
+
 /* So that the next open has no log to replay. Nothing is lost when it fails: it is all in the log.
  * A small store is packed besides, which big ones come to by themselves as they grow. */
 static void tidy(struct db *db)
@@ -340,6 +371,8 @@ static void tidy(struct db *db)
 		bytes += db_family_bytes(db, f);
 	if (bytes <= PACKED_AT_CLOSE_MAX)
 		db_compact(db);
+	else
+		settle(db);
 }
 
 void db_closep(struct db **at)
@@ -388,6 +421,7 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	pthread_mutex_init(&db->pool_lock, NULL);
 	db->epoch_first = (atomic_fetch_add(&opened, 1) + 1) << EPOCH_BITS;
 	atomic_init(&db->epoch, db->epoch_first);
+	db->opened_ms = clock_mono_ms();
 	for (size_t f = 0; f < FAMILY_COUNT; f++) {
 		db->tables[f] = table_options(f, options->cache->lru);
 		db->family_options[f] = family_options(f, db->tables[f]);
