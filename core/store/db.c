@@ -2,6 +2,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
+#include "core/store/room.h"
 
 #include <rocksdb/c.h>
 #include <stdatomic.h>
@@ -25,7 +26,10 @@
 #define SETTLE_SHARE         8            /* a close may take this part of the time it was open */
 #define SETTLE_MS_MAX        20000u
 #define SETTLE_POLL_US       20000
+#define SETTLE_IDLE_MS       500
 #define EPOCH_BITS            40            /* writes of one database while it is open */
+#define ROOM_TO_TIDY         (16u << 20)
+#define MANIFEST_STEP        (64u << 10)
 #define COMPACT_FORCE        2               /* kForce */
 
 struct db_cache {
@@ -54,6 +58,7 @@ struct pool {
 
 struct db {
 	rocksdb_t                       *rocks;
+	char                            *path;
 	rocksdb_options_t               *options;
 	rocksdb_column_family_handle_t  *handles[FAMILY_COUNT];
 	rocksdb_options_t               *family_options[FAMILY_COUNT];
@@ -80,10 +85,15 @@ const char *__tsan_default_suppressions(void)
 /* Turns RocksDB's words into a code, and frees them. */
 static int fault(char *words, struct err *err)
 {
-	int rc = strstr(words, "No space left") ? -ENOSPC : -EIO;
+	/* What fails a checksum or does not parse is damaged; else it could not be read. */
+	int rc = strstr(words, "No space left")		 ? -ENOSPC :
+		 strstr(words, "While lock file")	 ? -EBUSY :
+		 strncmp(words, "Corruption", 10) == 0 ? -EBADMSG :
+							 -EIO;
 
 	if (err)
-		err_set(err, rc, "database: %s", words);
+		err_set(err, rc, "database: %s%s",
+			rc == -EBUSY ? "another process has it open: " : "", words);
 	else
 		trace_error("store", "the database reports an error", "words=%s", words);
 	rocksdb_free(words);
@@ -185,6 +195,23 @@ static rocksdb_options_t *family_options(enum family f, rocksdb_block_based_tabl
 	return o;
 }
 
+/* The C interface has no other way to this one. `o` is taken over. */
+static rocksdb_options_t *without_fallocate(rocksdb_options_t *o)
+{
+	rocksdb_options_t *out = rocksdb_options_create();
+	char *words = NULL;
+
+	rocksdb_get_options_from_string(o, "allow_fallocate=false", out, &words);
+	if (!words) {
+		rocksdb_options_destroy(o);
+		return out;
+	}
+	trace_warn("store", "the database's log takes room in advance", "why=\"%s\"", words);
+	rocksdb_free(words);
+	rocksdb_options_destroy(out);
+	return o;
+}
+
 static rocksdb_options_t *database_options(const struct db_options *options)
 {
 	rocksdb_options_t *o = rocksdb_options_create();
@@ -213,7 +240,9 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	 * thread for a family's first files and not sixteen, which cost more to start than they save. */
 	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
 	rocksdb_options_set_max_file_opening_threads(o, 1);
-	return o;
+	/* A log that takes 70 MB of the disk in advance leaves a small one full. */
+	rocksdb_options_set_manifest_preallocation_size(o, MANIFEST_STEP);
+	return without_fallocate(o);
 }
 
 /* ---- iterators ---- */
@@ -331,32 +360,33 @@ static int flush(struct db *db, struct err *err)
 	return words ? fault(words, err) : 0;
 }
 
-static bool is_behind(struct db *db)
+static bool any_family(struct db *db, const char *property)
 {
-	static const char *const properties[] = { "rocksdb.num-running-compactions",
-						  "rocksdb.compaction-pending" };
+	bool any = false;
 
-	for (size_t f = 0; f < FAMILY_COUNT; f++)
-		for (size_t i = 0; i < ARRAY_LEN(properties); i++) {
-			uint64_t n = 0;
+	for (size_t f = 0; f < FAMILY_COUNT && !any; f++) {
+		uint64_t n = 0;
 
-			if (rocksdb_property_int_cf(db->rocks, db->handles[f], properties[i], &n) ==
-				    0 &&
-			    n)
-				return true;
-		}
-	return false;
+		any = rocksdb_property_int_cf(db->rocks, db->handles[f], property, &n) == 0 && n;
+	}
+	return any;
 }
 
 /* After much was written files are still to be merged. Whoever opens next would do that beside its
- * reads, and one that is opened for moments only would begin with it each time and never finish. */
+ * reads, and one that is opened for moments only would begin with it each time and never finish.
+ * A merge that is due and that nobody begins never will be: the disk is full, or it was forbidden. */
 static void settle(struct db *db)
 {
-	uint64_t now = clock_mono_ms();
+	uint64_t now = clock_mono_ms(), seen = now;
 	uint64_t end = now + MIN((now - db->opened_ms) / SETTLE_SHARE, SETTLE_MS_MAX);
 
-	while (is_behind(db) && clock_mono_ms() < end)
+	for (; now < end && now - seen < SETTLE_IDLE_MS; now = clock_mono_ms()) {
+		if (any_family(db, "rocksdb.num-running-compactions"))
+			seen = now;
+		else if (!any_family(db, "rocksdb.compaction-pending"))
+			return;
 		usleep(SETTLE_POLL_US);
+	}
 }
 
 /* So that the next open has no log to replay. Nothing is lost when it fails: it is all in the log.
@@ -365,11 +395,13 @@ static void tidy(struct db *db)
 {
 	uint64_t bytes = 0;
 
+	if (room_free(db->path) < ROOM_TO_TIDY) /* nothing is begun that a full disk would end */
+		return;
 	if (flush(db, NULL) < 0)
 		return;
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
 		bytes += db_family_bytes(db, f);
-	if (bytes <= PACKED_AT_CLOSE_MAX)
+	if (bytes <= PACKED_AT_CLOSE_MAX && room_free(db->path) >= ROOM_TO_TIDY + 2 * bytes)
 		db_compact(db);
 	else
 		settle(db);
@@ -404,6 +436,7 @@ void db_closep(struct db **at)
 	if (db->options)
 		rocksdb_options_destroy(db->options);
 	pthread_mutex_destroy(&db->pool_lock);
+	free(db->path);
 	free(db);
 }
 
@@ -422,6 +455,9 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	db->epoch_first = (atomic_fetch_add(&opened, 1) + 1) << EPOCH_BITS;
 	atomic_init(&db->epoch, db->epoch_first);
 	db->opened_ms = clock_mono_ms();
+	db->path = strdup(path);
+	if (!db->path)
+		return err_set(err, -ENOMEM, "no memory for a database");
 	for (size_t f = 0; f < FAMILY_COUNT; f++) {
 		db->tables[f] = table_options(f, options->cache->lru);
 		db->family_options[f] = family_options(f, db->tables[f]);
@@ -446,6 +482,22 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 		return fault(words, err);
 	*out = TAKE(db);
 	return 0;
+}
+
+int db_salvage(const char *path, struct err *err)
+{
+	rocksdb_options_t *o = rocksdb_options_create();
+	char *words = NULL;
+
+	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
+	rocksdb_repair_db(o, path, &words);
+	rocksdb_options_destroy(o);
+	return words ? fault(words, err) : 0;
+}
+
+uint64_t db_sequence(struct db *db)
+{
+	return rocksdb_get_latest_sequence_number(db->rocks);
 }
 
 /* ---- point reads ---- */
