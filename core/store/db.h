@@ -37,8 +37,8 @@ int  db_open(const char *path, const struct db_options *options, struct db **out
 int  db_salvage(const char *path, struct err *err) MUST_CHECK;
 /* Rows written and deleted, ever: it grows with each write. */
 uint64_t db_sequence(struct db *db);
-/* Flushes first, so that the next open has nothing to replay, and waits for merges that are due: after
- * writes at most 20 s, and an eighth of the time that it was open. */
+/* Flushes first, so that the next open has nothing to replay, and waits for merges that are due:
+ * after writes, at most 20 s and an eighth of the time that it was open. */
 void db_closep(struct db **db);
 
 /* 1 and the value appended to `value`; 0 absent. */

@@ -178,7 +178,7 @@ int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uin
 struct range_row {
 	uint64_t index_bytes, items_bytes;        /* 0 index_bytes: not complete yet */
 	uint64_t roots_bytes[CONTEXT_COUNT];      /* 0: not complete yet */
-	uint64_t time;                            /* of the last block; 0: not complete, or older than this field */
+	uint64_t time;                            /* of the last block; 0: not written */
 };
 int network_range(struct network *n, uint32_t shard, uint64_t range, struct range_row *out) MUST_CHECK;
 
