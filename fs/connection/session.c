@@ -14,12 +14,15 @@
 #include "core/base/trace.h"
 #include "fs/connection/mountpoint.h"
 #include "fs/connection/transport.h"
+#include "fs/connection/wire.h"
 
 #define OPTIONS_SIZE  (3 * PATH_MAX)
 #define RETRY_US      20000u
 
 struct session {
 	struct fuse_session *fuse;
+	struct wire         *wire;
+	const struct transport_ops *how;
 	struct transport    *transport;
 	char                 mountpoint[PATH_MAX];
 };
@@ -105,6 +108,16 @@ static int mount_and_listen(struct session *s, char *said, size_t said_size)
 	return rc;
 }
 
+/* Only who wishes for something gets between libfuse and the kernel. */
+static int attach_wire(struct session *s, const struct session_options *o, struct err *err)
+{
+	struct wire_bits wished = { .uring = s->how->by_ring, .stack_depth = o->stack_depth };
+
+	if (!wished.uring && !wished.stack_depth)
+		return 0;
+	return wire_attach(s->fuse, wished, &s->wire, err);
+}
+
 int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct session_options *o,
 		 struct session **out, struct err *err)
 {
@@ -114,6 +127,7 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 
 	if (!s || write_options(o, &options) < 0)
 		return err_set(err, -ENOMEM, "no memory for the mount");
+	s->how = o->transport ? o->transport : &transport_classic;
 	if (o->allow_other && !session_others_allowed())
 		return err_set(err, -EPERM,
 			       "allow_other is for root, unless /etc/fuse.conf has the line "
@@ -138,6 +152,10 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 			       said[0]	      ? said :
 			       last_words[0] ? last_words :
 					       "fusermount3 (package fuse3) refused or is not there");
+	int rc = attach_wire(s, o, err);
+
+	if (rc < 0)
+		return rc;
 	*out = TAKE(s);
 	return 0;
 }
@@ -147,10 +165,24 @@ struct fuse_session *session_fuse(struct session *s)
 	return s->fuse;
 }
 
+struct wire *session_wire(struct session *s)
+{
+	return s->wire;
+}
+
+const char *session_transport(struct session *s)
+{
+	return s->how->serves(s->transport);
+}
+
 int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
 		  struct err *err)
 {
-	return transport_start(s->fuse, threads, ended, arg, &s->transport, err);
+	struct transport_task task = {
+		.session = s->fuse, .wire = s->wire, .threads = threads, .ended = ended, .arg = arg,
+	};
+
+	return s->how->start(&task, &s->transport, err);
 }
 
 /* ---- ending ---- */
@@ -170,7 +202,7 @@ void session_end(struct session *s, unsigned wait_ms)
 	if (rc < 0 && !fuse_session_exited(s->fuse))
 		trace_info("mount", "still in use, it is detached", "path=%s reason=\"%s\"",
 			   s->mountpoint, err_text(&why, rc));
-	transport_stopp(&s->transport);
+	s->how->stop(&s->transport);
 }
 
 void session_closep(struct session **at)
@@ -179,7 +211,9 @@ void session_closep(struct session **at)
 
 	if (!s)
 		return;
-	transport_stopp(&s->transport);
+	if (s->transport)
+		s->how->stop(&s->transport);
+	wire_detachp(&s->wire);
 	if (s->fuse) {
 		fuse_session_unmount(s->fuse);
 		fuse_session_destroy(s->fuse);

@@ -9,6 +9,8 @@
 struct fuse_session;
 struct fuse_lowlevel_ops;
 struct session;
+struct transport_ops;
+struct wire;
 
 struct session_options {
 	const char *mountpoint;  /* absolute and prepared (mountpoint.h) */
@@ -16,6 +18,8 @@ struct session_options {
 	const char *subtype;
 	bool        allow_other;
 	bool        read_only;   /* for the kernel: every change is EROFS without asking us */
+	const struct transport_ops *transport; /* NULL: classic */
+	unsigned    stack_depth; /* wished for, so that files can be passed through; 0: none */
 };
 
 /* Mounts. Nothing is answered before session_start(). */
@@ -23,6 +27,8 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 		 struct session **out, struct err *err) MUST_CHECK;
 bool session_others_allowed(void); /* may this user say allow_other? */
 struct fuse_session *session_fuse(struct session *s); /* for notifications */
+struct wire *session_wire(struct session *s); /* says what was agreed on; NULL: nothing is wished for */
+const char  *session_transport(struct session *s); /* the name of what serves now */
 /* `ended` is called once, from another thread, when the file system was unmounted. */
 int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
 		  struct err *err) MUST_CHECK;

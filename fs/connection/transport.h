@@ -1,26 +1,52 @@
 /* transport.h: carries requests from the kernel to the handlers of a FUSE session, on threads.
  *
- * transport_classic.c reads them from /dev/fuse, one read(2) a request: works with every kernel,
- * and a crash of ours leaves nothing hanging.
+ * One row and one file a transport, picked at run time. transport_classic.c reads requests from
+ * /dev/fuse, one read(2) each: works with every kernel, and a crash of ours leaves nothing hanging.
  * Threads  start and stop by one thread. Few of them serve: more make a single client slower,
  *          because wake-ups bounce between processors. When all have been blocked for a while,
- *          more come; they go when they are idle again. */
+ *          more come; they go when they are idle again.
+ * Memory   what `start` gives is the transport's own; `stop` takes it back. */
 #ifndef CHAINFS_FS_TRANSPORT_H
 #define CHAINFS_FS_TRANSPORT_H
 
 #include "core/base/err.h"
 
 struct fuse_session;
-struct transport;
+struct transport; /* of whichever transport started it */
+struct wire;
 
 #define TRANSPORT_THREADS     2u  /* a default */
 #define TRANSPORT_THREADS_MAX 64u
 #define TRANSPORT_GROWTH      16u /* threads that blocked ones may bring it to */
 
-/* `ended` is called once, from one of the threads, when the kernel has closed the connection. */
-int transport_start(struct fuse_session *session, unsigned threads, void (*ended)(void *arg),
-		    void *arg, struct transport **out, struct err *err) MUST_CHECK;
-/* Waits for the requests in hand to be answered; takes no new ones. Accepts NULL. */
-void transport_stopp(struct transport **t);
+struct transport_task {
+	struct fuse_session *session; /* mounted */
+	struct wire         *wire;    /* of it; NULL: nothing is wished for */
+	unsigned             threads; /* 0: a default */
+	void               (*ended)(void *arg); /* called once, from one of the threads, when the
+						 * kernel has closed the connection */
+	void                *arg;
+};
+
+struct transport_ops {
+	const char *name;
+	bool        by_ring; /* has to be agreed on with the kernel, in the reply to INIT */
+	/* 0: it can be had here; else a negative errno, and what to do about it. */
+	int  (*why_not)(struct err *err);
+	int  (*start)(const struct transport_task *task, struct transport **out, struct err *err);
+	/* Waits for the requests in hand to be answered; takes no new ones. Accepts NULL. */
+	void (*stop)(struct transport **t);
+	/* What serves now, "classic" while or because nothing else was agreed on. Any thread. */
+	const char *(*serves)(const struct transport *t);
+};
+
+extern const struct transport_ops transport_classic;
+extern const struct transport_ops *const transports[]; /* ends with NULL */
+
+#define TRANSPORT_AUTO "auto"
+
+/* By name; of "auto" the fastest that can be had. NULL is classic. One that was named and cannot be
+ * had is refused with a sentence. */
+int transport_pick(const char *name, const struct transport_ops **out, struct err *err) MUST_CHECK;
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/base/trace.h"
 #include "fs/connection/opcodes.h"
 #include "fs/connection/transport.h"
+#include "fs/connection/wire.h"
 
 #define TICK_MS    3u  /* all threads busy and none done for two to three: they are blocked */
 #define TICKS_IDLE 50u /* not all busy for so long: the watcher sleeps again */
@@ -22,6 +23,7 @@ struct worker {
 
 struct transport {
 	struct fuse_session *session;
+	struct wire         *wire;
 	void               (*ended)(void *arg);
 	void                *arg;
 	unsigned             threads, threads_max;
@@ -55,6 +57,7 @@ static void answer(struct transport *t, const struct fuse_buf *request)
 	if (busy >= atomic_load_explicit(&t->serving, memory_order_relaxed))
 		ask_to_watch(t);
 	opcodes_seen(request->mem, request->size);
+	wire_asked(t->wire, request->mem, request->size);
 	fuse_session_process_buf(t->session, request);
 	atomic_fetch_sub_explicit(&t->busy, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&t->answered, 1, memory_order_relaxed);
@@ -206,18 +209,18 @@ static void stop_workers(struct transport *t)
 			pthread_join(t->workers[i].thread, NULL);
 }
 
-int transport_start(struct fuse_session *session, unsigned threads, void (*ended)(void *arg),
-		    void *arg, struct transport **out, struct err *err)
+static int start(const struct transport_task *task, struct transport **out, struct err *err)
 {
 	struct transport *t = calloc(1, sizeof *t);
 	int rc = 0;
 
 	if (!t)
 		return err_set(err, -ENOMEM, "no memory for the threads of the mount");
-	t->session = session;
-	t->ended = ended;
-	t->arg = arg;
-	t->threads = MIN(threads ? threads : TRANSPORT_THREADS, TRANSPORT_THREADS_MAX);
+	t->session = task->session;
+	t->wire = task->wire;
+	t->ended = task->ended;
+	t->arg = task->arg;
+	t->threads = MIN(task->threads ? task->threads : TRANSPORT_THREADS, TRANSPORT_THREADS_MAX);
 	t->threads_max = MAX(t->threads, TRANSPORT_GROWTH);
 	pthread_mutex_init(&t->watch_lock, NULL);
 	clock_cond_init(&t->watch_wanted);
@@ -234,7 +237,7 @@ int transport_start(struct fuse_session *session, unsigned threads, void (*ended
 	return 0;
 }
 
-void transport_stopp(struct transport **at)
+static void stop(struct transport **at)
 {
 	struct transport *t = TAKE(*at);
 
@@ -248,3 +251,21 @@ void transport_stopp(struct transport **at)
 	stop_workers(t);
 	clear(t);
 }
+
+static int why_not(struct err *err)
+{
+	return 0;
+}
+
+static const char *serves(const struct transport *t)
+{
+	return transport_classic.name;
+}
+
+const struct transport_ops transport_classic = {
+	.name = "classic",
+	.why_not = why_not,
+	.start = start,
+	.stop = stop,
+	.serves = serves,
+};
