@@ -1,9 +1,10 @@
-/* chainfs mount and umount, and the daemon that stays behind. */
+/* chainfs mount, umount and upgrade, and the worker of a mount. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #include "core/ingest/ingest.h"
 #include "fs/mount/mount.h"
 #include "fs/mount/occupants.h"
+#include "fs/connection/keep.h"
+#include "mount-helpers/keeper.h"
 #include "mount-helpers/leaving.h"
 #include "mount-helpers/verbs.h"
 #include "mount-helpers/watch.h"
@@ -33,7 +36,8 @@ struct daemon { /* everything that a mounted store runs with */
 	struct fs      *fs;
 	struct control_server *control;
 	struct alerts  *alerts;
-	int            *ready_fd;  /* -1 in front: told when the mount answers, then closed */
+	bool            in_front;
+	struct worker  *worker;
 	const char     *mountpoint;
 	const struct supervisor *supervisor;
 	const struct settings_sources *sources; /* for SIGHUP; NULL: it stops as SIGTERM does */
@@ -41,7 +45,11 @@ struct daemon { /* everything that a mounted store runs with */
 	pthread_t       signals;
 	bool            watching;
 	atomic_bool     ended;     /* the mount, by itself */
+	atomic_bool     handing_over;
+	bool            taken_over; /* from a worker before us */
 };
+
+#define AGAIN_MAX (VERB_SETS_MAX * 2 + 16)
 
 struct mounting { /* what a start is made of */
 	struct verb_call *call;
@@ -51,6 +59,10 @@ struct mounting { /* what a start is made of */
 	struct supervisor supervisor;
 	struct settings_sources sources;
 	struct settings *settings;        /* where the call has not got those that count */
+	bool   in_front;
+	int    ready_fd, keep_fd;         /* -1: none */
+	char  *again[AGAIN_MAX];          /* how the program goes on after an upgrade */
+	char   list[PATH_MAX + 128];      /* of options, as it will be told */
 };
 
 static void mounting_release(struct mounting *m)
@@ -95,6 +107,7 @@ static void signals_of_daemon(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGUSR1); /* our own wake-up; another's changes nothing */
+	sigaddset(set, SIGUSR2); /* the keeper's: leave it to the next worker */
 }
 
 /* What can change under a mount that lives: how much it tells. The rest waits for the next
@@ -134,6 +147,13 @@ static void *watch_signals(void *arg)
 			reload(d);
 			continue;
 		}
+		if (number == SIGUSR2) {
+			trace_info("mount", "handing over", "");
+			atomic_store(&d->handing_over, true);
+			watch_stop(&d->watch);
+			fs_hand_over(d->fs);
+			break;
+		}
 		trace_info("mount", "stopping", "signal=%d", number);
 		supervisor_tell(d->supervisor, "STOPPING=1\nSTATUS=stopping, unmounting %s",
 				d->mountpoint);
@@ -148,23 +168,25 @@ static void ready(void *arg)
 {
 	struct daemon *d = arg;
 	struct err err = ERR_INIT;
-	char byte = 0;
 	int rc = watch_start(&d->watch, &err);
 	if (rc < 0)
 		trace_error("mount", "the service manager gets no sign of life", "why=\"%s\"",
 			    err_text(&err, rc));
-	if (*d->ready_fd < 0) {
-		supervisor_tell(d->supervisor, "READY=1\nSTATUS=%s serves %s", d->mountpoint,
-				store_path(d->store));
-		return;
-	}
-	/* Not earlier: an automounter knows by the process group whom it must not keep waiting. */
-	setsid();
-	/* From here on nobody reads our words but a log; the shell gets its prompt back. */
-	if (write(*d->ready_fd, &byte, 1) < 0)
-		trace_warn("mount", "nobody waited for the mount", "errno=%d", errno);
-	base_closep(d->ready_fd);
-	*d->ready_fd = -1;
+	/* As the keeper does, for the same reason; before it has told anybody. */
+	if (!d->in_front && !d->taken_over)
+		setsid();
+	worker_ready(d->worker);
+}
+
+static void mounted(void *arg, int main_fd, int ctl_fd)
+{
+	struct daemon *d = arg;
+	worker_mounted(d->worker, main_fd, ctl_fd, true);
+}
+
+static int upgrade(void *arg, struct err *err)
+{
+	return worker_upgrade(((struct daemon *)arg)->worker, err);
 }
 
 static void daemon_release(struct daemon *d)
@@ -230,7 +252,8 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	struct verb_call *c = m->call;
 	char holder[PATH_SIZE + 64];
 
-	snprintf(holder, sizeof holder, "mount at %s, pid %d", m->mountpoint, (int)getpid());
+	snprintf(holder, sizeof holder, "mount at %s, pid %d", m->mountpoint,
+		 (int)d->worker->keep->keeper);
 	struct store_options so = {
 		.holder = holder,
 		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
@@ -238,9 +261,13 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	int rc = store_open(m->store, &so, &d->store, err);
 	if (rc == 0 && !(d->events = events_new(EVENTS_MAX)))
 		rc = err_set(err, -ENOMEM, "no memory for events");
+	if (rc == 0 && d->taken_over)
+		events_go_on(d->events, keep_events_last(o->keep),
+			     atomic_load(&o->keep->ctl.events_size));
 	if (rc == 0)
 		store_on_damage(d->store, tell_damage, d);
-	if (rc == 0 && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
+	/* Nothing is committed before the heights that the kernel knows of are held again. */
+	if (rc == 0 && !d->taken_over && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
 	if (rc == 0)
 		rc = alerts_new(d->store, d->events, c->settings, &d->alerts, err);
@@ -256,20 +283,33 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 						       .events = d->events,
 						       .pins = d->pins,
 						       .gate = d->gate,
-						       .settings = c->settings },
+						       .settings = c->settings,
+						       .upgrade = upgrade,
+						       .upgrade_arg = d },
 				   verbs, verb_count, &d->control, err);
 }
 
-static int serve(const struct mounting *m, int *ready_fd, struct err *err)
+/* What the system refuses to a mount is a failed mount. */
+static int mount_exit(int rc)
 {
+	int code = exit_of(rc);
+	return code == EXIT_SYSTEM ? EXIT_MOUNT : code;
+}
+
+/* The worker: an exit code. */
+static int serve(void *arg, struct worker *w, struct err *err)
+{
+	const struct mounting *m = arg;
 	struct verb_call *c = m->call;
 	const struct mount_options *options = m->options;
 	const char *store = m->store, *mountpoint = m->mountpoint;
 	/* A terminal that closes is a stop: without it the mount would stay behind, dead. */
-	bool own_terminal = *ready_fd < 0 && m->supervisor.fd < 0;
-	AUTO(daemon_release) struct daemon d = { .ready_fd = ready_fd,
+	bool own_terminal = m->in_front && w->supervisor.fd < 0;
+	AUTO(daemon_release) struct daemon d = { .in_front = m->in_front,
+						 .worker = w,
+						 .taken_over = keep_is_taken_over(w->keep),
 						 .mountpoint = mountpoint,
-						 .supervisor = &m->supervisor,
+						 .supervisor = &w->supervisor,
 						 .sources = own_terminal ? NULL : &m->sources,
 						 .watch = WATCH_NONE };
 	struct fs_options o = {
@@ -281,17 +321,19 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 				   options->threads :
 				   (unsigned)settings_number(c->settings, SETTING_MOUNT_THREADS),
 		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
+		.keep = w->keep,
+		.mounted = mounted,
+		.mounted_arg = &d,
 	};
 	sigset_t set;
 	bool hyper = options->hyper == MOUNT_HYPER_ON;
 	int rc = verb_hyper(c, &hyper, err);
 	if (rc == 0)
 		rc = limit_memory(c->settings, err);
+	if (rc == 0)
+		rc = watch_fork(&d.watch, d.supervisor, mountpoint, err);
 	if (rc < 0)
-		return rc;
-	rc = watch_fork(&d.watch, d.supervisor, mountpoint, err);
-	if (rc < 0)
-		return rc;
+		return mount_exit(rc);
 	supervisor_tell(d.supervisor, "STATUS=opening %s", store);
 	/* Before the first thread, so that all leave these signals to the one that waits. */
 	signals_of_daemon(&set);
@@ -301,24 +343,34 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 	if (rc == 0)
 		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)
-		return rc;
+		return mount_exit(rc);
 	d.watching = true;
 	rc = fs_run(d.fs, ready, &d, err);
 	watch_stop(&d.watch);
+	if (atomic_load(&d.handing_over))
+		return rc < 0 ? mount_exit(rc) : WORKER_HANDED_OVER;
 	supervisor_tell(d.supervisor, "STOPPING=1\nSTATUS=closing %s", store);
-	return rc;
+	return mount_exit(rc);
 }
 
-/* What the system refuses to a mount is a failed mount. */
-static int mount_exit(int rc)
+static int keep(struct mounting *m, struct err *err)
 {
-	int code = exit_of(rc);
-	return code == EXIT_SYSTEM ? EXIT_MOUNT : code;
+	struct keeper_task task = {
+		.store = m->store,
+		.mountpoint = m->mountpoint,
+		.supervisor = &m->supervisor,
+		.ready_fd = &m->ready_fd,
+		.again = m->again,
+		.keep_fd = m->keep_fd,
+		.work = serve,
+		.arg = m,
+	};
+	return keeper_run(&task, err);
 }
 
-/* The daemon's process: serves, and tells the parent's pipe how the start went: a zero byte when
+/* The daemon's process: keeps, and tells the parent's pipe how the start went: a zero byte when
  * the mount answers, else the sentence. */
-__attribute__((noreturn)) static void daemon_process(const struct mounting *m, int ready_fd)
+__attribute__((noreturn)) static void daemon_process(struct mounting *m, int ready_fd)
 {
 	struct err err = ERR_INIT;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -330,14 +382,15 @@ __attribute__((noreturn)) static void daemon_process(const struct mounting *m, i
 	}
 	if (chdir("/") < 0)
 		trace_warn("mount", "stays in the folder where it was started", "errno=%d", errno);
-	int rc = serve(m, &ready_fd, &err);
-	if (rc < 0 && ready_fd >= 0) {
+	m->ready_fd = ready_fd;
+	int code = keep(m, &err);
+	if (code != EXIT_DONE && m->ready_fd >= 0) {
 		char line[ERR_TEXT_SIZE + 8];
-		int n = snprintf(line, sizeof line, "%c%s", mount_exit(rc), err_text(&err, rc));
-		if (write(ready_fd, line, (size_t)n) < 0) /* the parent has gone */
+		int n = snprintf(line, sizeof line, "%c%s", code, err_text(&err, -EIO));
+		if (write(m->ready_fd, line, (size_t)n) < 0) /* the parent has gone */
 			_exit(EXIT_MOUNT);
 	}
-	_exit(mount_exit(rc));
+	_exit(code);
 }
 
 /* What the daemon says, and its exit code. Ctrl-C stops it, too. */
@@ -386,7 +439,7 @@ static int settle_settings(struct mounting *m, struct err *err)
 	return 0;
 }
 
-static int start_daemon(const struct mounting *m, struct err *err)
+static int start_daemon(struct mounting *m, struct err *err)
 {
 	int pipe_fds[2];
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
@@ -408,11 +461,42 @@ static int start_daemon(const struct mounting *m, struct err *err)
 	return code;
 }
 
+/* The same mount in words; the second of them is the keeper's. Whether hyper is kept stands in the
+ * store by then. */
+static void say_again(struct mounting *m)
+{
+	static char *const head[] = { "chainfs", "keep", NULL };
+	const struct mount_options *o = m->options;
+	size_t n = ARRAY_LEN(head);
+
+	snprintf(m->list, sizeof m->list, "uid=%" PRIu32 ",gid=%" PRIu32 ",umask=%o,threads=%u%s",
+		 o->uid, o->gid, (unsigned)o->umask, o->threads,
+		 o->allow_other ? ",allow_other" : "");
+	memcpy(m->again, head, sizeof head);
+	m->again[n++] = m->store;
+	m->again[n++] = m->mountpoint;
+	m->again[n++] = "-o";
+	m->again[n++] = m->list;
+	if (m->in_front)
+		m->again[n++] = "--foreground";
+	if (m->settings_file) {
+		m->again[n++] = "--settings";
+		m->again[n++] = m->settings_file;
+	}
+	for (size_t i = 0; i < VERB_SETS_MAX && m->call->sets[i]; i++) {
+		m->again[n++] = "--set";
+		m->again[n++] = (char *)m->call->sets[i];
+	}
+	m->again[n] = NULL;
+}
+
 int mount_start(struct verb_call *c, const struct mount_options *o, const char *store,
 		const char *mountpoint, bool foreground, struct err *err)
 {
-	AUTO(mounting_release) struct mounting m = { .call = c, .options = o };
-	int nobody = -1, rc = 0;
+	AUTO(mounting_release) struct mounting m = { .call = c, .options = o,
+						     .in_front = foreground, .ready_fd = -1,
+						     .keep_fd = -1 };
+	int rc = 0;
 	supervisor_open(&m.supervisor);
 	if (!(m.store = realpath(store, NULL)))
 		rc = err_set(err, -errno, "%s: %s", store, strerror(errno));
@@ -422,8 +506,48 @@ int mount_start(struct verb_call *c, const struct mount_options *o, const char *
 		rc = settle_settings(&m, err);
 	if (rc < 0)
 		return mount_exit(rc);
+	say_again(&m);
 	leaving_wait(m.store);
-	return foreground ? mount_exit(serve(&m, &nobody, err)) : start_daemon(&m, err);
+	return foreground ? keep(&m, err) : start_daemon(&m, err);
+}
+
+/* What a program of an earlier version left in its place: descriptors, and the words that mean the
+ * same mount. "meaning" asks what it would take over. */
+int verb_keep(struct verb_call *c)
+{
+	AUTO(mount_options_release) struct mount_options o = { 0 };
+	struct err err = ERR_INIT;
+	unsigned long watchdog_ms;
+	int stores;
+	if (strcmp(c->words[0], "meaning") == 0) {
+		verb_print(c, "%016" PRIx64 "\n", keep_meaning());
+		return EXIT_DONE;
+	}
+	AUTO(mounting_release) struct mounting m = { .call = c, .options = &o,
+						     .supervisor = SUPERVISOR_NONE,
+						     .in_front = verb_has(c, OPTION_FOREGROUND),
+						     .ready_fd = -1 };
+	if (c->word_count != 3 || sscanf(c->words[0], "%d,%d,%lu,%d", &m.keep_fd, &m.supervisor.fd,
+					 &watchdog_ms, &stores) != 4)
+		return EXIT_USAGE;
+	m.supervisor.watchdog_ms = watchdog_ms;
+	m.supervisor.stores = stores;
+	if (m.supervisor.fd >= 0)
+		fcntl(m.supervisor.fd, F_SETFD, FD_CLOEXEC);
+	snprintf(m.mountpoint, sizeof m.mountpoint, "%s", c->words[2]);
+	int rc = mount_options_parse(c->options[OPTION_OPTIONS], false, getuid(), getgid(), &o,
+				     &err);
+	if (rc == 0 && !(m.store = strdup(c->words[1])))
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = settle_settings(&m, &err);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	say_again(&m);
+	int code = keep(&m, &err);
+	if (code != EXIT_DONE)
+		verb_say(c, "chainfs: %s\n", err_text(&err, -EIO));
+	return code;
 }
 
 int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, bool foreground)
@@ -501,4 +625,43 @@ int verb_umount(struct verb_call *c)
 		return exit_of(rc);
 	}
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
+}
+
+/* ---- upgrading ---- */
+
+/* In the daemon. */
+int verb_hand_over(struct verb_call *c)
+{
+	struct err err = ERR_INIT;
+	int rc = c->env && c->env->upgrade ?
+			 c->env->upgrade(c->env->upgrade_arg, &err) :
+			 err_set(&err, -ENOTSUP, "no daemon holds the store");
+	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
+}
+
+/* Returns once the next worker answers. */
+int verb_upgrade(struct verb_call *c)
+{
+	char full[PATH_MAX];
+	struct mount_info m;
+	struct err err = ERR_INIT;
+	int code = EXIT_DONE;
+	int rc = mountpoint_full(c->words[0], full, &err);
+	if (rc == 0)
+		rc = mountpoint_find(full, &m, &err);
+	if (rc >= 0 && (rc == 0 || strcmp(m.type, "fuse." MOUNT_SUBTYPE) != 0))
+		rc = err_set(&err, -EINVAL, "%s: no store is mounted there", full);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	char *argv[] = { "hand-over", m.source, NULL };
+	rc = control_call(m.source, 2, argv, c->io, &code, &err);
+	if (rc == -ECONNREFUSED)
+		return verb_fail(c, rc, &err);
+	/* Our call may have been cut off by what it asked for. */
+	if (rc == 0 && code != EXIT_DONE && code != EXIT_INTERRUPTED)
+		return code;
+	struct statfs st;
+	if (statfs(full, &st) < 0)
+		return verb_fail(c, err_set(&err, -errno, "%s: %s", full, strerror(errno)), &err);
+	return EXIT_DONE;
 }

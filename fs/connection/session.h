@@ -8,6 +8,7 @@
 
 struct fuse_session;
 struct fuse_lowlevel_ops;
+struct keep_connection;
 struct session;
 struct transport_ops;
 struct wire;
@@ -19,6 +20,9 @@ struct session_options {
 	bool        allow_other;
 	bool        read_only;   /* for the kernel: every change is EROFS without asking us */
 	const struct transport_ops *transport; /* NULL: classic */
+	/* What outlives us of it (keep.h); with a descriptor in it the file system is mounted, and
+	 * this goes on with it. NULL: nothing outlives us. */
+	struct keep_connection *kept;
 	unsigned    stack_depth; /* wished for, so that files can be passed through; 0: none */
 };
 
@@ -34,6 +38,9 @@ int session_start(struct session *s, unsigned threads, void (*ended)(void *arg),
 		  struct err *err) MUST_CHECK;
 /* Unmounts unless somebody uses it (tried for so long), answers what is in hand, takes no more. */
 void session_end(struct session *s, unsigned wait_ms);
+/* Answers what is in hand and takes no more, for another process that goes on: nothing is unmounted,
+ * by session_closep() neither. */
+void session_pause(struct session *s);
 /* Who still uses it gets ENOTCONN from now on; what is still mounted is detached. */
 void session_closep(struct session **s);
 

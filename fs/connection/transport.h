@@ -12,6 +12,7 @@
 #include "core/base/err.h"
 
 struct fuse_session;
+struct keep_connection;
 struct transport; /* of whichever transport started it */
 struct wire;
 
@@ -22,6 +23,7 @@ struct wire;
 struct transport_task {
 	struct fuse_session *session; /* mounted */
 	struct wire         *wire;    /* of it; NULL: nothing is wished for */
+	struct keep_connection *kept; /* what is written down of its requests (journal.h) */
 	unsigned             threads; /* 0: a default */
 	void               (*ended)(void *arg); /* called once, from one of the threads, when the
 						 * kernel has closed the connection */
@@ -31,6 +33,7 @@ struct transport_task {
 struct transport_ops {
 	const char *name;
 	bool        by_ring; /* has to be agreed on with the kernel, in the reply to INIT */
+	bool        survives; /* another process can go on with the connection when this one dies */
 	/* 0: it can be had here; else a negative errno, and what to do about it. */
 	int  (*why_not)(struct err *err);
 	int  (*start)(const struct transport_task *task, struct transport **out, struct err *err);

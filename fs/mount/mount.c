@@ -4,13 +4,14 @@
 #include <fuse_lowlevel.h>
 #include <semaphore.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/checkpoint/pins.h"
 #include "fs/ctl/ctl.h"
+#include "fs/connection/keep.h"
 #include "fs/connection/mountpoint.h"
 #include "fs/connection/ops.h"
 #include "fs/mount/rundir.h"
@@ -32,15 +33,28 @@ struct fs {
 	atomic_size_t   networks_seen;
 	char            mountpoint[PATH_MAX], ctl_path[PATH_MAX];
 	sem_t           woken;       /* the mount ended, or is to */
-	atomic_bool     stop_wanted, unmounted;
+	atomic_bool     stop_wanted, unmounted, handing_over;
+	struct keep    *keep, *own_keep;
+	bool            taken_over, ran; /* ran: fs_run came to its end */
 };
 
 /* ---- what wakes the notifier ---- */
+
+/* Numbers of views rise from process to process: nodes name them. */
+static void keep_view_numbers(struct fs *fs, struct network *n)
+{
+	AUTO(view_putp) struct view *v = network_view_get(n);
+	unsigned index = network_index(n);
+
+	if (index < ARRAY_LEN(fs->keep->view_last))
+		atomic_store(&fs->keep->view_last[index], v->number);
+}
 
 static void on_publish(void *arg, struct network *n)
 {
 	struct fs *fs = arg;
 
+	keep_view_numbers(fs, n);
 	notifier_published(fs->serving.notifier, network_index(n));
 	meter_published(fs->serving.meter);
 	if (fs->pins)
@@ -76,6 +90,35 @@ static bool trim(void *arg)
 
 /* ---- opening ---- */
 
+static struct network *network_of(void *arg, unsigned index)
+{
+	struct fs *fs = arg;
+
+	for (size_t i = 0; i < store_network_count(fs->store); i++)
+		if (network_index(store_network_at(fs->store, i)) == index)
+			return store_network_at(fs->store, i);
+	return NULL;
+}
+
+/* Before the first view is taken and anything can be collected. */
+static void take_over(struct fs *fs)
+{
+	for (size_t i = 0; i < store_network_count(fs->store); i++) {
+		struct network *n = store_network_at(fs->store, i);
+		unsigned index = network_index(n);
+
+		if (index >= ARRAY_LEN(fs->keep->view_last))
+			continue;
+		network_views_after(n, atomic_load(&fs->keep->view_last[index]));
+		keep_view_numbers(fs, n);
+	}
+	uint32_t lost = slots_take_over(fs->serving.slots, network_of, fs);
+
+	if (lost)
+		trace_warn("fs", "folders cannot be had again as they were, they are stale",
+			   "slots=%u", lost);
+}
+
 static int serving_init(struct fs *fs, const struct fs_options *o, struct err *err)
 {
 	struct serving *s = &fs->serving;
@@ -87,12 +130,13 @@ static int serving_init(struct fs *fs, const struct fs_options *o, struct err *e
 	s->folder_mode = 0555 & ~o->umask;
 	s->file_mode = 0444 & ~o->umask;
 	s->views = views_new(on_publish, fs);
-	s->slots = slots_new(INO_SLOTS);
+	s->slots = slots_new(INO_SLOTS, fs->keep);
 	s->cache = render_cache_new(o->render_cache ? o->render_cache : RENDER_CACHE_BYTES,
 				    RENDER_CACHE_ONE_MAX);
-	s->notifier = notifier_new(trim, fs);
+	s->notifier = notifier_new(trim, fs, &fs->keep->notify);
 	if (!s->views || !s->slots || !s->cache || !s->notifier)
 		return err_set(err, -ENOMEM, "no memory for the mount");
+	take_over(fs);
 	int rc = slots_intern(s->slots, NULL, &root.scope, NULL, &s->root);
 
 	if (rc < 0)
@@ -110,8 +154,13 @@ static int serving_init(struct fs *fs, const struct fs_options *o, struct err *e
 
 static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
 {
-	int rc = rundir_make(o->ctl_dir, fs->ctl_path, err);
+	struct keep_ctl *kept = &fs->keep->ctl;
+	int rc = 0;
 
+	if (fs->taken_over)
+		snprintf(fs->ctl_path, sizeof fs->ctl_path, "%s", kept->path);
+	else
+		rc = rundir_make(o->ctl_dir, fs->keep->keeper, fs->ctl_path, err);
 	if (rc < 0) {
 		fs->ctl_path[0] = '\0';
 		return rc;
@@ -123,7 +172,11 @@ static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
 		.gid = o->gid,
 		.umask = o->umask,
 		.tree_path = fs->mountpoint,
+		.kept = &fs->keep->connections[KEEP_CTL],
+		.kept_ctl = kept,
 	};
+
+	snprintf(kept->path, sizeof kept->path, "%s", fs->ctl_path);
 
 	return ctl_open(fs->store, fs->events, fs->orders, &co, &fs->ctl, err);
 }
@@ -144,9 +197,19 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	pthread_mutex_init(&fs->serving.init_lock, NULL);
 	pthread_cond_init(&fs->serving.init_done, NULL);
 	AUTO(fs_closep) struct fs *owner = fs;
-	int rc = mountpoint_full(mountpoint, fs->mountpoint, err);
+	AUTO(base_closep) int alone = -1;
+	int rc = o->keep ? 0 : keep_new(&alone, &fs->own_keep, err);
 
-	if (rc == 0)
+	if (rc < 0)
+		return rc;
+	fs->keep = o->keep ? o->keep : fs->own_keep;
+	fs->taken_over = fs->keep->connections[KEEP_MAIN].fd >= 0;
+	/* A mount that waits for us to answer is looked at by nobody here. */
+	if (fs->taken_over)
+		snprintf(fs->mountpoint, sizeof fs->mountpoint, "%s", mountpoint);
+	else
+		rc = mountpoint_full(mountpoint, fs->mountpoint, err);
+	if (rc == 0 && !fs->taken_over)
 		rc = mountpoint_prepare(fs->mountpoint, err);
 	if (rc == 0)
 		rc = serving_init(fs, o, err);
@@ -159,11 +222,15 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	struct session_options so = {
 		.mountpoint = fs->mountpoint, .source = store_path(s), .subtype = MOUNT_SUBTYPE,
 		.allow_other = o->allow_other, .read_only = true,
+		.kept = &fs->keep->connections[KEEP_MAIN],
 	};
 
 	rc = session_open(&serving_ops, &fs->serving, &so, &fs->session, err);
 	if (rc < 0)
 		return rc;
+	if (!fs->taken_over && o->mounted)
+		o->mounted(o->mounted_arg, fuse_session_fd(session_fuse(fs->session)),
+			   ctl_fd(fs->ctl));
 	*out = TAKE(owner);
 	return 0;
 }
@@ -178,18 +245,26 @@ void fs_closep(struct fs **at)
 
 	if (s->notifier)
 		notifier_stop(s->notifier);
+	/* Who took over and comes no further leaves it to the next. */
+	if (fs->taken_over && fs->session && !fs->ran) {
+		atomic_store(&fs->handing_over, true);
+		session_pause(fs->session);
+	}
+	if (fs->taken_over && fs->ctl && !fs->ran)
+		ctl_pause(fs->ctl);
 	session_closep(&fs->session);
 	events_on_post(fs->events, NULL, NULL);
 	if (fs->pins)
 		pins_on_change(fs->pins, NULL, NULL);
 	ctl_closep(&fs->ctl);
-	if (fs->ctl_path[0])
+	if (fs->ctl_path[0] && !atomic_load(&fs->handing_over) && (!fs->taken_over || fs->ran))
 		rundir_remove(fs->ctl_path);
 	slots_freep(&s->slots);
 	views_freep(&s->views);
 	meter_freep(&s->meter);
 	render_cache_freep(&s->cache);
 	notifier_freep(&s->notifier);
+	keep_closep(&fs->own_keep);
 	pthread_cond_destroy(&s->init_done);
 	pthread_mutex_destroy(&s->init_lock);
 	sem_destroy(&fs->woken);
@@ -202,6 +277,12 @@ void fs_stop(struct fs *fs)
 {
 	atomic_store(&fs->stop_wanted, true);
 	sem_post(&fs->woken);
+}
+
+void fs_hand_over(struct fs *fs)
+{
+	atomic_store(&fs->handing_over, true);
+	fs_stop(fs);
 }
 
 static void on_ended(void *arg)
@@ -235,11 +316,12 @@ static void *tell_ready(void *arg)
 {
 	struct starting *start = arg;
 	struct fs *fs = start->fs;
-	struct stat st;
+	struct statfs st;
 
 	if (!wait_for_init(&fs->serving))
 		return NULL;
-	if (stat(fs->mountpoint, &st) < 0)
+	/* Its size, which no cache answers. */
+	if (statfs(fs->mountpoint, &st) < 0)
 		trace_warn("mount", "the root of the mount cannot be looked at", "path=%s errno=%d",
 			   fs->mountpoint, errno);
 	events_post(fs->events, NULL, "mount", "state=ready path=%s", fs->mountpoint);
@@ -256,10 +338,11 @@ static int start(struct fs *fs, struct err *err)
 		events_on_post(fs->events, on_event, fs);
 		if (fs->pins)
 			pins_on_change(fs->pins, on_pins, fs);
-		rc = notifier_start(fs->serving.notifier, session_fuse(fs->session), err);
-	}
-	if (rc == 0)
 		rc = session_start(fs->session, fs->threads, on_ended, fs, err);
+	}
+	/* Not earlier: libfuse tells the kernel nothing before it knows of INIT. */
+	if (rc == 0)
+		rc = notifier_start(fs->serving.notifier, session_fuse(fs->session), err);
 	return rc;
 }
 
@@ -278,16 +361,25 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 		   store_path(fs->store), fs->ctl_path);
 	while (!atomic_load(&fs->unmounted) && !atomic_load(&fs->stop_wanted))
 		sem_wait(&fs->woken);
+	fs->ran = true;
 	/* First who speaks to the kernel, while those who answer it still do. */
 	notifier_stop(fs->serving.notifier);
-	session_end(fs->session, END_WAIT_MS);
+	bool stays = atomic_load(&fs->handing_over) && !atomic_load(&fs->unmounted);
+
+	if (stays)
+		session_pause(fs->session);
+	else
+		session_end(fs->session, END_WAIT_MS);
 	session_closep(&fs->session);
 	on_ended(fs); /* nobody need wait for INIT any more */
 	pthread_join(starter, NULL);
 	events_post(fs->events, NULL, "mount", "state=ended path=%s", fs->mountpoint);
 	events_on_post(fs->events, NULL, NULL);
+	if (stays)
+		ctl_pause(fs->ctl);
+	atomic_store(&fs->handing_over, stays);
 	ctl_closep(&fs->ctl);
-	trace_info("mount", "ended", "path=%s", fs->mountpoint);
+	trace_info("mount", stays ? "handed over" : "ended", "path=%s", fs->mountpoint);
 	return 0;
 }
 

@@ -111,12 +111,12 @@ void rundir_each_dead(void (*each)(void *arg, const char *path), void *arg)
 
 /* ---- one of our own ---- */
 
-static int own_make(const char *base, char out[PATH_MAX], struct err *err)
+static int own_make(const char *base, pid_t pid, char out[PATH_MAX], struct err *err)
 {
 	for (int i = 1; i <= TRIES; i++) {
 		int n = snprintf(out, PATH_MAX,
 				 i == 1 ? "%s/" NAME_START "%d" : "%s/" NAME_START "%d-%d", base,
-				 (int)getpid(), i);
+				 (int)pid, i);
 
 		if (n >= PATH_MAX)
 			return err_set(err, -ENAMETOOLONG, "%s: it is too long", base);
@@ -130,7 +130,7 @@ static int own_make(const char *base, char out[PATH_MAX], struct err *err)
 	return err_set(err, -EEXIST, "%s: all of its names for this process are in use", base);
 }
 
-int rundir_make(const char *wanted, char out[PATH_MAX], struct err *err)
+int rundir_make(const char *wanted, pid_t pid, char out[PATH_MAX], struct err *err)
 {
 	char base[PATH_MAX];
 
@@ -150,7 +150,7 @@ int rundir_make(const char *wanted, char out[PATH_MAX], struct err *err)
 	if (rc < 0)
 		return err_note(err, rc, "no folder for ctl");
 	each_dead(base, clear_one, NULL);
-	return own_make(base, out, err);
+	return own_make(base, pid ? pid : getpid(), out, err);
 }
 
 void rundir_remove(const char *path)

@@ -1,0 +1,156 @@
+#include "fs/connection/keep.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/trace.h"
+
+static_assert(sizeof(struct keep_request) == 8192, "pages of its own");
+
+static uint64_t mix(uint64_t h, const void *bytes, size_t size)
+{
+	for (const uint8_t *p = bytes; size; size--)
+		h = (h ^ *p++) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+uint64_t keep_meaning(void)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325), sizes[] = { KEEP_LAYOUT, sizeof(struct keep) };
+
+	h = mix(h, sizes, sizeof sizes);
+	for (size_t i = 0; i < tree_count; i++)
+		h = mix(h, tree[i].path, strlen(tree[i].path) + 1);
+	return h;
+}
+
+static int map(int fd, struct keep **out, struct err *err)
+{
+	void *at = mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return err_set(err, -errno, "no memory for what the kernel goes by: %s",
+			       strerror(errno));
+	*out = at;
+	return 0;
+}
+
+int keep_new(int *fd, struct keep **out, struct err *err)
+{
+	AUTO(base_closep) int own = memfd_create("chainfs-keep", MFD_CLOEXEC);
+
+	if (own < 0 || ftruncate(own, sizeof **out) < 0)
+		return err_set(err, -errno, "no memory for what the kernel goes by: %s",
+			       strerror(errno));
+	int rc = map(own, out, err);
+
+	if (rc < 0)
+		return rc;
+	(*out)->layout = KEEP_LAYOUT;
+	(*out)->meaning = keep_meaning();
+	for (size_t i = 0; i < KEEP_PLACES; i++)
+		(*out)->connections[i].fd = -1;
+	*fd = own;
+	own = -1;
+	return 0;
+}
+
+int keep_open(int fd, struct keep **out, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_size != (off_t)sizeof **out)
+		return err_set(err, -EPROTO, "another program made what the kernel goes by");
+	AUTO(keep_closep) struct keep *k = NULL;
+	int rc = map(fd, &k, err);
+
+	if (rc < 0)
+		return rc;
+	if (k->layout != KEEP_LAYOUT || k->meaning != keep_meaning())
+		return err_set(err, -EPROTO,
+			       "another program made what the kernel goes by: inode numbers mean "
+			       "something else there");
+	*out = TAKE(k);
+	return 0;
+}
+
+void keep_closep(struct keep **at)
+{
+	struct keep *k = TAKE(*at);
+
+	if (k)
+		munmap(k, sizeof *k);
+}
+
+bool keep_is_taken_over(const struct keep *k)
+{
+	return atomic_load(&k->connections[KEEP_MAIN].init_size) > 0 ||
+	       atomic_load(&k->slots.made) > 0;
+}
+
+uint64_t keep_events_last(const struct keep *k)
+{
+	uint64_t last = atomic_load(&k->ctl.events_last);
+
+	for (size_t i = 0; i < KEEP_HANDLES; i++)
+		if (atomic_load(&k->ctl.handles[i].used) && k->ctl.handles[i].next)
+			last = MAX(last, k->ctl.handles[i].next - 1);
+	return last;
+}
+
+/* ---- views ---- */
+
+static uint32_t view_share(struct keep *k, const struct view *v)
+{
+	for (uint32_t i = 0; i < KEEP_VIEWS; i++) {
+		struct keep_view *kv = &k->views[i];
+
+		if (atomic_load(&kv->users) && kv->number == v->number &&
+		    kv->network == network_index(v->network)) {
+			atomic_fetch_add(&kv->users, 1);
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
+/* Slots of views are made at most a few times a publication. */
+static pthread_mutex_t views_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the views of a keep */
+
+uint32_t keep_view_save(struct keep *k, const struct view *v)
+{
+	AUTO(buf_release) struct buf saved = BUF_INIT(KEEP_VIEW_SIZE);
+	int rc = network_view_save(v, &saved);
+
+	LOCKED(&views_lock);
+	uint32_t shared = view_share(k, v);
+
+	if (shared || rc < 0)
+		return shared;
+	for (uint32_t i = 0; i < KEEP_VIEWS; i++) {
+		struct keep_view *kv = &k->views[i];
+
+		if (atomic_load(&kv->users))
+			continue;
+		kv->network = network_index(v->network);
+		kv->number = v->number;
+		kv->size = (uint32_t)saved.n;
+		memcpy(kv->bytes, saved.p, saved.n);
+		atomic_store(&kv->users, 1);
+		return i + 1;
+	}
+	return 0;
+}
+
+void keep_view_drop(struct keep *k, uint32_t view)
+{
+	if (!view || view > KEEP_VIEWS)
+		return;
+	LOCKED(&views_lock);
+	struct keep_view *kv = &k->views[view - 1];
+
+	if (atomic_load(&kv->users))
+		atomic_fetch_sub(&kv->users, 1);
+}
