@@ -43,6 +43,7 @@ struct keeper {
 	uint64_t ready_ms; /* when it was; 0: not yet */
 	unsigned strikes, quick;
 	bool served;   /* one of them was ready */
+	bool mounted;  /* what stands at the mount point is ours */
 	bool survives; /* the transport */
 	bool ending;   /* SIGTERM or SIGINT came */
 	bool upgrading, leaving;
@@ -234,6 +235,7 @@ static void take_mounted(struct keeper *k, struct channel_message *m)
 {
 	k->keep->connections[KEEP_MAIN].fd = m->fds[0];
 	k->keep->connections[KEEP_CTL].fd = m->fds[1];
+	k->mounted = true;
 	k->survives = m->text[0] == '1';
 	m->fds[0] = m->fds[1] = -1;
 	if (!k->survives)
@@ -427,15 +429,19 @@ static void take_down(struct keeper *k)
 	struct keep *keep = k->keep;
 	struct mount_info m;
 
+	if (!k->mounted)
+		return;
+	k->mounted = false;
 	if (!k->survives && main_fd_of(k) >= 0 &&
 	    mountpoint_find(k->task->mountpoint, &m, NULL) == 1 && mountpoint_is_ours(&m))
 		abort_connection(m.minor);
+	bool ended = connection_ended(k);
+
 	for (size_t i = 0; i < KEEP_PLACES; i++) {
-		if (keep->connections[i].fd >= 0)
-			close(keep->connections[i].fd);
+		base_closep(&keep->connections[i].fd);
 		keep->connections[i].fd = -1;
 	}
-	if (!connection_ended(k))
+	if (!ended)
 		detach(k->task->mountpoint);
 	detach(keep->ctl.path);
 	if (keep->ctl.path[0])
@@ -589,7 +595,7 @@ static bool take_stored(struct keeper *k)
 	k->keep->connections[KEEP_MAIN].fd = main_fd;
 	k->keep->connections[KEEP_CTL].fd = ctl_fd;
 	keep_fd = main_fd = ctl_fd = -1;
-	k->survives = true;
+	k->mounted = k->survives = true;
 	return true;
 }
 
@@ -600,7 +606,7 @@ static int open_keep(struct keeper *k, struct err *err)
 	if (k->task->keep_fd >= 0) {
 		k->keep_fd = k->task->keep_fd;
 		rc = keep_open(k->keep_fd, &k->keep, err);
-		k->served = k->survives = true;
+		k->served = k->mounted = k->survives = true;
 		for (size_t i = 0; rc == 0 && i < KEEP_PLACES; i++)
 			if (k->keep->connections[i].fd >= 0)
 				fcntl(k->keep->connections[i].fd, F_SETFD, FD_CLOEXEC);
