@@ -1,6 +1,6 @@
 # chainfs. One Makefile for the whole tree; `make help` lists what it does.
 #
-# FLAVOUR   release (default), asan, tsan, cov, fuzz: each has its own objects
+# FLAVOUR   release (default), asan, tsan, cov, fuzz, plain: each has its own objects
 # BUILD     where everything built goes (default: build); give your own to build side by side
 # DIRS      the source folders that go into the library, for trying a part of the tree alone:
 #           make check BUILD=/tmp/b DIRS='core/base core/store' TESTS=tests/unit/test_map.c
@@ -55,6 +55,9 @@ LDFLAGS_asan   := $(SANITIZE_asan)
 CFLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 LDFLAGS_tsan   := -fsanitize=thread
 
+# For valgrind: no second malloc, and code that it can follow.
+CFLAGS_plain   := -O1 -g -fno-omit-frame-pointer
+
 CFLAGS_cov     := -O0 -g --coverage
 LDFLAGS_cov    := --coverage
 
@@ -62,8 +65,8 @@ CFLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,addre
 	-fno-sanitize-recover=all
 LDFLAGS_fuzz   := -fsanitize=fuzzer,address,undefined
 
-ifeq ($(filter $(FLAVOUR),release asan tsan cov fuzz),)
-$(error FLAVOUR is one of release, asan, tsan, cov, fuzz)
+ifeq ($(filter $(FLAVOUR),release asan tsan cov fuzz plain),)
+$(error FLAVOUR is one of release, asan, tsan, cov, fuzz, plain)
 endif
 
 CFLAGS_ALL  := -std=gnu11 -pthread $(CFLAGS_$(FLAVOUR)) $(CFLAGS)
@@ -103,7 +106,7 @@ PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPER
 
 # ---- the program -----------------------------------------------------------------------------
 
-.PHONY: all lib test-programs check check-all check-flavours layers fuzz fuzz-run fuzz-programs \
+.PHONY: all lib test-programs check check-all check-flavours check-valgrind coverage layers fuzz fuzz-run fuzz-programs \
 	bench papers install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
@@ -196,6 +199,30 @@ check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scri
 		--flavour tsan --chainfs $(BUILD)/tsan/chainfs \
 			$(TESTS:tests/%.c=$(BUILD)/tsan/tests/%) $(SCRIPTS) \
 		--flavour fuzz $(FUZZERS:tests/%.c=$(BUILD)/fuzz/tests/%)
+
+# Which lines and branches of core/ and fs/ the tests reach; gcovr makes the table.
+coverage: ## line and branch coverage of core/ and fs/, below BUILD/coverage (needs gcovr)
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=cov coverage-run
+
+.PHONY: coverage-run
+coverage-run: $(PROGRAM) test-programs
+	$(Q)find $(BIN)/obj -name '*.gcda' -delete
+	@TEST_ROUNDS=$${TEST_ROUNDS:-10} tests/run.sh --flavour cov --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS) || \
+		echo "coverage: of a run with failures"
+	$(Q)mkdir -p $(BUILD)/coverage
+	$(Q)gcovr --root . --object-directory $(BIN)/obj --filter 'core/' --filter 'fs/' \
+		--txt $(BUILD)/coverage/lines.txt --csv $(BUILD)/coverage/files.csv
+	$(Q)awk -f tests/coverage.awk $(BUILD)/coverage/files.csv
+
+# Unit and property tests under valgrind: reads of what was never written, which no sanitizer here sees.
+check-valgrind: ## unit and property tests under valgrind (needs valgrind)
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=plain check-valgrind-run
+
+.PHONY: check-valgrind-run
+check-valgrind-run: test-programs
+	@TEST_ROUNDS=$${TEST_ROUNDS:-2} TEST_TIMEOUT_S=$${TEST_TIMEOUT_S:-1800} TEST_WRAP="valgrind -q --error-exitcode=99 \
+		--leak-check=full --errors-for-leak-kinds=definite --track-origins=no --suppressions=tests/valgrind.supp" \
+		tests/run.sh --flavour plain $(TEST_PROGRAMS)
 
 layers: ## refuses an include that points upward
 	@tests/layers.sh

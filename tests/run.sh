@@ -8,6 +8,7 @@
 # that dies, or stops before its plan is through, is a failure besides. A fuzzer replays its corpus.
 # TEST_JOBS of them run at a time, each at most TEST_TIMEOUT_S; but alone what makes the kernel forget its
 # caches, which others count on, or uses devices of the machine: scripts with a line "# alone: why".
+# TEST_WRAP is a command that programs run under (valgrind, say).
 # TEST_TIMES=1 says how many seconds each took, and how many of a processor (daemons are not counted), the slowest first.
 cd "$(dirname "$0")/.." || exit 1
 
@@ -44,7 +45,8 @@ run_one() # FLAVOUR CHAINFS FILE RESULT
 		command+=("$file" -runs=0 -verbosity=0 "$corpus")
 		;;
 	*)
-		command+=("$file")
+		# shellcheck disable=SC2206 # words of a command
+		command+=($TEST_WRAP "$file")
 		;;
 	esac
 	local rc TIMEFORMAT="%R %U %S"
