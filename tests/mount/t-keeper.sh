@@ -174,3 +174,71 @@ keeper=$(keeper_of "$S")
 kill -TERM "$keeper"
 check "SIGTERM ends both" eventually 20 is_gone "$keeper"
 check "and unmounts" is_not_mounted "$M"
+
+# ---- a service manager that stores descriptors ----
+
+command -v python3 > /dev/null || { echo "# descriptors that are stored: skipped, no python3"; exit 0; }
+cat > "$T/manager.py" <<-'END'
+	import array, os, signal, socket, sys
+	notify, program, store, mnt, orders = sys.argv[1:6]
+	s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	s.bind(notify)
+	stored = {}
+	def start():
+	    pid = os.fork()
+	    if pid:
+	        return pid
+	    env = dict(os.environ, NOTIFY_SOCKET=notify, FDSTORE="8")
+	    if stored:
+	        high = [(name, os.dup2(fd, 100 + i)) for i, (name, fd) in enumerate(sorted(stored.items()))]
+	        for i, (name, fd) in enumerate(high):
+	            os.dup2(fd, 3 + i, inheritable=True)
+	        os.closerange(3 + len(high), 200)
+	        env.update(LISTEN_FDS=str(len(high)), LISTEN_PID=str(os.getpid()),
+	                   LISTEN_FDNAMES=":".join(name for name, fd in high))
+	    os.execve(program, ["chainfs", "mount", "--foreground", store, mnt], env)
+	def wait_ready():
+	    while True:
+	        text, fds, flags, address = socket.recv_fds(s, 4096, 4)
+	        lines = text.decode().split("\n")
+	        if "FDSTORE=1" in lines:
+	            name = [l for l in lines if l.startswith("FDNAME=")][0][7:]
+	            if name in stored:
+	                os.close(stored[name])
+	            stored[name] = fds[0]
+	        if "READY=1" in lines:
+	            return
+	pid = start()
+	wait_ready()
+	print("ready", pid, ",".join(sorted(stored)), flush=True)
+	for word in sys.stdin:
+	    os.kill(pid, getattr(signal, word.strip()))
+	    print("ended", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+	    if word.strip() == "SIGTERM":
+	        break
+	    pid = start()
+	    wait_ready()
+	    print("ready", pid, ",".join(sorted(stored)), flush=True)
+END
+mkfifo "$T/orders"
+python3 "$T/manager.py" "$T/notify" "$CHAINFS" "$S" "$M" x < "$T/orders" > "$T/managed" 2> "$T/trace" &
+manager=$!
+exec 6> "$T/orders"
+said() { [ "$(grep -c "^$2" "$T/managed")" -ge "$1" ]; }
+check "a service manager is given what to store" eventually 20 said 1 'ready.*chainfs-ctl,chainfs-keep,chainfs-main'
+start_readers "$M/demo/hyper/blocks"
+exec 8< "$M/demo/status"
+before=$(cat "$M/demo/status")
+echo SIGUSR2 >&6
+check "on restart it leaves the mount to the manager" eventually 30 said 2 ready
+same "and ends well" "$(grep -c '^ended 0' "$T/managed")" 1
+echo SIGKILL >&6
+check "a keeper that dies, too" eventually 30 said 3 ready
+same "a file opened before both reads as it did" "$(cat <&8)" "$before"
+exec 8<&-
+stop_readers "a restart and a death of the keeper"
+echo SIGTERM >&6
+check "stop ends it" eventually 30 said 3 ended
+wait $manager
+exec 6>&-
+check "and unmounts" is_not_mounted "$M"
