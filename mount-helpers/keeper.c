@@ -111,7 +111,14 @@ static int start_worker(struct keeper *k, struct err *err)
 		}
 		if (getppid() != keeper)
 			_exit(EXIT_MOUNT);
-		sigprocmask(SIG_SETMASK, &k->mask_before, NULL);
+		/* What is for the worker waits until it listens: nothing is lost on its way there. */
+		sigset_t mask = k->mask_before;
+
+		sigaddset(&mask, SIGTERM);
+		sigaddset(&mask, SIGINT);
+		sigaddset(&mask, SIGHUP);
+		sigaddset(&mask, SIGUSR2);
+		sigprocmask(SIG_SETMASK, &mask, NULL);
 		int code = k->task->work(k->task->arg, &w, &why);
 
 		if (code != EXIT_DONE && code != WORKER_HANDED_OVER) {
@@ -448,6 +455,18 @@ static void take_down(struct keeper *k)
 		rundir_remove(keep->ctl.path);
 }
 
+static uint64_t identity_of(const struct keeper_task *t)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (const char *p = t->store; *p; p++)
+		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	h = (h ^ '\n') * UINT64_C(0x100000001b3);
+	for (const char *p = t->mountpoint; *p; p++)
+		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	return h;
+}
+
 /* What was kept is of a connection that is gone. */
 static int begin_anew(struct keeper *k, struct err *err)
 {
@@ -456,8 +475,10 @@ static int begin_anew(struct keeper *k, struct err *err)
 	base_closep(&k->keep_fd);
 	int rc = keep_new(&k->keep_fd, &k->keep, err);
 
-	if (rc == 0)
+	if (rc == 0) {
 		k->keep->keeper = (uint32_t)getpid();
+		k->keep->identity = identity_of(k->task);
+	}
 	return rc;
 }
 
@@ -556,18 +577,6 @@ static bool goes_on(struct keeper *k, int status, int *code, struct err *err)
 	take_down(k);
 	*code = EXIT_DONE;
 	return false;
-}
-
-static uint64_t identity_of(const struct keeper_task *t)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (const char *p = t->store; *p; p++)
-		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
-	h = (h ^ '\n') * UINT64_C(0x100000001b3);
-	for (const char *p = t->mountpoint; *p; p++)
-		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
-	return h;
 }
 
 /* What a service manager stored for us: all of it, or nothing. */

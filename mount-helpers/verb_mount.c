@@ -179,10 +179,10 @@ static void ready(void *arg)
 	worker_ready(d->worker);
 }
 
-static void mounted(void *arg, int main_fd, int ctl_fd)
+static void mounted(void *arg, int main_fd, int ctl_fd, bool survives)
 {
 	struct daemon *d = arg;
-	worker_mounted(d->worker, main_fd, ctl_fd, true);
+	worker_mounted(d->worker, main_fd, ctl_fd, survives);
 }
 
 static int upgrade(void *arg, struct err *err)

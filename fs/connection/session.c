@@ -214,6 +214,11 @@ const char *session_transport(struct session *s)
 	return s->how->serves(s->transport);
 }
 
+bool session_survives(const struct session *s)
+{
+	return s->how->survives;
+}
+
 int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
 		  struct err *err)
 {

@@ -33,6 +33,7 @@ bool session_others_allowed(void); /* may this user say allow_other? */
 struct fuse_session *session_fuse(struct session *s); /* for notifications */
 struct wire *session_wire(struct session *s); /* says what was agreed on; NULL: nothing is wished for */
 const char  *session_transport(struct session *s); /* the name of what serves now */
+bool session_survives(const struct session *s); /* can another process go on when this one dies? */
 /* `ended` is called once, from another thread, when the file system was unmounted. */
 int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
 		  struct err *err) MUST_CHECK;

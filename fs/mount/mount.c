@@ -230,7 +230,7 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 		return rc;
 	if (!fs->taken_over && o->mounted)
 		o->mounted(o->mounted_arg, fuse_session_fd(session_fuse(fs->session)),
-			   ctl_fd(fs->ctl));
+			   ctl_fd(fs->ctl), session_survives(fs->session));
 	*out = TAKE(owner);
 	return 0;
 }

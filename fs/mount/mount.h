@@ -26,9 +26,9 @@ struct fs_options {
 	struct orders *orders;   /* what ctl takes; NULL: nothing */
 	const char *ctl_dir;     /* where ctl is mounted; NULL: the run-time folder of the user */
 	/* What outlives us (fs/connection/keep.h), and who is told of the descriptors in it once
-	 * both are mounted; NULL: nothing does. With descriptors in it we go on with those. */
+	 * both are mounted, and whether another process can go on with them; NULL: nothing does. With descriptors in it we go on with those. */
 	struct keep *keep;
-	void       (*mounted)(void *arg, int main_fd, int ctl_fd);
+	void       (*mounted)(void *arg, int main_fd, int ctl_fd, bool survives);
 	void        *mounted_arg;
 };
 

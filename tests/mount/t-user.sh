@@ -80,6 +80,8 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"
+check "the process that serves is killed" kill -9 "$(daemon_of "$T/home/st")"
+check "the mount answers all the same" as_user timeout -s KILL 60 stat -f "$T/home/mnt"
 check "a daemon that was killed" kill_mount "$T/home/st"
 check "is cleared by the user's next mount" as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"
 check "umount(8) unmounts it for its user" as_user umount "$T/home/mnt"
