@@ -34,7 +34,7 @@ PKG_CONFIG ?= pkg-config
 PROTOC_C   ?= protoc-c
 SCDOC      ?= scdoc
 
-PACKAGES := fuse3 libsodium libprotobuf-c libuv libcjson libzstd libsecp256k1 nettle yaml-0.1 \
+PACKAGES := fuse3 liburing libsodium libprotobuf-c libuv libcjson libzstd libsecp256k1 nettle yaml-0.1 \
 	$(EXTRA_PACKAGES)
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCHAINFS_VERSION='"$(VERSION)"' -I. -I$(GEN) \
@@ -94,10 +94,14 @@ TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c))
 TEST_PROGRAMS := $(TESTS:tests/%.c=$(BIN)/tests/%)
 SUPPORT       := $(patsubst %.c,$(BIN)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
 SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
+# These mount over rings, too; check-all does so with all that mount.
+RING_SCRIPTS  ?= $(filter $(SCRIPTS),$(addprefix tests/mount/t-,basic.sh tools.sh getdents.sh uring.sh))
 SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
+FAULT_SCRIPTS ?= $(sort $(wildcard tests/faults/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
-BENCHES       := $(sort $(wildcard tests/bench/bench_*.c))
+FAULT_PROGRAMS := $(BIN)/tests/faults/read_tree
+BENCHES       := $(sort $(wildcard tests/bench/*.c))
 BENCH_PROGRAMS := $(BENCHES:tests/%.c=$(BIN)/tests/%)
 PAPERS        := $(BUILD)/papers
 PAPER_PARTS   := $(wildcard docs/man/*.scd docs/man/parts/*.scd)
@@ -106,8 +110,8 @@ PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPER
 
 # ---- the program -----------------------------------------------------------------------------
 
-.PHONY: all lib test-programs check check-all check-flavours check-valgrind coverage layers fuzz fuzz-run fuzz-programs \
-	bench papers install uninstall deb clean help
+.PHONY: all lib test-programs check faults check-all check-flavours check-valgrind coverage layers fuzz \
+	fuzz-run fuzz-programs bench bench-floors bench-programs papers install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
 
@@ -172,21 +176,26 @@ $(TEST_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(SUPPORT) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(TEST_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS_ALL)
 
-$(FUZZ_PROGRAMS) $(BENCH_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRARY)
+$(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(FAULT_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
 
-test-programs: $(TEST_PROGRAMS) $(PROGRAM_BUILT)
+test-programs: $(TEST_PROGRAMS) $(FAULT_PROGRAMS) $(PROGRAM_BUILT)
 fuzz-programs: $(FUZZ_PROGRAMS)
+bench-programs: $(BENCH_PROGRAMS)
 
 # A quarter of the rounds; check-all does them all.
 check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
-	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS)
+	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS) \
+		--transport uring $(RING_SCRIPTS)
+
+faults: $(PROGRAM_BUILT) $(FAULT_PROGRAMS) ## what tests/faults breaks, with small counts: kills, power cuts, full disks, I/O errors
+	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(FAULT_SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
 check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts
-	$(Q)$(MAKE) --no-print-directory FLAVOUR=release test-programs
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release test-programs bench-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=asan test-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=tsan test-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=fuzz fuzz-programs
@@ -194,6 +203,7 @@ check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scri
 	@CHAINFS_DEB_BUILD=$${CHAINFS_DEB_BUILD:-$(abspath $(BUILD)/deb)} tests/run.sh \
 		--flavour release --chainfs $(BUILD)/chainfs \
 			$(TESTS:tests/%.c=$(BUILD)/release/tests/%) $(SCRIPTS) $(SLOW_SCRIPTS) \
+		--transport uring $(filter tests/mount/%,$(SCRIPTS)) --transport classic \
 		--flavour asan --chainfs $(BUILD)/asan/chainfs \
 			$(TESTS:tests/%.c=$(BUILD)/asan/tests/%) $(SCRIPTS) \
 		--flavour tsan --chainfs $(BUILD)/tsan/chainfs \
@@ -241,12 +251,14 @@ fuzz-run: $(FUZZ_PROGRAMS)
 			$$found $$corpus; \
 	done
 
-bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## the benchmark scripts, each prints its ratio
-	@set -e; for script in $(sort $(wildcard tests/bench/*.sh)); do \
-		echo "== $$script"; \
-		CHAINFS=$(abspath $(PROGRAM)) BENCH=$(abspath $(BIN)/tests/bench) $$script || \
-			[ $$? = 77 ]; \
-	done
+BENCH_RUN := CHAINFS=$(abspath $(PROGRAM)) PROGRAMS=$(abspath $(BIN)/tests/bench) WORK=$(abspath $(BUILD)/bench) \
+	tests/bench/run.sh
+
+bench: $(PROGRAM_BUILT) $(BENCH_PROGRAMS) ## ratios against what there is to compare with (tests/bench/README.md); QUICK=1
+	@$(BENCH_RUN)
+
+bench-floors: ## of the last bench: fails unless every floor of DESIGN.md is met
+	@$(BENCH_RUN) --floors
 
 # ---- installation ----------------------------------------------------------------------------
 

@@ -44,11 +44,19 @@ struct keeper {
 	unsigned strikes, quick;
 	bool served;   /* one of them was ready */
 	bool mounted;  /* what stands at the mount point is ours */
-	bool survives; /* the transport */
+	bool survives; /* the transport; known once a worker is ready */
+	bool stored;   /* the service manager has all of it */
 	bool ending;   /* SIGTERM or SIGINT came */
 	bool upgrading, leaving;
 	char code; /* of a start that failed; with why */
 	struct err why;
+};
+
+static_assert(KEEP_PLACES <= CHANNEL_FDS_MAX, "a message has the descriptors of all connections");
+
+/* How a service manager calls them. */
+static const char *const stored_names[KEEP_PLACES] = {
+	[KEEP_MAIN] = "chainfs-main", [KEEP_CTL] = "chainfs-ctl", [KEEP_PLAIN] = "chainfs-plain"
 };
 
 static int main_fd_of(const struct keeper *k)
@@ -58,16 +66,17 @@ static int main_fd_of(const struct keeper *k)
 
 /* ---- the worker's side ---- */
 
-void worker_mounted(struct worker *w, int main_fd, int ctl_fd, bool survives)
+void worker_mounted(struct worker *w, int main_fd, int ctl_fd, int plain_fd)
 {
-	int fds[] = { main_fd, ctl_fd };
+	int fds[KEEP_PLACES] = { [KEEP_MAIN] = main_fd, [KEEP_CTL] = ctl_fd,
+				 [KEEP_PLAIN] = plain_fd };
 
-	channel_send(w->channel, SAID_MOUNTED, survives ? "1" : "0", 1, fds, ARRAY_LEN(fds));
+	channel_send(w->channel, SAID_MOUNTED, NULL, 0, fds, ARRAY_LEN(fds));
 }
 
-void worker_ready(struct worker *w)
+void worker_ready(struct worker *w, bool survives)
 {
-	channel_send(w->channel, SAID_READY, NULL, 0, NULL, 0);
+	channel_send(w->channel, SAID_READY, survives ? "1" : "0", 1, NULL, 0);
 }
 
 int worker_upgrade(struct worker *w, struct err *err)
@@ -213,9 +222,10 @@ static void hand_over(struct keeper *k, bool leaving)
 static void become_program(struct keeper *k)
 {
 	char kept[64];
-	int fds[] = { k->keep_fd, main_fd_of(k), k->keep->connections[KEEP_CTL].fd,
-		      k->task->supervisor->fd };
+	int fds[KEEP_PLACES + 2] = { k->keep_fd, k->task->supervisor->fd };
 
+	for (size_t i = 0; i < KEEP_PLACES; i++)
+		fds[2 + i] = k->keep->connections[i].fd;
 	find_program(k);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		if (fds[i] >= 0)
@@ -240,19 +250,23 @@ static void become_program(struct keeper *k)
 
 static void take_mounted(struct keeper *k, struct channel_message *m)
 {
-	k->keep->connections[KEEP_MAIN].fd = m->fds[0];
-	k->keep->connections[KEEP_CTL].fd = m->fds[1];
+	for (size_t i = 0; i < KEEP_PLACES; i++) {
+		k->keep->connections[i].fd = m->fds[i];
+		m->fds[i] = -1;
+	}
 	k->mounted = true;
-	k->survives = m->text[0] == '1';
-	m->fds[0] = m->fds[1] = -1;
-	if (!k->survives)
-		return;
-	supervisor_store(k->task->supervisor, "chainfs-keep", k->keep_fd);
-	supervisor_store(k->task->supervisor, "chainfs-main", main_fd_of(k));
-	supervisor_store(k->task->supervisor, "chainfs-ctl", k->keep->connections[KEEP_CTL].fd);
+	k->stored = false;
 }
 
-static void take_ready(struct keeper *k)
+static void store_all(struct keeper *k)
+{
+	supervisor_store(k->task->supervisor, "chainfs-keep", k->keep_fd);
+	for (size_t i = 0; i < KEEP_PLACES; i++)
+		supervisor_store(k->task->supervisor, stored_names[i], k->keep->connections[i].fd);
+	k->stored = true;
+}
+
+static void take_ready(struct keeper *k, bool survives)
 {
 	const struct keeper_task *t = k->task;
 	char byte = 0;
@@ -260,6 +274,9 @@ static void take_ready(struct keeper *k)
 	k->ready_ms = clock_mono_ms();
 	k->strikes = 0;
 	k->served = true;
+	k->survives = survives;
+	if (survives && !k->stored)
+		store_all(k);
 	atomic_fetch_add(&k->keep->served, 1);
 	if (*t->ready_fd >= 0) {
 		/* Not earlier: an automounter knows by the process group whom it must not keep
@@ -294,7 +311,7 @@ static void take_message(struct keeper *k, struct channel_message *m)
 		take_mounted(k, m);
 		break;
 	case SAID_READY:
-		take_ready(k);
+		take_ready(k, m->text[0] == '1');
 		break;
 	case SAID_FAILED:
 		k->code = m->text[0];
@@ -417,31 +434,31 @@ static void detach(const char *path)
 			   err_text(&why, rc));
 }
 
-/* Who waits for an answer gets ENOTCONN; nobody could give one. */
-static void abort_connection(unsigned minor)
+/* Who waits for an answer gets an error; nobody could give one. */
+static void abort_connection(const char *path)
 {
-	char path[64];
+	struct mount_info m;
+	struct err why = ERR_INIT;
 
-	snprintf(path, sizeof path, "/sys/fs/fuse/connections/%u/abort", minor);
-	AUTO(base_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (mountpoint_find(path, &m, NULL) != 1 || !mountpoint_is_ours(&m))
+		return;
+	int rc = mountpoint_abort(m.minor, &why);
 
-	if (fd >= 0 && write(fd, "1", 1) < 0)
-		trace_warn("mount", "a connection cannot be ended", "path=%s errno=%d", path,
-			   errno);
+	if (rc < 0) /* closing its descriptors ends it, too, once the kernel has let go of rings */
+		trace_info("mount", "a connection is not aborted", "path=%s reason=\"%s\"", path,
+			   err_text(&why, rc));
 }
 
 /* Descriptors first: with the last of them the kernel lets go of who waits. */
 static void take_down(struct keeper *k)
 {
 	struct keep *keep = k->keep;
-	struct mount_info m;
 
 	if (!k->mounted)
 		return;
 	k->mounted = false;
-	if (!k->survives && main_fd_of(k) >= 0 &&
-	    mountpoint_find(k->task->mountpoint, &m, NULL) == 1 && mountpoint_is_ours(&m))
-		abort_connection(m.minor);
+	if (!k->survives && main_fd_of(k) >= 0)
+		abort_connection(k->task->mountpoint);
 	bool ended = connection_ended(k);
 
 	for (size_t i = 0; i < KEEP_PLACES; i++) {
@@ -450,9 +467,13 @@ static void take_down(struct keeper *k)
 	}
 	if (!ended)
 		detach(k->task->mountpoint);
-	detach(keep->ctl.path);
-	if (keep->ctl.path[0])
-		rundir_remove(keep->ctl.path);
+	const char *beside[] = { keep->ctl.path, keep->plain_path };
+
+	for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
+		detach(beside[i]);
+		if (beside[i][0])
+			rundir_remove(beside[i]);
+	}
 }
 
 static uint64_t identity_of(const struct keeper_task *t)
@@ -583,28 +604,37 @@ static bool goes_on(struct keeper *k, int status, int *code, struct err *err)
 static bool take_stored(struct keeper *k)
 {
 	AUTO(base_closep) int keep_fd = supervisor_stored("chainfs-keep");
-	AUTO(base_closep) int main_fd = supervisor_stored("chainfs-main");
-	AUTO(base_closep) int ctl_fd = supervisor_stored("chainfs-ctl");
+	int fds[KEEP_PLACES];
 	struct err why = ERR_INIT;
+	int rc = keep_fd < 0 ? -ENOENT : 0;
 
-	if (keep_fd < 0 || main_fd < 0 || ctl_fd < 0)
-		return false;
-	int rc = keep_open(keep_fd, &k->keep, &why);
+	for (size_t i = 0; i < KEEP_PLACES; i++) {
+		fds[i] = supervisor_stored(stored_names[i]);
+		if (fds[i] < 0)
+			rc = -ENOENT;
+	}
+	if (rc == 0)
+		rc = keep_open(keep_fd, &k->keep, &why);
 
 	if (rc == 0 && k->keep->identity != identity_of(k->task)) {
 		keep_closep(&k->keep);
 		rc = err_set(&why, -EPROTO, "it is of another mount");
 	}
+	if (rc < 0)
+		for (size_t i = 0; i < KEEP_PLACES; i++)
+			base_closep(&fds[i]);
+	if (rc == -ENOENT && keep_fd < 0)
+		return false;
 	if (rc < 0) {
 		trace_warn("mount", "what the service manager stored is not taken over",
 			   "why=\"%s\"", err_text(&why, rc));
 		return false;
 	}
 	k->keep_fd = keep_fd;
-	k->keep->connections[KEEP_MAIN].fd = main_fd;
-	k->keep->connections[KEEP_CTL].fd = ctl_fd;
-	keep_fd = main_fd = ctl_fd = -1;
-	k->mounted = k->survives = true;
+	keep_fd = -1;
+	for (size_t i = 0; i < KEEP_PLACES; i++)
+		k->keep->connections[i].fd = fds[i];
+	k->mounted = k->survives = k->stored = true;
 	return true;
 }
 
@@ -615,7 +645,7 @@ static int open_keep(struct keeper *k, struct err *err)
 	if (k->task->keep_fd >= 0) {
 		k->keep_fd = k->task->keep_fd;
 		rc = keep_open(k->keep_fd, &k->keep, err);
-		k->served = k->mounted = k->survives = true;
+		k->served = k->mounted = k->survives = k->stored = true;
 		for (size_t i = 0; rc == 0 && i < KEEP_PLACES; i++)
 			if (k->keep->connections[i].fd >= 0)
 				fcntl(k->keep->connections[i].fd, F_SETFD, FD_CLOEXEC);

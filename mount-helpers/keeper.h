@@ -47,8 +47,9 @@ struct keeper_task {
 int keeper_run(const struct keeper_task *task, struct err *err);
 
 /* ---- the worker's words ---- */
-void worker_mounted(struct worker *w, int main_fd, int ctl_fd, bool survives);
-void worker_ready(struct worker *w);
+void worker_mounted(struct worker *w, int main_fd, int ctl_fd, int plain_fd);
+/* `survives`: another worker can go on with the mount when this one dies. */
+void worker_ready(struct worker *w, bool survives);
 /* Asks the keeper to bring the program at its path; it tells the worker by SIGUSR2. */
 int  worker_upgrade(struct worker *w, struct err *err) MUST_CHECK;
 

@@ -313,7 +313,7 @@ void papers_man_tree(const char *parts, struct buf *out)
 	buf_str(out, "```\n\n# TREE\n\n");
 	for (size_t i = 1; rc == 0 && i < tree_count; i++) {
 		const struct entry *e = &tree[i];
-		buf_str(out, "*");
+		buf_fmt(out, "*%s", e->shown == PLAIN_ALONE ? "plain/" : "");
 		put_text(out, e->path, "");
 		buf_fmt(out, "* (%s, %s%s)\n\t", types[e->type], classes[e->class],
 			e->unlisted ? ", not listed" : "");

@@ -47,7 +47,9 @@ static int forge_options_of(struct verb_call *c, struct forge_options *o, struct
 int verb_forge(struct verb_call *c)
 {
 	struct err err = ERR_INIT;
-	struct forge_options o = { .kind = FORGE_CROWD };
+	struct forge_options o = {
+		.kind = verb_has(c, OPTION_BARE) ? FORGE_BARE : FORGE_CROWD,
+	};
 	int rc = forge_options_of(c, &o, &err);
 	if (rc == 0)
 		rc = forge_chain(&o, c->words[0], show_progress, c, &err);

@@ -90,10 +90,14 @@ static void look_at_fuse(struct doctor *d)
 		find(d, FOUND_OK, "mount", NULL,
 		     "a trial mount came: kernel %s, FUSE protocol %u.%u, passthrough %s",
 		     u.release, f.major, f.minor, f.passthrough ? "offered" : "not offered");
-	find(d, FOUND_OK, "uring", NULL, "io_uring is %s; this program uses the classic transport",
-	     f.uring          ? "offered"
-	     : f.uring_switch ? "switched on and not offered"
-			      : "off (/sys/module/fuse/parameters/enable_uring)");
+	find(d, FOUND_OK, "uring", NULL, "-o transport=uring %s%s",
+	     f.rings < 0 ? "cannot be had: " : "can be had",
+	     f.rings < 0 ? err_text(&f.rings_why, f.rings) : "");
+	if (f.trial == 0)
+		find(d, FOUND_OK, "plain", NULL, "files below plain are read by %s",
+		     !f.passthrough ? "the daemon: Linux 6.9 and newer can pass them through"
+		     : !f.may_pass  ? "the daemon: the kernel passes through root's alone"
+				    : "the kernel, where the store lies on a disk's own file system");
 	if (f.allow_other)
 		find(d, FOUND_OK, "allow_other", NULL, "-o allow_other may be used");
 	else
@@ -280,10 +284,10 @@ static void look_at_store(struct doctor *d, const char *store)
 	else if (rc == 0)
 		find(d, FOUND_FAULT, "store", "chainfs import makes one",
 		     "%s is not a store: it names no format", store);
-	else if (format != STORE_FORMAT)
+	else if (format < STORE_FORMAT_OLDEST || format > STORE_FORMAT)
 		find(d, FOUND_FAULT, "store", "chainfs migrate says more",
-		     "%s has format %" PRIu64 "; this program reads format %d", store, format,
-		     STORE_FORMAT);
+		     "%s has format %" PRIu64 "; this program reads formats %d to %d", store, format,
+		     STORE_FORMAT_OLDEST, STORE_FORMAT);
 	else if (access(store, R_OK | W_OK | X_OK) < 0)
 		find(d, FOUND_FAULT, "store", "run as its owner", "%s: %s", store, strerror(errno));
 	else

@@ -25,6 +25,7 @@
 
 #define EVENTS_MAX  8192
 #define PATH_SIZE   4096
+#define LIST_SIZE_MAX (2 * PATH_SIZE)
 #define UPGRADE_POLL_US 5000
 #define TOLD_MAX    20 /* lines about who keeps a mount busy */
 
@@ -48,6 +49,7 @@ struct daemon { /* everything that a mounted store runs with */
 	atomic_bool     ended;     /* the mount, by itself */
 	atomic_bool     handing_over;
 	bool            taken_over; /* from a worker before us */
+	atomic_bool     anew;      /* stopped so as to be started again */
 };
 
 #define AGAIN_MAX (VERB_SETS_MAX * 2 + 16)
@@ -63,11 +65,12 @@ struct mounting { /* what a start is made of */
 	bool   in_front;
 	int    ready_fd, keep_fd;         /* -1: none */
 	char  *again[AGAIN_MAX];          /* how the program goes on after an upgrade */
-	char   list[PATH_MAX + 128];      /* of options, as it will be told */
+	struct buf list;                  /* of mount options, as it will be told */
 };
 
 static void mounting_release(struct mounting *m)
 {
+	buf_release(&m->list);
 	supervisor_release(&m->supervisor);
 	if (m->settings)
 		m->call->settings = NULL;
@@ -99,6 +102,32 @@ static void tell_damage(void *arg, struct network *n, uint32_t shard, uint64_t h
 	struct daemon *d = arg;
 	events_post(d->events, network_name(n), "damaged",
 		    "shard=%u height=%" PRIu64 " reason=\"%s\"", shard, height, sentence);
+}
+
+/* On the alerts' thread. What was opened for reading alone can be written only when it is opened
+ * anew: a service manager starts us again, and without one the mount goes on as it is. */
+static void tell_room(void *arg, bool room, const char *sentence)
+{
+	struct daemon *d = arg;
+	if (!room) {
+		supervisor_tell(d->supervisor, "STATUS=read-only: disk full (%s)", sentence);
+		return;
+	}
+	if (!store_opened_full(d->store)) {
+		supervisor_tell(d->supervisor, "STATUS=%s serves %s", d->mountpoint,
+				store_path(d->store));
+		pins_retry(d->pins);
+		return;
+	}
+	if (d->supervisor->fd < 0) {
+		trace_warn("mount",
+			   "the disk has room again; to write to the store, mount it anew",
+			   "path=%s", d->mountpoint);
+		return;
+	}
+	atomic_store(&d->anew, true);
+	watch_stop(&d->watch);
+	fs_stop(d->fs);
 }
 
 static void signals_of_daemon(sigset_t *set)
@@ -176,13 +205,13 @@ static void ready(void *arg)
 	/* As the keeper does, for the same reason; before it has told anybody. */
 	if (!d->in_front && !d->taken_over)
 		setsid();
-	worker_ready(d->worker);
+	worker_ready(d->worker, fs_survives(d->fs));
 }
 
-static void mounted(void *arg, int main_fd, int ctl_fd, bool survives)
+static void mounted(void *arg, int main_fd, int ctl_fd, int plain_fd)
 {
 	struct daemon *d = arg;
-	worker_mounted(d->worker, main_fd, ctl_fd, survives);
+	worker_mounted(d->worker, main_fd, ctl_fd, plain_fd);
 }
 
 static int upgrade(void *arg, struct err *err)
@@ -271,8 +300,6 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	if (rc == 0 && !d->taken_over && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
 	if (rc == 0)
-		rc = alerts_new(d->store, d->events, c->settings, &d->alerts, err);
-	if (rc == 0)
 		rc = open_orders(d, c->settings, err);
 	o->pins = d->pins;
 	o->orders = d->orders;
@@ -280,7 +307,10 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 		rc = fs_open(d->store, d->events, m->mountpoint, o, &d->fs, err);
 	if (rc < 0 || store_read_only(d->store))
 		return rc;
-	return control_server_open(&(struct verb_env){ .store = d->store,
+	rc = alerts_new(d->store, d->events, c->settings, tell_room, d, &d->alerts, err);
+	if (rc < 0)
+		return rc;
+	rc = control_server_open(&(struct verb_env){ .store = d->store,
 						       .events = d->events,
 						       .pins = d->pins,
 						       .gate = d->gate,
@@ -288,6 +318,13 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 						       .upgrade = upgrade,
 						       .upgrade_arg = d },
 				   verbs, verb_count, &d->control, err);
+	if (rc != -ENOSPC)
+		return rc;
+	/* A socket takes room, too. Reads are what counts; verbs are told that a process holds it. */
+	trace_warn("mount", "the disk is full: this daemon answers no verbs", "why=\"%s\"",
+		   err_text(err, rc));
+	*err = (struct err)ERR_INIT;
+	return 0;
 }
 
 /* What the system refuses to a mount is a failed mount. */
@@ -321,6 +358,9 @@ static int serve(void *arg, struct worker *w, struct err *err)
 		.threads = options->threads ?
 				   options->threads :
 				   (unsigned)settings_number(c->settings, SETTING_MOUNT_THREADS),
+		.transport = options->transport ?
+				     options->transport :
+				     settings_text(c->settings, SETTING_MOUNT_TRANSPORT),
 		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
 		.keep = w->keep,
 		.mounted = mounted,
@@ -351,6 +391,9 @@ static int serve(void *arg, struct worker *w, struct err *err)
 	if (atomic_load(&d.handing_over))
 		return rc < 0 ? mount_exit(rc) : WORKER_HANDED_OVER;
 	supervisor_tell(d.supervisor, "STOPPING=1\nSTATUS=closing %s", store);
+	if (rc == 0 && atomic_load(&d.anew))
+		rc = err_set(err, -ENOSPC,
+			     "the disk has room again: ended, to be started anew and write");
 	return mount_exit(rc);
 }
 
@@ -464,20 +507,21 @@ static int start_daemon(struct mounting *m, struct err *err)
 
 /* The same mount in words; the second of them is the keeper's. Whether hyper is kept stands in the
  * store by then. */
-static void say_again(struct mounting *m)
+static int say_again(struct mounting *m, struct err *err)
 {
 	static char *const head[] = { "chainfs", "keep", NULL };
-	const struct mount_options *o = m->options;
 	size_t n = ARRAY_LEN(head);
 
-	snprintf(m->list, sizeof m->list, "uid=%" PRIu32 ",gid=%" PRIu32 ",umask=%o,threads=%u%s",
-		 o->uid, o->gid, (unsigned)o->umask, o->threads,
-		 o->allow_other ? ",allow_other" : "");
+	m->list = (struct buf)BUF_INIT(LIST_SIZE_MAX);
+	mount_options_write(m->options, &m->list);
+	buf_u8(&m->list, 0);
+	if (buf_done(&m->list) < 0)
+		return err_set(err, -ENOMEM, "no memory for the mount options");
 	memcpy(m->again, head, sizeof head);
 	m->again[n++] = m->store;
 	m->again[n++] = m->mountpoint;
 	m->again[n++] = "-o";
-	m->again[n++] = m->list;
+	m->again[n++] = (char *)m->list.p;
 	if (m->in_front)
 		m->again[n++] = "--foreground";
 	if (m->settings_file) {
@@ -489,6 +533,7 @@ static void say_again(struct mounting *m)
 		m->again[n++] = (char *)m->call->sets[i];
 	}
 	m->again[n] = NULL;
+	return 0;
 }
 
 int mount_start(struct verb_call *c, const struct mount_options *o, const char *store,
@@ -505,9 +550,10 @@ int mount_start(struct verb_call *c, const struct mount_options *o, const char *
 		rc = mountpoint_full(mountpoint, m.mountpoint, err);
 	if (rc == 0)
 		rc = settle_settings(&m, err);
+	if (rc == 0)
+		rc = say_again(&m, err);
 	if (rc < 0)
 		return mount_exit(rc);
-	say_again(&m);
 	leaving_wait(m.store);
 	return foreground ? keep(&m, err) : start_daemon(&m, err);
 }
@@ -542,9 +588,10 @@ int verb_keep(struct verb_call *c)
 		rc = -ENOMEM;
 	if (rc == 0)
 		rc = settle_settings(&m, &err);
+	if (rc == 0)
+		rc = say_again(&m, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	say_again(&m);
 	int code = keep(&m, &err);
 	if (code != EXIT_DONE)
 		verb_say(c, "chainfs: %s\n", err_text(&err, -EIO));

@@ -129,8 +129,10 @@ const struct verb verbs[] = {
 	  "Names the first fault in FILE with its line, and exits with 4.", STORE_NONE, 1, 1,
 	  OPT(JSON) | OPT(HELP), false, verb_config_check, NULL },
 	{ "migrate", "STORE", "brings a store to the format of this program",
-	  "A store names its format. There has been one so far, so that there is nothing to do;\n"
-	  "a store that a later program made is refused, and so is a folder that is none.",
+	  "A store names its format. This program also reads, and goes on writing, the one before\n"
+	  "its own; migrate lets it write its own from then on, which takes a seventh less for\n"
+	  "bytes of blocks and which older programs refuse. A store that a later program made is\n"
+	  "refused, and so is a folder that is none.",
 	  STORE_NONE, 1, 1, OPT(JSON) | OPT(HELP), false, verb_migrate, NULL },
 	{ "presets", "[NAME]", "networks whose parameters are known",
 	  "One line a set of validators: network, kind, the height it counts from, its shards and\n"
@@ -160,9 +162,13 @@ const struct verb verbs[] = {
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(TAIL) | OPT(JSON) | OPT(RPC) | OPT(HELP), false,
 	  verb_hyper_metrics, NULL },
 	{ "forge", "FOLDER", "writes a generated archive",
-	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements.",
+	  "Writes a deterministic archive of the Snapchain kind, for tests and measurements. With\n"
+	  "--bare it has many heights and nothing else; its blocks are nobody's word, and import\n"
+	  "takes them with --allow-uncommitted.",
 	  STORE_NONE, 1, 1,
-	  OPT(SEED) | OPT(BLOCKS) | OPT(MESSAGES) | OPT(ACCOUNTS) | OPT(QUIET) | OPT(HELP), true,
+	  OPT(SEED) | OPT(BLOCKS) | OPT(MESSAGES) | OPT(ACCOUNTS) | OPT(BARE) | OPT(QUIET) |
+		  OPT(HELP),
+	  true,
 	  verb_forge, NULL },
 	{ "papers", "FOLDER [PARTS]", "writes manual pages and completions",
 	  "Writes the sources of the manual pages (scdoc) and the completions of bash, zsh and\n"

@@ -1,7 +1,9 @@
 #!/bin/bash
 # Runs test programs and scripts, shows what failed in full, and ends with one total.
 #
-#     tests/run.sh [--flavour NAME] [--chainfs PATH] FILE...   (flags hold for the files after them)
+#     tests/run.sh [--flavour NAME] [--chainfs PATH] [--transport NAME] FILE...
+#
+# Flags hold for the files after them; with a transport, scripts mount over that one.
 #
 # A cmocka program counts test by test (TAP). A script (*.sh) counts its "ok"/"not ok" lines, or as
 # one test when it prints none; exit 77 says that it was skipped, its last line says why. A program
@@ -19,9 +21,9 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_strin
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 
-run_one() # FLAVOUR CHAINFS FILE RESULT
+run_one() # FLAVOUR CHAINFS FILE RESULT TRANSPORT
 {
-	local flavour=$1 chainfs=$2 file=$3 result=$4 command=()
+	local flavour=$1 chainfs=$2 file=$3 result=$4 transport=$5 command=()
 
 	# ThreadSanitizer needs its shadow where address randomisation may have put something else.
 	[ "$flavour" = tsan ] && setarch -R true 2>/dev/null && command=(setarch -R)
@@ -34,6 +36,7 @@ run_one() # FLAVOUR CHAINFS FILE RESULT
 		fi
 		command=(env CHAINFS="$PWD/${chainfs#"$PWD/"}" FLAVOUR="$flavour" "$file")
 		[ "${chainfs#/}" = "$chainfs" ] || command[1]="CHAINFS=$chainfs"
+		[ "$transport" != uring ] || command=(tests/support/uring "${command[@]}")
 		;;
 	*/fuzz_*)
 		local corpus=tests/fuzz/corpus/${file##*/fuzz_}
@@ -80,7 +83,7 @@ fi
 results=$(mktemp -d) || exit 1
 trap 'rm -rf "$results"' EXIT
 
-flavour=release chainfs=build/chainfs count=0
+flavour=release chainfs=build/chainfs transport=classic count=0
 : > "$results/programs"
 : > "$results/scripts"
 : > "$results/alone"
@@ -88,19 +91,20 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--flavour) flavour=$2; shift 2; continue ;;
 	--chainfs) chainfs=$2; shift 2; continue ;;
+	--transport) transport=$2; shift 2; continue ;;
 	esac
 	list=$results/programs
 	case $1 in *.sh) list=$results/scripts ;; esac
-	case $1 in *.sh) ! grep -q '^# alone: ' "$1" || list=$results/alone ;; esac
+	case $1 in *.sh) ! grep -q '^# alone: ' "$1" && [ $transport = classic ] || list=$results/alone ;; esac
 	result=$results/$(printf %05d $count)
-	printf '%s\0%s\0%s\0%s\0' "$flavour" "$chainfs" "$1" "$result" >> "$list"
-	echo "$flavour $1" > "$result.name"
+	printf '%s\0%s\0%s\0%s\0%s\0' "$flavour" "$chainfs" "$1" "$result" "$transport" >> "$list"
+	echo "$flavour $([ $transport = classic ] || echo "$transport ")$1" > "$result.name"
 	count=$((count + 1))
 	shift
 done
-xargs -0 -r -n 4 -P "$TEST_JOBS" "$0" --one < "$results/programs"
-xargs -0 -r -n 4 -P "$TEST_JOBS" "$0" --one < "$results/scripts"
-xargs -0 -r -n 4 "$0" --one < "$results/alone"
+xargs -0 -r -n 5 -P "$TEST_JOBS" "$0" --one < "$results/programs"
+xargs -0 -r -n 5 -P "$TEST_JOBS" "$0" --one < "$results/scripts"
+xargs -0 -r -n 5 "$0" --one < "$results/alone"
 
 passed=0 failed=0 skipped=0
 for name_file in "$results"/*.name; do

@@ -328,6 +328,8 @@ uint64_t rd_varint(struct rd *r)
 {
 	uint64_t v = 0;
 
+	if (!r->failed && r->p < r->end && !(*r->p & 0x80)) /* as most are */
+		return *r->p++;
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		const uint8_t *p = take(r, 1);
 
@@ -380,6 +382,23 @@ int rd_done(const struct rd *r)
 }
 
 /* ---- text ---- */
+
+size_t dec_put(char *out, uint64_t v, size_t digits)
+{
+	char text[DEC_SIZE];
+	size_t n = 0;
+
+	do
+		text[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	size_t zeros = digits > n ? digits - n : 0;
+
+	memset(out, '0', zeros);
+	for (size_t i = 0; i < n; i++)
+		out[zeros + i] = text[n - 1 - i];
+	out[zeros + n] = 0;
+	return zeros + n;
+}
 
 void hex_put(char *out, const uint8_t *p, size_t n)
 {

@@ -81,6 +81,9 @@ size_t   varint_put(uint8_t *p, uint64_t v); /* up to 10 bytes; returns how many
 
 /* hex text of n bytes into out[2n + 1]. */
 void hex_put(char *out, const uint8_t *p, size_t n);
+/* At least `digits` of them, with a NUL behind; returns how many. */
+#define DEC_SIZE 21
+size_t dec_put(char *out, uint64_t v, size_t digits);
 /* Exactly 2n hex digits of either case, else -EINVAL. */
 int  hex_get(const char *text, size_t text_size, uint8_t *out, size_t n) MUST_CHECK;
 

@@ -68,6 +68,9 @@ struct chain_item {
 	const char *kind;              /* "cast-add"; static; at most 31 characters of [a-z0-9-] */
 	uint8_t     hash[HASH_SIZE];   /* by-hash finds it; hash_size 0: not found by hash */
 	uint8_t     hash_size;
+	/* Where in the item's bytes, counted from those of the block, the first 20 bytes of a BLAKE3
+	 * stand, and what they are of: the store need not keep those. told_size 0: nowhere. */
+	uint32_t    told_at, told_from, told_size;
 	uint64_t    time;              /* unix seconds; the block's own when it has none */
 	uint32_t    json_size, line_size; /* exact sizes of its two renderings */
 	/* A record carried inside (a message in a block event): an object of its own. */

@@ -17,6 +17,11 @@ static const struct {
 				   "on a read-only mount." },
 	[COUNTER_RENDERINGS] = { "chainfs_renderings_total",
 				 "Files rendered because no cache held them." },
+	[COUNTER_PLAIN_OPENS] = { "chainfs_plain_opens_total", "Opens below plain." },
+	[COUNTER_PLAIN_PASSED] = { "chainfs_plain_passed_total",
+				   "Opens below plain whose reads the kernel serves by itself." },
+	[COUNTER_PLAIN_READS] = { "chainfs_plain_reads_total",
+				  "Reads below plain that came to the daemon." },
 	[COUNTER_BLOCKS_IMPORTED] = { "chainfs_blocks_taken_total", "Blocks taken and committed." },
 	[COUNTER_BLOCKS_REFUSED] = { "chainfs_blocks_refused_total",
 				     "Blocks that failed a check." },
@@ -95,6 +100,30 @@ void metrics_set_soft_cap(uint64_t bytes)
 	atomic_store(&soft_cap, bytes);
 }
 
+static _Atomic(const char *) transport;
+
+void metrics_set_transport(const char *name)
+{
+	atomic_store(&transport, name);
+}
+
+const char *metrics_transport(void)
+{
+	return atomic_load(&transport);
+}
+
+static void render_transport(struct buf *out)
+{
+	const char *name = metrics_transport();
+
+	if (name)
+		buf_fmt(out,
+			"# HELP chainfs_fuse_transport_info What carries the mount's requests.\n"
+			"# TYPE chainfs_fuse_transport_info gauge\n"
+			"chainfs_fuse_transport_info{transport=\"%s\"} 1\n",
+			name);
+}
+
 static void render_soft_cap(const struct store *s, struct buf *out)
 {
 	uint64_t cap = atomic_load(&soft_cap);
@@ -110,6 +139,16 @@ static void render_soft_cap(const struct store *s, struct buf *out)
 		"# TYPE chainfs_hyper_soft_cap_exceeded gauge\n"
 		"chainfs_hyper_soft_cap_exceeded %d\n",
 		cap && metrics_hyper_bytes(s) > cap);
+}
+
+static void render_writable(const struct store *s, struct buf *out)
+{
+	buf_fmt(out,
+		"# HELP chainfs_store_writable 0 while the store is read-only: the disk is full, or "
+		"its file system is read-only.\n"
+		"# TYPE chainfs_store_writable gauge\n"
+		"chainfs_store_writable %d\n",
+		store_writable(s, NULL) == 0);
 }
 
 static uint64_t gauge(const struct shard_view *sv, enum gauge which)
@@ -150,5 +189,7 @@ int metrics_render(const struct store *s, struct buf *out)
 		}
 	}
 	render_soft_cap(s, out);
+	render_transport(out);
+	render_writable(s, out);
 	return buf_done(out);
 }

@@ -9,7 +9,7 @@
 
 enum counter { /* process-wide, only ever grow */
 	COUNTER_FUSE_REQUESTS, COUNTER_FUSE_ERRORS, COUNTER_FUSE_BYTES, COUNTER_FUSE_CHANGES,
-	COUNTER_RENDERINGS,
+	COUNTER_RENDERINGS, COUNTER_PLAIN_OPENS, COUNTER_PLAIN_PASSED, COUNTER_PLAIN_READS,
 	COUNTER_BLOCKS_IMPORTED, COUNTER_BLOCKS_REFUSED, COUNTER_COMMITS,
 	COUNTER_PRUNE_NOOPS, COUNTER_HYPER_DIFF_FAILURES, COUNTER_COUNT
 };
@@ -25,6 +25,9 @@ uint64_t metrics_hyper_lag(const struct shard_view *sv);
 uint64_t metrics_replay_lag(const struct shard_view *sv); /* held at most, and not replayed yet */
 /* The soft cap that this process goes by; 0: none. */
 void     metrics_set_soft_cap(uint64_t bytes);
+/* What carries the requests of this process's mount, a name that lives for ever; NULL: no mount. */
+void     metrics_set_transport(const char *name);
+const char *metrics_transport(void);
 int      metrics_render(const struct store *s, struct buf *out) MUST_CHECK;
 
 #endif

@@ -5,13 +5,14 @@
 #define ID_MAX    (UINT32_MAX - 1) /* the last one means "nobody said" to the kernel */
 #define UMASK_MAX 0777u
 
-enum {
+enum taken {
 	TAKEN_RO,
 	TAKEN_ALLOW_OTHER,
 	TAKEN_UID,
 	TAKEN_GID,
 	TAKEN_UMASK,
 	TAKEN_THREADS,
+	TAKEN_TRANSPORT,
 	TAKEN_SETTINGS,
 	TAKEN_HYPER,
 	TAKEN_COUNT
@@ -29,6 +30,8 @@ const struct mount_option_row mount_option_rows[] = {
 			  "taken from the modes 0444 and 0555; octal" },
 	[TAKEN_THREADS] = { "threads", "N", MOUNT_OPTION_TAKEN,
 			    "threads that answer the kernel; 0: as many as pay" },
+	[TAKEN_TRANSPORT] = { "transport", "NAME", MOUNT_OPTION_TAKEN,
+			      "how requests come: classic, uring (fast), or auto" },
 	[TAKEN_SETTINGS] = { "settings", "FILE", MOUNT_OPTION_TAKEN,
 			     "read settings from this file and no other" },
 	[TAKEN_HYPER] = { "hyper", "on|off", MOUNT_OPTION_TAKEN,
@@ -104,6 +107,18 @@ static const struct mount_option_row *find_row(const char *name)
 
 /* ---- values ---- */
 
+static const char *const transports[] = { "classic", "uring", "auto" };
+
+static int parse_transport(const char *value, const char **out, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(transports); i++)
+		if (strcmp(value, transports[i]) == 0) {
+			*out = transports[i];
+			return 0;
+		}
+	return err_set(err, -EINVAL, "-o transport=%s: it is classic, uring or auto", value);
+}
+
 static int parse_number(const char *name, const char *value, uint32_t most, uint32_t *out,
 			struct err *err)
 {
@@ -145,6 +160,8 @@ static int take(struct mount_options *o, int id, const char *value, struct err *
 		if (rc == 0)
 			o->threads = number;
 		break;
+	case TAKEN_TRANSPORT:
+		return parse_transport(value, &o->transport, err);
 	case TAKEN_SETTINGS: {
 		char *copy = strdup(value);
 		if (!copy)
@@ -228,6 +245,47 @@ int mount_options_parse(const char *list, bool sloppy, uint32_t uid, uint32_t gi
 	*out = o;
 	o.settings = NULL;
 	return 0;
+}
+
+/* ---- said again ---- */
+
+/* No default: the compiler asks for every option that comes. */
+static void write_one(const struct mount_options *o, enum taken id, struct buf *out)
+{
+	switch (id) {
+	case TAKEN_RO:
+		buf_str(out, "ro");
+		break;
+	case TAKEN_ALLOW_OTHER:
+		buf_str(out, o->allow_other ? ",allow_other" : "");
+		break;
+	case TAKEN_UID:
+		buf_fmt(out, ",uid=%" PRIu32, o->uid);
+		break;
+	case TAKEN_GID:
+		buf_fmt(out, ",gid=%" PRIu32, o->gid);
+		break;
+	case TAKEN_UMASK:
+		buf_fmt(out, ",umask=%o", (unsigned)o->umask);
+		break;
+	case TAKEN_THREADS:
+		buf_fmt(out, ",threads=%u", o->threads);
+		break;
+	case TAKEN_TRANSPORT:
+		if (o->transport)
+			buf_fmt(out, ",transport=%s", o->transport);
+		break;
+	case TAKEN_SETTINGS:
+	case TAKEN_HYPER:
+	case TAKEN_COUNT:
+		break;
+	}
+}
+
+void mount_options_write(const struct mount_options *o, struct buf *out)
+{
+	for (enum taken id = 0; id < TAKEN_COUNT; id++)
+		write_one(o, id, out);
 }
 
 void mount_options_release(struct mount_options *o)

@@ -38,6 +38,10 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				   "newest heights of each shard as of which the state stays "
 				   "readable; 0: all",
 				   NULL, 0, 0 },
+	[SETTING_IMPORT_COMMIT] = { "import.commit", SETTING_TIME, "1s",
+				    "how long an import gathers blocks before they are synced, "
+				    "acknowledged and seen; shorter costs a sync each time",
+				    NULL, 1, 60 * 1000 },
 	[SETTING_CHECKPOINTS_EVERY] = { "checkpoints.every", SETTING_NUMBER, "0",
 					"main heights between two checkpoints that are made by "
 					"themselves; 0: none are",
@@ -45,9 +49,15 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 	[SETTING_CHECKPOINTS_KEEP] = { "checkpoints.keep", SETTING_NUMBER, "4",
 				       "how many of those stay: the newest", NULL, 1, 0 },
 	[SETTING_MOUNT_THREADS] = { "mount.threads", SETTING_NUMBER, "0",
-				    "threads that answer the kernel; 0: two; "
+				    "threads that answer the kernel, of uring for each "
+				    "processor; 0: as many as pay; "
 				    "-o threads=N goes before it",
 				    NULL, 0, 64 },
+	[SETTING_MOUNT_TRANSPORT] = { "mount.transport", SETTING_TEXT, "classic",
+				      "how requests come from the kernel: classic survives a kill "
+				      "-9, uring is fast where the kernel has it, auto is uring or "
+				      "else classic; -o transport=NAME goes before it",
+				      "classic|uring|auto", 0, 0 },
 	[SETTING_MOUNT_RENDER_CACHE] = { "mount.render_cache", SETTING_SIZE, "64M",
 					 "memory for files that were made to be read", NULL,
 					 64u << 10, 1ull << 40 },

@@ -35,9 +35,11 @@ enum setting_id {
 	SETTING_HYPER_RETENTION_SOFT_CAP, /* size of what hyper retains, all networks; 0: none. Past it: an alert */
 	SETTING_HYPER_METRICS_INTERVAL,   /* time between two lines of `hyper metrics --tail` and alert checks */
 	SETTING_HISTORY_KEEP,             /* heights of each shard as of which the state stays readable; 0: all */
+	SETTING_IMPORT_COMMIT,            /* time after which an import acknowledges what it took, at most */
 	SETTING_CHECKPOINTS_EVERY,        /* main heights between two automatic checkpoints; 0: none */
 	SETTING_CHECKPOINTS_KEEP,         /* newest automatic ones that stay */
 	SETTING_MOUNT_THREADS,            /* FUSE workers; 0: a default */
+	SETTING_MOUNT_TRANSPORT,          /* text: classic, uring, auto */
 	SETTING_MOUNT_RENDER_CACHE,       /* size of renderings kept in memory */
 	SETTING_LIMITS_CACHE,             /* size of the database's block cache, all networks */
 	SETTING_LIMITS_MEMORY,            /* size: bound of the daemon's address space; 0: none */

@@ -51,6 +51,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_BLOCKS] = { "blocks", 0, "N", "blocks to generate, over all shards" },
 	[OPTION_MESSAGES] = { "messages", 0, "N", "messages to generate" },
 	[OPTION_ACCOUNTS] = { "accounts", 0, "N", "accounts of the generated chain" },
+	[OPTION_BARE] = { "bare", 0, NULL,
+			  "blocks alone, of one data shard: no people, no certificates" },
 	[OPTION_CHECKERS] = { "checkers", 0, "N",
 			      "threads that check blocks (default: one a core)" },
 	[OPTION_STORED] = { "stored", 0, NULL,

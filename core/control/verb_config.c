@@ -175,13 +175,21 @@ int verb_migrate(struct verb_call *c)
 			     ", which a later program made; this one reads "
 			     "and writes format %d and takes nothing back",
 			     c->words[0], format, STORE_FORMAT);
-	else if (rc > 0 && format < STORE_FORMAT)
+	else if (rc > 0 && format < STORE_FORMAT_OLDEST)
 		rc = err_set(&err, -EPROTONOSUPPORT, "%s has format %" PRIu64 ", which never was",
 			     c->words[0], format);
+	else if (rc > 0)
+		rc = store_migrate(c->words[0], &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	if (verb_has(c, OPTION_JSON))
-		verb_print(c, "{\"format\":%" PRIu64 ",\"migrated\":false}\n", format);
+		verb_print(c, "{\"format\":%d,\"migrated\":%s}\n", STORE_FORMAT,
+			   rc ? "true" : "false");
+	else if (rc)
+		verb_print(c,
+			   "%s has format %d now, and had %" PRIu64
+			   "; older programs refuse it from here on\n",
+			   c->words[0], STORE_FORMAT, format);
 	else
 		verb_print(c, "%s has format %" PRIu64 ", the one of this program: nothing to do\n",
 			   c->words[0], format);

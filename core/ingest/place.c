@@ -182,14 +182,29 @@ static int put_rows(struct commit *c, const struct chain_block *b, const struct 
 	return note_held(commit_view(c), b, false, err);
 }
 
+static int put_canonical(struct commit *c, const struct chain_block *b, struct block_row *row,
+			 struct err *err)
+{
+	int rc = commit_bytes(c, buf_slice(&b->canonical), buf_slice(&b->certificate), &row->bytes,
+			      err);
+	for (size_t i = 0; i < b->item_count && rc == 0; i++) {
+		const struct chain_item *it = &b->items[i];
+		if (it->told_size)
+			rc = commit_told(c, &row->bytes, it->told_at, it->told_from, it->told_size);
+		if (rc < 0)
+			return err_set(err, rc, "shard %u height %" PRIu64 ": item %zu: %s",
+				       b->shard, b->height, i, strerror(-rc));
+	}
+	return rc;
+}
+
 static int put_bytes(struct commit *c, const struct chain_block *b, struct block_row *row,
 		     struct err *err)
 {
 	struct view *v = commit_view(c);
 	block_fill_row(b, row);
 	row->object = v->next_object;
-	int rc = commit_bytes(c, buf_slice(&b->canonical), buf_slice(&b->certificate), &row->bytes,
-			      err);
+	int rc = put_canonical(c, b, row, err);
 	if (rc == 0)
 		v->next_object += 1 + 2 * (uint64_t)b->item_count;
 	return rc;
@@ -229,8 +244,7 @@ static void count_taken(struct writer *w, const struct chain_block *b)
 static int heal(struct writer *w, const struct chain_block *b, struct block_row *row,
 		struct err *err)
 {
-	int rc = commit_bytes(w->commit, buf_slice(&b->canonical), buf_slice(&b->certificate),
-			      &row->bytes, err);
+	int rc = put_canonical(w->commit, b, row, err);
 	if (rc < 0)
 		return rc;
 	w->dirty = true;

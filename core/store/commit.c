@@ -6,17 +6,19 @@
 
 /* Small blocks are gathered up to this many bytes before they are packed: packing together what is
  * alike saves a third, and reading one block still unpacks little. */
-#define FRAME_TARGET   (128u << 10)
+#define FRAME_TARGET   (256u << 10)
 #define FRAME_CAP_KEPT (4 * FRAME_TARGET) /* memory of a rare big block is given back */
 #define ROW_BYTES_MAX  (512u << 20)
 
-/* A row that waits for the place of its bytes; in the order in which they were given. */
+/* A row that waits: for the place of its bytes, or only for its turn, since the database takes in
+ * ascending keys several times faster than others. Of those with one key the last one counts. */
 struct late_row {
 	enum family        family;
 	struct short_key   key;
-	bool               deleted;
-	size_t             head, head_size; /* in late_bytes: the value up to the place */
+	bool               deleted, placed;
+	size_t             head, head_size; /* in late_bytes: the value, up to the place */
 	struct segment_ref ref;
+	size_t             turn;
 };
 
 struct commit {
@@ -26,6 +28,8 @@ struct commit {
 	int               failed;     /* latched: it cannot be applied any more */
 
 	struct buf        frame;      /* being gathered */
+	struct told      *told;       /* of the frame */
+	size_t            told_count, told_cap;
 	struct frame_ref *frames;     /* written so far */
 	size_t            frame_count, frame_cap;
 
@@ -52,7 +56,7 @@ int commit_new(struct network *n, struct commit **out)
 	AUTO(commit_freep) struct commit *c = NULL;
 
 	if (n->read_only)
-		return -EROFS;
+		return n->full ? -ENOSPC : -EROFS;
 	if (n->commit)
 		return -EBUSY;
 	c = calloc(1, sizeof *c);
@@ -92,6 +96,7 @@ void commit_freep(struct commit **at)
 	buf_release(&c->key);
 	buf_release(&c->value);
 	free(c->frames);
+	free(c->told);
 	free(c->late);
 	free(c->hashes);
 	free(c);
@@ -105,7 +110,8 @@ struct view *commit_view(struct commit *c)
 size_t commit_bytes_held(const struct commit *c)
 {
 	return db_batch_bytes(c->batch) + c->frame.n + c->late_bytes.n + c->deaths.n +
-	       c->late_count * sizeof *c->late + c->hash_count * sizeof *c->hashes;
+	       c->late_count * sizeof *c->late + c->hash_count * sizeof *c->hashes +
+	       c->told_count * sizeof *c->told;
 }
 
 static int make_room(void *list, size_t *cap, size_t count, size_t size)
@@ -132,8 +138,9 @@ static int write_frame(struct commit *c, struct err *err)
 
 	if (rc < 0)
 		return err_set(err, rc, "no memory for a frame");
-	rc = segments_append(c->network->segments, buf_slice(&c->frame), &c->frames[c->frame_count],
-			     err);
+	rc = segments_append(c->network->segments, buf_slice(&c->frame), c->told, c->told_count,
+			     &c->frames[c->frame_count], err);
+	c->told_count = 0;
 	if (rc < 0) {
 		c->failed = rc; /* rows may refer to it already */
 		return rc;
@@ -178,6 +185,26 @@ int commit_bytes(struct commit *c, struct slice canonical, struct slice certific
 	return 0;
 }
 
+int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, uint32_t from,
+		uint32_t size)
+{
+	uint32_t whole = ref->canonical_size;
+
+	if (c->failed)
+		return c->failed;
+	if (ref->frame != c->frame_count + 1 || from > whole || size > whole - from || at > whole ||
+	    whole - at < HASH20_SIZE)
+		return -EINVAL;
+	if (c->network->keep_told)
+		return 0;
+	int rc = make_room(&c->told, &c->told_cap, c->told_count, sizeof *c->told);
+
+	if (rc < 0)
+		return rc; /* the bytes are kept as they are */
+	c->told[c->told_count++] = (struct told){ ref->inner + at, ref->inner + from, size };
+	return 0;
+}
+
 /* ---- rows that name a place of bytes ---- */
 
 static int add_late(struct commit *c, enum family family, struct short_key key,
@@ -192,15 +219,26 @@ static int add_late(struct commit *c, enum family family, struct short_key key,
 		c->failed = rc;
 		return rc;
 	}
-	c->late[c->late_count++] = (struct late_row){
+	c->late[c->late_count] = (struct late_row){
 		.family = family,
 		.key = key,
-		.deleted = ref == NULL,
+		.placed = ref != NULL,
 		.head = head,
 		.head_size = c->late_bytes.n - head,
 		.ref = ref ? *ref : (struct segment_ref){ 0 },
+		.turn = c->late_count,
 	};
+	c->late_count++;
 	return 0;
+}
+
+static int add_deleted(struct commit *c, enum family family, struct short_key key)
+{
+	int rc = add_late(c, family, key, NULL, c->late_bytes.n);
+
+	if (rc == 0)
+		c->late[c->late_count - 1].deleted = true;
+	return rc;
 }
 
 int commit_block(struct commit *c, const struct block_row *row)
@@ -217,7 +255,7 @@ int commit_block_remove(struct commit *c, uint32_t shard, uint64_t height)
 {
 	if (c->failed)
 		return c->failed;
-	return add_late(c, FAMILY_BLOCKS, key_block(shard, height), NULL, c->late_bytes.n);
+	return add_deleted(c, FAMILY_BLOCKS, key_block(shard, height));
 }
 
 int commit_aside(struct commit *c, uint32_t shard, uint64_t height, const struct segment_ref *ref)
@@ -243,8 +281,19 @@ int commit_carried(struct commit *c, struct slice bytes, uint64_t *carrier, stru
 	return 0;
 }
 
+static int by_key(const void *x, const void *y)
+{
+	const struct late_row *a = x, *b = y;
+	int order = a->family != b->family ? (a->family < b->family ? -1 : 1)
+					   : slice_cmp(short_slice(&a->key), short_slice(&b->key));
+
+	return order ? order : a->turn < b->turn ? -1 : 1;
+}
+
 static int put_late(struct commit *c)
 {
+	if (c->late_count > 1)
+		qsort(c->late, c->late_count, sizeof *c->late, by_key);
 	for (size_t i = 0; i < c->late_count; i++) {
 		const struct late_row *late = &c->late[i];
 		struct segment_ref ref = late->ref;
@@ -262,6 +311,11 @@ static int put_late(struct commit *c)
 			ref.stored = f->stored;
 			ref.size = f->size;
 		}
+		if (!late->placed) {
+			db_batch_put(c->batch, late->family, short_slice(&late->key),
+				     SLICE(c->late_bytes.p + late->head, late->head_size));
+			continue;
+		}
 		buf_clear(&c->value);
 		buf_bytes(&c->value, c->late_bytes.p + late->head, late->head_size);
 		segment_ref_write(&ref, &c->value);
@@ -273,6 +327,20 @@ static int put_late(struct commit *c)
 }
 
 /* ---- other rows ---- */
+
+/* What stands in c->value waits for its turn; a failure to build it fails the commit. */
+static int put_replay(struct commit *c, struct short_key key)
+{
+	size_t head = c->late_bytes.n;
+	int rc = buf_done(&c->value);
+
+	if (rc < 0) {
+		c->failed = rc;
+		return rc;
+	}
+	buf_add(&c->late_bytes, buf_slice(&c->value));
+	return add_late(c, FAMILY_REPLAY, key, NULL, head);
+}
 
 /* Puts what stands in c->value; a failure to build it fails the commit. */
 static int put_value(struct commit *c, enum family family, struct short_key key)
@@ -353,12 +421,16 @@ int commit_roots(struct commit *c, uint32_t shard, uint64_t height, const struct
 
 	if (begin_value(c) < 0)
 		return c->failed;
+	int rc = 0;
+
 	if (differ)
-		db_batch_put(c->batch, FAMILY_REPLAY, short_slice(&mark), SLICE_EMPTY);
+		rc = add_late(c, FAMILY_REPLAY, mark, NULL, c->late_bytes.n);
 	else if (c->box->view.branch) /* a mark may be left from before the rollback */
-		db_batch_delete(c->batch, FAMILY_REPLAY, short_slice(&mark));
+		rc = add_deleted(c, FAMILY_REPLAY, mark);
+	if (rc < 0)
+		return rc;
 	roots_row_write(r, &c->value);
-	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_ROOTS, shard, height));
+	return put_replay(c, key_replay(REPLAY_ROOTS, shard, height));
 }
 
 int commit_changes_of(struct commit *c, uint32_t shard, uint64_t height, struct slice canonical,
@@ -374,7 +446,7 @@ int commit_changes_of(struct commit *c, uint32_t shard, uint64_t height, struct 
 		rc = packed_write(buf_slice(&c->key), canonical, &c->value);
 	if (rc < 0)
 		c->failed = rc;
-	return rc < 0 ? rc : put_value(c, FAMILY_REPLAY, key_replay(REPLAY_CHANGES, shard, height));
+	return rc < 0 ? rc : put_replay(c, key_replay(REPLAY_CHANGES, shard, height));
 }
 
 int commit_changes(struct commit *c, uint32_t shard, uint64_t height,
@@ -389,7 +461,7 @@ int commit_outcomes(struct commit *c, uint32_t shard, uint64_t height,
 	if (begin_value(c) < 0)
 		return c->failed;
 	outcomes_write(list, count, &c->value);
-	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_OUTCOMES, shard, height));
+	return put_replay(c, key_replay(REPLAY_OUTCOMES, shard, height));
 }
 
 int commit_range(struct commit *c, uint32_t shard, uint64_t range, const struct range_row *r)
@@ -397,7 +469,7 @@ int commit_range(struct commit *c, uint32_t shard, uint64_t range, const struct 
 	if (begin_value(c) < 0)
 		return c->failed;
 	range_row_write(r, &c->value);
-	return put_value(c, FAMILY_REPLAY, key_replay(REPLAY_RANGE, shard, range));
+	return put_replay(c, key_replay(REPLAY_RANGE, shard, range));
 }
 
 void commit_delete(struct commit *c, enum family family, struct slice key)
@@ -489,7 +561,7 @@ static int put_version(struct commit *c, const struct state *st, const struct ve
 	buf_clear(&c->key);
 	buf_clear(&c->value);
 	row_key_write(&c->key, v->space, state_shard(st), v->key,
-		      (struct place){ v->height, v->index, state_branch(st) });
+		      (struct place){ v->height, PLACE_INDEX, state_branch(st) });
 	row_value_write(&c->value, v->tombstone, v->reason, v->value);
 	int rc = buf_done(&c->key);
 
@@ -625,6 +697,16 @@ static int put_carriers(struct commit *c)
 static int write_all(struct commit *c, struct err *err)
 {
 	struct network *n = c->network;
+	/* What the database writes later, of its own accord, is what it got here, twice at most while
+	 * it rewrites; a disk that it would find full is called full now, when nothing was begun. */
+	uint64_t room = segments_room(n->segments),
+		 needed = STORE_RESERVE_SIZE + 2 * (uint64_t)commit_bytes_held(c);
+
+	if (room < needed)
+		return err_set(err, -ENOSPC,
+			       "the disk is full: %" PRIu64 " bytes are free, %" PRIu64
+			       " have to be",
+			       room, needed);
 	/* Rows are compared with those that this process wrote; the first time all are written. */
 	const struct view_box *before = n->publications > 1 ? n->newest : NULL;
 	int rc = write_frame(c, err);
@@ -678,6 +760,9 @@ int commit_apply(struct commit *c, struct err *err)
 	}
 	n->committed = segments_end(n->segments);
 	n->carriers = c->carriers;
+	c->box->view.segment = n->committed.segment;
+	c->box->view.segment_size = n->committed.offset;
+	network_witness(n, &c->box->view, 0);
 	db_batch_clear(c->batch);
 	c->frame_count = c->late_count = c->hash_count = c->death_count = 0;
 	buf_clear(&c->late_bytes);

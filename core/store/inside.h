@@ -5,9 +5,12 @@
 #include "core/store/branch.h"
 #include "core/store/cache.h"
 #include "core/store/db.h"
+#include "core/store/dead.h"
 #include "core/store/network.h"
+#include "core/store/recent.h"
 #include "core/store/rows.h"
 #include "core/store/segment.h"
+#include "core/store/witness.h"
 
 #include <stdatomic.h>
 
@@ -45,7 +48,8 @@ struct damage_listener {
 #define DAMAGES_MAX 256
 
 struct network {
-	char                    name[NETWORK_NAME_MAX + 1];
+	char                    name[NETWORK_NAME_MAX + 8]; /* or, beside its place, ".NAME.new" */
+	char                   *folder;
 	unsigned                index;
 	const struct chain_ops *ops;
 	struct chain_params    *params;
@@ -57,7 +61,14 @@ struct network {
 	struct segments_end     committed; /* of the segments; ingest's */
 	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
 	struct cache           *cache;
-	bool                    read_only;
+	struct recent          *recent;
+	struct dead            *dead;
+	struct witness          witness;   /* what was acknowledged; ingest's */
+	struct manifest         manifest;
+	bool                    lost;      /* acknowledged commits, when it was opened; known heights
+					      are gaps */
+	bool                    read_only, full; /* as the place */
+	bool                    keep_told; /* hashes are kept where they stand (store.h) */
 	struct commit          *commit;    /* the one that is open; ingest's */
 
 	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
@@ -85,6 +96,8 @@ struct network_place {
 	const struct chain_ops *(*kind)(const char *kind);
 	struct damage_listener *on_damage;
 	bool             read_only;
+	bool             keep_told;
+	bool             full;      /* read_only, because the disk was when the store was opened */
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,
@@ -93,6 +106,15 @@ int  network_create(const struct network_place *at, const char *name, const stru
 		    struct slice params, const char *trust, unsigned index,
 		    struct err *err) MUST_CHECK;
 void network_closep(struct network **n);
+/* What its row "network" says; the slices point into it. -EUCLEAN. */
+struct identity {
+	unsigned     index;
+	char         kind[64], trust[32];
+	struct slice params;
+};
+int  network_identity_read(struct slice row, struct identity *out) MUST_CHECK;
+/* What is acknowledged from now on; at_least: of the database's sequence. */
+void network_witness(struct network *n, const struct view *v, uint64_t at_least);
 
 /* A reader as of (branch, height). */
 int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height,

@@ -16,6 +16,8 @@ static int read_text(int fd, char *out, size_t out_size)
 		return -errno;
 	out[n] = '\0';
 	out[strcspn(out, "\n")] = '\0';
+	for (n = (ssize_t)strlen(out); n > 0 && out[n - 1] == ' '; n--)
+		out[n - 1] = '\0';
 	return 0;
 }
 
@@ -49,6 +51,19 @@ int lock_holder(const char *path, char *out, size_t out_size)
 	return 0;
 }
 
+/* Always of the same length, in place: once it is there, it needs no room that a full disk has not. */
+static int write_text(int fd, const char *holder)
+{
+	char text[LOCK_TEXT_MAX];
+	size_t n = strlen(holder);
+
+	memset(text, ' ', sizeof text);
+	memcpy(text, holder, MIN(n, sizeof text - 1));
+	text[sizeof text - 1] = '\n';
+	errno = 0;
+	return pwrite(fd, text, sizeof text, 0) == sizeof text ? 0 : -1;
+}
+
 int lock_take(const char *path, const char *holder, int *out, struct err *err)
 {
 	AUTO(base_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -65,10 +80,9 @@ int lock_take(const char *path, const char *holder, int *out, struct err *err)
 			snprintf(text, sizeof text, "somebody");
 		return err_set(err, -EBUSY, "held by: %s", text);
 	}
-	int n = snprintf(text, sizeof text, "%s\n", holder ? holder : "chainfs");
-
-	n = MIN(n, (int)sizeof text - 1);
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+	/* A full disk is no reason: who holds the lock may be about to make room. */
+	if (write_text(fd, holder ? holder : "chainfs") < 0 &&
+	    ((errno != ENOSPC && errno != EDQUOT) || ftruncate(fd, 0) < 0))
 		return err_set(err, errno ? -errno : -EIO, "%s: %s", path, strerror(errno));
 	*out = fd;
 	fd = -1;
@@ -77,8 +91,8 @@ int lock_take(const char *path, const char *holder, int *out, struct err *err)
 
 void lock_putp(int *fd)
 {
-	if (*fd >= 0 && ftruncate(*fd, 0) < 0) {
-		/* The text stays; nobody reads it without the lock. */
-	}
+	/* When it fails the text stays; nobody reads it without the lock. */
+	if (*fd >= 0)
+		(void)!write_text(*fd, "");
 	base_closep(fd);
 }

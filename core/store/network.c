@@ -26,8 +26,19 @@ void network_closep(struct network **at)
 	assert(n->newest == n->oldest && (!n->newest || n->newest->owners == 1));
 	view_freep(&n->newest);
 	cache_freep(&n->cache);
+	recent_freep(&n->recent);
+	dead_freep(&n->dead);
 	segments_closep(&n->segments);
+	bool opened = n->db != NULL;
+
 	db_closep(&n->db);
+	/* Closing wrote out what was in memory: the list of files has grown. */
+	if (opened && n->witness.sequence && !n->read_only) {
+		manifest_follow(&n->manifest, &n->witness);
+		witness_write(n->folder, &n->witness);
+	}
+	manifest_close(&n->manifest);
+	free(n->folder);
 	if (n->params)
 		n->ops->params_free(n->params);
 	buf_release(&n->params_text);
@@ -44,6 +55,7 @@ static struct network *network_alloc(const char *name)
 
 	if (!n)
 		return NULL;
+	n->manifest.file = -1;
 	snprintf(n->name, sizeof n->name, "%s", name);
 	n->params_text = (struct buf)BUF_INIT(PARAMS_BYTES_MAX);
 	pthread_mutex_init(&n->view_lock, NULL);
@@ -62,33 +74,61 @@ static void write_identity(const struct chain_ops *ops, struct slice params, con
 	buf_blob(out, params);
 }
 
+int network_identity_read(struct slice row, struct identity *out)
+{
+	struct rd r = rd_of(row);
+	uint64_t index = rd_varint(&r);
+	struct slice kind = rd_blob(&r), trust = rd_blob(&r), params = rd_blob(&r);
+
+	*out = (struct identity){ .index = (unsigned)index, .params = params };
+	if (rd_done(&r) < 0 || index > UINT32_MAX || kind.n >= sizeof out->kind ||
+	    trust.n >= sizeof out->trust)
+		return -EUCLEAN;
+	memcpy(out->kind, kind.p, kind.n);
+	memcpy(out->trust, trust.p, trust.n);
+	return 0;
+}
+
+/* One of an older program has no file of it yet. */
+static int keep_identity(struct network *n, const struct network_place *at, struct slice row,
+			 struct err *err)
+{
+	AUTO(buf_release) struct buf kept = BUF_INIT(PARAMS_BYTES_MAX);
+	int rc = at->read_only ? 1 : identity_read(n->folder, &kept);
+
+	if (rc < 0)
+		return err_set(err, rc, "its identity: %s", strerror(-rc));
+	if (rc == 1 && (at->read_only || slice_eq(buf_slice(&kept), row)))
+		return 0;
+	/* A disk without room is no reason not to open: the next start tries again. */
+	(void)!identity_write(n->folder, row, !at->sync_off, NULL);
+	return 0;
+}
+
 static int read_identity(struct network *n, const struct network_place *at, struct err *err)
 {
 	AUTO(buf_release) struct buf value = BUF_INIT(PARAMS_BYTES_MAX);
-	char kind[64] = "";
+	struct identity id;
 	int rc = db_get(n->db, FAMILY_META, slice_str(META_NETWORK), &value, err);
 
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
 		return err_set(err, -EUCLEAN, "its row of parameters is not there");
-	struct rd r = rd_of(buf_slice(&value));
-	uint64_t index = rd_varint(&r);
-	struct slice kind_text = rd_blob(&r), trust = rd_blob(&r), params = rd_blob(&r);
-
-	if (rd_done(&r) < 0 || index > UINT32_MAX || kind_text.n >= sizeof kind ||
-	    trust.n >= sizeof n->trust)
+	if (network_identity_read(buf_slice(&value), &id) < 0)
 		return err_set(err, -EUCLEAN, "its row of parameters does not parse");
-	memcpy(kind, kind_text.p, kind_text.n);
-	memcpy(n->trust, trust.p, trust.n);
-	n->index = (unsigned)index;
-	buf_add(&n->params_text, params);
+	snprintf(n->trust, sizeof n->trust, "%s", id.trust);
+	n->index = id.index;
+	buf_add(&n->params_text, id.params);
 	if (buf_done(&n->params_text) < 0)
 		return err_set(err, -ENOMEM, "no memory for its parameters");
-	n->ops = at->kind(kind);
+	rc = keep_identity(n, at, buf_slice(&value), err);
+	if (rc < 0)
+		return rc;
+	n->ops = at->kind(id.kind);
 	if (!n->ops)
 		return err_set(err, -EPROTONOSUPPORT,
-			       "it is of kind %s, which this program does not know", kind);
+			       "it is of kind %s, which this program does not know", id.kind);
 	return n->ops->params_parse(buf_slice(&n->params_text), &n->params, err);
 }
 
@@ -122,6 +162,39 @@ static int read_carriers(struct network *n, struct err *err)
 			       : 0;
 }
 
+void network_witness(struct network *n, const struct view *v, uint64_t at_least)
+{
+	struct witness *w = &n->witness;
+
+	w->sequence = MAX(db_sequence(n->db), at_least);
+	w->shard_count = v->shard_count;
+	for (uint32_t s = 0; s < v->shard_count; s++) {
+		const struct shard_view *sv = &v->shards[s];
+
+		w->shards[s] = (struct witness_shard){ sv->known, sv->begins, sv->base_height,
+						       sv->hyper_on };
+	}
+	manifest_follow(&n->manifest, w);
+	witness_write(n->folder, w);
+}
+
+/* A log that is damaged in its middle opens as of what lies before. What was acknowledged behind it is
+ * known to exist, and a gap until it is imported again. */
+static void find_loss(struct network *n, struct view *v)
+{
+	const struct witness *w = &n->witness;
+
+	if (!w->sequence || db_sequence(n->db) >= w->sequence)
+		return;
+	n->lost = true;
+	for (uint32_t s = 0; s < MIN(v->shard_count, w->shard_count); s++)
+		v->shards[s].known = MAX(v->shards[s].known, w->shards[s].known);
+	trace_error("store",
+		    "the database lost what was acknowledged: its log is damaged; the heights are "
+		    "gaps, an import fills them again",
+		    "network=%s", n->name);
+}
+
 static int open_parts(struct network *n, const struct network_place *at, struct err *err)
 {
 	char path[PATH_SIZE];
@@ -129,9 +202,20 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 				      .sync_off = at->sync_off,
 				      .read_only = at->read_only };
 
-	snprintf(path, sizeof path, "%s/%s/db", at->folder, n->name);
-	int rc = db_open(path, &options, &n->db, err);
+	if (asprintf(&n->folder, "%s/%s", at->folder, n->name) < 0) {
+		n->folder = NULL;
+		return err_set(err, -ENOMEM, "no memory for a path");
+	}
+	/* Before the database begins another list of files and drops this one. */
+	int rc = witness_read(n->folder, &n->witness) ?
+			 witness_manifest(n->folder, &n->witness, err) :
+			 0;
 
+	snprintf(path, sizeof path, "%s/%s/db", at->folder, n->name);
+	if (rc == 0)
+		rc = db_open(path, &options, &n->db, err);
+	if (rc == 0)
+		manifest_open(&n->manifest, n->folder);
 	if (rc == 0)
 		rc = read_identity(n, at, err);
 	if (rc == 0)
@@ -142,20 +226,33 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 		return rc;
 	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
 	n->read_only = at->read_only;
+	n->keep_told = at->keep_told;
+	n->full = at->full;
 	rc = at->read_only ? segments_open_read(path, n->committed, &n->segments, err)
 			   : segments_open(path, n->committed, at->sync_off, &n->segments, err);
 	if (rc < 0)
 		return rc;
 	n->cache = cache_new(at->frame_cache_size);
-	if (!n->cache)
+	n->recent = recent_new();
+	n->dead = dead_new();
+	if (!n->cache || !n->recent || !n->dead)
 		return err_set(err, -ENOMEM, "no memory for a cache");
 
 	AUTO(view_freep) struct view_box *box = NULL;
 
 	rc = view_load(n, &box, err);
-	if (rc == 0)
-		view_publish(n, TAKE(box));
-	return rc;
+	if (rc < 0)
+		return rc;
+	box->view.segment = n->committed.segment;
+	box->view.segment_size = n->committed.offset;
+	find_loss(n, &box->view);
+	uint64_t acknowledged = n->lost ? n->witness.sequence : 0;
+
+	/* The database has begun another list of files. */
+	if (!at->read_only)
+		network_witness(n, &box->view, acknowledged);
+	view_publish(n, TAKE(box));
+	return 0;
 }
 
 int network_open(const struct network_place *at, const char *name, struct network **out,
@@ -191,9 +288,11 @@ int network_create(const struct network_place *at, const char *name, const struc
 	snprintf(path, sizeof path, "%s/%s", at->folder, name);
 	if (mkdir(path, 0700) < 0)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	snprintf(path, sizeof path, "%s/%s/db", at->folder, name);
-	int rc = db_open(path, &options, &db, err);
+	int rc = identity_write(path, buf_slice(&value), !at->sync_off, err);
 
+	snprintf(path, sizeof path, "%s/%s/db", at->folder, name);
+	if (rc == 0)
+		rc = db_open(path, &options, &db, err);
 	if (rc == 0)
 		rc = db_batch_new(db, &batch);
 	if (rc < 0)
@@ -234,6 +333,11 @@ unsigned network_index(const struct network *n)
 	return n->index;
 }
 
+uint64_t network_epoch(const struct network *n)
+{
+	return db_epoch(n->db);
+}
+
 int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height,
 		 struct rows **out)
 {
@@ -241,7 +345,11 @@ int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t he
 	AUTO(lineage_release) struct lineage lineage = { 0 };
 	int rc = lineage_of(&((struct view_box *)v)->table->branches, branch, shard, &lineage);
 
-	return rc < 0 ? rc : rows_new(n->db, shard, height, &lineage, out);
+	if (rc == 0)
+		rc = rows_new(n->db, shard, height, &lineage, out);
+	if (rc == 0)
+		rows_remember(*out, n->dead);
+	return rc;
 }
 
 /* ---- one row by its key ---- */
@@ -255,6 +363,10 @@ static int unclean(struct network *n, const char *what, uint32_t shard, uint64_t
 
 int network_block(struct network *n, uint32_t shard, uint64_t height, struct block_row *out)
 {
+	uint64_t epoch = db_epoch(n->db);
+
+	if (recent_block(n->recent, epoch, shard, height, out))
+		return 1;
 	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
 	struct short_key key = key_block(shard, height);
 	int rc = db_get(n->db, FAMILY_BLOCKS, short_slice(&key), &value, NULL);
@@ -262,7 +374,10 @@ int network_block(struct network *n, uint32_t shard, uint64_t height, struct blo
 	if (rc != 1)
 		return rc;
 	*out = (struct block_row){ .shard = shard, .height = height };
-	return block_row_read(buf_slice(&value), out) < 0 ? unclean(n, "block", shard, height) : 1;
+	if (block_row_read(buf_slice(&value), out) < 0)
+		return unclean(n, "block", shard, height);
+	recent_block_add(n->recent, epoch, out);
+	return 1;
 }
 
 static int get_replay(struct network *n, enum replay_kind kind, uint32_t shard, uint64_t height,
@@ -334,26 +449,70 @@ int network_range(struct network *n, uint32_t shard, uint64_t range, struct rang
 	return range_row_read(buf_slice(&value), out) < 0 ? unclean(n, "range", shard, range) : 1;
 }
 
+/* The last object whose newest record is in the group that `it` stands on, if it is read up to
+ * `object`. A look at what lies behind costs a seek: not for a group that is met once. */
+static uint64_t last_of_group(struct network *n, struct db_iter *it, uint64_t first,
+			      uint64_t object)
+{
+	if (!recent_met(n->recent, first))
+		return object;
+	int rc = db_iter_next(it, NULL);
+
+	if (rc < 0 || (rc == 1 && db_iter_key(it).n != 8))
+		return object;
+	return rc == 0 ? UINT64_MAX : get_be64(db_iter_key(it).p) - 1;
+}
+
+static int read_group(struct network *n, struct db_iter *it, uint64_t object,
+		      struct stat_group *out)
+{
+	struct slice key = db_iter_key(it);
+
+	if (key.n != 8)
+		return unclean(n, "stat", 0, object);
+	uint64_t first = get_be64(key.p);
+
+	if (object - first >= STAT_GROUP_SPAN)
+		return 0;
+	return stat_group_read(db_iter_value(it), first, out) < 0 ? unclean(n, "stat", 0, object)
+								  : 1;
+}
+
+static bool find_in_group(const struct stat_group *g, uint64_t object, struct stat_record *out)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (g->objects[i] == object) {
+			*out = g->records[i];
+			return true;
+		}
+	return false;
+}
+
 int network_stat(struct network *n, uint64_t object, struct stat_record *out)
 {
+	uint64_t epoch = db_epoch(n->db);
+
+	if (recent_stat(n->recent, epoch, object, out))
+		return 1;
 	AUTO(db_iter_freep) struct db_iter *it = NULL;
 	struct short_key key = key_stat(object);
+	struct stat_group group;
+	bool nearest = true;
 	int rc = db_iter_new(n->db, FAMILY_STATS, DB_ORDERED, &it);
 
 	if (rc == 0)
 		rc = db_iter_seek_back(it, short_slice(&key), NULL);
-	for (; rc == 1; rc = db_iter_back(it, NULL)) {
-		struct slice found = db_iter_key(it);
-
-		if (found.n != 8)
-			return unclean(n, "stat", 0, object);
-		uint64_t first = get_be64(found.p);
-
-		if (object - first >= STAT_GROUP_SPAN)
-			return 0;
-		rc = stat_group_find(db_iter_value(it), first, object, out);
-		if (rc)
-			return rc < 0 ? unclean(n, "stat", 0, object) : 1;
+	for (; rc == 1; rc = db_iter_back(it, NULL), nearest = false) {
+		rc = read_group(n, it, object, &group);
+		if (rc <= 0)
+			return rc;
+		if (!find_in_group(&group, object, out))
+			continue;
+		/* Behind an older group younger ones lie that may have what it has. */
+		if (nearest)
+			recent_stats_add(n->recent, epoch, &group,
+					 last_of_group(n, it, group.objects[0], object));
+		return 1;
 	}
 	return rc;
 }
@@ -603,6 +762,11 @@ int network_block_bytes(struct network *n, const struct block_row *row,
 	if (rc == -EBADMSG)
 		met_damage(n, row, why.text);
 	return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+}
+
+int network_segment_open(const struct network *n, uint32_t segment)
+{
+	return segments_file(n->segments, segment);
 }
 
 /* ---- bytes of objects ---- */

@@ -52,9 +52,17 @@ struct view {
 	uint64_t number;    /* counts publications of this process */
 	uint32_t branch;
 	uint64_t next_object;
+	/* Where the bytes of blocks end: the segment that grows (0: there is none yet), and how
+	 * many of its bytes are committed. Those before it are never written again. */
+	uint32_t segment;
+	uint64_t segment_size;
 	uint32_t shard_count;
 	struct shard_view shards[SHARD_MAX];
 };
+
+/* Another number after every write, never one of another network: what was read is kept with the
+ * epoch from before it was read, and holds while it is the network's. */
+uint64_t network_epoch(const struct network *n);
 
 struct view *network_view_get(struct network *n); /* counted; never NULL */
 void view_putp(struct view **v);
@@ -122,6 +130,9 @@ struct block_bytes {
 int  network_block_bytes(struct network *n, const struct block_row *row,
 			 const struct block_bytes **out, struct err *err) MUST_CHECK;
 void block_bytes_putp(const struct block_bytes **b); /* accepts NULL */
+/* The plain file of a segment, from 1 to the view's: a descriptor to be read and closed. What lies
+ * behind the committed bytes of the one that grows is nobody's. -ENOENT: the file is gone. */
+int  network_segment_open(const struct network *n, uint32_t segment) MUST_CHECK;
 /* Bytes kept aside under a gap; 1, 0 nothing was, negative. */
 int  network_aside(struct network *n, uint32_t shard, uint64_t height, const struct block_bytes **out,
 		   struct err *err) MUST_CHECK;
@@ -231,13 +242,16 @@ int network_quiet(struct network *n, bool quiet, unsigned wait_ms, struct err *e
 /* ---- writing: ingest alone ---- */
 struct commit;
 
-/* -EBUSY: one is open; -EROFS: the store is. */
+/* -EBUSY: one is open; -EROFS: the store is; -ENOSPC: it was opened so, for want of room. */
 int  commit_new(struct network *n, struct commit **out) MUST_CHECK;
 void commit_freep(struct commit **c); /* what was not applied never happened */
 /* The view being built: the newest one's copy, changed freely until commit_apply publishes it. */
 struct view *commit_view(struct commit *c);
 int commit_bytes(struct commit *c, struct slice canonical, struct slice certificate,
 		 struct segment_ref *out, struct err *err) MUST_CHECK;
+/* The bytes given last tell at `at` the hash of their own [from, from + size) (segment.h). */
+int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, uint32_t from,
+		uint32_t size) MUST_CHECK;
 /* Bytes of objects whose blocks are not held: *carrier is what their stat records name. */
 int commit_carried(struct commit *c, struct slice bytes, uint64_t *carrier, struct err *err) MUST_CHECK;
 int commit_block(struct commit *c, const struct block_row *row) MUST_CHECK;

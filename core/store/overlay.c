@@ -1,5 +1,6 @@
 #include "core/store/overlay.h"
 
+#include <pthread.h>
 #include <sys/random.h>
 
 #define LEVEL_MAX    12   /* a skip list with one in four: 4^12 written keys before it slows down */
@@ -114,20 +115,39 @@ static struct link *link_new(unsigned levels, struct entry *e)
 	return l;
 }
 
-int overlay_init(struct overlay *o)
+static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
+static uint64_t seed_of_all;
+
+static void make_seed(void)
 {
-	*o = (struct overlay){ .generation = 1 };
-	if (getrandom(&o->seed, sizeof o->seed, GRND_NONBLOCK) != sizeof o->seed)
-		o->seed = (uintptr_t)o ^ 0xa0761d6478bd642fu;
-	o->random = (uint32_t)o->seed | 1;
+	if (getrandom(&seed_of_all, sizeof seed_of_all, GRND_NONBLOCK) != sizeof seed_of_all)
+		seed_of_all = (uintptr_t)&seed_of_all ^ 0xa0761d6478bd642fu;
+}
+
+void overlay_init(struct overlay *o)
+{
+	pthread_once(&seed_once, make_seed);
+	*o = (struct overlay){
+		.generation = 1, .seed = seed_of_all, .random = (uint32_t)seed_of_all | 1
+	};
+}
+
+/* What most readers never need is made when the first entry comes. */
+static bool make_tables(struct overlay *o)
+{
+	if (o->bucket_count)
+		return true;
 	o->buckets = calloc(BUCKETS_MIN, sizeof(struct entry *));
-	o->bucket_count = o->buckets ? BUCKETS_MIN : 0;
-	o->first[SPACE_BOTH] = link_new(LEVEL_MAX, NULL);
-	o->first[SPACE_HYPER] = link_new(LEVEL_MAX, NULL);
-	if (o->buckets && o->first[SPACE_BOTH] && o->first[SPACE_HYPER])
-		return 0;
-	overlay_release(o);
-	return -ENOMEM;
+	for (enum space space = SPACE_BOTH; space <= SPACE_HYPER; space++)
+		if (!o->first[space])
+			o->first[space] = link_new(LEVEL_MAX, NULL);
+	if (!o->buckets || !o->first[SPACE_BOTH] || !o->first[SPACE_HYPER]) {
+		free(o->buckets);
+		o->buckets = NULL;
+		return false;
+	}
+	o->bucket_count = BUCKETS_MIN;
+	return true;
 }
 
 static void entry_free(struct overlay *o, struct entry *e)
@@ -200,6 +220,8 @@ static void grow(struct overlay *o)
 
 struct entry *overlay_need(struct overlay *o, enum space space, struct slice key)
 {
+	if (!make_tables(o))
+		return NULL;
 	uint64_t hash = hash_of(o, space, key);
 	struct entry *e = find_hashed(o, hash, space, key);
 
@@ -279,6 +301,8 @@ struct entry *overlay_seek(const struct overlay *o, enum space space, struct sli
 {
 	struct link *before[LEVEL_MAX];
 
+	if (!o->bucket_count)
+		return NULL;
 	path(o, space, key, before);
 	return before[0]->next[0] ? before[0]->next[0]->entry : NULL;
 }
@@ -316,6 +340,8 @@ static void settle_space(struct overlay *o, enum space space)
 
 void overlay_settle(struct overlay *o)
 {
+	if (!o->bucket_count)
+		return;
 	settle_space(o, SPACE_BOTH);
 	settle_space(o, SPACE_HYPER);
 }

@@ -29,7 +29,6 @@ struct entry {
 	struct value *block;     /* NULL with `block_written`: deleted */
 	uint64_t      touched;   /* generation of the last access */
 	uint32_t      pending;   /* versions in the run that the store does not have yet */
-	uint32_t      place;     /* of the block's last write of it in the block's list of writes */
 	uint8_t       space;     /* enum space */
 	uint8_t       reason;    /* enum reason, of the block's delete */
 	bool          known;     /* committed is known; else the store has to be asked */
@@ -51,7 +50,7 @@ struct overlay {
 	uint32_t       random;
 };
 
-int  overlay_init(struct overlay *o) MUST_CHECK;
+void overlay_init(struct overlay *o); /* takes no memory until the first entry */
 void overlay_release(struct overlay *o);
 
 /* The entry of a key, marked as touched; made when it is not there: unknown, unwritten. NULL: no

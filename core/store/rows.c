@@ -2,9 +2,12 @@
 
 #include "core/base/trace.h"
 #include "core/store/db.h"
+#include "core/store/dead.h"
 
 #define ROW_TOMBSTONE  0x80
 #define STEPS_BEFORE_SEEK 8 /* stepping is ten times cheaper than seeking anew */
+#define DEAD_ASKED        16 /* keys without a row until somebody is asked where they end */
+#define DEAD_TOLD         64 /* and until it is worth to be told */
 /* Every byte may need two; then the terminator, space, shard and place. */
 #define ROW_STORED_KEY_MAX (2 * ROW_KEY_MAX + 2 + 2 + ROW_SUFFIX_SIZE)
 
@@ -13,6 +16,7 @@ struct rows {
 	uint32_t        shard;
 	uint64_t        height;
 	struct lineage  lineage;
+	struct dead    *dead; /* NULL: nothing is remembered */
 	struct db_iter *point;
 	struct buf      key;
 };
@@ -24,6 +28,8 @@ struct rows_scan {
 	struct buf      start;
 	struct buf      stem;   /* of the key given last */
 	struct buf      key;    /* unescaped, what is given out */
+	struct buf      dead_first; /* of the stretch that is being walked over */
+	uint64_t        epoch;
 	bool            begun, done;
 };
 
@@ -127,6 +133,12 @@ int rows_new(struct db *db, uint32_t shard, uint64_t height, struct lineage *lin
 	return 0;
 }
 
+void rows_remember(struct rows *r, struct dead *dead)
+{
+	/* The newest rows change within what an epoch is of others. */
+	r->dead = r->height == UINT64_MAX ? NULL : dead;
+}
+
 void rows_freep(struct rows **at)
 {
 	struct rows *r = TAKE(*at);
@@ -210,7 +222,8 @@ int rows_scan_new(struct rows *r, enum space space, struct slice prefix, struct 
 	if (!s)
 		return -ENOMEM;
 	s->rows = r;
-	s->prefix = s->stem = s->key = (struct buf)BUF_INIT(ROW_STORED_KEY_MAX);
+	s->prefix = s->stem = s->key = s->dead_first = (struct buf)BUF_INIT(ROW_STORED_KEY_MAX);
+	s->epoch = db_epoch(r->db);
 	s->start = (struct buf)BUF_INIT(2 * ROW_STORED_KEY_MAX);
 	open_prefix(&s->prefix, space, r->shard, prefix, SLICE_EMPTY);
 	open_prefix(&s->start, space, r->shard, prefix, from);
@@ -237,6 +250,7 @@ void rows_scan_freep(struct rows_scan **at)
 	buf_release(&s->start);
 	buf_release(&s->stem);
 	buf_release(&s->key);
+	buf_release(&s->dead_first);
 	free(s);
 }
 
@@ -297,10 +311,83 @@ static int begin(struct rows_scan *s)
 	return db_iter_seek(s->it, buf_slice(&s->start), NULL);
 }
 
+/* ---- stretches without a row ---- */
+
+static struct dead_place place_of_reader(const struct rows_scan *s)
+{
+	const struct lineage *l = &s->rows->lineage;
+
+	return (struct dead_place){ s->epoch, s->rows->height, l->steps[l->count - 1].branch };
+}
+
+/* s->stem has no row: the stretch begins there, or goes on. */
+static int walk_on(struct rows_scan *s, unsigned *walked)
+{
+	if ((*walked)++)
+		return 0;
+	buf_clear(&s->dead_first);
+	buf_add(&s->dead_first, buf_slice(&s->stem));
+	return buf_done(&s->dead_first);
+}
+
+/* Over the rest of a stretch that is known. 1 or 0 as a move has it; -EAGAIN: none is. */
+static int jump(struct rows_scan *s)
+{
+	const struct dead_place at = place_of_reader(s);
+
+	buf_clear(&s->start);
+	if (!s->rows->dead || !dead_find(s->rows->dead, &at, buf_slice(&s->stem), &s->start))
+		return -EAGAIN;
+	int rc = buf_done(&s->start);
+
+	return rc < 0 ? rc : db_iter_seek(s->it, buf_slice(&s->start), NULL);
+}
+
+/* It ends before this key. */
+static void walked_to(struct rows_scan *s, unsigned walked, struct slice end)
+{
+	const struct dead_place at = place_of_reader(s);
+
+	if (walked >= DEAD_TOLD && s->rows->dead)
+		dead_add(s->rows->dead, &at, buf_slice(&s->dead_first), end);
+}
+
+/* Behind all keys that begin with the scan's prefix. */
+static void walked_to_end(struct rows_scan *s, unsigned walked)
+{
+	buf_clear(&s->start);
+	buf_add(&s->start, buf_slice(&s->prefix));
+	while (s->start.n && s->start.p[s->start.n - 1] == 0xff)
+		s->start.n--;
+	if (!s->start.n || buf_done(&s->start) < 0)
+		return;
+	s->start.p[s->start.n - 1]++;
+	walked_to(s, walked, buf_slice(&s->start));
+}
+
+/* ---- on ---- */
+
+/* To the next key, whose newest version was not looked at yet: 1 stands on it, 0 there is none. */
+static int leave_dead(struct rows_scan *s, unsigned *walked, bool left)
+{
+	int rc = walk_on(s, walked);
+
+	if (rc == 0 && *walked == DEAD_ASKED) {
+		rc = jump(s);
+		if (rc != -EAGAIN) {
+			*walked = DEAD_TOLD; /* what was walked before it belongs to it */
+			return rc;
+		}
+		rc = 0;
+	}
+	return rc < 0 ? rc : left ? 1 : leave_stem(s);
+}
+
 static int next(struct rows_scan *s, struct slice *key, struct slice *value)
 {
 	/* 1: the iterator stands on the newest version of a key that was not looked at yet. */
 	int rc = s->begun ? leave_stem(s) : begin(s);
+	unsigned walked = 0;
 
 	while (rc == 1) {
 		struct slice stored = db_iter_key(s->it);
@@ -308,7 +395,7 @@ static int next(struct rows_scan *s, struct slice *key, struct slice *value)
 		bool ended = false;
 
 		if (!slice_starts(stored, buf_slice(&s->prefix)))
-			return 0;
+			break;
 		if (stored.n < 2 + 2 + ROW_SUFFIX_SIZE)
 			return unclean(stored);
 		buf_clear(&s->stem);
@@ -317,18 +404,21 @@ static int next(struct rows_scan *s, struct slice *key, struct slice *value)
 		if (rc < 0)
 			return rc;
 		rc = find_seen(s, &ended);
-		if (rc < 0 || ended)
+		if (rc < 0)
 			return rc;
-		if (rc == 0) {
-			rc = 1; /* already on the next key */
+		if (ended)
+			break;
+		if (rc == 0) { /* already on the next key */
+			rc = leave_dead(s, &walked, true);
 			continue;
 		}
 		if (row_value_read(db_iter_value(s->it), &version) < 0)
 			return unclean(db_iter_key(s->it));
 		if (version.tombstone) {
-			rc = leave_stem(s);
+			rc = leave_dead(s, &walked, false);
 			continue;
 		}
+		walked_to(s, walked, buf_slice(&s->stem));
 		struct rd r = rd_of(SLICE(s->stem.p + 2, s->stem.n - 2));
 
 		buf_clear(&s->key);
@@ -339,7 +429,9 @@ static int next(struct rows_scan *s, struct slice *key, struct slice *value)
 		*value = version.value;
 		return 1;
 	}
-	return rc;
+	if (rc >= 0)
+		walked_to_end(s, walked);
+	return MIN(rc, 0);
 }
 
 int rows_scan_next(struct rows_scan *s, struct slice *key, struct slice *value)

@@ -7,7 +7,8 @@
  *     kept
  *
  * So the versions of a key lie together, newest first, and the first one seen at or below a height
- * is the row as of it. A block has one version of a key at most: its last write.
+ * is the row as of it. A block has one version of a key at most: its last write. The index tells
+ * nothing then, and is the same in all keys; older stores have the turn of the write there.
  * Threads  a reader belongs to one thread at a time; what it reads may change under it only by
  *          commits, which it sees from its next call on.
  * Errors   -EIO with RocksDB's words in the trace; -EUCLEAN for a row that does not parse. */
@@ -21,8 +22,10 @@
 
 #define ROW_KEY_MAX     STATE_KEY_MAX /* bytes of a key before it is escaped */
 #define ROW_SUFFIX_SIZE 16
+#define PLACE_INDEX     0
 
 struct db;
+struct dead;
 struct rows;
 struct rows_scan;
 
@@ -53,6 +56,8 @@ int  row_value_read(struct slice in, struct row_version *out) MUST_CHECK;
 /* A reader of one shard as of (branch of the lineage, height). Takes the lineage over. */
 int  rows_new(struct db *db, uint32_t shard, uint64_t height, struct lineage *lineage,
 	      struct rows **out) MUST_CHECK;
+/* Scans tell `dead` of stretches without a row, and ask it; it outlives the reader. */
+void rows_remember(struct rows *r, struct dead *dead);
 void rows_freep(struct rows **r);
 
 /* 1: the row; 0: absent or deleted. The slice holds until the next rows_get of this reader. */

@@ -15,7 +15,6 @@ struct version {
 	struct entry *entry;
 	struct value *value; /* NULL: a tombstone */
 	uint64_t      height;
-	uint32_t      index;
 	uint8_t       reason; /* enum reason, of a tombstone */
 	bool          death;  /* something older may lie below it */
 };
@@ -25,13 +24,11 @@ struct version_view {
 	struct slice key, value;
 	bool         tombstone;
 	uint64_t     height;
-	uint32_t     index;
 	enum reason  reason;
 	bool         death;
 };
 
 uint32_t state_shard(const struct state *st);
-uint32_t state_branch(const struct state *st);
 struct network *state_network(const struct state *st);
 
 /* The next version that no commit took yet; false: there is none. They come in order of space and

@@ -2,6 +2,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/trace.h"
+#include "core/store/room.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,19 +11,20 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define FRAME_VERSION  1
-#define FRAME_ZSTD     0x01
-#define CHECKSUM_SIZE  8
-#define ZSTD_LEVEL     6 /* two hundredths smaller than 3; packing is a hundredth of an import */
-#define NAME_SIZE      24
+#define FRAME_VERSION 1
+#define FRAME_ZSTD    0x01
+#define FRAME_TOLD    0x02
+#define CHECKSUM_SIZE 8
+#define ZSTD_LEVEL    6 /* two hundredths smaller than 3; packing is a hundredth of an import */
+#define NAME_SIZE     24
 
 struct segments {
-	int       folder;   /* descriptor of the folder */
-	int       file;     /* segment being written; -1: none yet */
-	bool      sync_off, dirty, folder_dirty;
+	int folder; /* descriptor of the folder */
+	int file;   /* segment being written; -1: none yet */
+	bool sync_off, dirty, folder_dirty;
 	struct segments_end end;
 	ZSTD_CCtx *packer;
-	struct buf packed;
+	struct buf packed, list, kept, rest; /* of the frame being written */
 };
 
 static void name_of(char out[NAME_SIZE], uint32_t segment)
@@ -110,6 +112,14 @@ static int check_files(struct segments *s, bool read_only, struct err *err)
 							    : 0;
 }
 
+/* The segments are found by way of their folder's own entry. */
+static int sync_above(int folder)
+{
+	AUTO(base_closep) int above = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return above < 0 ? -1 : fsync(above);
+}
+
 static int open_folder(const char *folder, struct segments_end end, bool sync_off, bool read_only,
 		       struct segments **out, struct err *err)
 {
@@ -121,13 +131,18 @@ static int open_folder(const char *folder, struct segments_end end, bool sync_of
 	s->sync_off = sync_off;
 	s->end = end;
 	s->packed = (struct buf)BUF_INIT(ZSTD_COMPRESSBOUND(FRAME_SIZE_MAX));
+	s->list = s->kept = s->rest = (struct buf)BUF_INIT(FRAME_SIZE_MAX);
 	s->packer = ZSTD_createCCtx();
 	if (!s->packer)
 		return err_set(err, -ENOMEM, "no memory for zstd");
 	ZSTD_CCtx_setParameter(s->packer, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-	if (end.segment == 0 && !read_only && mkdir(folder, 0700) < 0 && errno != EEXIST)
+	bool made = end.segment == 0 && !read_only && mkdir(folder, 0700) == 0;
+
+	if (!made && end.segment == 0 && !read_only && errno != EEXIST)
 		return failed(err, folder, 0);
 	s->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (made && s->folder >= 0 && !sync_off && sync_above(s->folder) < 0)
+		return failed(err, "sync of the folder above", 0);
 	/* Nothing was committed: there need not be a folder yet. */
 	if (s->folder < 0 && read_only && errno == ENOENT && end.segment == 0) {
 		*out = TAKE(s);
@@ -151,7 +166,8 @@ int segments_open(const char *folder, struct segments_end end, bool sync_off, st
 	return open_folder(folder, end, sync_off, false, out, err);
 }
 
-int segments_open_read(const char *folder, struct segments_end end, struct segments **out, struct err *err)
+int segments_open_read(const char *folder, struct segments_end end, struct segments **out,
+		       struct err *err)
 {
 	return open_folder(folder, end, true, true, out, err);
 }
@@ -166,7 +182,15 @@ void segments_closep(struct segments **at)
 	base_closep(&s->folder);
 	ZSTD_freeCCtx(s->packer);
 	buf_release(&s->packed);
+	buf_release(&s->list);
+	buf_release(&s->kept);
+	buf_release(&s->rest);
 	free(s);
+}
+
+uint64_t segments_room(const struct segments *s)
+{
+	return room_free_at(s->folder);
 }
 
 struct segments_end segments_end(const struct segments *s)
@@ -186,12 +210,12 @@ static void checksum(struct slice head, struct slice payload, uint8_t out[CHECKS
 	blake3_end(&h, out, CHECKSUM_SIZE);
 }
 
-static void header_write(uint8_t out[FRAME_HEADER_SIZE], bool zstd, size_t size,
+static void header_write(uint8_t out[FRAME_HEADER_SIZE], uint8_t flags, size_t size,
 			 struct slice payload)
 {
 	memcpy(out, "CFSF", 4);
 	out[4] = FRAME_VERSION;
-	out[5] = zstd ? FRAME_ZSTD : 0;
+	out[5] = flags;
 	out[6] = out[7] = 0;
 	put_be32(out + 8, (uint32_t)size);
 	put_be32(out + 12, (uint32_t)payload.n);
@@ -204,6 +228,15 @@ static int begin_segment(struct segments *s, struct err *err)
 {
 	char name[NAME_SIZE];
 	uint32_t next = s->end.segment + 1;
+	struct stat st;
+
+	/* A commit that was dropped may have left bytes behind the end of this one, and nothing
+	 * will be written over them. */
+	if (s->file >= 0 && fstat(s->file, &st) == 0 && (uint64_t)st.st_size > s->end.offset) {
+		if (ftruncate(s->file, (off_t)s->end.offset) < 0)
+			return failed(err, "cut", s->end.segment);
+		s->dirty = true;
+	}
 	int rc = segments_sync(s, err);
 
 	if (rc < 0)
@@ -236,6 +269,110 @@ static int write_at(int file, struct slice bytes, uint64_t offset)
 	return 0;
 }
 
+/* ---- hashes that are left out ---- */
+
+static uint64_t distance_of(const struct told *t)
+{
+	return t->from >= t->at ? 2 * (uint64_t)(t->from - t->at)
+				: 2 * (uint64_t)(t->at - t->from) - 1;
+}
+
+/* Apart from those before it, whose bytes end at `since`; and it is what it is told to be. */
+static bool is_told(struct slice bytes, const struct told *t, size_t since)
+{
+	size_t from = t->from, end = from + t->size, at = t->at;
+	uint8_t hash[HASH20_SIZE];
+
+	if (MIN(at, from) < since || at > bytes.n || bytes.n - at < HASH20_SIZE || end > bytes.n ||
+	    (from < at + HASH20_SIZE && end > at))
+		return false;
+	hash_blake3_20(slice_sub(bytes, from, t->size), hash);
+	return memcmp(hash, bytes.p + at, HASH20_SIZE) == 0;
+}
+
+/* What is left of the bytes behind the list of what is not, in s->rest. 1; 0: it is all left. */
+static int leave_out(struct segments *s, struct slice bytes, const struct told *told, size_t count,
+		     struct slice *out, struct err *err)
+{
+	size_t since = 0, behind = 0; /* the last hash, all that belongs to it */
+
+	*out = bytes;
+	buf_clear(&s->list);
+	buf_clear(&s->kept);
+	for (size_t i = 0; i < count; i++) {
+		const struct told *t = &told[i];
+
+		if (!is_told(bytes, t, behind))
+			continue;
+		buf_varint(&s->list, t->at - since);
+		buf_varint(&s->list, distance_of(t));
+		buf_varint(&s->list, t->size);
+		buf_add(&s->kept, slice_sub(bytes, since, t->at - since));
+		since = (size_t)t->at + HASH20_SIZE;
+		behind = MAX(since, (size_t)t->from + t->size);
+	}
+	if (!since)
+		return 0;
+	buf_clear(&s->rest);
+	buf_blob(&s->rest, buf_slice(&s->list));
+	buf_add(&s->rest, buf_slice(&s->kept));
+	buf_add(&s->rest, slice_sub(bytes, since, bytes.n));
+	if (s->list.failed || s->kept.failed || s->rest.failed)
+		return err_set(err, -ENOMEM, "no memory to pack %zu bytes", bytes.n);
+	*out = buf_slice(&s->rest);
+	return 1;
+}
+
+/* The bytes in their places, with room for the hashes; exactly `size` of them. */
+static bool spread(struct slice payload, uint8_t *out, size_t size)
+{
+	struct rd r = rd_of(payload), list = rd_of(rd_blob(&r));
+	size_t n = 0;
+
+	while (rd_ok(&r) && rd_left(&list)) {
+		struct slice piece = rd_bytes(&r, (size_t)rd_varint(&list));
+
+		(void)rd_varint(&list);
+		(void)rd_varint(&list);
+		if (!rd_ok(&r) || !rd_ok(&list) || piece.n > size - n ||
+		    size - n - piece.n < HASH20_SIZE)
+			return false;
+		if (piece.n)
+			memcpy(out + n, piece.p, piece.n);
+		n += piece.n + HASH20_SIZE;
+	}
+	struct slice piece = rd_rest(&r);
+
+	if (!rd_ok(&r) || piece.n != size - n)
+		return false;
+	if (piece.n)
+		memcpy(out + n, piece.p, piece.n);
+	return true;
+}
+
+/* False: it is no such frame. */
+static bool put_back(struct slice payload, uint8_t *out, size_t size)
+{
+	struct rd r = rd_of(payload), list = rd_of(rd_blob(&r));
+	size_t at = 0;
+
+	if (!spread(payload, out, size))
+		return false;
+	while (rd_left(&list)) {
+		at += (size_t)rd_varint(&list);
+		uint64_t distance = rd_varint(&list), of = rd_varint(&list);
+		uint64_t from = distance % 2 ? at - (distance / 2 + 1) : at + distance / 2;
+
+		if (from > size || of > size - from)
+			return false;
+		hash_blake3_20(SLICE(out + from, (size_t)of), out + at);
+		at += HASH20_SIZE;
+	}
+	return true;
+}
+
+/* ---- writing ---- */
+
 /* The bytes packed into s->packed behind room for a header; 0 when packing does not pay. */
 static int pack(struct segments *s, struct slice bytes, size_t *out, struct err *err)
 {
@@ -251,14 +388,21 @@ static int pack(struct segments *s, struct slice bytes, size_t *out, struct err 
 	return 0;
 }
 
-int segments_append(struct segments *s, struct slice bytes, struct frame_ref *out, struct err *err)
+int segments_append(struct segments *s, struct slice whole, const struct told *told,
+		    size_t told_count, struct frame_ref *out, struct err *err)
 {
+	struct slice bytes = whole;
 	size_t n = 0;
 
-	if (bytes.n > FRAME_SIZE_MAX)
-		return err_set(err, -EMSGSIZE, "%zu bytes are too many for one frame", bytes.n);
-	int rc = pack(s, bytes, &n, err);
+	if (whole.n > FRAME_SIZE_MAX)
+		return err_set(err, -EMSGSIZE, "%zu bytes are too many for one frame", whole.n);
+	int rc = leave_out(s, whole, told, told_count, &bytes, err);
 
+	if (rc < 0)
+		return rc;
+	bool left_out = rc == 1;
+
+	rc = pack(s, bytes, &n, err);
 	if (rc < 0)
 		return rc;
 	bool zstd = n > 0;
@@ -272,7 +416,8 @@ int segments_append(struct segments *s, struct slice bytes, struct frame_ref *ou
 		rc = begin_segment(s, err);
 	if (rc < 0)
 		return rc;
-	header_write(s->packed.p, zstd, bytes.n, SLICE(s->packed.p + FRAME_HEADER_SIZE, n));
+	header_write(s->packed.p, (uint8_t)((zstd ? FRAME_ZSTD : 0) | (left_out ? FRAME_TOLD : 0)),
+		     whole.n, SLICE(s->packed.p + FRAME_HEADER_SIZE, n));
 	s->dirty = true;
 	if (write_at(s->file, SLICE(s->packed.p, FRAME_HEADER_SIZE + n), s->end.offset) < 0)
 		return failed(err, "write", s->end.segment);
@@ -280,7 +425,7 @@ int segments_append(struct segments *s, struct slice bytes, struct frame_ref *ou
 		.segment = s->end.segment,
 		.offset = s->end.offset,
 		.stored = (uint32_t)n,
-		.size = (uint32_t)bytes.n,
+		.size = (uint32_t)whole.n,
 	};
 	s->end.offset += FRAME_HEADER_SIZE + n;
 	return 0;
@@ -348,18 +493,33 @@ static int open_frame(const struct frame_ref *ref, struct slice frame, uint8_t *
 		return damaged(err, ref, "a frame version that this program does not read");
 	if (get_be32(frame.p + 8) != ref->size || get_be32(frame.p + 12) != ref->stored)
 		return damaged(err, ref, "the frame has another size than its row says");
-	if (frame.p[5] == FRAME_ZSTD) {
-		size_t n = ZSTD_decompress(out, ref->size, payload.p, payload.n);
-
-		if (ZSTD_isError(n) || n != ref->size)
-			return damaged(err, ref, "the payload does not unpack");
-		return 0;
-	}
-	if (frame.p[5] != 0 || ref->stored != ref->size)
+	if (frame.p[5] & ~(FRAME_ZSTD | FRAME_TOLD))
 		return damaged(err, ref, "unknown flags");
-	if (payload.n)
-		memcpy(out, payload.p, payload.n);
-	return 0;
+	bool left_out = frame.p[5] & FRAME_TOLD;
+	AUTO(base_freep) uint8_t *rest = NULL;
+	size_t n = ref->size;
+
+	if (frame.p[5] & FRAME_ZSTD) {
+		if (left_out) { /* fewer bytes than the whole, and a list shorter than what it saves */
+			rest = malloc(n);
+			if (!rest)
+				return err_set(err, -ENOMEM, "no memory for a frame of %zu bytes",
+					       n);
+		}
+		n = ZSTD_decompress(left_out ? rest : out, n, payload.p, payload.n);
+		if (ZSTD_isError(n) || (!left_out && n != ref->size))
+			return damaged(err, ref, "the payload does not unpack");
+		if (left_out)
+			payload = SLICE(rest, n);
+	} else if (!left_out) {
+		if (payload.n != ref->size)
+			return damaged(err, ref, "unknown flags");
+		if (payload.n)
+			memcpy(out, payload.p, payload.n);
+	}
+	return !left_out || put_back(payload, out, ref->size)
+		       ? 0
+		       : damaged(err, ref, "its hashes do not find their places");
 }
 
 int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t *out,
@@ -375,8 +535,8 @@ int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t
 	/* Opened for each read: a descriptor a segment would be thousands; unpacking costs more. */
 	file = openat(s->folder, name, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return errno == ENOENT ? damaged(err, ref, "the file is gone") :
-		       failed(err, "open", ref->segment);
+		return errno == ENOENT ? damaged(err, ref, "the file is gone")
+				       : failed(err, "open", ref->segment);
 	AUTO(base_freep) uint8_t *frame = malloc(n);
 
 	if (!frame)
@@ -427,6 +587,16 @@ int segments_size(const struct segments *s, uint32_t segment, uint64_t *size)
 		return -errno;
 	*size = (uint64_t)st.st_size;
 	return 0;
+}
+
+int segments_file(const struct segments *s, uint32_t segment)
+{
+	char name[NAME_SIZE];
+
+	name_of(name, segment);
+	int file = openat(s->folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return file < 0 ? -errno : file;
 }
 
 int segments_strangers(const struct segments *s, uint32_t last,

@@ -5,6 +5,13 @@
  *     frame   "CFSF" 4 ‖ version 1 ‖ flags 1 ‖ 0 0 ‖ size unpacked 4 ‖ size stored 4
  *             ‖ first 8 bytes of BLAKE3(all of the header before ‖ payload) ‖ payload
  *             flags: 1 the payload is one zstd frame; else it is the bytes themselves
+ *                    2 hashes that the bytes tell of themselves are left out; in front of them:
+ *                      size of the list as a varint, then for each, ascending: bytes since the
+ *                      last one; how far behind its place what it is the hash of begins, twice,
+ *                      or one less than twice how far before; bytes that it is the hash of
+ *
+ * A hash is as random as can be, packs not at all, and of what a block holds is told again by what
+ * it is of: leaving out those of messages saves a tenth. Reading puts them back.
  *
  * The writer appends behind what is committed; segments_sync() puts it on the disk, and only then
  * may a row refer to it. What was appended and never committed is cut when the folder is opened, or
@@ -37,6 +44,11 @@ struct segments_end {
 	uint64_t offset;
 };
 
+/* At `at` stand the first 20 bytes of the BLAKE3 of [from, from + size). */
+struct told {
+	uint32_t at, from, size;
+};
+
 /* Makes the folder when `end` says that nothing is committed. Cuts what lies behind `end`. */
 int  segments_open(const char *folder, struct segments_end end, bool sync_off,
 		   struct segments **out, struct err *err) MUST_CHECK;
@@ -45,9 +57,13 @@ int  segments_open_read(const char *folder, struct segments_end end, struct segm
 			struct err *err) MUST_CHECK;
 void segments_closep(struct segments **s);
 
-int  segments_append(struct segments *s, struct slice bytes, struct frame_ref *out,
-		     struct err *err) MUST_CHECK;
+/* `told`: ascending, each with what it is the hash of apart from the others; those that are not, or
+ * that do not come out as told, are kept as they are. */
+int  segments_append(struct segments *s, struct slice bytes, const struct told *told,
+		     size_t told_count, struct frame_ref *out, struct err *err) MUST_CHECK;
 int  segments_sync(struct segments *s, struct err *err) MUST_CHECK;
+/* Bytes that are free on their disk. */
+uint64_t segments_room(const struct segments *s);
 struct segments_end segments_end(const struct segments *s);
 /* What was appended since `end` never happened. */
 void segments_rewind(struct segments *s, struct segments_end end);
@@ -62,6 +78,8 @@ int  segments_read(const struct segments *s, const struct frame_ref *ref, uint8_
 int  segments_header(const struct segments *s, struct frame_ref *at) MUST_CHECK;
 /* Bytes of a segment's file; -ENOENT. */
 int  segments_size(const struct segments *s, uint32_t segment, uint64_t *size) MUST_CHECK;
+/* A descriptor of a segment's file, to be read and closed; -ENOENT. */
+int  segments_file(const struct segments *s, uint32_t segment) MUST_CHECK;
 /* Calls with each name in the folder that is no segment's up to `last`. */
 int  segments_strangers(const struct segments *s, uint32_t last,
 			void (*call)(void *arg, const char *name), void *arg) MUST_CHECK;

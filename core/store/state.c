@@ -19,7 +19,6 @@ struct state {
 	struct overlay  overlay;
 	bool            in_block;
 	uint64_t        height;  /* of the block */
-	uint32_t        writes;  /* of the block so far */
 	struct entry  **written; /* by the block, each once, in order of the first write */
 	size_t          written_count, written_cap;
 
@@ -38,8 +37,9 @@ int state_open_at(struct network *net, uint32_t branch, uint32_t shard, uint64_t
 {
 	AUTO(state_freep) struct state *st = calloc(1, sizeof *st);
 
-	if (!st || overlay_init(&st->overlay) < 0)
+	if (!st)
 		return err_set(err, -ENOMEM, "no memory for the state of shard %u", shard);
+	overlay_init(&st->overlay);
 	st->shard = shard;
 	st->branch = branch;
 	if (net) {
@@ -173,6 +173,13 @@ int state_get_committed(struct state *st, enum space space, struct slice key, st
 	return read_row(st, space, key, false, value);
 }
 
+int state_peek(struct state *st, enum space space, struct slice key, struct slice *value)
+{
+	if (st->failed || !st->rows || st->overlay.entry_count)
+		return read_row(st, space, key, true, value);
+	return key.n > STATE_KEY_MAX ? 0 : rows_get(st->rows, space, key, value);
+}
+
 /* ---- writing ---- */
 
 static int make_room(void *list, size_t *cap, size_t count, size_t size)
@@ -215,7 +222,6 @@ static int write_row(struct state *st, enum space space, struct slice key, struc
 	overlay_disown(&st->overlay, e->block);
 	e->block = v;
 	e->reason = (uint8_t)reason;
-	e->place = st->writes++;
 	return 0;
 }
 
@@ -254,7 +260,6 @@ int state_block_begin(struct state *st, uint64_t height)
 	overlay_step(&st->overlay, CACHE_SIZE);
 	st->in_block = true;
 	st->height = height;
-	st->writes = 0;
 	return 0;
 }
 
@@ -272,7 +277,6 @@ static void join_run(struct state *st, struct entry *e)
 			.entry = e,
 			.value = overlay_own(e->block),
 			.height = st->height,
-			.index = e->place,
 			.reason = e->reason,
 			.death = !e->block_fresh,
 		};
@@ -349,7 +353,6 @@ bool state_take(struct state *st, struct version_view *out)
 		.value = value_slice(v->value),
 		.tombstone = !v->value,
 		.height = v->height,
-		.index = v->index,
 		.reason = v->reason,
 		.death = v->death,
 	};

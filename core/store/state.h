@@ -32,8 +32,12 @@ int  state_open_at(struct network *net, uint32_t branch, uint32_t shard, uint64_
 		   struct state **out, struct err *err) MUST_CHECK;
 void state_freep(struct state **st);
 
+uint32_t state_branch(const struct state *st); /* which it reads */
+
 /* 1 found, 0 absent, negative: the store failed. `space` is one space, not both. */
 int state_get(struct state *st, enum space space, struct slice key, struct slice *value) MUST_CHECK;
+/* The same for who only looks: *value is valid until the next call with this state. */
+int state_peek(struct state *st, enum space space, struct slice key, struct slice *value) MUST_CHECK;
 int state_get_committed(struct state *st, enum space space, struct slice key,
 			struct slice *value) MUST_CHECK;
 

@@ -122,47 +122,30 @@ void stat_group_write(const struct stat_group *g, struct buf *out)
 	}
 }
 
-/* Which place `object` has in the group; `count` when none. Reads the objects. */
-static size_t place_of(struct rd *r, uint64_t count, uint64_t first, uint64_t object)
-{
-	size_t place = first == object ? 0 : count;
-
-	for (size_t i = 1; i < count; i++) {
-		first += rd_varint(r);
-		if (first == object)
-			place = i;
-	}
-	return place;
-}
-
-/* Values are sums of differences, so those of the records before it are read too. */
-static int read_record(struct rd *r, uint64_t count, size_t place, struct stat_record *out)
+/* Values are sums of differences, so a record needs those before it. */
+static int read_records(struct rd *r, const struct stat_record *common, struct stat_group *out)
 {
 	static const struct stat_record none;
-	struct stat_record records[STAT_GROUP_MAX];
 	bool good = true;
 
-	for (size_t i = 0; i <= place; i++)
-		records[i] = *out;
+	for (size_t i = 0; i < out->count; i++)
+		out->records[i] = *common;
 	for (enum field f = FIELD_TYPE; f < FIELD_COUNT; f++) {
-		if (f == FIELD_HEIGHT && !out->carrier)
+		if (f == FIELD_HEIGHT && !common->carrier)
 			continue;
-		for (size_t i = 0; i < count; i++) {
+		for (size_t i = 0; i < out->count; i++) {
+			struct stat_record *at = &out->records[i];
 			uint64_t v = rd_varint(r);
 
-			if (i > place)
-				continue;
 			if (is_difference(f))
-				v = expected(f, i ? &records[i - 1] : &none, &records[i]) +
-				    (uint64_t)unzigzag(v);
-			good &= field_set(f, v, &records[i]);
+				v = expected(f, i ? at - 1 : &none, at) + (uint64_t)unzigzag(v);
+			good &= field_set(f, v, at);
 		}
 	}
-	*out = records[place];
-	return rd_done(r) < 0 || !good ? -EUCLEAN : 1;
+	return rd_done(r) < 0 || !good ? -EUCLEAN : 0;
 }
 
-int stat_group_find(struct slice in, uint64_t first, uint64_t object, struct stat_record *out)
+int stat_group_read(struct slice in, uint64_t first, struct stat_group *out)
 {
 	struct rd r = rd_of(in);
 	uint64_t count = rd_varint(&r), shard = rd_varint(&r), owner = rd_varint(&r);
@@ -171,18 +154,34 @@ int stat_group_find(struct slice in, uint64_t first, uint64_t object, struct sta
 
 	if (carried)
 		count -= STAT_CARRIED;
-	if (!rd_ok(&r) || (carried && owner == 0) || count == 0 || count > STAT_GROUP_MAX || shard > UINT32_MAX ||
-	    renderer > UINT32_MAX)
+	if (!rd_ok(&r) || (carried && owner == 0) || count == 0 || count > STAT_GROUP_MAX ||
+	    shard > UINT32_MAX || renderer > UINT32_MAX)
 		return -EUCLEAN;
-	size_t place = place_of(&r, count, first, object);
-
-	if (!rd_ok(&r))
-		return -EUCLEAN;
-	if (place == count)
-		return 0;
-	*out = (struct stat_record){
-		.shard = (uint32_t)shard, .height = carried ? 0 : owner,
-		.carrier = carried ? owner : 0, .renderer = (uint32_t)renderer,
+	out->count = count;
+	out->objects[0] = first;
+	for (size_t i = 1; i < count; i++)
+		out->objects[i] = out->objects[i - 1] + rd_varint(&r);
+	struct stat_record common = {
+		.shard = (uint32_t)shard,
+		.height = carried ? 0 : owner,
+		.carrier = carried ? owner : 0,
+		.renderer = (uint32_t)renderer,
 	};
-	return read_record(&r, count, place, out);
+
+	return read_records(&r, &common, out);
+}
+
+int stat_group_find(struct slice in, uint64_t first, uint64_t object, struct stat_record *out)
+{
+	struct stat_group g;
+	int rc = stat_group_read(in, first, &g);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < g.count; i++)
+		if (g.objects[i] == object) {
+			*out = g.records[i];
+			return 1;
+		}
+	return 0;
 }

@@ -34,6 +34,8 @@ struct stat_group {
 /* False: it belongs to the next group; the caller writes this one and empties it. */
 bool stat_group_add(struct stat_group *g, uint64_t object, const struct stat_record *r);
 void stat_group_write(const struct stat_group *g, struct buf *out);
+/* All of the group that begins at `first`. -EUCLEAN. */
+int  stat_group_read(struct slice in, uint64_t first, struct stat_group *out) MUST_CHECK;
 /* 1: the group that begins at `first` has `object`; 0: it does not; -EUCLEAN. */
 int  stat_group_find(struct slice in, uint64_t first, uint64_t object,
 		     struct stat_record *out) MUST_CHECK;

@@ -111,6 +111,11 @@ const void *journal_request(void)
 	return under_way.request;
 }
 
+uint64_t journal_unique(void)
+{
+	return under_way.request ? head_of(under_way.request).unique : 0;
+}
+
 /* ---- parking ---- */
 
 struct keep_parked *journal_park(void)

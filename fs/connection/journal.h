@@ -44,5 +44,6 @@ void journal_unpark(struct keep_parked *p);
 
 /* The request under way on this thread as it came; NULL: none, or one that is replayed from INIT. */
 const void *journal_request(void);
+uint64_t journal_unique(void); /* its number; 0: none */
 
 #endif

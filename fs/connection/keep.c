@@ -87,7 +87,7 @@ void keep_closep(struct keep **at)
 bool keep_is_taken_over(const struct keep *k)
 {
 	return atomic_load(&k->connections[KEEP_MAIN].init_size) > 0 ||
-	       atomic_load(&k->slots.made) > 0;
+	       atomic_load(&k->main.slots.made) > 0;
 }
 
 uint64_t keep_events_last(const struct keep *k)

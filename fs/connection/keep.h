@@ -1,5 +1,5 @@
 /* keep.h: what the kernel goes by and a process that dies must not take along: requests that were
- * taken and not answered, INIT, inode slots, folders that were cached, open files of ctl.
+ * taken and not answered, INIT, inode slots, folders that were cached, open files of ctl and plain.
  *
  * It is memory of a memfd, which the keeper (mount-helpers/keeper.h) holds with the descriptors of
  * the connections while worker after worker maps it. Who serves alone maps one of its own. Every
@@ -18,9 +18,10 @@
 #include "core/base/err.h"
 #include "fs/connection/ino.h"
 #include "fs/connection/notify.h"
+#include "fs/connection/opened.h"
 #include "fs/connection/transport.h"
 
-#define KEEP_LAYOUT 1u
+#define KEEP_LAYOUT 2u
 
 /* ---- of a connection: journal.h ---- */
 
@@ -95,6 +96,14 @@ struct keep_notify { /* folders that the kernel may have cached something old of
 	uint64_t again[2 * NOTIFY_FOLDERS_MAX];
 };
 
+/* ---- of a connection that shows the tree: known.h ---- */
+
+struct keep_serving {
+	struct keep_notify notify;
+	struct keep_slots  slots;
+	_Atomic uint64_t   changes; /* of what grows otherwise than by views */
+};
+
 /* ---- ctl.h ---- */
 
 #define KEEP_HANDLES 4096u
@@ -135,9 +144,10 @@ struct keep {
 	_Atomic uint32_t served;     /* workers that have been ready */
 	_Atomic uint64_t view_last[1u << INO_NETWORK_BITS]; /* the highest number of a view, by network */
 	struct keep_connection connections[KEEP_PLACES];
-	struct keep_notify notify;
+	struct keep_serving main, plain;
 	struct keep_ctl    ctl;
-	struct keep_slots  slots;
+	char               plain_path[4096]; /* where it is mounted */
+	struct opened_records opened;        /* of plain */
 	struct keep_view   views[KEEP_VIEWS];
 };
 
@@ -155,6 +165,8 @@ bool keep_is_taken_over(const struct keep *k);
 /* The number of the last event that any reader may know of. */
 uint64_t keep_events_last(const struct keep *k);
 
+/* Before slots are taken over: who uses which view is counted again from them. */
+void     keep_views_recount(struct keep *k);
 /* A view of a network, saved for a slot: one more user of it. 0: there is no room. */
 uint32_t keep_view_save(struct keep *k, const struct view *v);
 void     keep_view_drop(struct keep *k, uint32_t view); /* 0 is none */

@@ -1,6 +1,12 @@
 /* Views that slots name, as bytes. */
 #include "fs/connection/keep.h"
 
+void keep_views_recount(struct keep *k)
+{
+	for (uint32_t i = 0; i < KEEP_VIEWS; i++)
+		atomic_store(&k->views[i].users, 0);
+}
+
 static uint32_t view_share(struct keep *k, const struct view *v)
 {
 	for (uint32_t i = 0; i < KEEP_VIEWS; i++) {

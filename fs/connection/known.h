@@ -11,9 +11,11 @@
 #include <sys/stat.h>
 
 #include "core/store/store.h"
+#include "fs/connection/ends.h"
 #include "fs/connection/ino.h"
 #include "fs/connection/meter.h"
 #include "fs/connection/notify.h"
+#include "fs/connection/opened.h"
 #include "fs/tree/render_cache.h"
 #include "fs/connection/slots.h"
 #include "fs/connection/views.h"
@@ -23,9 +25,12 @@ struct serving { /* what the main connection answers with */
 	struct views        *views;
 	struct slots        *slots;
 	struct render_cache *cache;
+	struct ends         *ends;
 	struct notifier     *notifier;
 	struct meter        *meter;
 	struct slot         *root;        /* entered for good */
+	enum connection      on;          /* which rows are shown */
+	struct opened       *opened;      /* NULL: OPEN is not answered */
 	uint32_t             uid, gid;
 	mode_t               folder_mode, file_mode;
 
@@ -33,8 +38,25 @@ struct serving { /* what the main connection answers with */
 	pthread_cond_t       init_done;
 	bool                 inited, ended;
 	atomic_uint_fast64_t changes; /* of what grows otherwise than by views: checkpoints */
+	struct keep_serving *kept;    /* what outlives us of it; NULL: nothing */
 	bool open_answered, opendir_answered; /* a kernel too old to go without; set in INIT */
 };
+
+struct serving_options {
+	enum connection on;
+	uint32_t        uid, gid, umask;
+	size_t          render_cache; /* bytes */
+	bool          (*trim)(void *arg); /* of the notifier */
+	void           *arg;
+	struct keep    *keep;       /* what outlives us; NULL: nothing */
+	struct keep_serving *kept;  /* this connection's, in there */
+};
+/* Store, views and meter are the caller's, and set by it before. Everything else is as if never
+ * begun after a failure, and released by the second. */
+int  serving_init(struct serving *s, const struct serving_options *o, struct err *err) MUST_CHECK;
+/* Something changed that a view does not say. */
+void serving_changed(struct serving *s);
+void serving_release(struct serving *s); /* once no session of it is there any more */
 
 struct asked {
 	struct serving     *serving;

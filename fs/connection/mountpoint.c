@@ -161,7 +161,8 @@ int mountpoint_seen_by(pid_t pid, const char *full, struct err *err)
 bool mountpoint_is_ours(const struct mount_info *m)
 {
 	return strcmp(m->type, "fuse." MOUNT_SUBTYPE) == 0 ||
-	       strcmp(m->type, "fuse." MOUNT_SUBTYPE_CTL) == 0;
+	       strcmp(m->type, "fuse." MOUNT_SUBTYPE_CTL) == 0 ||
+	       strcmp(m->type, "fuse." MOUNT_SUBTYPE_PLAIN) == 0;
 }
 
 /* Not stat(2): the kernel still has the attributes of the root, and gives them. */
@@ -277,6 +278,71 @@ int mountpoint_unmount(const char *full, enum unmount_how how, struct err *err)
 	if (errno == EBUSY)
 		return err_set(err, -EBUSY, BUSY, full);
 	return err_set(err, -errno, "%s: %s", full, strerror(errno));
+}
+
+/* ---- aborting ---- */
+
+#define CONNECTIONS   "/sys/fs/fuse/connections"
+#define CONTROL_MAGIC 0x65735543 /* of fusectl, for statfs(2) */
+
+/* Where nobody mounted it, root does for the moment, at a place of its own. */
+static int open_control(unsigned minor, struct err *err)
+{
+	char path[128], folder[] = "/tmp/chainfs-fusectl-XXXXXX";
+
+	snprintf(path, sizeof path, CONNECTIONS "/%u/abort", minor);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	int rc = -errno;
+	struct statfs control;
+
+	if (rc != -ENOENT || geteuid() != 0 ||
+	    (statfs(CONNECTIONS, &control) == 0 && control.f_type == CONTROL_MAGIC))
+		return err_set(err, rc, "%s: %s", path, strerror(-rc));
+	if (!mkdtemp(folder))
+		return err_set(err, -errno, "%s: %s", folder, strerror(errno));
+	if (mount("fusectl", folder, "fusectl", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0) {
+		snprintf(path, sizeof path, "%s/%u/abort", folder, minor);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		rc = -errno;
+		umount2(folder, MNT_DETACH);
+	} else {
+		rc = -errno;
+	}
+	rmdir(folder);
+	return fd >= 0 ? fd : err_set(err, rc, "%s: %s", path, strerror(-rc));
+}
+
+int mountpoint_abort(unsigned minor, struct err *err)
+{
+	AUTO(base_closep) int fd = open_control(minor, err);
+
+	if (fd < 0)
+		return fd;
+	if (write(fd, "1", 1) != 1)
+		return err_set(err, -errno, "connection %u cannot be aborted: %s", minor,
+			       strerror(errno));
+	trace_warn("mount", "a connection was aborted, who waited for it gets an error", "minor=%u",
+		   minor);
+	return 0;
+}
+
+/* ---- once mounted ---- */
+
+void mountpoint_read_ahead(const char *full, unsigned kib)
+{
+	struct mount_info m;
+	char file[64];
+
+	if (mountpoint_find(full, &m, NULL) != 1)
+		return;
+	snprintf(file, sizeof file, "/sys/class/bdi/%u:%u/read_ahead_kb", m.major, m.minor);
+	AUTO(base_closep) int fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || dprintf(fd, "%u\n", kib) < 0)
+		trace_debug("mount", "the kernel reads ahead as far as it does by itself",
+			    "path=%s errno=%d", full, errno);
 }
 
 /* ---- before mounting ---- */

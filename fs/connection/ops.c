@@ -7,6 +7,8 @@
 
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "fs/connection/journal.h"
+#include "fs/connection/transport.h"
 #include "fs/tree/xattr.h"
 
 #define CONTENT_MAX ((size_t)1 << 30) /* bytes of one file; memory holds it whole */
@@ -15,6 +17,10 @@
 #define DOT_DOT     2
 #define INO_UNKNOWN 0xffffffff        /* d_ino of a name that has no number yet */
 #define NAME_MAX_   255               /* of statfs */
+
+/* Of linux/fuse.h, of which an older one may be installed than the kernel that runs. */
+#define OPEN_NO_FLUSH (1u << 5)
+#define OPEN_PASSED   (1u << 7)
 
 static struct serving *serving_of(fuse_req_t req)
 {
@@ -53,11 +59,71 @@ static void on_init(void *user, struct fuse_conn_info *conn)
 	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
 				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
 				       FUSE_CAP_EXPORT_SUPPORT);
-	s->open_answered = !(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
+	s->open_answered = s->opened || !(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
 	s->opendir_answered = !(conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT);
 	LOCKED(&s->init_lock);
 	s->inited = true;
 	pthread_cond_broadcast(&s->init_done);
+}
+
+/* The first open of a file: looked at, and opened below. */
+static int open_first(struct serving *s, uint64_t ino, struct opened_file *out, struct err *err)
+{
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	struct attr attr;
+	int rc = asked_open(s, ino, &a);
+
+	if (rc == 0)
+		rc = tree_attr(asked_view(&a), &a.node, &attr, err);
+	if (rc == 0)
+		rc = tree_open(asked_view(&a), &a.node, err);
+	if (rc < 0)
+		return rc;
+	*out = (struct opened_file){ .size = attr.size, .time = attr.mtime };
+	/* What grows has more bytes below than as of this view. */
+	return opened_first(s->opened, ino, rc, a.node.scope.kind != SCOPE_VIEW, out, err);
+}
+
+/* struct fuse_open_out: libfuse 3.14 has no name for its last member. */
+static int reply_passed(fuse_req_t req, uint32_t backing)
+{
+	const struct {
+		uint64_t fh;
+		uint32_t flags, backing;
+	} out = { .flags = OPEN_PASSED | OPEN_NO_FLUSH, .backing = backing };
+
+	metrics_add(COUNTER_PLAIN_PASSED, 1);
+	return fuse_reply_buf(req, (const char *)&out, sizeof out);
+}
+
+static void open_plain(fuse_req_t req, struct serving *s, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct opened_file file = { .backing = 0 };
+	struct err err = ERR_INIT;
+	int rc = opened_again(s->opened, ino, &file);
+
+	if (rc == -ENOENT)
+		rc = open_first(s, ino, &file, &err);
+	if (rc < 0 && rc != -EOPNOTSUPP) { /* which says that it is rendered */
+		refuse(req, "open", ino, rc, &err);
+		return;
+	}
+	metrics_add(COUNTER_PLAIN_OPENS, 1);
+	fi->keep_cache = 1;
+	fi->noflush = 1;
+	int sent = file.backing ? reply_passed(req, file.backing) : fuse_reply_open(req, fi);
+
+	if (sent < 0 && rc == 0) /* nobody has it open, and no RELEASE will come */
+		opened_release(s->opened, ino, 0);
+}
+
+static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct serving *s = serving_of(req);
+
+	if (s->opened)
+		opened_release(s->opened, ino, journal_unique());
+	fuse_reply_err(req, 0);
 }
 
 /* ENOSYS once, and the kernel opens without asking from then on. */
@@ -65,6 +131,10 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct serving *s = serving_of(req);
 
+	if (s->opened) {
+		open_plain(req, s, ino, fi);
+		return;
+	}
 	fi->keep_cache = 1;
 	if (s->open_answered)
 		fuse_reply_open(req, fi);
@@ -91,6 +161,8 @@ static int lookup_child(struct asked *folder, const char *name, struct given *gi
 	struct node child;
 	int rc = tree_lookup(asked_view(folder), &folder->node, name, &child, err);
 
+	if (rc == 0 && !tree_shows(folder->serving->on, child.row))
+		rc = -ENOENT;
 	if (rc == 0)
 		rc = known_child(folder, &child, given);
 	if (rc == 0 && given->fresh)
@@ -244,6 +316,17 @@ static void on_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 	fuse_reply_none(req);
 }
 
+/* Of a file that is gone by now, for who has it open. */
+static int attr_of_opened(struct serving *s, uint64_t ino, struct attr *out)
+{
+	struct opened_file file;
+
+	if (!s->opened || opened_get(s->opened, ino, &file) < 0)
+		return -ESTALE;
+	*out = (struct attr){ .type = NODE_FILE, .size = file.size, .mtime = file.time };
+	return 0;
+}
+
 static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct serving *s = serving_of(req);
@@ -255,6 +338,8 @@ static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 	if (rc == 0)
 		rc = tree_attr(asked_view(&a), &a.node, &attr, &err);
+	if (rc == -ESTALE)
+		rc = attr_of_opened(s, ino, &attr);
 	if (rc < 0) {
 		refuse(req, "getattr", ino, rc, &err);
 		return;
@@ -341,32 +426,62 @@ static void reply_slice(fuse_req_t req, struct slice content, size_t size, off_t
 }
 
 /* From a plain file: no more is in memory than the answer. A file of that kind never changes, and
- * what is read short is at its end. */
-static int read_file(int fd, size_t size, off_t offset, struct buf *out)
+ * what is read short is at its end. Bytes read, or a negative errno. */
+static ssize_t read_file(int fd, size_t size, off_t offset, uint8_t *out)
 {
-	int rc = buf_reserve(out, size);
+	size_t got = 0;
 
-	while (rc == 0 && out->n < size) {
-		ssize_t n = pread(fd, out->p + out->n, size - out->n, offset + (off_t)out->n);
+	while (got < size) {
+		ssize_t n = pread(fd, out + got, size - got, offset + (off_t)got);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		out->n += (size_t)n;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
 	}
-	return rc;
+	return (ssize_t)got;
 }
 
-static void reply_file(fuse_req_t req, const struct asked *a, int fd, size_t size, off_t offset)
+static void reply_file(fuse_req_t req, uint64_t ino, int fd, size_t size, off_t offset)
 {
-	AUTO(buf_release) struct buf part = BUF_INIT(size);
-	int rc = read_file(fd, size, offset, &part);
+	void *room = transport_room(size);
+	AUTO(base_freep) void *own = room ? NULL : malloc(MAX(size, 1));
+	uint8_t *bytes = room ? room : own;
+	ssize_t n = bytes ? read_file(fd, size, offset, bytes) : -ENOMEM;
 
-	if (rc < 0)
-		refuse(req, "read", a->ino, rc, NULL);
+	if (n < 0)
+		refuse(req, "read", ino, (int)n, NULL);
 	else
-		reply_slice(req, buf_slice(&part), size, 0);
+		reply_slice(req, SLICE(bytes, (size_t)n), size, 0);
+}
+
+/* Of a file that grows, what the view it is as of has. */
+static size_t left_of(const struct asked *a, size_t size, off_t offset)
+{
+	struct attr attr;
+
+	if (a->node.scope.kind != SCOPE_VIEW ||
+	    tree_attr(asked_view(a), &a->node, &attr, NULL) < 0)
+		return size;
+	return MIN(size, attr.size - MIN((uint64_t)offset, attr.size));
+}
+
+/* True: it was answered from the descriptor of an open file. */
+static bool read_opened(fuse_req_t req, struct serving *s, uint64_t ino, size_t size, off_t offset)
+{
+	struct opened_file file;
+
+	if (!s->opened)
+		return false;
+	metrics_add(COUNTER_PLAIN_READS, 1);
+	if (offset < 0 || opened_get(s->opened, ino, &file) < 0 || file.fd < 0)
+		return false;
+	reply_file(req, ino, file.fd, MIN(size, file.size - MIN((uint64_t)offset, file.size)),
+		   offset);
+	return true;
 }
 
 static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -377,12 +492,15 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	AUTO(rendering_putp) struct rendering *kept = NULL;
 	AUTO(buf_release) struct buf made = BUF_INIT(CONTENT_MAX);
 	struct err err = ERR_INIT;
+
+	if (read_opened(req, s, ino, size, offset))
+		return;
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &a);
 	AUTO(base_closep)
 	int fd = rc == 0 ? tree_open(asked_view(&a), &a.node, &err) : -1;
 
 	if (fd >= 0) {
-		reply_file(req, &a, fd, size, offset);
+		reply_file(req, ino, fd, left_of(&a, size, offset), offset);
 		return;
 	}
 	if (rc == 0 && fd != -EOPNOTSUPP)
@@ -416,7 +534,10 @@ struct listing {
 	bool          plus;  /* READDIRPLUS */
 	bool          full;  /* with attributes */
 	bool          grows; /* something in it does, or the folder itself */
+	bool          filled; /* there is no room for the next entry */
+	uint64_t      last;   /* offset of the entry added last */
 	char         *bytes;
+	bool          in_room; /* of the transport: not ours to free */
 	size_t        size, used;
 	struct noted *noted;
 	size_t        noted_count, noted_cap;
@@ -424,7 +545,8 @@ struct listing {
 
 static void listing_release(struct listing *l)
 {
-	free(l->bytes);
+	if (!l->in_room)
+		free(l->bytes);
 	free(l->noted);
 }
 
@@ -461,9 +583,11 @@ static bool add(struct listing *l, const char *name, struct fuse_entry_param *e,
 	size_t n = l->plus ? fuse_add_direntry_plus(l->req, at, room, name, e, (off_t)offset)
 			   : fuse_add_direntry(l->req, at, room, name, &e->attr, (off_t)offset);
 
-	if (n > room)
+	l->filled |= n > room;
+	if (l->filled)
 		return false;
 	l->used += n;
+	l->last = offset;
 	return true;
 }
 
@@ -507,6 +631,9 @@ static bool on_child(void *arg, const struct tree_child *c)
 	struct listing *l = arg;
 	AUTO(given_release) struct given g = { .ino = 0 };
 
+	if (!tree_shows(l->folder->serving->on, c->node.row))
+		return true;
+
 	if (l->plus && l->full && note_room(l) && known_child(l->folder, &c->node, &g) == 0)
 		return add_whole(l, c, &g);
 	return add_name(l, c->name, tree[c->node.row].type, known_number(l->folder, &c->node),
@@ -532,6 +659,8 @@ static int list(struct listing *l, uint64_t offset, struct err *err)
 		return 0;
 	rc = tree_list(asked_view(folder), &folder->node, offset < DOT_DOT ? 0 : offset - DOT_DOT,
 		       l->plus && l->full, on_child, l, err);
+	if (rc == 0 && !l->filled && !attr.grows)
+		ends_add(folder->serving->ends, folder->ino, folder->generation, l->last);
 	return l->used ? 0
 		       : rc; /* what is there goes out first; the kernel comes again for the rest */
 }
@@ -541,11 +670,18 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	struct serving *s = serving_of(req);
 	AUTO(asked_release) struct asked folder = { .ino = 0 };
 	AUTO(listing_release)
-	struct listing l = { .req = req, .folder = &folder, .plus = plus, .size = size };
+	struct listing l = { .req = req, .folder = &folder, .plus = plus, .size = size,
+			     .last = (uint64_t)offset };
 	struct err err = ERR_INIT;
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &folder);
 
-	if (rc == 0 && !(l.bytes = malloc(size)))
+	if (rc == 0 && offset && ends_has(s->ends, ino, folder.generation, (uint64_t)offset)) {
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	}
+	l.bytes = transport_room(size);
+	l.in_room = l.bytes;
+	if (rc == 0 && !l.bytes && !(l.bytes = malloc(size)))
 		rc = -ENOMEM;
 	if (rc == 0)
 		rc = list(&l, (uint64_t)offset, &err);
@@ -688,6 +824,7 @@ const struct fuse_lowlevel_ops serving_ops = {
 	.getattr = on_getattr,
 	.readlink = on_readlink,
 	.open = on_open,
+	.release = on_release,
 	.read = on_read,
 	.lseek = on_lseek,
 	.opendir = on_opendir,

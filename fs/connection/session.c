@@ -25,6 +25,8 @@ struct session {
 	struct fuse_session *fuse;
 	struct wire         *wire;
 	const struct transport_ops *how;
+	bool                 or_classic;
+	struct wire_bits wished;
 	struct transport    *transport;
 	struct keep_connection *kept, *own; /* own: nobody else has it */
 	bool                 mounted, paused;
@@ -115,11 +117,15 @@ static int mount_and_listen(struct session *s, char *said, size_t said_size)
 /* Only who wishes for something gets between libfuse and the kernel. */
 static int attach_wire(struct session *s, const struct session_options *o, struct err *err)
 {
-	struct wire_bits wished = { .uring = s->how->by_ring, .stack_depth = o->stack_depth };
-
-	if (!wished.uring && !wished.stack_depth)
+	s->wished = (struct wire_bits){
+		.parallel = o->parallel,
+		.uring = s->how->by_ring,
+		.payload_max = TRANSPORT_PAYLOAD,
+		.stack_depth = o->stack_depth,
+	};
+	if (!s->wished.parallel && !s->wished.uring && !s->wished.stack_depth)
 		return 0;
-	return wire_attach(s->fuse, wished, &s->wire, err);
+	return wire_attach(s->fuse, s->wished, &s->wire, err);
 }
 
 /* libfuse closes the descriptor that it was given; the one in `kept` stays. */
@@ -173,6 +179,7 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 		s->kept = s->own = own;
 		s->own->fd = -1;
 	}
+	s->or_classic = o->or_classic;
 	if (o->allow_other && !session_others_allowed())
 		return err_set(err, -EPERM,
 			       "allow_other is for root, unless /etc/fuse.conf has the line "
@@ -214,18 +221,30 @@ const char *session_transport(struct session *s)
 	return s->how->serves(s->transport);
 }
 
-bool session_survives(const struct session *s)
+bool session_survives(struct session *s)
 {
-	return s->how->survives;
+	return s->how->survives(s->transport);
 }
 
 int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
 		  struct err *err)
 {
 	struct transport_task task = {
-		.session = s->fuse, .wire = s->wire, .kept = s->kept, .threads = threads, .ended = ended, .arg = arg,
+		.session = s->fuse, .wire = s->wire, .kept = s->kept, .threads = threads,
+		.ended = ended, .arg = arg,
 	};
 
+	struct err why = ERR_INIT;
+	int rc = s->how->start(&task, &s->transport, s->or_classic ? &why : err);
+
+	if (rc == 0 || !s->or_classic || s->how == &transport_classic)
+		return rc;
+	trace_warn("fs", "a transport does not start, the classic one serves",
+		   "transport=%s reason=\"%s\"", s->how->name, err_text(&why, rc));
+	s->wished.uring = false;
+	if (s->wire)
+		wire_wish(s->wire, s->wished);
+	s->how = &transport_classic;
 	return s->how->start(&task, &s->transport, err);
 }
 

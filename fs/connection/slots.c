@@ -37,7 +37,7 @@ static struct keep_slots *kept_alone(void)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-struct slots *slots_new(uint32_t slots_max, struct keep *keep)
+struct slots *slots_new(uint32_t slots_max, struct keep *keep, struct keep_slots *kept)
 {
 	assert(slots_max > 0 && slots_max <= INO_SLOTS);
 	struct slots *s = calloc(1, sizeof *s);
@@ -46,7 +46,7 @@ struct slots *slots_new(uint32_t slots_max, struct keep *keep)
 		return NULL;
 	s->slots_max = slots_max;
 	s->keep = keep;
-	s->kept = keep ? &keep->slots : kept_alone();
+	s->kept = keep ? kept : kept_alone();
 	if (!s->kept) {
 		free(s);
 		return NULL;
@@ -421,8 +421,6 @@ uint32_t slots_take_over(struct slots *s, struct network *(*network)(void *arg, 
 	struct shared_view *views[KEEP_VIEWS] = { NULL };
 	uint32_t lost = 0, made = MIN(atomic_load(&s->kept->made), s->slots_max);
 
-	for (uint32_t i = 0; s->keep && i < KEEP_VIEWS; i++)
-		atomic_store(&s->keep->views[i].users, 0); /* counted again from the slots */
 	for (uint32_t i = 0; i < made; i++) {
 		if (i % CHUNK == 0 && chunk_make(s, i) < 0)
 			return made - i + lost;

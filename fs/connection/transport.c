@@ -5,7 +5,7 @@
 #include "core/base/trace.h"
 
 /* The fastest first: the order in which "auto" tries them. */
-const struct transport_ops *const transports[] = { &transport_classic, NULL };
+const struct transport_ops *const transports[] = { &transport_uring, &transport_classic, NULL };
 
 int transport_pick(const char *name, const struct transport_ops **out, struct err *err)
 {

@@ -21,9 +21,13 @@
 #define OUT_ERROR          4u
 #define OUT_UNIQUE         8u
 #define OUT_FLAGS          12u /* behind the head from here on */
+#define OUT_MAX_WRITE      20u
+#define OUT_MAX_PAGES      28u /* 16 bits */
 #define OUT_FLAGS2         32u
 #define OUT_STACK_DEPTH    36u
 #define OUT_SIZE           64u
+#define PAGE               4096u
+#define FLAGS_PARALLEL     (1u << 18)
 #define FLAGS_EXT          (1u << 30) /* flags2 counts */
 #define FLAGS2_PASSTHROUGH (1u << 5)
 #define FLAGS2_URING       (1u << 9)
@@ -33,7 +37,7 @@ struct wire {
 	struct wire_bits wished, agreed;
 	atomic_bool init_seen, init_answered;
 	uint64_t init_unique;
-	uint32_t offered2;
+	uint32_t offered, offered2;
 
 	void (*on_agreed)(void *arg, struct wire_bits what);
 	void *on_agreed_arg;
@@ -71,6 +75,11 @@ static uint64_t get64(const uint8_t *at)
 	return v;
 }
 
+static void put16(uint8_t *at, uint16_t v)
+{
+	memcpy(at, &v, sizeof v);
+}
+
 static void put32(uint8_t *at, uint32_t v)
 {
 	memcpy(at, &v, sizeof v);
@@ -86,6 +95,8 @@ void wire_asked(struct wire *w, const void *request, size_t size)
 	    size < IN_HEAD_SIZE || get32(in + IN_OPCODE) != OPCODE_INIT)
 		return;
 	w->init_unique = get64(in + IN_UNIQUE);
+	if (size >= IN_FLAGS + 4)
+		w->offered = get32(in + IN_FLAGS);
 	if (size >= IN_FLAGS2 + 4 && (get32(in + IN_FLAGS) & FLAGS_EXT))
 		w->offered2 = get32(in + IN_FLAGS2);
 	atomic_store(&w->init_seen, true);
@@ -107,21 +118,26 @@ static ssize_t answer_init(struct wire *w, const struct iovec *parts, int count)
 	    get32((const uint8_t *)parts[0].iov_base + OUT_ERROR) != 0)
 		return writev(w->fd, parts, count);
 	struct wire_bits got = {
+		.parallel = w->wished.parallel && (w->offered & FLAGS_PARALLEL),
 		.uring = w->wished.uring && (w->offered2 & FLAGS2_URING),
+		.payload_max = w->wished.payload_max,
 		.stack_depth = w->offered2 & FLAGS2_PASSTHROUGH ? w->wished.stack_depth : 0,
 	};
 
 	memcpy(body, parts[1].iov_base, sizeof body);
 	uint32_t flags2 = get32(body + OUT_FLAGS) & FLAGS_EXT ? get32(body + OUT_FLAGS2) : 0;
 
-	if (got.uring)
+	if (got.uring) {
 		flags2 |= FLAGS2_URING;
+		put32(body + OUT_MAX_WRITE, got.payload_max);
+		put16(body + OUT_MAX_PAGES, (uint16_t)(got.payload_max / PAGE));
+	}
 	if (got.stack_depth) {
 		flags2 |= FLAGS2_PASSTHROUGH;
 		put32(body + OUT_STACK_DEPTH, got.stack_depth);
 	}
-	if (flags2)
-		put32(body + OUT_FLAGS, get32(body + OUT_FLAGS) | FLAGS_EXT);
+	put32(body + OUT_FLAGS, get32(body + OUT_FLAGS) | (flags2 ? FLAGS_EXT : 0) |
+					(got.parallel ? FLAGS_PARALLEL : 0));
 	put32(body + OUT_FLAGS2, flags2);
 	w->agreed = got;
 	/* The kernel refuses an answer to what it has long been answered, when INIT is replayed:
@@ -130,7 +146,7 @@ static ssize_t answer_init(struct wire *w, const struct iovec *parts, int count)
 	int error = errno;
 
 	if (n < 0 && error != ENOENT)
-		w->agreed = (struct wire_bits){ .uring = false };
+		w->agreed = (struct wire_bits){ .parallel = false };
 	atomic_store_explicit(&w->init_answered, true, memory_order_release);
 	if (w->on_agreed)
 		w->on_agreed(w->on_agreed_arg, w->agreed);
@@ -142,7 +158,7 @@ bool wire_agreed(struct wire *w, struct wire_bits *out)
 {
 	bool answered = atomic_load_explicit(&w->init_answered, memory_order_acquire);
 
-	*out = answered ? w->agreed : (struct wire_bits){ .uring = false };
+	*out = answered ? w->agreed : (struct wire_bits){ .parallel = false };
 	return answered;
 }
 
@@ -180,6 +196,11 @@ static ssize_t on_read(int fd, void *bytes, size_t size, void *user)
 }
 
 /* ---- the contract ---- */
+
+void wire_wish(struct wire *w, struct wire_bits wished)
+{
+	w->wished = wished;
+}
 
 void wire_on_agreed(struct wire *w, void (*agreed)(void *arg, struct wire_bits what), void *arg)
 {

@@ -19,12 +19,15 @@ struct fuse_session;
 struct wire;
 
 struct wire_bits {
+	bool     parallel;    /* PARALLEL_DIROPS: libfuse 3.14 has the wish and does not pass it on */
 	bool     uring;       /* FUSE_OVER_IO_URING */
+	unsigned payload_max; /* bytes of a request or a reply then; whole pages */
 	unsigned stack_depth; /* FUSE_PASSTHROUGH, on file systems so deep; 0: without */
 };
 
 int  wire_attach(struct fuse_session *session, struct wire_bits wished, struct wire **out,
 		 struct err *err) MUST_CHECK;
+void wire_wish(struct wire *w, struct wire_bits wished); /* anew, before INIT is answered */
 void wire_detachp(struct wire **w); /* after which its session processes nothing any more */
 
 void wire_asked(struct wire *w, const void *request, size_t size); /* accepts NULL */

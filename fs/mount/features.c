@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "core/base/bytes.h"
+#include "core/base/files.h"
 #include "core/base/trace.h"
 #include "fs/connection/session.h"
+#include "fs/connection/transport.h"
 
 #define WAIT_MS      5000
 #define MESSAGE_SIZE (1u << 20)
@@ -25,6 +27,7 @@
 #define INIT_FLAGS2        (HEAD_SIZE + 16)
 #define FLAGS2_PASSTHROUGH (1u << 5)
 #define FLAGS2_URING       (1u << 9)
+#define CAPABILITY_ADMIN   21 /* linux/capability.h */
 
 static uint32_t number_at(const uint8_t *message, size_t size, size_t at)
 {
@@ -84,6 +87,19 @@ static int try_mount(struct fs_features *out)
 	return rc;
 }
 
+/* CAP_SYS_ADMIN: what the kernel asks of who has a file passed through. */
+static bool may_pass(void)
+{
+	AUTO(files_stream_closep) FILE *status = fopen("/proc/self/status", "re");
+	unsigned long long effective = 0;
+	char line[256];
+
+	while (status && fgets(line, sizeof line, status))
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	return effective >> CAPABILITY_ADMIN & 1;
+}
+
 static bool in_path(const char *name)
 {
 	const char *at = getenv("PATH");
@@ -102,21 +118,20 @@ static bool in_path(const char *name)
 
 void fs_features_look(struct fs_features *out)
 {
-	char word[8] = "";
 	AUTO(base_closep) int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
 	*out = (struct fs_features){ .device = device < 0 ? -errno : 0 };
-	AUTO(base_closep)
-	int parameter = open("/sys/module/fuse/parameters/enable_uring", O_RDONLY | O_CLOEXEC);
-
-	out->uring_switch =
-		parameter >= 0 && read(parameter, word, sizeof word - 1) > 0 && word[0] == 'Y';
 	out->helper = in_path("fusermount3");
 	out->allow_other = session_others_allowed();
+	out->may_pass = may_pass();
 	/* What is wrong is in `why`; it need not stand in the log besides. */
 	enum trace_level level = trace_get_level();
 
 	trace_set_level(MIN(level, TRACE_ERROR));
 	out->trial = try_mount(out);
+	out->rings = transport_uring.why_not(&out->rings_why);
+	if (out->rings == 0 && out->trial == 0 && !out->uring)
+		out->rings = err_set(&out->rings_why, -EOPNOTSUPP,
+				     "the kernel's switch for it is on, and it does not offer it");
 	trace_set_level(level);
 }

@@ -15,7 +15,9 @@ struct fs_features {
 	struct err why;
 	unsigned major, minor; /* of the protocol that the kernel speaks */
 	bool     passthrough, uring; /* it offers them */
-	bool     uring_switch; /* /sys/module/fuse/parameters/enable_uring is Y */
+	int      rings;        /* 0: transport=uring can be had; else a negative errno, and why */
+	struct err rings_why;
+	bool     may_pass; /* this process may have files passed through, where that is offered */
 };
 
 void fs_features_look(struct fs_features *out);

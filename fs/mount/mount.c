@@ -10,12 +10,15 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/checkpoint/pins.h"
+#include "core/control/metrics.h"
 #include "fs/ctl/ctl.h"
 #include "fs/connection/keep.h"
 #include "fs/connection/mountpoint.h"
 #include "fs/connection/ops.h"
+#include "fs/mount/plain.h"
 #include "fs/mount/rundir.h"
 #include "fs/connection/session.h"
+#include "fs/connection/transport.h"
 
 #define END_WAIT_MS    200u   /* for a busy mount, before it is detached */
 #define STORE_WAIT_MS  10000u /* after an unmount, until the daemon has let go of the store */
@@ -29,6 +32,7 @@ struct fs {
 	struct serving  serving;
 	struct session *session;
 	struct ctl     *ctl;
+	struct plain   *plain;
 	unsigned        threads;
 	atomic_size_t   networks_seen;
 	char            mountpoint[PATH_MAX], ctl_path[PATH_MAX];
@@ -56,6 +60,7 @@ static void on_publish(void *arg, struct network *n)
 
 	keep_view_numbers(fs, n);
 	notifier_published(fs->serving.notifier, network_index(n));
+	plain_published(fs->plain, network_index(n));
 	meter_published(fs->serving.meter);
 	if (fs->pins)
 		pins_published(fs->pins);
@@ -65,8 +70,9 @@ static void on_pins(void *arg, struct network *n)
 {
 	struct fs *fs = arg;
 
-	atomic_fetch_add(&fs->serving.changes, 1);
+	serving_changed(&fs->serving);
 	notifier_published(fs->serving.notifier, network_index(n));
+	plain_changed(fs->plain, network_index(n));
 }
 
 /* A network that came through the daemon is told of by nothing but its first event. */
@@ -79,6 +85,7 @@ static void on_event(void *arg)
 		for (size_t i = 0; i < count; i++)
 			views_watch(fs->serving.views, store_network_at(fs->store, i));
 		notifier_published(fs->serving.notifier, 0);
+		plain_published(fs->plain, 0);
 	}
 	ctl_wake(fs->ctl);
 }
@@ -89,16 +96,6 @@ static bool trim(void *arg)
 }
 
 /* ---- opening ---- */
-
-static struct network *network_of(void *arg, unsigned index)
-{
-	struct fs *fs = arg;
-
-	for (size_t i = 0; i < store_network_count(fs->store); i++)
-		if (network_index(store_network_at(fs->store, i)) == index)
-			return store_network_at(fs->store, i);
-	return NULL;
-}
 
 /* Before the first view is taken and anything can be collected. */
 static void take_over(struct fs *fs)
@@ -112,36 +109,33 @@ static void take_over(struct fs *fs)
 		network_views_after(n, atomic_load(&fs->keep->view_last[index]));
 		keep_view_numbers(fs, n);
 	}
-	uint32_t lost = slots_take_over(fs->serving.slots, network_of, fs);
-
-	if (lost)
-		trace_warn("fs", "folders cannot be had again as they were, they are stale",
-			   "slots=%u", lost);
+	keep_views_recount(fs->keep);
 }
 
-static int serving_init(struct fs *fs, const struct fs_options *o, struct err *err)
+static int open_serving(struct fs *fs, const struct fs_options *o, struct err *err)
 {
 	struct serving *s = &fs->serving;
-	struct node root = tree_root();
+	struct serving_options so = {
+		.on = ON_MAIN,
+		.uid = o->uid,
+		.gid = o->gid,
+		.umask = o->umask,
+		.render_cache = o->render_cache ? o->render_cache : RENDER_CACHE_BYTES,
+		.trim = trim,
+		.arg = fs,
+		.keep = fs->keep,
+		.kept = &fs->keep->main,
+	};
 
 	s->store = fs->store;
-	s->uid = o->uid;
-	s->gid = o->gid;
-	s->folder_mode = 0555 & ~o->umask;
-	s->file_mode = 0444 & ~o->umask;
 	s->views = views_new(on_publish, fs);
-	s->slots = slots_new(INO_SLOTS, fs->keep);
-	s->cache = render_cache_new(o->render_cache ? o->render_cache : RENDER_CACHE_BYTES,
-				    RENDER_CACHE_ONE_MAX);
-	s->notifier = notifier_new(trim, fs, &fs->keep->notify);
-	if (!s->views || !s->slots || !s->cache || !s->notifier)
+	if (!s->views)
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	take_over(fs);
-	int rc = slots_intern(s->slots, NULL, &root.scope, NULL, &s->root);
+	int rc = serving_init(s, &so, err);
 
-	if (rc < 0)
-		return err_set(err, rc, "no memory for the mount");
-	rc = meter_new(fs->store, &s->meter, err);
+	if (rc == 0)
+		rc = meter_new(fs->store, &s->meter, err);
 	if (rc < 0)
 		return rc;
 	size_t count = store_network_count(fs->store);
@@ -160,7 +154,7 @@ static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
 	if (fs->taken_over)
 		snprintf(fs->ctl_path, sizeof fs->ctl_path, "%s", kept->path);
 	else
-		rc = rundir_make(o->ctl_dir, fs->keep->keeper, fs->ctl_path, err);
+		rc = rundir_make("ctl", o->ctl_dir, (pid_t)fs->keep->keeper, fs->ctl_path, err);
 	if (rc < 0) {
 		fs->ctl_path[0] = '\0';
 		return rc;
@@ -181,9 +175,24 @@ static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
 	return ctl_open(fs->store, fs->events, fs->orders, &co, &fs->ctl, err);
 }
 
+static int open_plain(struct fs *fs, const struct fs_options *o, struct err *err)
+{
+	struct plain_options po = {
+		.allow_other = o->allow_other, .uid = o->uid, .gid = o->gid, .umask = o->umask,
+		.keep = fs->keep,
+	};
+
+	return plain_open(fs->serving.views, fs->serving.meter, fs->store, &po, &fs->plain, err);
+}
+
 int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	    const struct fs_options *o, struct fs **out, struct err *err)
 {
+	const struct transport_ops *transport;
+	int rc = transport_pick(o->transport, &transport, err);
+
+	if (rc < 0)
+		return rc;
 	struct fs *fs = calloc(1, sizeof *fs);
 
 	if (!fs)
@@ -194,34 +203,40 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	fs->orders = o->orders;
 	fs->threads = o->threads;
 	sem_init(&fs->woken, 0, 0);
-	pthread_mutex_init(&fs->serving.init_lock, NULL);
-	pthread_cond_init(&fs->serving.init_done, NULL);
 	AUTO(fs_closep) struct fs *owner = fs;
 	AUTO(base_closep) int alone = -1;
-	int rc = o->keep ? 0 : keep_new(&alone, &fs->own_keep, err);
 
+	rc = o->keep ? 0 : keep_new(&alone, &fs->own_keep, err);
 	if (rc < 0)
 		return rc;
 	fs->keep = o->keep ? o->keep : fs->own_keep;
 	fs->taken_over = fs->keep->connections[KEEP_MAIN].fd >= 0;
-	/* A mount that waits for us to answer is looked at by nobody here. */
-	if (fs->taken_over)
+	/* A mount that waits for us to answer is looked at by nobody here. What could be handed over
+	 * was served by the classic transport, and the kernel agrees on one but once. */
+	if (fs->taken_over) {
+		transport = &transport_classic;
 		snprintf(fs->mountpoint, sizeof fs->mountpoint, "%s", mountpoint);
-	else
+	} else {
 		rc = mountpoint_full(mountpoint, fs->mountpoint, err);
+	}
 	if (rc == 0 && !fs->taken_over)
 		rc = mountpoint_prepare(fs->mountpoint, err);
 	if (rc == 0)
-		rc = serving_init(fs, o, err);
+		rc = open_serving(fs, o, err);
 	if (rc == 0)
 		rc = open_ctl(fs, o, err);
+	if (rc == 0)
+		rc = open_plain(fs, o, err);
 	if (rc < 0)
 		return rc;
 	tree_set_env(&(struct tree_env){ .store = s, .ctl_target = fs->ctl_path,
+					  .plain_target = plain_path(fs->plain),
 					  .pins = fs->pins });
 	struct session_options so = {
 		.mountpoint = fs->mountpoint, .source = store_path(s), .subtype = MOUNT_SUBTYPE,
-		.allow_other = o->allow_other, .read_only = true,
+		.allow_other = o->allow_other, .read_only = true, .parallel = true,
+		.transport = transport,
+		.or_classic = o->transport && strcmp(o->transport, TRANSPORT_AUTO) == 0,
 		.kept = &fs->keep->connections[KEEP_MAIN],
 	};
 
@@ -230,7 +245,7 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 		return rc;
 	if (!fs->taken_over && o->mounted)
 		o->mounted(o->mounted_arg, fuse_session_fd(session_fuse(fs->session)),
-			   ctl_fd(fs->ctl), session_survives(fs->session));
+			   ctl_fd(fs->ctl), plain_fd(fs->plain));
 	*out = TAKE(owner);
 	return 0;
 }
@@ -252,21 +267,22 @@ void fs_closep(struct fs **at)
 	}
 	if (fs->taken_over && fs->ctl && !fs->ran)
 		ctl_pause(fs->ctl);
+	if (fs->taken_over && !fs->ran)
+		plain_pause(fs->plain);
 	session_closep(&fs->session);
 	events_on_post(fs->events, NULL, NULL);
 	if (fs->pins)
 		pins_on_change(fs->pins, NULL, NULL);
+	plain_end(fs->plain);
 	ctl_closep(&fs->ctl);
 	if (fs->ctl_path[0] && !atomic_load(&fs->handing_over) && (!fs->taken_over || fs->ran))
 		rundir_remove(fs->ctl_path);
 	slots_freep(&s->slots);
-	views_freep(&s->views);
+	views_freep(&s->views); /* from here on nobody hears of a publication */
+	plain_closep(&fs->plain);
 	meter_freep(&s->meter);
-	render_cache_freep(&s->cache);
-	notifier_freep(&s->notifier);
+	serving_release(s);
 	keep_closep(&fs->own_keep);
-	pthread_cond_destroy(&s->init_done);
-	pthread_mutex_destroy(&s->init_lock);
 	sem_destroy(&fs->woken);
 	free(fs);
 }
@@ -311,6 +327,19 @@ static bool wait_for_init(struct serving *s)
 	return !s->ended;
 }
 
+/* Known only once something was asked. */
+static const char *transport_of(struct fs *fs)
+{
+	LOCKED(&fs->serving.init_lock);
+	return fs->serving.ended ? "none" : session_transport(fs->session);
+}
+
+bool fs_survives(struct fs *fs)
+{
+	LOCKED(&fs->serving.init_lock);
+	return !fs->serving.ended && session_survives(fs->session);
+}
+
 /* A thread of its own, because a look at the mount waits for those that serve it. */
 static void *tell_ready(void *arg)
 {
@@ -324,7 +353,12 @@ static void *tell_ready(void *arg)
 	if (statfs(fs->mountpoint, &st) < 0)
 		trace_warn("mount", "the root of the mount cannot be looked at", "path=%s errno=%d",
 			   fs->mountpoint, errno);
-	events_post(fs->events, NULL, "mount", "state=ready path=%s", fs->mountpoint);
+	mountpoint_read_ahead(fs->mountpoint, READ_AHEAD_KIB);
+	const char *transport = transport_of(fs);
+
+	metrics_set_transport(transport);
+	events_post(fs->events, NULL, "mount", "state=ready path=%s transport=%s", fs->mountpoint,
+		    transport);
 	if (start->ready)
 		start->ready(start->arg);
 	return NULL;
@@ -334,6 +368,8 @@ static int start(struct fs *fs, struct err *err)
 {
 	int rc = ctl_start(fs->ctl, err);
 
+	if (rc == 0)
+		rc = plain_start(fs->plain, err);
 	if (rc == 0) {
 		events_on_post(fs->events, on_event, fs);
 		if (fs->pins)
@@ -357,8 +393,8 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 	rc = -pthread_create(&starter, NULL, tell_ready, &starting);
 	if (rc < 0)
 		return err_set(err, rc, "no thread for the mount: %s", strerror(-rc));
-	trace_info("mount", "serving", "path=%s store=%s ctl=%s", fs->mountpoint,
-		   store_path(fs->store), fs->ctl_path);
+	trace_info("mount", "serving", "path=%s store=%s ctl=%s plain=%s", fs->mountpoint,
+		   store_path(fs->store), fs->ctl_path, plain_path(fs->plain));
 	while (!atomic_load(&fs->unmounted) && !atomic_load(&fs->stop_wanted))
 		sem_wait(&fs->woken);
 	fs->ran = true;
@@ -370,14 +406,17 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 		session_pause(fs->session);
 	else
 		session_end(fs->session, END_WAIT_MS);
+	on_ended(fs); /* nobody need wait for INIT any more, or look at the session */
 	session_closep(&fs->session);
-	on_ended(fs); /* nobody need wait for INIT any more */
 	pthread_join(starter, NULL);
 	events_post(fs->events, NULL, "mount", "state=ended path=%s", fs->mountpoint);
 	events_on_post(fs->events, NULL, NULL);
-	if (stays)
+	if (stays) {
 		ctl_pause(fs->ctl);
+		plain_pause(fs->plain);
+	}
 	atomic_store(&fs->handing_over, stays);
+	plain_end(fs->plain);
 	ctl_closep(&fs->ctl);
 	trace_info("mount", stays ? "handed over" : "ended", "path=%s", fs->mountpoint);
 	return 0;

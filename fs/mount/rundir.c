@@ -10,8 +10,9 @@
 #include "core/base/trace.h"
 #include "fs/connection/mountpoint.h"
 
-#define NAME_START "ctl-"
-#define TRIES      16
+#define TRIES 16
+
+static const char *const kinds[] = { "ctl", "plain" };
 
 /* ---- the folder for all of a user's mounts ---- */
 
@@ -51,6 +52,18 @@ static int base_make(const char *path, struct err *err)
 
 /* ---- what died ---- */
 
+/* What stands behind "ctl-" or "plain-"; NULL: it is no name of ours. */
+static const char *behind_kind(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		size_t n = strlen(kinds[i]);
+
+		if (strncmp(name, kinds[i], n) == 0 && name[n] == '-')
+			return name + n + 1;
+	}
+	return NULL;
+}
+
 /* One that has ended and that nobody waited for serves nothing any more. */
 static bool is_zombie(long pid)
 {
@@ -64,10 +77,10 @@ static bool is_zombie(long pid)
 	return name_end && strncmp(name_end, ") Z", 3) == 0;
 }
 
-static bool process_lives(const char *name)
+static bool process_lives(const char *number)
 {
 	char *end;
-	long pid = strtol(name + strlen(NAME_START), &end, 10);
+	long pid = strtol(number, &end, 10);
 
 	if (pid > 0 && is_zombie(pid))
 		return false;
@@ -83,8 +96,9 @@ static void each_dead(const char *base, void (*each)(void *arg, const char *path
 	while (d && (e = readdir(d))) {
 		/* Of processes that are gone alone: a live mount could let us wait for its
 		 * daemon. */
-		if (strncmp(e->d_name, NAME_START, strlen(NAME_START)) != 0 ||
-		    process_lives(e->d_name))
+		const char *number = behind_kind(e->d_name);
+
+		if (!number || process_lives(number))
 			continue;
 		if ((size_t)snprintf(path, sizeof path, "%s/%s", base, e->d_name) >= sizeof path)
 			continue;
@@ -111,11 +125,11 @@ void rundir_each_dead(void (*each)(void *arg, const char *path), void *arg)
 
 /* ---- one of our own ---- */
 
-static int own_make(const char *base, pid_t pid, char out[PATH_MAX], struct err *err)
+static int own_make(const char *base, const char *what, pid_t pid, char out[PATH_MAX],
+		    struct err *err)
 {
 	for (int i = 1; i <= TRIES; i++) {
-		int n = snprintf(out, PATH_MAX,
-				 i == 1 ? "%s/" NAME_START "%d" : "%s/" NAME_START "%d-%d", base,
+		int n = snprintf(out, PATH_MAX, i == 1 ? "%s/%s-%d" : "%s/%s-%d-%d", base, what,
 				 (int)pid, i);
 
 		if (n >= PATH_MAX)
@@ -130,7 +144,8 @@ static int own_make(const char *base, pid_t pid, char out[PATH_MAX], struct err 
 	return err_set(err, -EEXIST, "%s: all of its names for this process are in use", base);
 }
 
-int rundir_make(const char *wanted, pid_t pid, char out[PATH_MAX], struct err *err)
+int rundir_make(const char *what, const char *wanted, pid_t pid, char out[PATH_MAX],
+		struct err *err)
 {
 	char base[PATH_MAX];
 
@@ -148,9 +163,9 @@ int rundir_make(const char *wanted, pid_t pid, char out[PATH_MAX], struct err *e
 	if (rc < 0 && base_name(base, true) == 0)
 		rc = base_make(base, err);
 	if (rc < 0)
-		return err_note(err, rc, "no folder for ctl");
+		return err_note(err, rc, "no folder for %s", what);
 	each_dead(base, clear_one, NULL);
-	return own_make(base, pid ? pid : getpid(), out, err);
+	return own_make(base, what, pid ? pid : getpid(), out, err);
 }
 
 void rundir_remove(const char *path)
@@ -158,13 +173,13 @@ void rundir_remove(const char *path)
 	char base[PATH_MAX];
 
 	if (rmdir(path) < 0 && errno != ENOENT)
-		trace_info("mount", "the folder of ctl stays behind", "path=%s errno=%d", path,
+		trace_info("mount", "a run-time folder stays behind", "path=%s errno=%d", path,
 			   errno);
 	/* The last one takes the folder above with it, when that is one of ours. */
 	snprintf(base, sizeof base, "%s", path);
 	char *slash = strrchr(base, '/');
 
-	if (!slash || strncmp(slash + 1, NAME_START, strlen(NAME_START)) != 0)
+	if (!slash || !behind_kind(slash + 1))
 		return;
 	*slash = '\0';
 	slash = strrchr(base, '/');

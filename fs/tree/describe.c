@@ -15,7 +15,8 @@ static void row_line(const struct entry *e, struct buf *out)
 {
 	char path[128];
 
-	snprintf(path, sizeof path, "%s%s", e->path, type_marks[e->type]);
+	snprintf(path, sizeof path, "%s%s%s", e->shown == PLAIN_ALONE ? "plain/" : "", e->path,
+		 type_marks[e->type]);
 	buf_fmt(out, "%-56s %-9s %s%s\n", path, class_names[e->class],
 		e->unlisted ? "(not listed) " : "", e->about);
 }

@@ -229,27 +229,30 @@ int look_row(struct look *l, const struct scope *s, struct slice key, struct sli
 	int rc = look_state(l, s, &st);
 
 	if (rc == 0 && look_spaces(l, s) & SPACE_HYPER)
-		rc = state_get(st, SPACE_HYPER, key, value);
+		rc = state_peek(st, SPACE_HYPER, key, value);
 	if (rc == 0)
-		rc = state_get(st, SPACE_BOTH, key, value);
+		rc = state_peek(st, SPACE_BOTH, key, value);
 	return rc < 0 ? err_note(l->err, rc, "state of shard %u", s->shard) : rc;
 }
 
-static bool same_scope(const struct scope *a, const struct scope *b)
+void look_account_key(const struct look *l, const struct scope *s, uint64_t account,
+		      struct account_key *out)
 {
-	return a->kind == b->kind && a->context == b->context && a->shard == b->shard &&
-	       a->height == b->height && a->from == b->from && a->view_number == b->view_number;
+	*out = (struct account_key){
+		.epoch = network_epoch(l->view->network),
+		.branch = l->view->branch,
+		.shard = s->shard,
+		.spaces = look_spaces(l, s),
+		.height = look_height(l, s),
+		.account = account,
+	};
 }
 
-int look_account(struct look *l, const struct scope *s, uint64_t account,
-		 const struct chain_account **out)
+static int read_account(struct look *l, const struct scope *s, uint64_t account)
 {
 	AUTO(buf_release) struct buf key = BUF_INIT(KEY_BYTES_MAX);
 	struct slice value;
 
-	*out = &l->account;
-	if (l->has_account && l->account_number == account && same_scope(&l->account_scope, s))
-		return 0;
 	look_ops(l)->account_key(account, &key);
 	int rc = buf_done(&key);
 	if (rc == 0)
@@ -260,10 +263,29 @@ int look_account(struct look *l, const struct scope *s, uint64_t account,
 		return err_set(l->err, -ENOENT,
 			       "shard %u has no account %" PRIu64 " at height %" PRIu64, s->shard,
 			       account, look_height(l, s));
-	l->has_account = false;
 	rc = look_ops(l)->account_read(value, &l->account);
-	if (rc < 0)
-		return err_note(l->err, rc, "account %" PRIu64, account);
+	return rc < 0 ? err_note(l->err, rc, "account %" PRIu64, account) : 0;
+}
+
+int look_account(struct look *l, const struct scope *s, uint64_t account,
+		 const struct chain_account **out)
+{
+	struct account_key key;
+
+	*out = &l->account;
+	if (l->has_account && l->account_number == account && scope_eq(&l->account_scope, s))
+		return 0;
+	look_account_key(l, s, account, &key);
+	l->has_account = false;
+	if (!accounts_find(&key, &l->account)) {
+		int rc = read_account(l, s, account);
+
+		if (rc < 0)
+			return rc;
+		/* A state is of the newest branch, which may be younger than the view. */
+		if (state_branch(l->state) == key.branch)
+			accounts_keep(&key, &l->account);
+	}
 	l->has_account = true;
 	l->account_scope = *s;
 	l->account_number = account;

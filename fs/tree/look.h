@@ -11,6 +11,7 @@
 #define CHAINFS_FS_LOOK_H
 
 #include "core/store/network.h"
+#include "fs/tree/accounts.h"
 #include "fs/tree/tree.h"
 
 struct look {
@@ -67,6 +68,9 @@ int look_row(struct look *l, const struct scope *s, struct slice key,
 /* -ENOENT: no such account there. Valid until the next one. */
 int look_account(struct look *l, const struct scope *s, uint64_t account,
 		 const struct chain_account **out) MUST_CHECK;
+/* What a row of it is a function of, as of now: before anything is read. */
+void look_account_key(const struct look *l, const struct scope *s, uint64_t account,
+		      struct account_key *out);
 /* Accounts of a vshard. */
 int look_vshard(struct look *l, const struct scope *s, unsigned vshard, uint32_t *count) MUST_CHECK;
 

@@ -2,8 +2,6 @@
 
 #include "core/store/network.h"
 
-#include <stdio.h>
-
 int path_number(const char *text, size_t size, uint64_t *out)
 {
 	return dec_get(text, size, UINT64_MAX, out) < 0 ? -ENOENT : 0;
@@ -68,12 +66,15 @@ bool path_ends(const char *name, const char *suffix, size_t *size)
 
 void path_height_name(uint64_t height, char out[PATH_NAME_SIZE])
 {
-	snprintf(out, PATH_NAME_SIZE, "%010" PRIu64, height);
+	dec_put(out, height, HEIGHT_DIGITS);
 }
 
 void path_range_name(struct range r, char out[PATH_NAME_SIZE])
 {
-	snprintf(out, PATH_NAME_SIZE, "%010" PRIu64 "-%010" PRIu64, r.first, r.end - 1);
+	size_t n = dec_put(out, r.first, HEIGHT_DIGITS);
+
+	out[n++] = '-';
+	dec_put(out + n, r.end - 1, HEIGHT_DIGITS);
 }
 
 struct range path_range_of(uint64_t number)

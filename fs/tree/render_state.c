@@ -13,7 +13,10 @@ void render_counts(const struct chain_ops *ops, const struct chain_account *a, s
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < ops->set_count; i++) {
-		buf_fmt(out, "%s %" PRIu32 "\n", ops->sets[i].name, a->sets[i].records);
+		buf_str(out, ops->sets[i].name);
+		buf_u8(out, ' ');
+		buf_u64(out, a->sets[i].records);
+		buf_u8(out, '\n');
 		total += a->sets[i].records;
 	}
 	buf_fmt(out, "total %" PRIu64 "\n", total);

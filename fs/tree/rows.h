@@ -13,7 +13,7 @@
 #include "fs/tree/tree.h"
 
 enum row {
-	ROW_ROOT, ROW_ROOT_README, ROW_CTL, ROW_ROOT_STATUS, ROW_NETWORK,
+	ROW_ROOT, ROW_ROOT_README, ROW_CTL, ROW_PLAIN, ROW_ROOT_STATUS, ROW_NETWORK,
 	ROW_README, ROW_STATUS, ROW_HEAD, ROW_BY_HASH, ROW_HASH,
 	ROW_CONTEXT, ROW_LANES, ROW_LANE,
 	ROW_BLOCKS, ROW_BLOCK_RANGE, ROW_BLOCK_SHORT, ROW_INDEX, ROW_ITEMS_BULK,
@@ -35,6 +35,7 @@ enum row {
 	ROW_CP_RETAINED, ROW_CP_RETAINED_SHARD, ROW_CP_RETAINED_PACK, ROW_CP_RULES,
 	ROW_CP_RULES_SHARD, ROW_CP_RULES_BOTH, ROW_CP_RULES_HYPER, ROW_CP_EVIDENCE,
 	ROW_CP_PARAMETERS, ROW_CP_COMMITS,
+	ROW_SEGMENTS, ROW_SEGMENT,
 	ROW_COUNT
 };
 
@@ -80,7 +81,7 @@ const struct tree_env *tree_env(void);
 
 extern const struct entry_ops
 	/* rows_root.c */
-	root_ops, root_readme_ops, ctl_ops, root_status_ops, networks_ops, network_readme_ops,
+	root_ops, root_readme_ops, ctl_ops, plain_ops, root_status_ops, networks_ops, network_readme_ops,
 	network_status_ops, head_ops, context_ops, lanes_ops, lane_ops,
 	/* rows_hash.c */
 	by_hash_ops, hash_ops,
@@ -111,10 +112,14 @@ extern const struct entry_ops
 	span_ops, span_file_ops,
 	/* rows_checkpoints.c */
 	checkpoints_ops, checkpoint_ops, cp_building_ops, cp_file_ops, cp_folder_ops, cp_shard_ops,
-	cp_block_ops, cp_pack_ops, cp_commits_ops;
+	cp_block_ops, cp_pack_ops, cp_commits_ops,
+	/* rows_segments.c */
+	segments_ops, segment_ops;
 
 /* ---- shared between the rows ---- */
 
+/* rows_root.c: of the newest block that any shard holds; 0: none. */
+uint64_t newest_time(const struct view *v);
 /* rows_ranges.c: held heights of a view. First one at or above `height`; 0: none. */
 uint64_t held_from(const struct gaps *g, uint64_t height);
 /* Is every height of the range held? */

@@ -210,7 +210,16 @@ static int counts_attr(struct look *l, const struct node *n, struct attr *out)
 
 static int limits_attr(struct look *l, const struct node *n, struct attr *out)
 {
-	return text_attr(l, n, limits_read, out);
+	struct account_key key;
+
+	look_account_key(l, &n->scope, n->key, &key);
+	if (accounts_limits(&key, &out->size))
+		return time_attr(l, n, out);
+	int rc = text_attr(l, n, limits_read, out);
+	/* A state is of the newest branch, which may be younger than the view. */
+	if (rc == 0 && state_branch(l->state) == key.branch)
+		accounts_keep_limits(&key, out->size);
+	return rc;
 }
 
 /* ---- sets ---- */
@@ -256,7 +265,7 @@ static int sets_list(struct look *l, const struct node *child, const char *suffi
 		struct node n = *child;
 
 		n.key = set_key(child->key, i);
-		snprintf(name, sizeof name, "%s%s", ops->sets[i].name, suffix);
+		strcpy(stpcpy(name, ops->sets[i].name), suffix);
 		if (!lister_give(to, name, &n, i + 1, NULL))
 			return 0;
 	}
@@ -332,16 +341,27 @@ int records_list(struct look *l, const struct scope *scope, unsigned spaces,
 			return err_note(l->err, rc, "account %" PRIu64,
 					key_account(set_of_account));
 		node_of_object(&n, ROW_RECORD, record.object);
-		snprintf(name, sizeof name, "%s.json", record.name);
+		strcpy(stpcpy(name, record.name), ".json");
 		if (!lister_give(to, name, &n, number, NULL))
 			return 0;
 	}
 	return MIN(rc, 0);
 }
 
+/* Most sets of most accounts are empty, and the account's row says so. */
+static bool is_empty(struct look *l, const struct node *folder)
+{
+	const struct chain_account *account;
+
+	return look_account(l, &folder->scope, key_account(folder->key), &account) == 0 &&
+	       account->sets[key_set(folder->key)].records == 0;
+}
+
 static int record_list(struct look *l, const struct node *folder, const struct node *child,
 		       uint64_t after, struct lister *to)
 {
+	if (is_empty(l, folder))
+		return 0;
 	return records_list(l, &folder->scope, look_spaces(l, &folder->scope), folder->key, after,
 			    to);
 }
@@ -368,9 +388,9 @@ int record_object(struct look *l, const struct scope *scope, unsigned spaces,
 	if (rc == 0)
 		rc = look_state(l, scope, &st);
 	if (rc == 0 && spaces & SPACE_HYPER)
-		rc = state_get(st, SPACE_HYPER, buf_slice(&row), &value);
+		rc = state_peek(st, SPACE_HYPER, buf_slice(&row), &value);
 	if (rc == 0 && spaces & SPACE_BOTH)
-		rc = state_get(st, SPACE_BOTH, buf_slice(&row), &value);
+		rc = state_peek(st, SPACE_BOTH, buf_slice(&row), &value);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
 	rc = ops->record_read(buf_slice(&row), value, &record);
@@ -417,6 +437,9 @@ static int bulk_read(struct look *l, const struct node *n, struct buf *out)
 	AUTO(ranked_release) struct ranked rows = { .scan = NULL };
 	struct slice key, value;
 	uint64_t number;
+
+	if (is_empty(l, n))
+		return 0;
 	int rc = records_open(l, &n->scope, look_spaces(l, &n->scope), n->key, 0, &rows);
 
 	while (rc == 0 && (rc = ranked_next(&rows, &number, &key, &value)) == 1) {

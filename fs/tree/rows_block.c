@@ -98,6 +98,8 @@ static uint64_t item_object(const struct block_row *row, uint32_t index)
 	return row->object + 1 + 2 * (uint64_t)index;
 }
 
+static_assert(DEC_SIZE + ITEM_KIND_SIZE + 2 * 4 + 3 <= ITEM_NAME_SIZE, "a name does not fit");
+
 static int name_in(struct look *l, const struct stat_record *stat, const struct block_bytes *owner,
 		   char out[ITEM_NAME_SIZE])
 {
@@ -110,8 +112,13 @@ static int name_in(struct look *l, const struct stat_record *stat, const struct 
 		return err_note(l->err, rc, "shard %u height %" PRIu64 " item %u", stat->shard,
 				stat->height, stat->item);
 	hex_put(digits, hash, MIN(hash_size, 4));
-	snprintf(out, ITEM_NAME_SIZE, "%06" PRIu32 "-%s%s%s", stat->item, kind,
-		 digits[0] ? "-" : "", digits);
+	char *at = out + dec_put(out, stat->item, ITEM_DIGITS);
+
+	*at++ = '-';
+	at = stpcpy(at, kind);
+	if (digits[0])
+		*at++ = '-';
+	strcpy(at, digits);
 	return 0;
 }
 
@@ -273,7 +280,7 @@ static int suffixed_list(struct look *l, const struct node *folder, const struct
 	char name[PATH_NAME_SIZE];
 	struct node n = *child;
 
-	snprintf(name, sizeof name, "%s%s", stem, look_ops(l)->block_suffix);
+	strcpy(stpcpy(name, stem), look_ops(l)->block_suffix);
 	node_of_object(&n, child->row, folder->key);
 	lister_give(to, name, &n, 1, NULL);
 	return 0;

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-static uint64_t newest_time(const struct view *v)
+uint64_t newest_time(const struct view *v)
 {
 	uint64_t newest = 0;
 
@@ -42,22 +42,28 @@ static int root_readme_attr(struct look *l, const struct node *n, struct attr *o
 	return rc;
 }
 
-static int ctl_make(struct look *l, const struct node *folder, struct node *out)
+/* Links to the connections beside this one. */
+static const char *target_of(const struct node *n)
 {
-	return tree_env()->ctl_target ? 0 : -ENOENT;
+	return n->row == ROW_CTL ? tree_env()->ctl_target : tree_env()->plain_target;
 }
 
-static int ctl_read(struct look *l, const struct node *n, struct buf *out)
+static int beside_make(struct look *l, const struct node *folder, struct node *out)
 {
-	const char *target = tree_env()->ctl_target;
+	return target_of(out) ? 0 : -ENOENT;
+}
+
+static int beside_read(struct look *l, const struct node *n, struct buf *out)
+{
+	const char *target = target_of(n);
 
 	buf_str(out, target ? target : "");
 	return target ? buf_done(out) : -ENOENT;
 }
 
-static int ctl_attr(struct look *l, const struct node *n, struct attr *out)
+static int beside_attr(struct look *l, const struct node *n, struct attr *out)
 {
-	const char *target = tree_env()->ctl_target;
+	const char *target = target_of(n);
 
 	out->size = target ? strlen(target) : 0;
 	return target ? 0 : -ENOENT;
@@ -292,7 +298,12 @@ static int lane_attr(struct look *l, const struct node *n, struct attr *out)
 
 const struct entry_ops root_ops = { .attr = root_attr };
 const struct entry_ops root_readme_ops = { .attr = root_readme_attr, .read = root_readme_read };
-const struct entry_ops ctl_ops = { .make = ctl_make, .attr = ctl_attr, .read = ctl_read };
+const struct entry_ops ctl_ops = {
+	.make = beside_make, .attr = beside_attr, .read = beside_read,
+};
+const struct entry_ops plain_ops = {
+	.make = beside_make, .attr = beside_attr, .read = beside_read,
+};
 const struct entry_ops root_status_ops = {
 	.make = root_status_make, .attr = root_status_attr, .read = root_status_read,
 };

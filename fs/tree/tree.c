@@ -12,14 +12,18 @@
 #define LINK   NODE_LINK
 
 const struct entry tree[] = {
-	[ROW_ROOT] = { "", SETTLING, FOLDER, false, "what this mount shows", NULL, &root_ops },
+	[ROW_ROOT] = { "", SETTLING, FOLDER, false, "what this mount shows", NULL, &root_ops,
+		PLAIN_TOO },
 	[ROW_ROOT_README] = { "README", FIXED, PLAIN, false, "this page", NULL, &root_readme_ops },
 	[ROW_CTL] = { "ctl", FIXED, LINK, false,
 		"what flows or is ordered: events and metrics", NULL, &ctl_ops },
+	[ROW_PLAIN] = { "plain", FIXED, LINK, false,
+		"whole plain files at the disk's speed: checkpoints and segments", NULL, &plain_ops },
 	[ROW_ROOT_STATUS] = { "status", SETTLING, PLAIN, false,
 		"a line a network: name, kind, main height, replayed, held, missing",
 		NULL, &root_status_ops },
-	[ROW_NETWORK] = { "{network}", SETTLING, FOLDER, false, "one chain", NULL, &networks_ops },
+	[ROW_NETWORK] = { "{network}", SETTLING, FOLDER, false, "one chain", NULL, &networks_ops,
+		PLAIN_TOO },
 
 	[ROW_README] = { "{network}/README", SETTLING, PLAIN, false,
 		"what is here, whether hyper is on, who vouches for the validators",
@@ -80,55 +84,62 @@ const struct entry tree[] = {
 
 	[ROW_CHECKPOINTS] = { "{network}/checkpoints", SETTLING, FOLDER, false,
 		"states to be carried away, by main height; mkdir ctl/pins/NAME asks for one",
-		NULL, &checkpoints_ops },
+		NULL, &checkpoints_ops, PLAIN_TOO },
 	[ROW_CHECKPOINT] = { "{network}/checkpoints/{checkpoint}", SETTLING, FOLDER, false,
 		"one state: main height and first digits of its block's hash; fixed once it is "
-		"complete", NULL, &checkpoint_ops },
+		"complete", NULL, &checkpoint_ops, PLAIN_TOO },
 	[ROW_CP_BUILDING] = { "{network}/checkpoints/{checkpoint}/building", SETTLING, PLAIN,
 		false, "while it is made, and alone then: how many records are written",
-		NULL, &cp_building_ops },
+		NULL, &cp_building_ops, PLAIN_TOO },
 	[ROW_CP_INFO] = { "{network}/checkpoints/{checkpoint}/info", FIXED, PLAIN, false,
 		"heights, hashes, roots and records by shard, and what they cover",
-		NULL, &cp_file_ops },
+		NULL, &cp_file_ops, PLAIN_TOO },
 	[ROW_CP_SUMS] = { "{network}/checkpoints/{checkpoint}/SHA256SUMS", FIXED, PLAIN, false,
-		"of all that is the same on every node: sha256sum -c", NULL, &cp_file_ops },
+		"of all that is the same on every node: sha256sum -c", NULL, &cp_file_ops, PLAIN_TOO },
 	[ROW_CP_VERDICT] = { "{network}/checkpoints/{checkpoint}/verdict", FIXED, PLAIN, false,
-		"a line a check of this node, of the main block", NULL, &cp_file_ops },
+		"a line a check of this node, of the main block", NULL, &cp_file_ops, PLAIN_TOO },
 	[ROW_CP_BLOCKS] = { "{network}/checkpoints/{checkpoint}/blocks", FIXED, FOLDER, false,
-		"the blocks that the states are as of", NULL, &cp_folder_ops },
+		"the blocks that the states are as of", NULL, &cp_folder_ops, PLAIN_TOO },
 	[ROW_CP_BLOCK] = { "{network}/checkpoints/{checkpoint}/blocks/{shard}.pb",
-		FIXED, PLAIN, false, "canonical bytes of one", NULL, &cp_block_ops },
+		FIXED, PLAIN, false, "canonical bytes of one", NULL, &cp_block_ops, PLAIN_TOO },
 	[ROW_CP_LEGACY] = { "{network}/checkpoints/{checkpoint}/legacy", FIXED, FOLDER, false,
-		"the records that both contexts hold", NULL, &cp_folder_ops },
+		"the records that both contexts hold", NULL, &cp_folder_ops, PLAIN_TOO },
 	[ROW_CP_LEGACY_SHARD] = { "{network}/checkpoints/{checkpoint}/legacy/{shard}",
-		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops },
+		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops, PLAIN_TOO },
 	[ROW_CP_LEGACY_PACK] = { "{network}/checkpoints/{checkpoint}/legacy/{shard}/{vshard}.pb",
 		FIXED, PLAIN, false, "those of one of 256 parts, in the order of their keys",
-		NULL, &cp_pack_ops },
+		NULL, &cp_pack_ops, PLAIN_TOO },
 	[ROW_CP_RETAINED] = { "{network}/checkpoints/{checkpoint}/retained", FIXED, FOLDER, false,
-		"the records that hyper alone holds", NULL, &cp_folder_ops },
+		"the records that hyper alone holds", NULL, &cp_folder_ops, PLAIN_TOO },
 	[ROW_CP_RETAINED_SHARD] = { "{network}/checkpoints/{checkpoint}/retained/{shard}",
-		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops },
+		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops, PLAIN_TOO },
 	[ROW_CP_RETAINED_PACK] = {
 		"{network}/checkpoints/{checkpoint}/retained/{shard}/{vshard}.pb",
-		FIXED, PLAIN, false, "those of one of 256 parts", NULL, &cp_pack_ops },
+		FIXED, PLAIN, false, "those of one of 256 parts", NULL, &cp_pack_ops, PLAIN_TOO },
 	[ROW_CP_RULES] = { "{network}/checkpoints/{checkpoint}/rules", FIXED, FOLDER, false,
 		"what the chain's rules need beyond records; no root covers it",
-		NULL, &cp_folder_ops },
+		NULL, &cp_folder_ops, PLAIN_TOO },
 	[ROW_CP_RULES_SHARD] = { "{network}/checkpoints/{checkpoint}/rules/{shard}",
-		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops },
+		FIXED, FOLDER, false, "of one shard", NULL, &cp_shard_ops, PLAIN_TOO },
 	[ROW_CP_RULES_BOTH] = { "{network}/checkpoints/{checkpoint}/rules/{shard}/both.pb",
-		FIXED, PLAIN, false, "of both contexts", NULL, &cp_file_ops },
+		FIXED, PLAIN, false, "of both contexts", NULL, &cp_file_ops, PLAIN_TOO },
 	[ROW_CP_RULES_HYPER] = { "{network}/checkpoints/{checkpoint}/rules/{shard}/hyper.pb",
-		FIXED, PLAIN, false, "of hyper alone", NULL, &cp_file_ops },
+		FIXED, PLAIN, false, "of hyper alone", NULL, &cp_file_ops, PLAIN_TOO },
 	[ROW_CP_EVIDENCE] = { "{network}/checkpoints/{checkpoint}/evidence", FIXED, FOLDER, false,
 		"what this node has to trust it by; not the same on another node",
-		NULL, &cp_folder_ops },
+		NULL, &cp_folder_ops, PLAIN_TOO },
 	[ROW_CP_PARAMETERS] = { "{network}/checkpoints/{checkpoint}/evidence/network.json",
 		FIXED, PLAIN, false, "parameters of the network, its validators among them",
-		NULL, &cp_file_ops },
+		NULL, &cp_file_ops, PLAIN_TOO },
 	[ROW_CP_COMMITS] = { "{network}/checkpoints/{checkpoint}/evidence/commits-{shard}.pb",
-		FIXED, PLAIN, false, "certificate of a block", NULL, &cp_commits_ops },
+		FIXED, PLAIN, false, "certificate of a block", NULL, &cp_commits_ops, PLAIN_TOO },
+
+	[ROW_SEGMENTS] = { "{network}/segments", SETTLING, FOLDER, false,
+		"the bytes of blocks as this node keeps them, in the order they came",
+		NULL, &segments_ops, PLAIN_ALONE },
+	[ROW_SEGMENT] = { "{network}/segments/{segment}.seg", SETTLING, PLAIN, false,
+		"frames one behind the other; the last one grows, and ends with what is committed",
+		NULL, &segment_ops, PLAIN_ALONE },
 
 	[ROW_GAPS] = { "{network}/gaps", SETTLING, FOLDER, false,
 		"empty when nothing is missing", NULL, &gaps_ops },
@@ -367,7 +378,7 @@ static bool is_sound(const struct node *n)
 {
 	if (!n->network)
 		return n->row == ROW_ROOT || n->row == ROW_ROOT_README || n->row == ROW_CTL ||
-		       n->row == ROW_ROOT_STATUS;
+		       n->row == ROW_PLAIN || n->row == ROW_ROOT_STATUS;
 	/* There a scope says something else by the same fields. */
 	if ((n->scope.kind == SCOPE_CHECKPOINT) != is_of_checkpoint(n->row))
 		return false;
@@ -477,6 +488,11 @@ int tree_parent(const struct view *view, const struct node *folder, struct node 
 
 /* ---- attributes and bytes ---- */
 
+bool tree_shows(enum connection on, uint8_t row)
+{
+	return on == ON_PLAIN ? tree[row].shown != MAIN_ALONE : tree[row].shown != PLAIN_ALONE;
+}
+
 static int attr_of(struct look *l, const struct node *n, struct attr *out)
 {
 	const struct entry *e = &tree[n->row];
@@ -506,7 +522,14 @@ static int read_plain(struct look *l, const struct node *n, struct buf *out)
 	while (fd >= 0 && buf_reserve(out, PLAIN_READ) == 0 &&
 	       (got = read(fd, out->p + out->n, PLAIN_READ)) > 0)
 		out->n += (size_t)got;
-	return fd < 0 ? fd : got < 0 ? -errno : buf_done(out);
+	if (fd < 0 || got < 0)
+		return fd < 0 ? fd : -errno;
+	/* One that grows has more by now than this node of it. */
+	struct attr attr;
+	int rc = attr_of(l, n, &attr);
+
+	out->n = rc == 0 ? MIN(out->n, attr.size) : out->n;
+	return rc < 0 ? rc : buf_done(out);
 }
 
 int tree_open(const struct view *view, const struct node *n, struct err *err)
@@ -592,6 +615,7 @@ struct lister {
 	size_t name_count, name_cap;
 };
 
+#define NAMES_USUAL 40   /* an account's folder */
 #define NAMES_MAX 4096 /* of a folder whose names are few; far more than there ever are */
 
 static uint64_t offset_of(uint8_t row, uint64_t low)
@@ -615,7 +639,10 @@ static bool collect(struct lister *to, const char *name, const struct node *n, u
 	}
 	struct name *at = &to->names[to->name_count++];
 
-	snprintf(at->text, sizeof at->text, "%s", name);
+	size_t size = strlen(name);
+
+	assert(size < sizeof at->text);
+	memcpy(at->text, name, size + 1);
 	at->node = *n;
 	at->offset = offset;
 	return true;
@@ -665,7 +692,7 @@ bool lister_give(struct lister *to, const char *name, const struct node *n, uint
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
+	return strcmp((*(const struct name *const *)a)->text, (*(const struct name *const *)b)->text);
 }
 
 /* Names that stand in many: the row answers, from the place behind `after` on. */
@@ -709,24 +736,30 @@ static int list_few(struct lister *to, const struct node *folder, const struct s
 		    uint64_t offset)
 {
 	AUTO(base_freep) struct name *names = NULL;
+	AUTO(base_freep) const struct name **order = NULL;
 	size_t first = 0;
 
-	to->name_cap = 16;
-	to->names = calloc(to->name_cap, sizeof *to->names);
+	to->name_cap = NAMES_USUAL;
+	to->names = malloc(to->name_cap * sizeof *to->names);
 	if (!to->names)
 		return err_set(to->look->err, -ENOMEM, "no memory to sort a folder");
 	int rc = collect_few(to, folder, shape);
 	names = TAKE(to->names);
+	order = malloc(MAX(to->name_count, 1u) * sizeof *order);
+	if (rc == 0 && !order)
+		rc = err_set(to->look->err, -ENOMEM, "no memory to sort a folder");
 	if (rc < 0)
 		return rc;
-	qsort(names, to->name_count, sizeof *names, by_name);
+	for (size_t i = 0; i < to->name_count; i++)
+		order[i] = &names[i];
+	qsort(order, to->name_count, sizeof *order, by_name);
 	if (offset) {
-		while (first < to->name_count && names[first].offset != offset)
+		while (first < to->name_count && order[first]->offset != offset)
 			first++;
 		first++; /* one that is gone meanwhile: all of so few names were given with it */
 	}
 	for (size_t i = first; i < to->name_count && to->rc == 0; i++)
-		if (!give(to, names[i].text, &names[i].node, names[i].offset, NULL))
+		if (!give(to, order[i]->text, &order[i]->node, order[i]->offset, NULL))
 			break;
 	return to->rc;
 }

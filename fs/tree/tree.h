@@ -77,6 +77,9 @@ struct attr {
 	bool     large;       /* a folder of more than about 10,000 names: list names only */
 };
 
+/* Two connections show the tree: the main one, and plain, which shows whole plain files alone. */
+enum shown { MAIN_ALONE, PLAIN_TOO, PLAIN_ALONE };
+
 struct entry {
 	const char *path;      /* "{lane}/blocks/{range}/{height}/header"; "" is the root */
 	uint8_t     class;     /* enum file_class */
@@ -87,15 +90,21 @@ struct entry {
 	 * what is below every row that opens them. NULL: it opens none. */
 	const char *opens;
 	const struct entry_ops *ops; /* rows.h */
+	uint8_t shown;               /* enum shown */
 };
 
 extern const struct entry tree[];
 extern const size_t tree_count; /* at most 256 */
 
+/* Every question knows the whole tree; who asks leaves out what its connection does not show. */
+enum connection { ON_MAIN, ON_PLAIN };
+bool tree_shows(enum connection on, uint8_t row);
+
 /* Static things the root shows. */
 struct tree_env {
 	const struct store *store;
 	const char *ctl_target; /* where MNT/ctl points */
+	const char *plain_target; /* where MNT/plain does; NULL: there is none */
 	struct pins *pins;      /* NULL: no checkpoints are shown */
 };
 void tree_set_env(const struct tree_env *env); /* once, before the first question */

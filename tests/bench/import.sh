@@ -1,56 +1,60 @@
 #!/bin/bash
-# Import against raw Ed25519 of the same messages on all cores, in interleaved rounds; stored bytes against
-# zstd -3 of the same streams; time to a mount, find over everything, and the daemon's memory.
+# A verified, durable import against the sum of its parts, in turns: raw signature checks of the same messages
+# and certificates on all cores, and raw writes of the same bytes (segments, and rows through RocksDB).
 #
-#     ARCHIVE=folder ROUNDS=3 tests/bench/import.sh
-#
-# Without ARCHIVE a chain is generated (BLOCKS and MESSAGES say how large).
-. "$(dirname "$0")/../mount/lib.bash"
-ROUNDS=${ROUNDS:-3}
-raw_program=${BENCH:-$PWD/build/release/tests/bench}/bench_ed25519
+#     MESSAGES=40000 ROUNDS=3 tests/bench/import.sh
+#     ARCHIVE=folder tests/bench/import.sh          of a recorded chain
+. "$(dirname "$0")/lib.bash"
+MESSAGES=${MESSAGES:-40000}
 archive=${ARCHIVE:-}
+export OUT=$T/import.json
 if [ -z "$archive" ]; then
-	archive=$T/crowd
-	"$CHAINFS" forge "$archive" --blocks "${BLOCKS:-6000}" --messages "${MESSAGES:-40000}" --quiet || exit 1
+	chain import --blocks $((MESSAGES * 3 / 20)) --messages "$MESSAGES"
+	archive=$KEEP/import.archive
 fi
 
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+ratio() { # A… B: the sum of all but the last over the last
+	awk -v words="$*" 'BEGIN { n = split(words, w, " "); for (i = 1; i < n; i++) s += w[i]; print s / (w[n] > 0 ? w[n] : 0.001) }'
+}
 
 for round in $(seq "$ROUNDS"); do
-	read -r signatures raw < <("$raw_program" "$archive")
-	rm -rf "$T/store"
-	line=$("$CHAINFS" import "$T/store" "$archive" --network bench --hyper on --json --quiet | tail -n 1)
-	ms=$(echo "$line" | field milliseconds)
-	echo "$raw" >>"$T/raw"
-	awk "BEGIN { print $ms / 1000 }" >>"$T/import"
-	awk "BEGIN { print $raw / ($ms / 1000) }" >>"$T/ratio"
-	echo "# round $round: $signatures signatures raw $raw s, import $ms ms"
+	rm -rf "$T/store" "$T/raw"
+	read -r signatures check check_cpu < <("$PROGRAMS/bench_ed25519" "$archive") || fail "no raw signatures"
+	read -r ms ms_cpu _ < <("$PROGRAMS/fsbench" run bash -c \
+		'"$0" import "$@" --hyper on --json --quiet > "$OUT"' "$CHAINFS" "$T/store" "$archive" --network $NET)
+	[ "$(field outcome < "$OUT")" = done ] || { cat "$OUT" >&2; fail "the import did not end well"; }
+	commits=$(field commits < "$OUT") items=$(field items < "$OUT") blocks=$(field blocks < "$OUT")
+	read -r segment_bytes rows row_bytes writing writing_cpu < <("$PROGRAMS/bench_writes" "$T/store" $NET "$commits" "$T/raw") ||
+		fail "no raw writes"
+	took=$(ratio "$ms" 1000) took_cpu=$(ratio "$ms_cpu" 1000)
+	for name in check check_cpu writing writing_cpu took took_cpu; do
+		echo "${!name}" >> "$T/$name"
+	done
+	ratio "$check" "$took" >> "$T/of_check"
+	ratio "$writing" "$took" >> "$T/of_writing"
+	ratio "$check" "$writing" "$took" >> "$T/of_sum"
+	ratio "$check_cpu" "$writing_cpu" "$took_cpu" >> "$T/of_sum_cpu"
+	say "import round $round: signatures $check s, writes $writing s, import $took s" \
+		"(processors: $check_cpu, $writing_cpu, $took_cpu)"
 done
-items=$(echo "$line" | field items)
-printf 'import\t%s items in %s s, raw Ed25519 of %s signatures on all cores %s s: ratio %.2f\n' "$items" \
-	"$(median <"$T/import")" "$signatures" "$(median <"$T/raw")" "$(median <"$T/ratio")"
 
-raw_bytes=0 zstd_bytes=0
-for stream in "$archive"/blocks-0.pbs* "$archive"/chunks-*.pbs*; do
-	case $stream in *.zst) cat=zstdcat ;; *) cat=cat ;; esac
-	raw_bytes=$((raw_bytes + $($cat "$stream" | wc -c)))
-	zstd_bytes=$((zstd_bytes + $($cat "$stream" | zstd -3 -qc | wc -c)))
-done
-stored=$(find "$T/store/networks" -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')
-awk -v s="$stored" -v z="$zstd_bytes" -v r="$raw_bytes" \
-	'BEGIN { printf "stored\t%d bytes with both contexts and all indexes, raw %d, zstd -3 %d: ratio %.2f\n", s, r, z, s / z }'
-
-mkdir "$T/mnt"
-start=$(date +%s%N)
-"$CHAINFS" mount "$T/store" "$T/mnt" || exit 1
-ls "$T/mnt" >/dev/null
-awk "BEGIN { printf \"mount\t%.0f ms to the first ls\n\", ($(date +%s%N) - $start) / 1e6 }"
-daemon=$(fuser -v "$T/store/lock" 2>/dev/null | tr -d ' ')
-daemon=${daemon:-$(pgrep -f "chainfs mount $T/store" | head -n 1)}
-rss() { awk '/VmRSS/ { print $2 }' "/proc/$daemon/status"; }
-before=$(rss)
-start=$(date +%s%N)
-entries=$(find "$T/mnt/bench" | wc -l)
-seconds=$(awk "BEGIN { printf \"%.2f\", ($(date +%s%N) - $start) / 1e9 }")
-printf 'find\t%s entries in %s s; the daemon holds %s KiB before and %s KiB after\n' "$entries" "$seconds" "$before" "$(rss)"
-unmount "$T/mnt"
+figure import "import: blocks" "$blocks" ""
+figure import "import: items" "$items" ""
+figure import "import: signatures" "$signatures" ""
+rate() { # COUNT
+	median < "$T/took" | awk -v n="$1" '{ printf "%.0f", n / $1 }'
+}
+figure import "import: wall" "$(median < "$T/took")" s
+figure import "import: processors" "$(median < "$T/took_cpu")" s
+figure import "import: blocks a second" "$(rate "$blocks")" ""
+figure import "import: items a second" "$(rate "$items")" ""
+figure import "raw signatures, all cores: wall" "$(median < "$T/check")" s
+figure import "raw signatures, all cores: processors" "$(median < "$T/check_cpu")" s
+figure import "raw writes: segments" "$segment_bytes" bytes
+figure import "raw writes: $rows rows" "$row_bytes" bytes
+figure import "raw writes: wall" "$(median < "$T/writing")" s
+figure import "raw writes: processors" "$(median < "$T/writing_cpu")" s
+figure import "import, of raw signatures" "$(median < "$T/of_check")" ""
+figure import "import, of raw writes" "$(median < "$T/of_writing")" ""
+figure import "import, of the sum, processors" "$(median < "$T/of_sum_cpu")" ""
+figure import import "$(median < "$T/of_sum")" "of the sum of its parts"

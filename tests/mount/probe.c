@@ -8,6 +8,9 @@
  *     probe change FILE FOLDER ABSENT   every call that would change something is refused
  *     probe poll FILE MS        waits for something to read: "ready" or "nothing"
  *     probe nowait FILE         reads without waiting: the bytes, or the error's name
+ *     probe map FILE            maps and closes it, says so on standard error, and writes its bytes
+ *                               from there once standard input ends
+ *     probe opens FILE N        opens it, reads a byte and closes it, so often
  *
  * Built by the scripts with cc. Says what is wrong on standard output, exits with 1 then. */
 #define _GNU_SOURCE
@@ -20,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -263,6 +267,37 @@ static int do_nowait(const char *path)
 	return 0;
 }
 
+static int do_map(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail("open", path);
+	const char *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return fail("mmap", path);
+	close(fd);
+	fprintf(stderr, "mapped\n");
+	while (read(0, buffer, sizeof buffer) > 0)
+		;
+	fwrite(at, 1, (size_t)st.st_size, stdout);
+	return 0;
+}
+
+static int do_opens(const char *path, const char *times)
+{
+	for (long i = atol(times); i > 0; i--) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || read(fd, buffer, 1) != 1)
+			return fail("open", path);
+		close(fd);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -281,6 +316,10 @@ int main(int argc, char **argv)
 		return do_poll(argv[2], argv[3]);
 	if (strcmp(verb, "nowait") == 0 && argc == 3)
 		return do_nowait(argv[2]);
+	if (strcmp(verb, "map") == 0 && argc == 3)
+		return do_map(argv[2]);
+	if (strcmp(verb, "opens") == 0 && argc == 4)
+		return do_opens(argv[2], argv[3]);
 	fprintf(stderr, "probe: read its head comment\n");
 	return 2;
 }

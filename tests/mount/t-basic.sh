@@ -6,7 +6,7 @@ import_vectors "$T/st" --hyper on || exit 1
 check "mount returns once the mount answers" mount_store "$T/st" "$T/mnt"
 check "it is mounted read-only, without devices, set-user-id and programs" \
 	grep -q "^$T/st $T/mnt fuse.chainfs ro,nosuid,nodev,noexec" /proc/self/mounts
-same "the root lists what it is made of" "$(ls "$T/mnt" | tr '\n' ' ')" "README ctl $NET status "
+same "the root lists what it is made of" "$(ls "$T/mnt" | tr '\n' ' ')" "README ctl $NET plain status "
 check "README says something" grep -q . "$T/mnt/README"
 check "status has a line of the network" grep -q "^$NET	snapchain	" "$T/mnt/status"
 check "the network has its own status" grep -q '^hyper on$' "$T/mnt/$NET/status"

@@ -94,7 +94,12 @@ for reader in "cat $T/mnt2/$NET/legacy/blocks/150/header" "ls -f $T/mnt2/$NET/hy
 	waits() { [ "$(awk '/^State:/ { print $2 }' /proc/$victim/status 2> /dev/null)" != R ]; }
 	eventually 2 waits
 	kill -9 $victim 2> /dev/null
-	check "while it hangs, kill -9 ends ${reader%% *}" eventually 10 is_gone $victim
+	# A request in a ring is the daemon's at once, and who waits for it cannot be killed.
+	if [ "${CHAINFS_MOUNT_TRANSPORT:-classic}" = uring ]; then
+		ok "while it hangs, kill -9 ends ${reader%% *} # skip over rings it is an abort that does"
+	else
+		check "while it hangs, kill -9 ends ${reader%% *}" eventually 10 is_gone $victim
+	fi
 done
 kill -CONT "$daemon"
 check "and it goes on as if nothing had been" test -s "$T/mnt2/$NET/legacy/blocks/150/header"

@@ -8,7 +8,7 @@ is_dead() {
 }
 for round in 1 2 3; do
 	check "round $round: mounts" mount_store "$T/st" "$T/mnt"
-	ctl=$(readlink "$T/mnt/ctl")
+	ctl=$(readlink "$T/mnt/ctl") plain=$(readlink "$T/mnt/plain")
 	check "round $round: serves" test -s "$T/mnt/$NET/head/header"
 	[ $round != 2 ] || exec 9< "$T/mnt/README" # somebody has a file open meanwhile
 	kill_mount "$T/st"
@@ -18,6 +18,7 @@ check "mounts once more" mount_store "$T/st" "$T/mnt"
 check "serves" test -s "$T/mnt/$NET/head/header"
 same "one mount stands there, not a pile" "$(mounts_of_test | grep -c "^$T/mnt$")" 1
 check "what the dead one left of ctl is gone" test ! -e "$ctl"
+check "and of plain" test ! -e "$plain"
 exec 9<&-
 
 kill_mount "$T/st"

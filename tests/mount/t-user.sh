@@ -40,6 +40,8 @@ check "mounts" as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"
 check "for this user" grep -q "^$T/home/st $T/home/mnt fuse.chainfs ro,nosuid,nodev,.*user_id=$user" /proc/self/mounts
 check "it answers" as_user test -s "$T/home/mnt/$NET/head/header"
 check "ctl, too" as_user cat "$T/home/mnt/ctl/metrics"
+check "plain, too, read by the daemon" as_user cmp "$T/home/mnt/plain/$NET/segments/000001.seg" \
+	"$T/home/st/networks/$NET/segments/000001.seg"
 same "all is the user's" "$(as_user stat -c %u "$T/home/mnt/README")" "$user"
 if [ "$(id -u)" = 0 ]; then
 	check "root is kept out" says "Permission denied" ls "$T/home/mnt"

@@ -108,6 +108,8 @@ static void see_result(struct seen *s, const struct chain_result *r)
 	}
 }
 
+static bool uncommitted; /* no block has a certificate */
+
 static void check_levels(const struct chain_block *b)
 {
 	static const enum level levels[] = { LEVEL_STRUCTURE, LEVEL_HEADER, LEVEL_COMMIT,
@@ -116,7 +118,9 @@ static void check_levels(const struct chain_block *b)
 	for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
 		const struct level_result *l = &b->levels[levels[i]];
 
-		if (l->verdict != VERDICT_OK)
+		if (levels[i] == LEVEL_COMMIT && uncommitted)
+			assert_int_equal(l->verdict, VERDICT_ABSENT);
+		else if (l->verdict != VERDICT_OK)
 			fail_msg("shard %u height %" PRIu64 ": %s: %s: %s", (unsigned)b->shard,
 				 b->height, level_names[levels[i]], verdict_names[l->verdict],
 				 l->reason);
@@ -458,6 +462,21 @@ static void without_memory_a_writer_says_so(void **state)
 	}
 }
 
+static void a_bare_chain_is_valid_but_for_certificates(void **state)
+{
+	AUTO(folder_release) struct archive_folder f = folder_new();
+	struct seen seen = { 0 };
+
+	make(&f, &(struct forge_options){ .kind = FORGE_BARE, .blocks = 400 });
+	uncommitted = true;
+	check_archive(&f, 2, &seen);
+	uncommitted = false;
+	assert_int_equal(seen.blocks, 400);
+	/* Shard 0 says every so often that it is there, and shard 1 carries it. */
+	assert_int_equal(seen.outcomes[OUTCOME_REFUSED], 0);
+	assert_int_equal(seen.witnessed, 200);
+}
+
 static void without_memory_a_chain_says_so(void **state)
 {
 	struct forge_options o = { .kind = FORGE_CROWD, .blocks = 30, .messages = 20, .accounts = 4 };
@@ -488,6 +507,7 @@ int main(void)
 		cmocka_unit_test(progress_counts_the_steps),
 		cmocka_unit_test(messages_of_any_size_come_out_as_they_were),
 		cmocka_unit_test(without_memory_a_writer_says_so),
+		cmocka_unit_test(a_bare_chain_is_valid_but_for_certificates),
 		cmocka_unit_test(without_memory_a_chain_says_so),
 	};
 

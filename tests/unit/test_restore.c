@@ -162,7 +162,8 @@ static void feed_rest(struct restored *r, const struct origin *o)
 
 static void look_at(const struct chain *c)
 {
-	tree_set_env(&(struct tree_env){ .store = c->store, .ctl_target = "/run/ctl" });
+	tree_set_env(&(struct tree_env){ .store = c->store, .ctl_target = "/run/ctl",
+					  .plain_target = "/run/plain" });
 }
 
 /* ThreadSanitizer makes this dear, and of threads there is nothing in it: there, of the entries of a large

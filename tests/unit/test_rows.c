@@ -1,5 +1,6 @@
 #include "core/store/rows.h"
 #include "core/store/db.h"
+#include "core/store/dead.h"
 #include "tests/support/store_fixture.h"
 
 static struct slice random_key(struct random *r, uint8_t bytes[12])
@@ -331,6 +332,103 @@ static void a_damaged_file_is_an_error_and_never_an_absent_row(void **state)
 	rows_freep(&reader);
 }
 
+/* ---- stretches that are remembered ---- */
+
+static size_t scan_from(struct rows *r, const char *from, char out[4096])
+{
+	AUTO(rows_scan_freep) struct rows_scan *s = NULL;
+	struct slice key, value;
+	size_t n = 0;
+
+	assert_int_equal(rows_scan_new(r, SPACE_BOTH, slice_str("k"), slice_str(from), &s), 0);
+	while (rows_scan_next(s, &key, &value) == 1)
+		n += (size_t)snprintf(out + n, 4096 - n, "%.*s=%.*s ", (int)key.n, key.p,
+				      (int)value.n, value.p);
+	out[n] = '\0';
+	return n;
+}
+
+/* Long runs of tombstones, with a row here and there. */
+static void write_history(struct base *b, struct random *random, unsigned first_height)
+{
+	for (unsigned i = 0; i < 400; i++) {
+		char key[8];
+
+		snprintf(key, sizeof key, "k%03u", i);
+		write_row(b, key, (struct place){ first_height, i, 0 }, "v");
+		if (!random_chance(random, 2))
+			write_row(b, key,
+				  (struct place){ first_height + 1 + random_below(random, 3), i, 0 },
+				  NULL);
+	}
+	write_row(b, "l", (struct place){ 1, 0, 0 }, "behind");
+}
+
+static void compare_scans(struct base *b, struct random *random, struct dead *dead)
+{
+	char with[4096], without[4096], from[8];
+	uint64_t height = 1 + random_below(random, 8);
+	AUTO(rows_freep) struct rows *asking = read_at(b, height);
+	AUTO(rows_freep) struct rows *plain = read_at(b, height);
+
+	rows_remember(asking, dead);
+	snprintf(from, sizeof from, "%03u", (unsigned)random_below(random, 410));
+	if (height == 1)
+		from[0] = '3'; /* all are there: what is written fits */
+	scan_from(asking, from, with);
+	scan_from(plain, from, without);
+	assert_string_equal(with, without);
+}
+
+static void a_scan_says_the_same_whatever_is_remembered(void **state)
+{
+	AUTO(base_release) struct base b;
+	AUTO(dead_freep) struct dead *dead = dead_new();
+	struct random random = random_of_run();
+
+	base_open(&b, NULL);
+	write_history(&b, &random, 1);
+	for (unsigned i = 0; i < 300; i++) {
+		char key[8];
+
+		for (unsigned k = 0; k < 3; k++)
+			compare_scans(&b, &random, dead);
+		if (i % 10)
+			continue;
+		/* Among the dead, at a place that readers see: what was remembered is old. */
+		snprintf(key, sizeof key, "k%03u", (unsigned)random_below(&random, 400));
+		write_row(&b, key, (struct place){ 2 + random_below(&random, 6), 1000 + i, 0 },
+			  random_chance(&random, 70) ? "new" : NULL);
+	}
+}
+
+static void a_stretch_is_found_by_what_is_in_it(void **state)
+{
+	AUTO(dead_freep) struct dead *dead = dead_new();
+	AUTO(buf_release) struct buf end = BUF_INIT(64);
+	const struct dead_place at = { 7, 5, 0 }, later = { 8, 5, 0 }, above = { 7, 6, 0 };
+
+	dead_add(dead, &at, slice_str("m"), slice_str("p"));
+	assert_true(dead_find(dead, &at, slice_str("m"), &end));
+	assert_true(slice_eq(buf_slice(&end), slice_str("p")));
+	assert_true(dead_find(dead, &at, slice_str("ozz"), &end));
+	assert_false(dead_find(dead, &at, slice_str("p"), &end));
+	assert_false(dead_find(dead, &at, slice_str("l"), &end));
+	assert_false(dead_find(dead, &later, slice_str("n"), &end));
+	assert_false(dead_find(dead, &above, slice_str("n"), &end));
+	dead_add(dead, &at, slice_str("d"), slice_str("p")); /* it goes further back */
+	assert_true(dead_find(dead, &at, slice_str("l"), &end));
+	for (unsigned i = 0; i < 1000; i++) {
+		char first[8], last[8];
+
+		snprintf(first, sizeof first, "q%03u", i);
+		snprintf(last, sizeof last, "q%03ux", i);
+		dead_add(dead, &at, slice_str(first), slice_str(last));
+	}
+	assert_true(dead_find(dead, &at, slice_str("q999"), &end));
+	assert_false(dead_find(dead, &at, slice_str("n"), &end)); /* its place was taken */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +441,8 @@ int main(void)
 		cmocka_unit_test(one_key_is_not_taken_for_a_longer_one),
 		cmocka_unit_test(a_reader_sees_what_was_written_after_it_was_made),
 		cmocka_unit_test(a_key_with_a_thousand_versions_is_one_row),
+		cmocka_unit_test(a_scan_says_the_same_whatever_is_remembered),
+		cmocka_unit_test(a_stretch_is_found_by_what_is_in_it),
 		cmocka_unit_test(a_damaged_file_is_an_error_and_never_an_absent_row),
 	};
 

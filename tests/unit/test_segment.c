@@ -34,7 +34,7 @@ static struct frame_ref append(struct place *p, struct slice bytes)
 {
 	struct frame_ref ref;
 
-	assert_int_equal(segments_append(p->s, bytes, &ref, NULL), 0);
+	assert_int_equal(segments_append(p->s, bytes, NULL, 0, &ref, NULL), 0);
 	return ref;
 }
 
@@ -80,6 +80,50 @@ static void frames_come_back_packed_where_that_pays(void **state)
 
 	assert_int_equal(open_at(&p, end, NULL), 0);
 	expect(&p, &b, SLICE_ARRAY(text));
+}
+
+/* Noise in which `count` hashes stand, each behind (or before) 50 bytes that it is of. */
+static size_t tell(struct random *r, uint8_t *bytes, size_t count, bool behind, struct told *told)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		random_bytes(r, bytes + n, 100);
+		told[i] = behind ? (struct told){ (uint32_t)n, (uint32_t)n + HASH20_SIZE + 3, 50 }
+				 : (struct told){ (uint32_t)n + 52, (uint32_t)n, 50 };
+		hash_blake3_20(SLICE(bytes + told[i].from, 50), bytes + told[i].at);
+		n += 100;
+	}
+	random_bytes(r, bytes + n, 7);
+	return n + 7;
+}
+
+static void hashes_that_bytes_tell_of_themselves_are_not_stored(void **state)
+{
+	AUTO(place_release) struct place p;
+	struct random r = random_of(2);
+	static uint8_t bytes[40 * 100 + 7];
+	struct told told[40];
+	struct frame_ref ref;
+
+	place_open(&p);
+	for (int behind = 0; behind < 2; behind++) {
+		size_t n = tell(&r, bytes, ARRAY_LEN(told), behind, told);
+
+		assert_int_equal(segments_append(p.s, SLICE(bytes, n), told, ARRAY_LEN(told), &ref,
+						 NULL), 0);
+		assert_true(ref.stored < n - 15 * ARRAY_LEN(told));
+		expect(&p, &ref, SLICE(bytes, n));
+
+		/* One that is not what it is told to be, one that overlaps, one out of bounds. */
+		bytes[told[3].at] ^= 1;
+		told[5].from = told[4].at;
+		told[39].size = UINT32_MAX;
+		assert_int_equal(segments_append(p.s, SLICE(bytes, n), told, ARRAY_LEN(told), &ref,
+						 NULL), 0);
+		assert_true(ref.stored > n - 20 * ARRAY_LEN(told));
+		expect(&p, &ref, SLICE(bytes, n));
+	}
 }
 
 static void what_was_not_committed_is_cut_when_opened(void **state)
@@ -161,6 +205,29 @@ static void a_full_segment_is_followed_by_the_next(void **state)
 	assert_int_equal(again.segment, 2);
 	assert_int_equal(again.offset, 0);
 	expect(&p, &again, SLICE_ARRAY(noise));
+}
+
+static void what_was_dropped_is_cut_before_the_next_segment_begins(void **state)
+{
+	AUTO(place_release) struct place p;
+	struct random r = random_of(3);
+	static uint8_t noise[400u << 10];
+	struct segments_end end = { 1, SEGMENT_SIZE_MAX - (600u << 10) };
+
+	place_open(&p);
+	append(&p, slice_str("begins the file"));
+	assert_int_equal(truncate(p.first, (off_t)end.offset), 0);
+	assert_int_equal(open_at(&p, end, NULL), 0);
+	random_bytes(&r, noise, sizeof noise);
+	append(&p, SLICE(noise, 300u << 10));
+	segments_rewind(p.s, end);
+	struct frame_ref kept = append(&p, SLICE(noise, 250u << 10));
+	off_t wanted = (off_t)segments_end(p.s).offset;
+
+	assert_true(size_of(p.first) > wanted);
+	assert_int_equal(append(&p, SLICE_ARRAY(noise)).segment, 2);
+	assert_int_equal(size_of(p.first), wanted);
+	expect(&p, &kept, SLICE(noise, 250u << 10));
 }
 
 static void every_flipped_bit_is_found(void **state)
@@ -327,9 +394,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_come_back_packed_where_that_pays),
+		cmocka_unit_test(hashes_that_bytes_tell_of_themselves_are_not_stored),
 		cmocka_unit_test(what_was_not_committed_is_cut_when_opened),
 		cmocka_unit_test(a_rewound_tail_is_written_over),
 		cmocka_unit_test(a_full_segment_is_followed_by_the_next),
+		cmocka_unit_test(what_was_dropped_is_cut_before_the_next_segment_begins),
 		cmocka_unit_test(every_flipped_bit_is_found),
 		cmocka_unit_test(a_file_that_is_cut_or_gone_is_damage),
 		cmocka_unit_test(a_row_that_names_another_place_is_damage),

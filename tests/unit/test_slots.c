@@ -110,7 +110,7 @@ static const struct scope place = { .kind = SCOPE_PLACE, .context = CONTEXT_LEGA
 
 static void the_same_scope_is_the_same_slot(void **state)
 {
-	AUTO(slots_freep) struct slots *s = slots_new(16, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(16, NULL, NULL);
 	struct scope five = state_at(5), six = state_at(6);
 	struct slot *a, *b, *c, *d;
 
@@ -128,7 +128,7 @@ static void the_same_scope_is_the_same_slot(void **state)
 
 static void a_slot_lives_while_a_lookup_or_a_request_counts_it(void **state)
 {
-	AUTO(slots_freep) struct slots *s = slots_new(16, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(16, NULL, NULL);
 	struct scope five = state_at(5);
 	struct slot *slot, *again;
 
@@ -153,7 +153,7 @@ static void a_slot_lives_while_a_lookup_or_a_request_counts_it(void **state)
 
 static void a_place_stays_for_good(void **state)
 {
-	AUTO(slots_freep) struct slots *s = slots_new(16, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(16, NULL, NULL);
 	struct slot *slot, *again;
 
 	assert_int_equal(slots_intern(s, NULL, &place, NULL, &slot), 1);
@@ -169,7 +169,7 @@ static void a_place_stays_for_good(void **state)
 static void a_settling_slot_holds_the_view_it_was_made_with(void **state)
 {
 	AUTO(views_freep) struct views *v = views_new(NULL, NULL);
-	AUTO(slots_freep) struct slots *s = slots_new(16, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(16, NULL, NULL);
 	struct slot *slot;
 
 	for (int round = 0; round < 3; round++) {
@@ -210,7 +210,7 @@ static void count_line(enum trace_level level, const char *line, size_t line_siz
 
 static void exhaustion_is_enfile_until_something_is_forgotten(void **state)
 {
-	AUTO(slots_freep) struct slots *s = slots_new(3, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(3, NULL, NULL);
 	struct slot *slot = NULL;
 
 	for (uint64_t h = 0; h < 3; h++) {
@@ -236,7 +236,7 @@ static void exhaustion_is_enfile_until_something_is_forgotten(void **state)
 
 static void numbers_from_outside_are_stale_not_trusted(void **state)
 {
-	AUTO(slots_freep) struct slots *s = slots_new(2048, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(2048, NULL, NULL);
 	struct slot *slot;
 
 	assert_int_equal(slots_enter(s, 0, &slot), -ESTALE);
@@ -253,7 +253,7 @@ static void numbers_from_outside_are_stale_not_trusted(void **state)
 
 static void a_span_pins_both_of_its_heights(void **state)
 {
-	AUTO(slots_freep) struct slots *s = slots_new(16, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(16, NULL, NULL);
 	struct scope span = { .kind = SCOPE_SPAN, .shard = 1, .height = 9, .from = 4 };
 	struct scope other = span;
 	struct slot *a, *b, *c;
@@ -280,7 +280,7 @@ static void without_memory_nothing_is_held(void **state)
 	struct scope five = state_at(5);
 
 	FOR_EACH_ALLOC_FAULT {
-		AUTO(slots_freep) struct slots *s = slots_new(16, NULL);
+		AUTO(slots_freep) struct slots *s = slots_new(16, NULL, NULL);
 		struct slot *slot;
 
 		if (s) {
@@ -345,7 +345,7 @@ static void *wander(void *arg)
 static void among_many_threads_every_slot_is_counted_right(void **state)
 {
 	AUTO(views_freep) struct views *v = views_new(NULL, NULL);
-	AUTO(slots_freep) struct slots *s = slots_new(INO_SLOTS, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(INO_SLOTS, NULL, NULL);
 	struct random r = random_of_run();
 	struct crowd crowd[4];
 	pthread_t threads[4];
@@ -457,7 +457,7 @@ static void whoever_takes_over_has_the_same_slots(void **state)
 		struct keep *keep = keep_of_test();
 		struct model m[MODEL_MAX];
 		size_t count = 0;
-		struct slots *s = slots_new(64, keep);
+		struct slots *s = slots_new(64, keep, &keep->main.slots);
 
 		assert_non_null(s);
 		for (unsigned handover = 0; handover < 6; handover++) {
@@ -481,8 +481,9 @@ static void whoever_takes_over_has_the_same_slots(void **state)
 			for (size_t n = 0; n < 2; n++)
 				shared_view_putp(&views[n]);
 			slots_freep(&s);
-			s = slots_new(64, keep);
+			s = slots_new(64, keep, &keep->main.slots);
 			assert_non_null(s);
+			keep_views_recount(keep);
 			uint32_t lost = slots_take_over(s, by_index, NULL), gone = 0;
 
 			for (size_t i = 0; i < count; i++) {

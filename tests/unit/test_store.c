@@ -99,9 +99,9 @@ static void a_format_of_tomorrow_is_refused_with_a_sentence(void **state)
 	fixture_folder(path);
 	assert_int_equal(try_open(path, true, &s, NULL), 0);
 	store_closep(&s);
-	write_file(path, "chainfs-store", "chainfs store 2\n");
+	write_file(path, "chainfs-store", "chainfs store 3\n");
 	assert_int_equal(try_open(path, true, &s, &err), -EPROTONOSUPPORT);
-	assert_non_null(strstr(err.text, "format 2; this program reads format 1"));
+	assert_non_null(strstr(err.text, "format 3; this program reads formats 1 to 2"));
 	write_file(path, "chainfs-store", "chainfs store two\n");
 	assert_int_equal(try_open(path, true, &s, NULL), -EPROTONOSUPPORT);
 	write_file(path, "chainfs-store", "chainfs store 1\n");
@@ -164,6 +164,26 @@ static void the_text_of_a_killed_holder_is_no_obstacle(void **state)
 	assert_true(n > 0); /* the words stayed, the lock did not */
 	assert_int_equal(store_holder(path, holder, sizeof holder), -ENOENT);
 	assert_int_equal(try_open(path, false, &s, NULL), 0);
+}
+
+static void the_lock_keeps_its_room_when_it_is_let_go(void **state)
+{
+	AUTO(cleanup) char path[128];
+	struct store *s = NULL;
+	struct stat held, free;
+	char lock[200];
+
+	fixture_folder(path);
+	snprintf(lock, sizeof lock, "%s/lock", path);
+	assert_int_equal(try_open(path, true, &s, NULL), 0);
+	assert_int_equal(store_writable(s, NULL), 0);
+	assert_int_equal(stat(lock, &held), 0);
+	store_closep(&s);
+	assert_int_equal(stat(lock, &free), 0);
+	/* So that a disk without a byte left takes the words of the next holder. */
+	assert_true(held.st_size > 0);
+	assert_int_equal(free.st_size, held.st_size);
+	assert_true(free.st_blocks > 0);
 }
 
 static int make(struct store *s, const char *name, struct network **out, struct err *err)
@@ -299,6 +319,7 @@ int main(void)
 		cmocka_unit_test(a_format_of_tomorrow_is_refused_with_a_sentence),
 		cmocka_unit_test(a_second_holder_is_told_who_the_first_one_is),
 		cmocka_unit_test(the_text_of_a_killed_holder_is_no_obstacle),
+		cmocka_unit_test(the_lock_keeps_its_room_when_it_is_let_go),
 		cmocka_unit_test(networks_are_found_again_by_name_in_order),
 		cmocka_unit_test(bad_names_are_refused),
 		cmocka_unit_test(a_network_that_was_never_made_whole_is_removed),

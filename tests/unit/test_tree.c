@@ -1,5 +1,6 @@
 #include "fs/tree/path.h"
 #include "fs/tree/rows.h"
+#include "core/base/files.h"
 #include "tests/unit/tree_fixture.h"
 
 /* The whole chain with hyper on from the beginning, for every test that only reads. */
@@ -28,7 +29,8 @@ static int drop_whole(void **state)
 
 static void read_whole(void)
 {
-	tree_set_env(&(struct tree_env){ .store = whole.store, .ctl_target = "/run/ctl" });
+	tree_set_env(&(struct tree_env){ .store = whole.store, .ctl_target = "/run/ctl",
+					  .plain_target = "/run/plain" });
 }
 
 /* ---- the table ---- */
@@ -507,6 +509,79 @@ static void when_memory_runs_out_a_question_fails_whole(void **state)
 	}
 }
 
+/* ---- plain ---- */
+
+static void plain_shows_whole_files_alone_and_the_main_tree_no_segments(void **state)
+{
+	for (uint8_t row = 0; row < tree_count; row++) {
+		const char *path = tree[row].path;
+		bool segment = strncmp(path, "{network}/segments", 18) == 0;
+		bool checkpoint = strncmp(path, "{network}/checkpoints", 21) == 0;
+		bool above = row == ROW_ROOT || row == ROW_NETWORK;
+
+		assert_int_equal(tree_shows(ON_MAIN, row), !segment);
+		assert_int_equal(tree_shows(ON_PLAIN, row), segment || checkpoint || above);
+	}
+}
+
+static bool add_name(void *arg, const struct tree_child *c)
+{
+	char *names = arg;
+
+	snprintf(names + strlen(names), 64, "%s ", c->name);
+	return true;
+}
+
+static void segments_before_the_last_are_final_and_the_last_is_of_its_view(void **state)
+{
+	static const char second[] = "committed, and not yet";
+	char path[256], names[256] = "";
+	struct node folder = found("net/segments"), one, two;
+	AUTO(view_putp) struct view *v = view_of(&folder);
+	AUTO(buf_release) struct buf out = BUF_INIT(64u << 20);
+	struct view later = *v; /* as of when the second one grows */
+	struct attr attr;
+
+	read_whole();
+	assert_int_equal(tree_lookup(v, &folder, "000001.seg", &one, NULL), 0);
+	assert_int_equal(one.scope.kind, SCOPE_VIEW);
+	assert_int_equal(tree_attr(v, &one, &attr, NULL), 0);
+	assert_true(attr.settles);
+	assert_int_equal(attr.size, v->segment_size);
+	assert_int_equal(tree_lookup(v, &folder, "000002.seg", &two, NULL), -ENOENT);
+	assert_int_equal(tree_lookup(v, &folder, "000000.seg", &two, NULL), -ENOENT);
+	assert_int_equal(tree_lookup(v, &folder, "1.seg", &two, NULL), -ENOENT);
+
+	snprintf(path, sizeof path, "%s/networks/net/segments/000002.seg", whole.path);
+	AUTO(files_stream_closep) FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(second, file);
+	fflush(file);
+	later.number++;
+	later.segment = 2;
+	later.segment_size = 9;
+	assert_int_equal(tree_lookup(&later, &folder, "000001.seg", &one, NULL), 0);
+	assert_int_equal(one.scope.kind, SCOPE_PLACE);
+	assert_int_equal(tree_attr(&later, &one, &attr, NULL), 0);
+	assert_false(attr.settles);
+	assert_int_equal(attr.size, v->segment_size);
+	assert_int_equal(tree_lookup(&later, &folder, "000002.seg", &two, NULL), 0);
+	assert_int_equal(two.scope.kind, SCOPE_VIEW);
+	assert_int_equal(tree_attr(&later, &two, &attr, NULL), 0);
+	assert_int_equal(attr.size, 9);
+	assert_int_equal(tree_read(&later, &two, &out, NULL), 0);
+	assert_true(slice_eq(buf_slice(&out), slice_str("committed")));
+	assert_int_equal(tree_list(&later, &folder, 0, true, add_name, names, NULL), 0);
+	assert_string_equal(names, "000001.seg 000002.seg ");
+
+	/* A handle may say anything: not that the one that grows is final. */
+	two.scope = one.scope;
+	assert_int_equal(tree_open(&later, &two, NULL), -ESTALE);
+	assert_int_equal(tree_open(v, &one, NULL), -ESTALE);
+	unlink(path);
+	assert_int_equal(tree_lookup(&later, &folder, "000002.seg", &two, NULL), -ENODATA);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +600,8 @@ int main(void)
 		cmocka_unit_test(hashes_lead_to_blocks_and_items),
 		cmocka_unit_test(an_item_is_called_as_decoding_its_block_calls_it),
 		cmocka_unit_test(the_words_of_the_mount_come_from_the_table),
+		cmocka_unit_test(plain_shows_whole_files_alone_and_the_main_tree_no_segments),
+		cmocka_unit_test(segments_before_the_last_are_final_and_the_last_is_of_its_view),
 		cmocka_unit_test(when_memory_runs_out_a_question_fails_whole),
 	};
 

@@ -27,7 +27,8 @@ static int drop_whole(void **state)
 
 static void read_whole(void)
 {
-	tree_set_env(&(struct tree_env){ .store = whole.store, .ctl_target = "/run/ctl" });
+	tree_set_env(&(struct tree_env){ .store = whole.store, .ctl_target = "/run/ctl",
+					  .plain_target = "/run/plain" });
 }
 
 /* The value as text; "" when the place has not got it. */

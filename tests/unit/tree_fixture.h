@@ -51,7 +51,8 @@ static inline void chain_open(struct chain *c, const char *archive_folder)
 	params_text(ops, archive_config(archive), &text);
 	must(store_network_new(c->store, "net", ops, buf_slice(&text), "config", &c->network, &err),
 	     &err);
-	tree_set_env(&(struct tree_env){ .store = c->store, .ctl_target = "/run/ctl" });
+	tree_set_env(&(struct tree_env){ .store = c->store, .ctl_target = "/run/ctl",
+					  .plain_target = "/run/plain" });
 }
 
 static inline void chain_release(struct chain *c)

@@ -19,7 +19,7 @@
 #include "core/chain/snapchain/rules.h"
 #include "core/chain/trie.h"
 
-#define ACCOUNTS_BYTES_MAX (256u << 20) /* of warm accounts */
+#define ACCOUNTS_BYTES_MAX (96u << 20) /* of warm accounts */
 
 struct sc_counts {
 	uint32_t records;

@@ -259,6 +259,26 @@ static uint32_t offset_of(const struct decoder *d, struct slice s)
 	return (uint32_t)(s.p - d->b->base.canonical.p);
 }
 
+static bool lies_in(struct slice s, struct slice whole)
+{
+	return s.n && (uintptr_t)s.p >= (uintptr_t)whole.p &&
+	       (uintptr_t)s.p + s.n <= (uintptr_t)whole.p + whole.n;
+}
+
+/* A message tells the hash of the data in front of it or of the data_bytes behind it, unless its
+ * data was encoded in another order when it was signed. */
+static void set_told(const struct decoder *d, struct chain_item *item, const struct sc_message *m)
+{
+	struct slice hash = sc_bytes(m->pb->hash);
+
+	if (!m->hash_ok || hash.n != HASH20_SIZE || !lies_in(hash, m->raw) ||
+	    !lies_in(m->preimage, m->raw))
+		return;
+	item->told_at = offset_of(d, hash);
+	item->told_from = offset_of(d, m->preimage);
+	item->told_size = (uint32_t)m->preimage.n;
+}
+
 static struct chain_item *add_item(struct decoder *d, struct slice raw, uint16_t form,
 				   const char *kind)
 {
@@ -330,6 +350,7 @@ static int add_message(struct decoder *d, const Sc__Message *pb, struct sc_messa
 	m->item = item_index(d, item);
 	item->time = message_time(d, m);
 	set_message_hash(item->hash, &item->hash_size, m);
+	set_told(d, item, m);
 	refuse(d, item, refusal_of(m));
 	return set_sizes(d, item, &(struct sc_object){ .form = SC_FORM_MESSAGE, .message = m });
 }

@@ -329,6 +329,8 @@ int sc_render_limits(const struct chain_params *p, struct state *st, uint64_t ac
 		     uint64_t time, struct buf *out)
 {
 	struct sc_units_clock clock = { .now = p->wall_clock ? p->wall_clock : time };
+	struct sc_slot_units  slots[2];
+	bool                  known[2] = { false, false };
 	uint8_t               prefix[TRIE_PREFIX_SIZE];
 	int                   rc = 0;
 
@@ -338,14 +340,16 @@ int sc_render_limits(const struct chain_params *p, struct state *st, uint64_t ac
 		/* Lends are counted against what the account itself rents. */
 		bool                  all = i != SC_LIMIT_LENDS;
 		struct sc_units_asked asked = { .lent = all, .borrowed = all };
-		struct sc_slot_units  slot;
 
-		rc = sc_units(st, p->network, prefix, &clock, &asked, &slot);
+		if (!known[all])
+			rc = sc_units(st, p->network, prefix, &clock, &asked, &slots[all]);
 		if (rc == REFUSED)
 			return 0; /* a rent that cannot be read: no limits, and nothing is pruned */
-		if (rc == 0)
-			buf_fmt(out, "%s %" PRIu32 "\n", sc_limit_names[i],
-				sc_units_limit(&slot, p->limits, (enum sc_limit)i));
+		if (rc < 0)
+			break;
+		known[all] = true;
+		buf_fmt(out, "%s %" PRIu32 "\n", sc_limit_names[i],
+			sc_units_limit(&slots[all], p->limits, (enum sc_limit)i));
 	}
 	return rc < 0 ? rc : out->failed;
 }

@@ -35,24 +35,28 @@ static uint64_t or_default(uint64_t value, uint64_t otherwise)
 static int complete(const struct forge_options *given, struct forge_options *o, uint64_t *steps,
 		    struct err *err)
 {
-	bool story = given->kind == FORGE_STORY;
+	static const char *const names[] = { "demo", "crowd", "bare" };
+	static const uint32_t block_times_s[] = { 60, 10, 1 };
+	bool story = given->kind == FORGE_STORY, bare = given->kind == FORGE_BARE;
 
 	*o = *given;
 	if (!o->name)
-		o->name = story ? "demo" : "crowd";
+		o->name = names[o->kind];
 	o->validators = (uint32_t)or_default(o->validators, 4);
-	o->data_shards = (uint32_t)or_default(o->data_shards, 2);
+	o->data_shards = (uint32_t)or_default(o->data_shards, bare ? 1 : 2);
 	o->start_time = or_default(o->start_time, START_DEFAULT);
-	o->block_time_s = (uint32_t)or_default(o->block_time_s, story ? 60 : 10);
+	o->block_time_s = (uint32_t)or_default(o->block_time_s, block_times_s[o->kind]);
 	if (o->validators > FORGE_VALIDATORS_MAX || o->data_shards > FORGE_SHARDS_MAX)
 		return err_set(err, -EINVAL, "at most %u validators and %u data shards",
 			       FORGE_VALIDATORS_MAX, FORGE_SHARDS_MAX);
 
 	uint64_t lanes = o->data_shards + 1;
 	o->blocks = or_default(o->blocks, story ? lanes * FORGE_STORY_STEPS : 3000);
-	o->messages = or_default(o->messages, story ? 3000 : 4 * o->blocks);
+	o->messages = bare ? 0 : or_default(o->messages, story ? 3000 : 4 * o->blocks);
 	if (story)
 		o->accounts = FORGE_NAMES;
+	else if (bare)
+		o->accounts = 0;
 	else if (!o->accounts)
 		o->accounts = (uint32_t)MIN(MAX(o->messages / 100, 16), ACCOUNTS_MAX);
 	o->small_limits |= story;
@@ -160,9 +164,10 @@ int forge_chain(const struct forge_options *given, const char *folder,
 		rc = archive_writer_open(folder, o.data_shards + 1, o.compress, &archive, err);
 	if (rc == 0)
 		rc = forge_chain_new(&(struct forge_chain_options){ o.seed, o.validators,
-								    o.start_time, o.block_time_s },
+								    o.start_time, o.block_time_s,
+								    o.kind == FORGE_BARE },
 				     params, archive, &chain, err);
-	if (rc == 0)
+	if (rc == 0 && o.kind != FORGE_BARE)
 		rc = forge_people_init(&people, chain, params, o.seed, o.block_time_s, o.accounts,
 				       o.kind == FORGE_STORY ? FORGE_STORY_FID : FORGE_CROWD_FID,
 				       err);
@@ -170,7 +175,9 @@ int forge_chain(const struct forge_options *given, const char *folder,
 		return rc;
 
 	struct forge_run run = { &people, steps, o.messages, progress, arg };
-	rc = o.kind == FORGE_STORY ? forge_story(&run, err) : forge_crowd(&run, err);
+	rc = o.kind == FORGE_STORY   ? forge_story(&run, err)
+	     : o.kind == FORGE_CROWD ? forge_crowd(&run, err)
+				     : forge_bare(&run, chain, err);
 	if (rc < 0)
 		return err_note(err, rc, "step %" PRIu64, forge_chain_steps(chain) + 1);
 	for (uint32_t s = 0; s <= o.data_shards; s++)

@@ -348,6 +348,8 @@ static void seal_header(struct forge_chain *c, struct lane *l, struct slice root
 
 static void put_certificate(struct forge_chain *c, const struct lane *l, uint32_t away)
 {
+	if (c->options.uncommitted)
+		return;
 	buf_clear(&c->scratch);
 	forge_certificate(&c->validators, l->shard, l->newest.height, l->newest.hash, away,
 			  &c->scratch);

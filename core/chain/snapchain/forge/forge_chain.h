@@ -28,6 +28,7 @@ struct forge_chain_options {
 	uint32_t validators;
 	uint64_t start_time;  /* unix, of height 1 */
 	uint32_t block_time_s;
+	bool     uncommitted; /* blocks have no certificate */
 };
 
 /* params and archive are borrowed until the chain is freed. */

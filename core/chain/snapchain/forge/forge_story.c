@@ -5,14 +5,19 @@
 #define RENT_2024 1735689600u /* 2025-01-01: a unit of the kind of 2024, good for three years */
 #define RENT_OLD  1704067200u /* 2024-01-01: a legacy unit, good for four */
 
-static int step(const struct forge_run *run, const struct forge_pace *pace, struct err *err)
+static int step_of(const struct forge_run *run, struct forge_chain *c,
+		   const struct forge_pace *pace, struct err *err)
 {
-	struct forge_chain *c = run->people->chain;
 	int rc = forge_chain_step(c, pace, err);
 
 	if (rc == 0 && run->progress)
 		run->progress(run->arg, forge_chain_steps(c), run->steps);
 	return rc;
+}
+
+static int step(const struct forge_run *run, const struct forge_pace *pace, struct err *err)
+{
+	return step_of(run, run->people->chain, pace, err);
 }
 
 /* Messages that should have been sent by the end of a step, when `first` is the first with any. */
@@ -145,5 +150,16 @@ int forge_crowd(const struct forge_run *run, struct err *err)
 		}
 		rc = step(run, NULL, err);
 	}
+	return rc;
+}
+
+/* ---- nobody ---- */
+
+int forge_bare(const struct forge_run *run, struct forge_chain *chain, struct err *err)
+{
+	int rc = 0;
+
+	for (uint64_t at = 1; at <= run->steps && rc == 0; at++)
+		rc = step_of(run, chain, NULL, err);
 	return rc;
 }

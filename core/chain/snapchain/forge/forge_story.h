@@ -3,8 +3,9 @@
  *   story   forty people with names, and a script that shows every kind of record, every reason for
  *           which one goes, and some refusals; small talk fills what the script leaves
  *   crowd   thousands of accounts and small talk alone, for measurements
+ *   bare    nobody
  *
- * Both run the chain to its last step and put about `messages` user messages into it. */
+ * All run the chain to its last step and put about `messages` user messages into it. */
 #ifndef CHAINFS_SNAPCHAIN_FORGE_STORY_H
 #define CHAINFS_SNAPCHAIN_FORGE_STORY_H
 
@@ -23,6 +24,7 @@ struct forge_run {
 
 int forge_story(const struct forge_run *run, struct err *err) MUST_CHECK;
 int forge_crowd(const struct forge_run *run, struct err *err) MUST_CHECK;
+int forge_bare(const struct forge_run *run, struct forge_chain *chain, struct err *err) MUST_CHECK;
 
 /* ---- the script: forge_scenes.c ---- */
 
