@@ -104,8 +104,16 @@ static void tell_damage(void *arg, struct network *n, uint32_t shard, uint64_t h
 		    "shard=%u height=%" PRIu64 " reason=\"%s\"", shard, height, sentence);
 }
 
+/* On any thread but those that end with the mount. */
+static void hand_over(struct daemon *d)
+{
+	atomic_store(&d->handing_over, true);
+	watch_stop(&d->watch);
+	fs_hand_over(d->fs);
+}
+
 /* On the alerts' thread. What was opened for reading alone can be written only when it is opened
- * anew: a service manager starts us again, and without one the mount goes on as it is. */
+ * anew: by the next worker, under open files where it can take them over. */
 static void tell_room(void *arg, bool room, const char *sentence)
 {
 	struct daemon *d = arg;
@@ -119,10 +127,10 @@ static void tell_room(void *arg, bool room, const char *sentence)
 		pins_retry(d->pins);
 		return;
 	}
-	if (d->supervisor->fd < 0) {
-		trace_warn("mount",
-			   "the disk has room again; to write to the store, mount it anew",
-			   "path=%s", d->mountpoint);
+	trace_info("mount", "the disk has room again, another process goes on and writes",
+		   "path=%s", d->mountpoint);
+	if (fs_survives(d->fs)) {
+		hand_over(d);
 		return;
 	}
 	atomic_store(&d->anew, true);
@@ -179,9 +187,7 @@ static void *watch_signals(void *arg)
 		}
 		if (number == SIGUSR2) {
 			trace_info("mount", "handing over", "");
-			atomic_store(&d->handing_over, true);
-			watch_stop(&d->watch);
-			fs_hand_over(d->fs);
+			hand_over(d);
 			break;
 		}
 		trace_info("mount", "stopping", "signal=%d", number);
