@@ -90,7 +90,7 @@ PROGRAM := $(if $(filter release,$(FLAVOUR)),$(BUILD)/chainfs,$(BIN)/chainfs)
 # A part of the tree has no main() to link.
 PROGRAM_BUILT := $(if $(filter $(patsubst %/,%,$(dir $(MAIN))),$(DIRS)),$(PROGRAM))
 
-TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c))
+TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c tests/sim/sim_*.c))
 TEST_PROGRAMS := $(TESTS:tests/%.c=$(BIN)/tests/%)
 SUPPORT       := $(patsubst %.c,$(BIN)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
 SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
