@@ -3,6 +3,7 @@
 # a hundred times.
 . "$(dirname "$0")/lib.bash"
 command -v pgrep > /dev/null || skip "pgrep is not there"
+[ "${CHAINFS_MOUNT_TRANSPORT:-classic}" != uring ] || skip "rings die with their process: t-uring.sh shows what then happens"
 
 KILLS=${KILLS:-$(rounds 40)}
 SEED=${TEST_SEED:-$RANDOM}
@@ -40,7 +41,7 @@ ms() { echo $(($(date +%s%N) / 1000000)); }
 
 # ---- killed, again and again ----
 
-check "mounts" mount_store "$S" "$M"
+check "mounts" mount_store "$S" "$M" -o umask=027,transport=classic
 keeper=$(keeper_of "$S") ctl=$(ctl_of "$M")
 check "the keeper is one thread" test "$(ls "/proc/$keeper/task" | wc -l)" = 1
 same "which holds nothing of the store" "$(find "/proc/$keeper/fd" -lname "$S/*" | wc -l)" 0
@@ -100,6 +101,45 @@ fi
 exec 7<&-
 check "and is read again from its begin" grep -q chainfs "$ctl/metrics"
 
+# ---- plain: files that the kernel reads by itself, and those that it does not ----
+
+complete() { [ "$(cat "$ctl/pins/$1/state")" = complete ]; }
+P=$M/plain/demo
+check "a pin" timeout 20 mkdir "$ctl/pins/kept@200"
+check "is built" eventually 30 complete kept
+check "another" timeout 20 mkdir "$ctl/pins/goes@250"
+check "is built" eventually 30 complete goes
+(cd "$P" && find segments checkpoints/0000000200-* -type f | sort | head -n 60 | tr '\n' '\0' | xargs -0 sha256sum) > "$T/plain.sums"
+check "there are plain files" test "$(wc -l < "$T/plain.sums")" -gt 10
+pack=$(find "$P"/checkpoints/0000000250-* -type f -size +20k | sort | head -n 1)
+cp "$pack" "$T/pack"
+exec 8< "$pack" 7< "$pack"
+head -c 1000 > /dev/null <&8
+passed=$(counter plain_passed "$M")
+rm -f "$T/stop"
+loops=()
+for n in 1 2 3; do
+	(cd "$P" && until [ -e "$T/stop" ]; do sha256sum --quiet -c "$T/plain.sums" || echo "reader $n failed"; done) > "$T/plain.$n" 2>&1 &
+	loops+=($!)
+done
+check "the pin of an open file goes" timeout 20 rmdir "$ctl/pins/goes"
+for n in $(seq 10); do
+	kill -9 "$(daemon_of "$S")"
+	answers || not_ok "after kill $n it does not answer"
+	sleep 0.$(printf %03d $((RANDOM % 300)))
+done
+touch "$T/stop"
+wait "${loops[@]}"
+same "who opens, reads and closes plain files noticed nothing of 10 kills" "$(cat "$T"/plain.? | head -n 5)" ""
+if [ "$passed" -gt 0 ]; then
+	check "an open file that was deleted meanwhile is read on" bash -c "cmp <(tail -c +1001 $T/pack) -" <&8
+	check "from its begin, too" cmp "$T/pack" - <&7
+	head -c 10 "$P/$(head -n 1 "$T/plain.sums" | cut -c67-)" > /dev/null
+	check "opens are passed through by the new one" test "$(counter plain_passed "$M")" -gt 0
+	same "which reads nothing itself" "$(counter plain_reads "$M")" 0
+fi
+exec 8<&- 7<&-
+
 # ---- an import is under way ----
 
 start_readers "$M/demo/hyper/blocks"
@@ -131,6 +171,8 @@ done
 stop_readers "upgrades"
 same "under the same number" "$(keeper_of "$S")" "$keeper"
 check "a reader of events lives on" kill -0 $cat
+same "with the same options" "$(stat -c %a "$M/demo/status")" 440
+check "all of them" sh -c "tr '\\0' ' ' < /proc/$keeper/cmdline | grep -q 'umask=27.*transport=classic'"
 check "upgrade of nothing is refused" exits 1 "$CHAINFS" upgrade "$T"
 check "the store's verbs find the daemon" "$CHAINFS" status "$S"
 
@@ -225,7 +267,7 @@ python3 "$T/manager.py" "$T/notify" "$CHAINFS" "$S" "$M" x < "$T/orders" > "$T/m
 manager=$!
 exec 6> "$T/orders"
 said() { [ "$(grep -c "^$2" "$T/managed")" -ge "$1" ]; }
-check "a service manager is given what to store" eventually 20 said 1 'ready.*chainfs-ctl,chainfs-keep,chainfs-main'
+check "a service manager is given what to store" eventually 20 said 1 'ready.*chainfs-ctl,chainfs-keep,chainfs-main,chainfs-plain'
 start_readers "$M/demo/hyper/blocks"
 exec 8< "$M/demo/status"
 before=$(cat "$M/demo/status")
