@@ -300,6 +300,8 @@ void session_closep(struct session **at)
 				   s->mountpoint, err_text(&why, rc));
 	}
 	wire_detachp(&s->wire);
+	if (s->mounted && !s->paused && has_ended(s))
+		fuse_session_unmount(s->fuse); /* what libfuse still holds of it */
 	if (s->fuse)
 		fuse_session_destroy(s->fuse);
 	if (s->own)
