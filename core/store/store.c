@@ -281,7 +281,7 @@ static int note_damaged(struct store *s, const char *name, const struct err *why
 	if (!list)
 		return -ENOMEM;
 	s->damaged = list;
-	snprintf(s->damaged[s->damaged_count].name, sizeof s->damaged->name, "%s", name);
+	snprintf(s->damaged[s->damaged_count].name, sizeof s->damaged->name, "%.*s", NETWORK_NAME_MAX, name);
 	s->damaged[s->damaged_count++].why = *why;
 	return 0;
 }
