@@ -18,11 +18,15 @@ static uint64_t mix(uint64_t h, const void *bytes, size_t size)
 
 uint64_t keep_meaning(void)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325), sizes[] = { KEEP_LAYOUT, sizeof(struct keep) };
+	uint64_t h = UINT64_C(0xcbf29ce484222325), sizes[] = { KEEP_LAYOUT, TREE_BYTES, sizeof(struct keep) };
 
 	h = mix(h, sizes, sizeof sizes);
-	for (size_t i = 0; i < tree_count; i++)
+	for (size_t i = 0; i < tree_count; i++) {
+		const uint8_t kind[] = { (uint8_t)tree[i].class, (uint8_t)tree[i].type };
+
 		h = mix(h, tree[i].path, strlen(tree[i].path) + 1);
+		h = mix(h, kind, sizeof kind);
+	}
 	return h;
 }
 
