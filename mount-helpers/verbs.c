@@ -44,6 +44,20 @@ const struct verb verbs[] = {
 	  "As umount(8) does, which works as well. A busy mount is refused unless --lazy detaches "
 	  "it.",
 	  STORE_NONE, 1, 1, OPT(LAZY) | OPT(HELP), false, verb_umount, NULL },
+	{ "upgrade", "MOUNTPOINT", "lets the installed program take over a mount",
+	  "The daemon finishes what is in hand and leaves the mount to the program that lies at\n"
+	  "its path by now, under the same process number. Open files, working directories and\n"
+	  "readers go on; it returns once the mount answers. A program for which inode numbers\n"
+	  "mean something else is refused, and nothing changes.",
+	  STORE_NONE, 1, 1, OPT(HELP), false, verb_upgrade, NULL },
+	{ "hand-over", "STORE", "what upgrade asks of a daemon", "Asks the keeper of the mount.",
+	  STORE_OPEN, 1, 1, OPT(HELP), true, verb_hand_over, NULL },
+	{ "keep", "KEPT [STORE MOUNTPOINT]", "what a keeper becomes",
+	  "Goes on with descriptors that another program of ours left open; \"meaning\" says what\n"
+	  "both must agree on.",
+	  STORE_NONE, 1, 3,
+	  OPT(OPTIONS) | OPT(FOREGROUND) | OPT(SETTINGS) | OPT(SET) | OPT(HELP), true, verb_keep,
+	  NULL },
 	{ "status", "STORE", "what a store holds",
 	  "Heights held and replayed, roots of both contexts, retained records, by network and "
 	  "shard.",

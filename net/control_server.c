@@ -110,6 +110,7 @@ static int run_verb(struct call *c)
 		.pins = s->env.pins,
 		.gate = s->env.gate,
 		.settings = s->env.settings,
+		.env = &s->env,
 	};
 	int code = verb_parse(s->table, s->table_count, c->argc, c->argv, &call);
 	if (code >= 0)

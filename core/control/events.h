@@ -17,6 +17,9 @@ struct events;
 
 struct events *events_new(size_t lines_max);
 void events_freep(struct events **e);
+/* Before the first post: numbers and sizes go on behind those of a process before, whose lines are
+ * lost. */
+void events_go_on(struct events *e, uint64_t last, uint64_t size);
 void events_post(struct events *e, const char *network, const char *kind, const char *format, ...)
 	PRINTF_LIKE(4, 5);
 uint64_t events_last(struct events *e); /* number of the newest line, 0: none */

@@ -5,7 +5,7 @@
 #define ID_MAX    (UINT32_MAX - 1) /* the last one means "nobody said" to the kernel */
 #define UMASK_MAX 0777u
 
-enum {
+enum taken {
 	TAKEN_RO,
 	TAKEN_ALLOW_OTHER,
 	TAKEN_UID,
@@ -245,6 +245,47 @@ int mount_options_parse(const char *list, bool sloppy, uint32_t uid, uint32_t gi
 	*out = o;
 	o.settings = NULL;
 	return 0;
+}
+
+/* ---- said again ---- */
+
+/* No default: the compiler asks for every option that comes. */
+static void write_one(const struct mount_options *o, enum taken id, struct buf *out)
+{
+	switch (id) {
+	case TAKEN_RO:
+		buf_str(out, "ro");
+		break;
+	case TAKEN_ALLOW_OTHER:
+		buf_str(out, o->allow_other ? ",allow_other" : "");
+		break;
+	case TAKEN_UID:
+		buf_fmt(out, ",uid=%" PRIu32, o->uid);
+		break;
+	case TAKEN_GID:
+		buf_fmt(out, ",gid=%" PRIu32, o->gid);
+		break;
+	case TAKEN_UMASK:
+		buf_fmt(out, ",umask=%o", (unsigned)o->umask);
+		break;
+	case TAKEN_THREADS:
+		buf_fmt(out, ",threads=%u", o->threads);
+		break;
+	case TAKEN_TRANSPORT:
+		if (o->transport)
+			buf_fmt(out, ",transport=%s", o->transport);
+		break;
+	case TAKEN_SETTINGS:
+	case TAKEN_HYPER:
+	case TAKEN_COUNT:
+		break;
+	}
+}
+
+void mount_options_write(const struct mount_options *o, struct buf *out)
+{
+	for (enum taken id = 0; id < TAKEN_COUNT; id++)
+		write_one(o, id, out);
 }
 
 void mount_options_release(struct mount_options *o)

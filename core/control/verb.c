@@ -20,6 +20,7 @@ const struct exit_row exit_rows[] = {
 	{ EXIT_INTERRUPTED,
 	  "interrupted; what was acknowledged is kept, the same command goes on" },
 	{ EXIT_MOUNT, "the mount failed" },
+	{ EXIT_GIVEN_UP, "worker after worker died, and the mount was given up" },
 	{ EXIT_STORAGE,
 	  "the storage library stopped at an I/O error; nothing acknowledged is lost" },
 };

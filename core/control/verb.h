@@ -26,6 +26,7 @@ enum exit_code {
 	EXIT_SPACE = 6,
 	EXIT_INTERRUPTED = 8,
 	EXIT_MOUNT = 32,
+	EXIT_GIVEN_UP = 70,
 	EXIT_STORAGE = 74,
 };
 struct exit_row {
@@ -108,6 +109,7 @@ struct verb_call {
 	struct pins    *pins;              /* the same */
 	struct gate    *gate;              /* the same: where imports wait (core/ingest/gate.h) */
 	const struct settings *settings;   /* as loaded for this process; NULL: the defaults */
+	const struct verb_env *env;        /* of the daemon; NULL outside */
 };
 
 /* What a daemon lends to the verbs that run in it. */
@@ -117,6 +119,9 @@ struct verb_env {
 	struct pins   *pins;
 	struct gate   *gate;
 	const struct settings *settings;
+	/* Lets the program that lies at our path by now take over; NULL: nobody can. */
+	int          (*upgrade)(void *arg, struct err *err);
+	void          *upgrade_arg;
 };
 
 /* Parses words and options of `argv` (the verb's name first) into `c`. Prints the fault and gives

@@ -66,6 +66,13 @@ uint64_t network_epoch(const struct network *n);
 
 struct view *network_view_get(struct network *n); /* counted; never NULL */
 void view_putp(struct view **v);
+/* A view as bytes, from which a later process that opens the same store makes it again: the number
+ * stays. -ESTALE: what it would read was collected meanwhile. Numbers above `last` are for what is
+ * published from now on, the newest view of the opened store included; before anybody has taken
+ * that one. */
+int  network_view_save(const struct view *v, struct buf *out) MUST_CHECK;
+int  network_view_restore(struct network *n, struct slice saved, struct view **out) MUST_CHECK;
+void network_views_after(struct network *n, uint64_t last);
 /* Called from the publishing thread after each publication, holding no lock: wakes the notifier. */
 void network_on_publish(struct network *n, void (*call)(void *arg), void *arg);
 

@@ -1,9 +1,31 @@
 #include "fs/connection/known.h"
 
+#include "core/base/trace.h"
+
 #define BLOCK_SIZE 4096 /* of st_blksize: what tools read at a time, at least */
 #define STAT_UNIT  512  /* of st_blocks */
 
 /* ---- what a connection answers with ---- */
+
+static struct network *network_of(void *arg, unsigned index)
+{
+	const struct store *store = ((struct serving *)arg)->store;
+
+	for (size_t i = 0; i < store_network_count(store); i++)
+		if (network_index(store_network_at(store, i)) == index)
+			return store_network_at(store, i);
+	return NULL;
+}
+
+static void take_over(struct serving *s)
+{
+	uint32_t lost = slots_take_over(s->slots, network_of, s);
+
+	if (lost)
+		trace_warn("fs", "folders cannot be had again as they were, they are stale",
+			   "slots=%u", lost);
+	atomic_store(&s->changes, atomic_load(&s->kept->changes));
+}
 
 int serving_init(struct serving *s, const struct serving_options *o, struct err *err)
 {
@@ -16,16 +38,27 @@ int serving_init(struct serving *s, const struct serving_options *o, struct err 
 	s->file_mode = 0444 & ~o->umask;
 	pthread_mutex_init(&s->init_lock, NULL);
 	pthread_cond_init(&s->init_done, NULL);
-	s->slots = slots_new(INO_SLOTS);
+	s->kept = o->kept;
+	s->slots = slots_new(INO_SLOTS, o->keep, o->kept ? &o->kept->slots : NULL);
 	s->cache = render_cache_new(o->render_cache, MIN(o->render_cache, RENDER_CACHE_ONE_MAX));
 	s->ends = ends_new();
 	s->answers = answers_new();
-	s->notifier = notifier_new(o->trim, o->arg);
-	int rc = s->slots && s->cache && s->ends && s->answers && s->notifier
-			 ? slots_intern(s->slots, NULL, &root.scope, NULL, &s->root)
-			 : -ENOMEM;
+	s->notifier = notifier_new(o->trim, o->arg, o->kept ? &o->kept->notify : NULL);
+	if (!s->slots || !s->cache || !s->ends || !s->answers || !s->notifier)
+		return err_set(err, -ENOMEM, "no memory for the mount");
+	if (s->kept)
+		take_over(s);
+	int rc = slots_intern(s->slots, NULL, &root.scope, NULL, &s->root);
 
 	return rc < 0 ? err_set(err, rc, "no memory for the mount") : 0;
+}
+
+void serving_changed(struct serving *s)
+{
+	uint64_t changes = atomic_fetch_add(&s->changes, 1) + 1;
+
+	if (s->kept)
+		atomic_store(&s->kept->changes, changes);
 }
 
 void serving_release(struct serving *s)

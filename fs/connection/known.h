@@ -40,6 +40,7 @@ struct serving { /* what the main connection answers with */
 	pthread_cond_t       init_done;
 	bool                 inited, ended;
 	atomic_uint_fast64_t changes; /* of what grows otherwise than by views: checkpoints */
+	struct keep_serving *kept;    /* what outlives us of it; NULL: nothing */
 	bool open_answered, opendir_answered; /* a kernel too old to go without; set in INIT */
 };
 
@@ -49,10 +50,14 @@ struct serving_options {
 	size_t          render_cache; /* bytes */
 	bool          (*trim)(void *arg); /* of the notifier */
 	void           *arg;
+	struct keep    *keep;       /* what outlives us; NULL: nothing */
+	struct keep_serving *kept;  /* this connection's, in there */
 };
 /* Store, views and meter are the caller's, and set by it before. Everything else is as if never
  * begun after a failure, and released by the second. */
 int  serving_init(struct serving *s, const struct serving_options *o, struct err *err) MUST_CHECK;
+/* Something changed that a view does not say. */
+void serving_changed(struct serving *s);
 void serving_release(struct serving *s); /* once no session of it is there any more */
 
 struct asked {

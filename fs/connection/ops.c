@@ -7,6 +7,7 @@
 
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "fs/connection/journal.h"
 #include "fs/connection/transport.h"
 #include "fs/tree/xattr.h"
 
@@ -113,7 +114,7 @@ static void open_plain(fuse_req_t req, struct serving *s, fuse_ino_t ino, struct
 	int sent = file.backing ? reply_passed(req, file.backing) : fuse_reply_open(req, fi);
 
 	if (sent < 0 && rc == 0) /* nobody has it open, and no RELEASE will come */
-		opened_release(s->opened, ino);
+		opened_release(s->opened, ino, 0);
 }
 
 static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -121,7 +122,7 @@ static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct serving *s = serving_of(req);
 
 	if (s->opened)
-		opened_release(s->opened, ino);
+		opened_release(s->opened, ino, journal_unique());
 	fuse_reply_err(req, 0);
 }
 

@@ -1,5 +1,6 @@
 #include "fs/connection/slots.h"
 
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "core/base/clock.h"
@@ -19,7 +20,8 @@ struct shard {
 
 struct slots {
 	uint32_t             slots_max;
-	uint32_t             generation_first;
+	struct keep         *keep;  /* NULL: of us alone */
+	struct keep_slots   *kept;
 	struct slot *_Atomic chunks[INO_SLOTS / CHUNK];
 	struct shard         shards[SHARDS];
 	pthread_mutex_t      free_lock;  /* guards the next three; a leaf */
@@ -28,7 +30,15 @@ struct slots {
 	atomic_uint_fast64_t shouted_ms;
 };
 
-struct slots *slots_new(uint32_t slots_max)
+static struct keep_slots *kept_alone(void)
+{
+	void *at = mmap(NULL, sizeof(struct keep_slots), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+struct slots *slots_new(uint32_t slots_max, struct keep *keep, struct keep_slots *kept)
 {
 	assert(slots_max > 0 && slots_max <= INO_SLOTS);
 	struct slots *s = calloc(1, sizeof *s);
@@ -36,10 +46,19 @@ struct slots *slots_new(uint32_t slots_max)
 	if (!s)
 		return NULL;
 	s->slots_max = slots_max;
+	s->keep = keep;
+	s->kept = keep ? kept : kept_alone();
+	if (!s->kept) {
+		free(s);
+		return NULL;
+	}
 	/* A handle from an earlier mount names a slot that is something else by now. */
-	if (getrandom(&s->generation_first, sizeof s->generation_first, GRND_NONBLOCK) < 0)
-		s->generation_first = (uint32_t)clock_mono_ms();
-	s->generation_first = (s->generation_first & INT32_MAX) + 1;
+	uint32_t first = 0;
+
+	if (getrandom(&first, sizeof first, GRND_NONBLOCK) < 0)
+		first = (uint32_t)clock_mono_ms();
+	if (!s->kept->generation_first)
+		s->kept->generation_first = (first & INT32_MAX) + 1;
 	pthread_mutex_init(&s->free_lock, NULL);
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_init(&s->shards[i].shard_lock, NULL);
@@ -71,6 +90,39 @@ static void let_go(struct slot *slot)
 	slot->network = NULL;
 }
 
+/* ---- what is written down ---- */
+
+static void write_down(struct slots *s, struct slot *slot)
+{
+	struct keep_slot *k = slot->kept;
+	const struct scope *c = &slot->scope;
+
+	atomic_store(&k->given, 0);
+	k->generation = slot->generation;
+	k->network = slot->network ? network_index(slot->network) : 0;
+	k->kind = c->kind;
+	k->context = c->context;
+	k->shard = c->shard;
+	k->height = c->height;
+	k->from = c->from;
+	k->view_number = c->view_number;
+	k->view = s->keep && slot->view ? keep_view_save(s->keep, shared_view_of(slot->view)) : 0;
+	atomic_store(&k->used, 1);
+}
+
+/* The generation first: whoever takes over gives a free slot with a higher one. */
+static void strike_out(struct slots *s, struct slot *slot)
+{
+	struct keep_slot *k = slot->kept;
+
+	k->generation = slot->generation + 1;
+	if (!atomic_exchange(&k->used, 0))
+		return;
+	if (s->keep)
+		keep_view_drop(s->keep, k->view);
+	k->view = 0;
+}
+
 void slots_freep(struct slots **at)
 {
 	struct slots *s = TAKE(*at);
@@ -81,6 +133,8 @@ void slots_freep(struct slots **at)
 		let_go(&atomic_load(&s->chunks[i / CHUNK])[i % CHUNK]);
 	for (size_t i = 0; i < ARRAY_LEN(s->chunks); i++)
 		free(atomic_load(&s->chunks[i]));
+	if (!s->keep)
+		munmap(s->kept, sizeof *s->kept);
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_destroy(&s->shards[i].shard_lock);
 	pthread_mutex_destroy(&s->free_lock);
@@ -110,7 +164,10 @@ static int chunk_make(struct slots *s, uint32_t number)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < CHUNK; i++) {
 		chunk[i].number = number / CHUNK * CHUNK + i;
-		chunk[i].generation = s->generation_first;
+		chunk[i].kept = &s->kept->slots[chunk[i].number];
+		chunk[i].generation = chunk[i].kept->generation;
+		if (!chunk[i].generation)
+			chunk[i].generation = s->kept->generation_first;
 	}
 	if (!atomic_compare_exchange_strong(&s->chunks[number / CHUNK], &none, chunk))
 		free(chunk); /* another thread was faster */
@@ -154,6 +211,7 @@ static int take_free(struct slots *s, const struct network *n, const struct scop
 		if (!*out)
 			return -EAGAIN;
 		s->made++;
+		atomic_store(&s->kept->made, s->made);
 	}
 	s->used++;
 	return 0;
@@ -301,6 +359,7 @@ int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
 		give_free(s, fresh);
 		return rc;
 	}
+	write_down(s, fresh);
 	pthread_mutex_lock(&shard->shard_lock);
 	found = find_and_enter(s, *chain, n, scope);
 	if (!found) {
@@ -312,6 +371,7 @@ int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
 	}
 	pthread_mutex_unlock(&shard->shard_lock);
 	if (found) {
+		strike_out(s, fresh);
 		let_go(fresh);
 		give_free(s, fresh);
 	}
@@ -325,14 +385,101 @@ int slots_enter(struct slots *s, uint32_t number, struct slot **out)
 
 	if (!slot || !count_up(slot))
 		return -ESTALE;
+	if (slot->gone) {
+		slots_leave(s, slot);
+		return -ESTALE;
+	}
 	*out = slot;
 	return 0;
+}
+
+/* ---- taking over ---- */
+
+static struct shared_view *view_again(struct slots *s, struct network *n, const struct keep_slot *k,
+				      struct shared_view *views[KEEP_VIEWS])
+{
+	struct keep_view *kv = k->view && k->view <= KEEP_VIEWS ? &s->keep->views[k->view - 1] : NULL;
+	struct view *v = NULL;
+
+	if (!kv || kv->size > sizeof kv->bytes || kv->network != k->network ||
+	    kv->number != k->view_number)
+		return NULL;
+	if (!views[k->view - 1] &&
+	    network_view_restore(n, SLICE(kv->bytes, kv->size), &v) == 0)
+		views[k->view - 1] = shared_view_of_saved(v);
+	return views[k->view - 1];
+}
+
+/* False: what it was of cannot be had again. */
+static bool hold_again(struct slots *s, struct slot *slot, struct network *n,
+		       struct shared_view *views[KEEP_VIEWS])
+{
+	const struct keep_slot *k = slot->kept;
+	struct scope scope = { k->kind, k->context, k->shard, k->height, k->from, k->view_number };
+	struct shared_view *view = NULL;
+
+	if ((k->network && !n) ||
+	    (k->kind == SCOPE_VIEW && n && !(view = view_again(s, n, k, views))))
+		return false;
+	if (hold(slot, n, &scope, view) < 0)
+		return false;
+	uint64_t hash = hash_of(n, &scope);
+	uint32_t *chain = chain_of(shard_of(s, hash), hash);
+
+	slot->next = *chain;
+	*chain = slot->number + 1;
+	return true;
+}
+
+static void free_again(struct slots *s, struct slot *slot)
+{
+	strike_out(s, slot);
+	slot->generation = slot->kept->generation;
+	slot->next = s->free_first;
+	s->free_first = slot->number + 1;
+}
+
+uint32_t slots_take_over(struct slots *s, struct network *(*network)(void *arg, unsigned index),
+			 void *arg)
+{
+	struct shared_view *views[KEEP_VIEWS] = { NULL };
+	uint32_t lost = 0, made = MIN(atomic_load(&s->kept->made), s->slots_max);
+
+	for (uint32_t i = 0; i < made; i++) {
+		if (i % CHUNK == 0 && chunk_make(s, i) < 0)
+			return made - i + lost;
+		struct slot *slot = slot_at(s, i);
+		struct keep_slot *k = slot->kept;
+		uint64_t given = atomic_load(&k->given);
+
+		s->made = i + 1;
+		if (!atomic_load(&k->used) || (!given && k->kind != SCOPE_PLACE)) {
+			atomic_store(&k->used, 0);
+			free_again(s, slot);
+			continue;
+		}
+		s->used++;
+		if (s->keep && k->view && k->view <= KEEP_VIEWS)
+			atomic_fetch_add(&s->keep->views[k->view - 1].users, 1);
+		slot->gone = !hold_again(s, slot, k->network ? network(arg, k->network) : NULL, views);
+		lost += slot->gone;
+		atomic_store(&slot->count, given + (k->kind == SCOPE_PLACE));
+	}
+	for (uint32_t i = 0; i < KEEP_VIEWS; i++)
+		shared_view_putp(&views[i]);
+	return lost;
 }
 
 /* ---- counting down ---- */
 
 static void retire(struct slots *s, struct slot *slot)
 {
+	if (slot->gone) { /* in no chain, and holding nothing */
+		slot->gone = false;
+		strike_out(s, slot);
+		give_free(s, slot);
+		return;
+	}
 	uint64_t hash = hash_of(slot->network, &slot->scope);
 	struct shard *shard = shard_of(s, hash);
 
@@ -343,6 +490,7 @@ static void retire(struct slots *s, struct slot *slot)
 		at = &slot_at(s, *at - 1)->next;
 	*at = slot->next;
 	pthread_mutex_unlock(&shard->shard_lock);
+	strike_out(s, slot);
 	let_go(slot);
 	give_free(s, slot);
 }
@@ -367,15 +515,28 @@ void slots_leave(struct slots *s, struct slot *slot)
 	count_down(s, slot, 1);
 }
 
+/* Written down before the kernel has it, and after it has forgotten it. */
 void slots_give(struct slot *slot, uint64_t lookups)
 {
+	atomic_fetch_add_explicit(&slot->kept->given, lookups, memory_order_relaxed);
 	atomic_fetch_add_explicit(&slot->count, lookups, memory_order_relaxed);
+}
+
+static void forget_written(struct keep_slot *k, uint64_t n)
+{
+	uint64_t given = atomic_load_explicit(&k->given, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(&k->given, &given, given - MIN(n, given),
+						      memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 void slots_forget(struct slots *s, uint32_t number, uint64_t lookups)
 {
 	struct slot *slot = number < s->slots_max ? slot_at(s, number) : NULL;
 
-	if (slot && lookups)
-		count_down(s, slot, lookups);
+	if (!slot || !lookups)
+		return;
+	forget_written(slot->kept, lookups);
+	count_down(s, slot, lookups);
 }

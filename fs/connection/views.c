@@ -78,6 +78,20 @@ void shared_view_putp(struct shared_view **at)
 	free(s);
 }
 
+struct shared_view *shared_view_of_saved(struct view *v)
+{
+	struct shared_view *s = malloc(sizeof *s);
+
+	if (!s) {
+		view_putp(&v);
+		return NULL;
+	}
+	atomic_init(&s->owners, 1);
+	s->published = 0; /* what is asked for now was published later */
+	s->view = v;
+	return s;
+}
+
 const struct view *shared_view_of(const struct shared_view *s)
 {
 	return s ? s->view : NULL;

@@ -3,6 +3,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -11,7 +12,9 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "core/checkpoint/pins.h"
 #include "core/control/orders.h"
+#include "fs/connection/journal.h"
 #include "fs/connection/mountpoint.h"
 #include "fs/connection/session.h"
 
@@ -105,9 +108,13 @@ struct pin_name {
 	bool gone; /* removed by rmdir: the next one of that name gets a number of its own */
 };
 
-struct handle { /* an open file */
+enum reads { READS_UNKNOWN, READS_STREAM, READS_PLACES };
+
+struct handle { /* an open file; its number is the place in `kept` */
 	uint64_t ino;
 	enum row row;
+	struct keep_handle *kept;
+	bool filled; /* `text` is what it said when it was opened, or read from its begin */
 	pthread_mutex_t order_lock; /* of reads of one handle; guards the next five */
 	struct buf text;            /* the content; of events: taken and not given yet */
 	size_t given;               /* of events: how much of it was */
@@ -122,6 +129,7 @@ struct parked { /* a read that waits for a line */
 	fuse_req_t req;
 	struct handle *handle;
 	size_t size;
+	struct keep_parked *kept;
 	struct parked *next;
 };
 
@@ -135,7 +143,9 @@ struct ctl {
 	mode_t folder_mode, file_mode, write_mode;
 	uint64_t time;
 	pthread_t thread;
-	bool started;
+	bool started, paused;
+	struct keep_ctl *kept;
+	struct handle *_Atomic open[KEEP_HANDLES]; /* by number; NULL: closed, or not used since we run */
 
 	pthread_mutex_t names_lock; /* guards the next two; a leaf */
 	struct pin_name *names;
@@ -152,6 +162,10 @@ struct ctl {
 
 void ctl_wake(struct ctl *c)
 {
+	if (c->kept) {
+		atomic_store(&c->kept->events_last, events_last(c->events));
+		atomic_store(&c->kept->events_size, events_size(c->events));
+	}
 	LOCKED(&c->parked_lock);
 	if (!c->handles)
 		return;
@@ -172,6 +186,7 @@ static int take(struct ctl *c, struct handle *h, size_t size, struct buf *out)
 	if (h->given == h->text.n) {
 		buf_clear(&h->text);
 		h->given = 0;
+		h->kept->next = h->next;
 		int rc = events_read(c->events, &h->next, FILL_SIZE, &h->text);
 
 		if (rc < 0)
@@ -182,6 +197,9 @@ static int take(struct ctl *c, struct handle *h, size_t size, struct buf *out)
 	buf_add(out, part);
 	if (buf_done(out) == 0)
 		h->given += part.n;
+	h->kept->cut = part.n && part.p[part.n - 1] != '\n';
+	if (h->given == h->text.n)
+		h->kept->next = h->next;
 	return buf_done(out);
 }
 
@@ -230,8 +248,10 @@ static struct fuse_pollhandle *next_poll(struct ctl *c)
 {
 	LOCKED(&c->parked_lock);
 	for (struct handle *h = c->handles; h; h = h->older)
-		if (h->poll)
+		if (h->poll) {
+			h->kept->poll = 0;
 			return TAKE(h->poll);
+		}
 	return NULL;
 }
 
@@ -243,16 +263,27 @@ static void answer_all(struct ctl *c, struct parked *list, bool ending)
 		next = list->next;
 		/* A line or an interrupt that comes in between wakes us again, and finds it
 		 * parked. */
-		if (answer(c, list->req, list->handle, list->size, ending))
-			free(list);
-		else if (!park(c, list)) {
+		if (!answer(c, list->req, list->handle, list->size, ending)) {
+			if (park(c, list))
+				continue;
 			answer(c, list->req, list->handle, list->size, true);
-			free(list);
 		}
+		journal_unpark(list->kept);
+		free(list);
 	}
 	while ((poll = next_poll(c))) {
 		fuse_lowlevel_notify_poll(poll);
 		fuse_pollhandle_destroy(poll);
+	}
+}
+
+/* Another process answers them: they are written down. */
+static void leave_all(struct parked *list)
+{
+	for (struct parked *next; list; list = next) {
+		next = list->next;
+		fuse_reply_none(list->req);
+		free(list);
 	}
 }
 
@@ -264,7 +295,10 @@ static void *answer_parked(void *arg)
 	while (!ending) {
 		struct parked *list = take_parked(c, &ending);
 
-		answer_all(c, list, ending);
+		if (ending && c->paused)
+			leave_all(list);
+		else
+			answer_all(c, list, ending);
 	}
 	return NULL;
 }
@@ -287,6 +321,13 @@ static size_t number_of(struct ctl *c, struct network *n, const char *name)
 	c->names = more;
 	c->names[c->name_count] = (struct pin_name){ .network = n };
 	snprintf(c->names[c->name_count].name, sizeof c->names->name, "%s", name);
+	if (c->kept && c->name_count < KEEP_PINS) {
+		struct keep_pin *k = &c->kept->pins[c->name_count];
+
+		snprintf(k->name, sizeof k->name, "%s", name);
+		k->gone = false;
+		k->network = network_index(n); /* last: now it counts */
+	}
 	return c->name_count++;
 }
 
@@ -294,8 +335,11 @@ static void retire(struct ctl *c, struct network *n, const char *name)
 {
 	LOCKED(&c->names_lock);
 	for (size_t i = 0; i < c->name_count; i++)
-		if (c->names[i].network == n && strcmp(c->names[i].name, name) == 0)
+		if (c->names[i].network == n && strcmp(c->names[i].name, name) == 0) {
 			c->names[i].gone = true;
+			if (c->kept && i < KEEP_PINS)
+				c->kept->pins[i].gone = true;
+		}
 }
 
 static bool name_of(struct ctl *c, size_t number, struct pin_name *out)
@@ -336,6 +380,87 @@ static void link_text(struct ctl *c, const struct pin_name *name, const struct p
 {
 	buf_fmt(out, "%s/%s/checkpoints/%s", c->tree_path, network_name(name->network),
 		pin->checkpoint);
+}
+
+/* ---- handles ---- */
+
+static void handle_free(struct handle *h)
+{
+	buf_release(&h->text);
+	pthread_mutex_destroy(&h->order_lock);
+	free(h);
+}
+
+static void link_handle(struct ctl *c, struct handle *h)
+{
+	LOCKED(&c->parked_lock);
+	h->older = c->handles;
+	if (h->older)
+		h->older->newer = h;
+	c->handles = h;
+}
+
+static struct handle *handle_new(struct ctl *c, struct keep_handle *k)
+{
+	struct handle *h = calloc(1, sizeof *h);
+
+	if (!h)
+		return NULL;
+	h->kept = k;
+	h->ino = k->ino;
+	h->row = k->row;
+	h->next = k->next;
+	h->streams = k->reads == READS_STREAM;
+	h->at_places = k->reads == READS_PLACES;
+	h->text = (struct buf)BUF_INIT(TEXT_MAX);
+	pthread_mutex_init(&h->order_lock, NULL);
+	/* What follows is a line of its own. */
+	if (k->cut)
+		buf_u8(&h->text, '\n');
+	return h;
+}
+
+/* A free place for an open file. NULL: there is none. */
+static struct keep_handle *place_take(struct ctl *c, fuse_ino_t ino)
+{
+	for (size_t i = 0; i < KEEP_HANDLES; i++) {
+		struct keep_handle *k = &c->kept->handles[i];
+		uint32_t free_one = 0;
+
+		/* 2: taken, and nobody has been told yet. */
+		if (!atomic_compare_exchange_strong(&k->used, &free_one, 2))
+			continue;
+		k->ino = ino;
+		k->row = row_of(ino);
+		k->next = k->poll = 0;
+		k->reads = READS_UNKNOWN;
+		k->cut = false;
+		return k;
+	}
+	return NULL;
+}
+
+/* NULL: no such file is open, or there is no memory. Those of a process before come to us with the
+ * first that is done with them. */
+static struct handle *handle_of(struct ctl *c, uint64_t number)
+{
+	struct handle *h, *none = NULL;
+
+	if (number == 0 || number > KEEP_HANDLES)
+		return NULL;
+	h = atomic_load(&c->open[number - 1]);
+	if (h || atomic_load(&c->kept->handles[number - 1].used) != 1)
+		return h;
+	h = handle_new(c, &c->kept->handles[number - 1]);
+	if (!h)
+		return NULL;
+	if (!atomic_compare_exchange_strong(&c->open[number - 1], &none, h)) {
+		handle_free(h);
+		return none;
+	}
+	if (h->row == ROW_EVENTS)
+		link_handle(c, h);
+	return h;
 }
 
 /* ---- names and attributes ---- */
@@ -457,6 +582,11 @@ static void reply_child(fuse_req_t req, fuse_ino_t parent, const char *name)
 	fuse_reply_entry(req, &e);
 }
 
+static void note_reads(struct handle *h)
+{
+	h->kept->reads = h->streams ? READS_STREAM : h->at_places ? READS_PLACES : READS_UNKNOWN;
+}
+
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	reply_child(req, parent, name);
@@ -464,15 +594,17 @@ static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct handle *h = fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
+	struct ctl *c = fuse_req_userdata(req);
+	struct handle *h = fi ? handle_of(c, fi->fh) : NULL;
 	struct stat st;
 
 	/* With a handle the kernel asks for lseek(2) to the end alone: so tail begins. */
 	if (h && h->row == ROW_EVENTS) {
 		LOCKED(&h->order_lock);
 		h->at_places |= !h->streams;
+		note_reads(h);
 	}
-	int rc = stat_of(fuse_req_userdata(req), ino, &st);
+	int rc = stat_of(c, ino, &st);
 
 	if (rc < 0)
 		fuse_reply_err(req, -rc);
@@ -592,13 +724,6 @@ static bool is_owner(fuse_req_t req, const struct ctl *c)
 	return uid == 0 || uid == c->uid || uid == geteuid();
 }
 
-static void handle_free(struct handle *h)
-{
-	buf_release(&h->text);
-	pthread_mutex_destroy(&h->order_lock);
-	free(h);
-}
-
 /* What a file says at this moment. */
 static int fill(struct ctl *c, struct handle *h)
 {
@@ -632,13 +757,26 @@ static int fill(struct ctl *c, struct handle *h)
 	return buf_done(&h->text);
 }
 
-static void link_handle(struct ctl *c, struct handle *h)
+static void handle_close(struct ctl *c, uint64_t number)
 {
-	LOCKED(&c->parked_lock);
-	h->older = c->handles;
-	if (h->older)
-		h->older->newer = h;
-	c->handles = h;
+	struct handle *h = handle_of(c, number);
+	struct fuse_pollhandle *poll;
+
+	if (!h)
+		return;
+	pthread_mutex_lock(&c->parked_lock);
+	if (h->row == ROW_EVENTS) {
+		*(h->newer ? &h->newer->older : &c->handles) = h->older;
+		if (h->older)
+			h->older->newer = h->newer;
+	}
+	poll = TAKE(h->poll);
+	pthread_mutex_unlock(&c->parked_lock);
+	if (poll)
+		fuse_pollhandle_destroy(poll);
+	atomic_store(&c->open[number - 1], NULL);
+	atomic_store(&h->kept->used, 0);
+	handle_free(h);
 }
 
 static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -654,47 +792,39 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, EACCES);
 		return;
 	}
-	struct handle *h = calloc(1, sizeof *h);
+	struct keep_handle *k = place_take(c, ino);
+	struct handle *h = k ? handle_new(c, k) : NULL;
 
 	if (!h) {
-		fuse_reply_err(req, ENOMEM);
+		if (k)
+			atomic_store(&k->used, 0);
+		fuse_reply_err(req, k ? ENOMEM : ENFILE);
 		return;
 	}
-	h->ino = ino;
-	h->row = row_of(ino);
-	h->text = (struct buf)BUF_INIT(TEXT_MAX);
-	pthread_mutex_init(&h->order_lock, NULL);
 	int rc = fill(c, h);
 
 	if (rc < 0) {
+		atomic_store(&k->used, 0);
 		handle_free(h);
 		fuse_reply_err(req, -rc);
 		return;
 	}
+	h->filled = true;
+	k->next = h->next;
 	if (h->row == ROW_EVENTS)
 		link_handle(c, h);
-	fi->fh = (uint64_t)(uintptr_t)h;
+	fi->fh = (uint64_t)(k - c->kept->handles) + 1;
+	atomic_store(&c->open[fi->fh - 1], h);
+	atomic_store(&k->used, 1);
 	fi->direct_io = 1;
-	fuse_reply_open(req, fi); /* where it fails, RELEASE comes nevertheless */
+	/* Nobody waits for it: a process before us has answered. */
+	if (fuse_reply_open(req, fi) < 0)
+		handle_close(c, fi->fh);
 }
 
 static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct ctl *c = fuse_req_userdata(req);
-	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
-	struct fuse_pollhandle *poll;
-
-	pthread_mutex_lock(&c->parked_lock);
-	if (h->row == ROW_EVENTS) {
-		*(h->newer ? &h->newer->older : &c->handles) = h->older;
-		if (h->older)
-			h->older->newer = h->newer;
-	}
-	poll = TAKE(h->poll);
-	pthread_mutex_unlock(&c->parked_lock);
-	if (poll)
-		fuse_pollhandle_destroy(poll);
-	handle_free(h);
+	handle_close(fuse_req_userdata(req), fi->fh);
 	fuse_reply_err(req, 0);
 }
 
@@ -712,10 +842,16 @@ static void read_events(fuse_req_t req, struct ctl *c, struct handle *h, size_t 
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	*p = (struct parked){ req, h, size, NULL };
+	*p = (struct parked){ req, h, size, journal_park(), NULL };
+	if (!p->kept) { /* too many wait already */
+		free(p);
+		fuse_reply_err(req, EAGAIN);
+		return;
+	}
 	/* Before it is parked: from then on the other thread may answer it at any moment. */
 	fuse_req_interrupt_func(req, on_interrupt, c);
 	if (!park(c, p)) {
+		journal_unpark(p->kept);
 		free(p);
 		answer(c, req, h, size, true);
 		return;
@@ -733,6 +869,7 @@ static void read_stream(fuse_req_t req, struct ctl *c, struct handle *h, size_t 
 	pthread_mutex_lock(&h->order_lock);
 	if (!h->streams && !h->at_places)
 		*(offset == 0 ? &h->streams : &h->at_places) = true;
+	note_reads(h);
 	streams = h->streams;
 	pthread_mutex_unlock(&h->order_lock);
 	if (streams) {
@@ -752,16 +889,23 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
 	struct ctl *c = fuse_req_userdata(req);
-	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+	struct handle *h = handle_of(c, fi->fh);
 	int rc = 0;
 
+	if (!h) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
 	if (h->row == ROW_EVENTS) {
 		read_stream(req, c, h, size, offset, (fi->flags & O_NONBLOCK) != 0);
 		return;
 	}
 	LOCKED(&h->order_lock);
-	if (offset == 0 && rows[h->row].kind == SETTABLE)
+	if (!h->filled && offset != 0 && h->row != ROW_README)
+		rc = -ESTALE; /* its first part was of another process */
+	else if (!h->filled || (offset == 0 && rows[h->row].kind == SETTABLE))
 		rc = fill(c, h); /* what was written through it meanwhile */
+	h->filled |= rc == 0;
 	if (rc < 0) {
 		fuse_reply_err(req, -rc);
 		return;
@@ -896,15 +1040,44 @@ static bool has_lines(struct ctl *c, struct handle *h)
 	return h->given < h->text.n || events_last(c->events) >= h->next;
 }
 
+/* libfuse gives it to nobody: the kernel's own name for who polls. */
+static uint64_t poll_name(void)
+{
+	struct fuse_poll_in in;
+
+	if (!journal_request())
+		return 0;
+	memcpy(&in, (const uint8_t *)journal_request() + sizeof(struct fuse_in_header), sizeof in);
+	return in.kh;
+}
+
+/* Who polled a process before asks again. */
+static void wake_polls_of_before(struct ctl *c)
+{
+	struct {
+		struct fuse_out_header head;
+		struct fuse_notify_poll_wakeup_out body;
+	} out = { { sizeof out, FUSE_NOTIFY_POLL, 0 }, { 0 } };
+
+	for (size_t i = 0; i < KEEP_HANDLES; i++) {
+		struct keep_handle *k = &c->kept->handles[i];
+
+		out.body.kh = atomic_load(&k->used) ? k->poll : 0;
+		k->poll = 0;
+		if (out.body.kh && write(ctl_fd(c), &out, sizeof out) < 0)
+			trace_debug("fs", "nobody polls any more", "errno=%d", errno);
+	}
+}
+
 static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 		    struct fuse_pollhandle *poll)
 {
 	struct ctl *c = fuse_req_userdata(req);
-	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+	struct handle *h = handle_of(c, fi->fh);
 	struct fuse_pollhandle *old = poll;
 	bool ending;
 
-	if (h->row != ROW_EVENTS) {
+	if (!h || h->row != ROW_EVENTS) {
 		if (poll)
 			fuse_pollhandle_destroy(poll);
 		fuse_reply_poll(req, POLLIN);
@@ -914,6 +1087,7 @@ static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 	if (poll) {
 		old = h->poll;
 		h->poll = poll;
+		h->kept->poll = poll_name();
 	}
 	ending = c->ending;
 	pthread_mutex_unlock(&c->parked_lock);
@@ -948,6 +1122,44 @@ static const struct fuse_lowlevel_ops ctl_ops = {
 
 /* ---- the contract ---- */
 
+/* What a process before left: names that have numbers. An open that nobody was told of is none. */
+static int go_on(struct ctl *c)
+{
+	for (size_t i = 0; i < KEEP_HANDLES; i++) {
+		uint32_t taken = 2;
+
+		atomic_compare_exchange_strong(&c->kept->handles[i].used, &taken, 0);
+	}
+	while (c->name_count < KEEP_PINS && c->kept->pins[c->name_count].network)
+		c->name_count++;
+	if (!c->name_count)
+		return 0;
+	c->names = calloc(c->name_count, sizeof *c->names);
+	if (!c->names)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->name_count; i++) {
+		const struct keep_pin *k = &c->kept->pins[i];
+
+		for (size_t n = 0; n < store_network_count(c->store); n++)
+			if (network_index(store_network_at(c->store, n)) == k->network)
+				c->names[i].network = store_network_at(c->store, n);
+		snprintf(c->names[i].name, sizeof c->names->name, "%.*s", PIN_NAME_MAX, k->name);
+		c->names[i].gone = k->gone || !c->names[i].network;
+	}
+	return 0;
+}
+
+int ctl_fd(const struct ctl *c)
+{
+	return fuse_session_fd(session_fuse(c->session));
+}
+
+void ctl_pause(struct ctl *c)
+{
+	c->paused = true;
+	session_pause(c->session);
+}
+
 int ctl_open(struct store *s, struct events *e, struct orders *orders, const struct ctl_options *o,
 	     struct ctl **out, struct err *err)
 {
@@ -970,14 +1182,20 @@ int ctl_open(struct store *s, struct events *e, struct orders *orders, const str
 	pthread_mutex_init(&c->parked_lock, NULL);
 	pthread_mutex_init(&c->names_lock, NULL);
 	pthread_cond_init(&c->woken, NULL);
+	c->kept = o->kept_ctl;
+	int rc = go_on(c);
+
+	if (rc < 0)
+		return err_set(err, rc, "no memory for ctl");
 	struct session_options so = {
 		.mountpoint = o->mountpoint,
 		.source = store_path(s),
 		.subtype = MOUNT_SUBTYPE_CTL,
 		.allow_other = o->allow_other,
 		.read_only = !orders,
+		.kept = o->kept,
 	};
-	int rc = session_open(&ctl_ops, c, &so, &c->session, err);
+	rc = session_open(&ctl_ops, c, &so, &c->session, err);
 
 	if (rc < 0)
 		return rc;
@@ -997,7 +1215,10 @@ int ctl_start(struct ctl *c, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, "no thread for ctl: %s", strerror(-rc));
 	c->started = true;
-	return session_start(c->session, THREADS, on_ended, c, err);
+	rc = session_start(c->session, THREADS, on_ended, c, err);
+	if (rc == 0)
+		wake_polls_of_before(c);
+	return rc;
 }
 
 void ctl_closep(struct ctl **at)
@@ -1012,16 +1233,17 @@ void ctl_closep(struct ctl **at)
 	pthread_mutex_unlock(&c->parked_lock);
 	if (c->started) {
 		pthread_join(c->thread, NULL);
-		session_end(c->session, END_WAIT_MS);
+		if (!c->paused)
+			session_end(c->session, END_WAIT_MS);
 	}
 	session_closep(&c->session);
-	while (c->handles) { /* of readers that never closed */
-		struct handle *h = c->handles;
+	for (size_t i = 0; i < KEEP_HANDLES; i++) { /* of readers that never closed */
+		struct handle *h = atomic_load(&c->open[i]);
 
-		c->handles = h->older;
-		if (h->poll)
+		if (h && h->poll)
 			fuse_pollhandle_destroy(h->poll);
-		handle_free(h);
+		if (h)
+			handle_free(h);
 	}
 	pthread_cond_destroy(&c->woken);
 	pthread_mutex_destroy(&c->parked_lock);

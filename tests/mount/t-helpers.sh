@@ -115,8 +115,10 @@ cat > "$T/inside" <<-END
 	check "and our helper says who is inside" grep -q "it has open $T/mnt/README" "$T/said"
 	exec 9<&-
 	pid=\$(sed -n 's/.*pid \([0-9][0-9]*\).*/\1/p' "$T/st/lock")
-	kill -9 "\$pid"
-	check "a daemon that was killed" eventually 10 is_gone "\$pid"
+	worker=\$(pgrep -P "\$pid")
+	kill -STOP "\$worker" # else it would unmount
+	kill -9 "\$pid" "\$worker"
+	check "a daemon that was killed" eventually 10 is_gone "\$worker"
 	check "leaves a mount point that fstab's line mounts again" mount -T "$T/fstab" "$T/mnt"
 	check "it answers" test -s "$T/mnt/README"
 	same "and is not a pile" "\$(grep -c " $T/mnt " /proc/self/mounts)" 1
