@@ -59,7 +59,7 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				      "else classic; -o transport=NAME goes before it",
 				      "classic|uring|auto", 0, 0 },
 	[SETTING_MOUNT_RENDER_CACHE] = { "mount.render_cache", SETTING_SIZE, "64M",
-					 "memory for files that were made to be read", NULL,
+					 "memory for files that were made to be read, and listings", NULL,
 					 64u << 10, 1ull << 40 },
 	[SETTING_LIMITS_CACHE] = { "limits.cache", SETTING_SIZE, "256M",
 				   "memory for what was read from the store, of all networks", NULL,

@@ -23,6 +23,10 @@
 #define RECOVERY_POINT_IN_TIME 2           /* kPointInTimeRecovery */
 #define LOG_LEVEL_WARN       2
 #define PACKED_AT_CLOSE_MAX  (32u << 20)  /* half a second of work */
+#define SETTLE_SHARE         8            /* a close may take this part of the time it was open */
+#define SETTLE_MS_MAX        5000u
+#define SETTLE_POLL_US       20000
+#define SETTLE_IDLE_MS       500
 #define EPOCH_BITS            40            /* writes of one database while it is open */
 #define ROOM_TO_TIDY         (16u << 20)
 #define MANIFEST_STEP        (64u << 10)
@@ -62,7 +66,7 @@ struct db {
 	rocksdb_readoptions_t           *read_ordered, *read_stem;
 	rocksdb_writeoptions_t          *write;
 	_Atomic uint64_t                 epoch;
-	uint64_t                         epoch_first;
+	uint64_t                         epoch_first, opened_ms;
 
 	pthread_mutex_t                  pool_lock; /* guards pools; a leaf */
 	struct pool                      pools[FAMILY_COUNT][DB_ORDER_COUNT];
@@ -232,8 +236,10 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	rocksdb_options_set_keep_log_file_num(o, 1);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
-	/* Opening reads no statistics out of every file: the mount answers sooner. */
+	/* Opening reads no statistics out of every file: the mount answers sooner. So it does with one
+	 * thread for a family's first files and not sixteen, which cost more to start than they save. */
 	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
+	rocksdb_options_set_max_file_opening_threads(o, 1);
 	/* A log that takes 70 MB of the disk in advance leaves a small one full. */
 	rocksdb_options_set_manifest_preallocation_size(o, MANIFEST_STEP);
 	return without_fallocate(o);
@@ -354,6 +360,35 @@ static int flush(struct db *db, struct err *err)
 	return words ? fault(words, err) : 0;
 }
 
+static bool any_family(struct db *db, const char *property)
+{
+	bool any = false;
+
+	for (size_t f = 0; f < FAMILY_COUNT && !any; f++) {
+		uint64_t n = 0;
+
+		any = rocksdb_property_int_cf(db->rocks, db->handles[f], property, &n) == 0 && n;
+	}
+	return any;
+}
+
+/* After much was written files are still to be merged. Whoever opens next would do that beside its
+ * reads, and one that is opened for moments only would begin with it each time and never finish.
+ * A merge that is due and that nobody begins never will be: the disk is full, or it was forbidden. */
+static void settle(struct db *db)
+{
+	uint64_t now = clock_mono_ms(), seen = now;
+	uint64_t end = now + MIN((now - db->opened_ms) / SETTLE_SHARE, SETTLE_MS_MAX);
+
+	for (; now < end && now - seen < SETTLE_IDLE_MS; now = clock_mono_ms()) {
+		if (any_family(db, "rocksdb.num-running-compactions"))
+			seen = now;
+		else if (!any_family(db, "rocksdb.compaction-pending"))
+			return;
+		usleep(SETTLE_POLL_US);
+	}
+}
+
 /* So that the next open has no log to replay. Nothing is lost when it fails: it is all in the log.
  * A small store is packed besides, which big ones come to by themselves as they grow. */
 static void tidy(struct db *db)
@@ -368,6 +403,8 @@ static void tidy(struct db *db)
 		bytes += db_family_bytes(db, f);
 	if (bytes <= PACKED_AT_CLOSE_MAX && room_free(db->path) >= ROOM_TO_TIDY + 2 * bytes)
 		db_compact(db);
+	else
+		settle(db);
 }
 
 void db_closep(struct db **at)
@@ -417,6 +454,7 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	pthread_mutex_init(&db->pool_lock, NULL);
 	db->epoch_first = (atomic_fetch_add(&opened, 1) + 1) << EPOCH_BITS;
 	atomic_init(&db->epoch, db->epoch_first);
+	db->opened_ms = clock_mono_ms();
 	db->path = strdup(path);
 	if (!db->path)
 		return err_set(err, -ENOMEM, "no memory for a database");

@@ -37,7 +37,9 @@ int  db_open(const char *path, const struct db_options *options, struct db **out
 int  db_salvage(const char *path, struct err *err) MUST_CHECK;
 /* Rows written and deleted, ever: it grows with each write. */
 uint64_t db_sequence(struct db *db);
-void db_closep(struct db **db); /* flushes first, so that the next open has nothing to replay */
+/* Flushes first, so that the next open has nothing to replay, and waits for merges that are due:
+ * after writes, at most 5 s and an eighth of the time that it was open. */
+void db_closep(struct db **db);
 
 /* 1 and the value appended to `value`; 0 absent. */
 int db_get(struct db *db, enum family family, struct slice key, struct buf *value,

@@ -179,12 +179,13 @@ void outcome_list_release(struct outcome_list *l);
  * 1 found, 0 none. */
 int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uint64_t *height) MUST_CHECK;
 
-/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots).
- * Ranges are numbered by height / RANGE_SIZE. */
+/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots), and
+ * what time they have. Ranges are numbered by height / RANGE_SIZE. */
 #define RANGE_SIZE 1000u
 struct range_row {
 	uint64_t index_bytes, items_bytes;        /* 0 index_bytes: not complete yet */
 	uint64_t roots_bytes[CONTEXT_COUNT];      /* 0: not complete yet */
+	uint64_t time;                            /* of the last block; 0: not written */
 };
 int network_range(struct network *n, uint32_t shard, uint64_t range, struct range_row *out) MUST_CHECK;
 

@@ -42,8 +42,9 @@ int serving_init(struct serving *s, const struct serving_options *o, struct err 
 	s->slots = slots_new(INO_SLOTS, o->keep, o->kept ? &o->kept->slots : NULL);
 	s->cache = render_cache_new(o->render_cache, MIN(o->render_cache, RENDER_CACHE_ONE_MAX));
 	s->ends = ends_new();
+	s->answers = answers_new();
 	s->notifier = notifier_new(o->trim, o->arg, o->kept ? &o->kept->notify : NULL);
-	if (!s->slots || !s->cache || !s->ends || !s->notifier)
+	if (!s->slots || !s->cache || !s->ends || !s->answers || !s->notifier)
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	if (s->kept)
 		take_over(s);
@@ -62,11 +63,12 @@ void serving_changed(struct serving *s)
 
 void serving_release(struct serving *s)
 {
-	if (!s->notifier && !s->slots && !s->cache && !s->ends)
+	if (!s->notifier && !s->slots && !s->cache && !s->ends && !s->answers)
 		return;
 	slots_freep(&s->slots);
 	render_cache_freep(&s->cache);
 	ends_freep(&s->ends);
+	answers_freep(&s->answers);
 	notifier_freep(&s->notifier);
 	opened_freep(&s->opened);
 	pthread_cond_destroy(&s->init_done);
@@ -135,6 +137,46 @@ void asked_release(struct asked *a)
 const struct view *asked_view(const struct asked *a)
 {
 	return shared_view_of(a->view);
+}
+
+/* ---- what can be answered again as it was ---- */
+
+/* A checkpoint comes and goes beside views; the root's own rows have none. */
+static bool is_as_of_views(const struct slot *slot)
+{
+	return slot->network && slot->scope.kind != SCOPE_CHECKPOINT;
+}
+
+struct slot *known_enter(struct serving *s, uint64_t ino, struct asked_as *out)
+{
+	struct ino parts = ino_unpack(ino);
+	struct slot *slot;
+
+	if (parts.of_object || slots_enter(s->slots, parts.place, &slot) < 0)
+		return NULL;
+	if (!is_as_of_views(slot)) {
+		slots_leave(s->slots, slot);
+		return NULL;
+	}
+	*out = (struct asked_as){ .ino = ino, .generation = slot->generation };
+	if (!slot->view)
+		out->stamp = views_stamp(s->views, slot->network);
+	return slot;
+}
+
+bool known_as(const struct asked *folder, struct asked_as *out)
+{
+	if (!folder->slot || !is_as_of_views(folder->slot))
+		return false;
+	*out = (struct asked_as){ .ino = folder->ino, .generation = folder->generation };
+	if (!folder->slot->view)
+		out->stamp = shared_view_stamp(folder->view);
+	return true;
+}
+
+bool known_lasts(const struct asked *folder, const struct given *given, const struct attr *attr)
+{
+	return !attr->grows && !attr->settles && (!given->slot || given->slot == folder->slot);
 }
 
 /* ---- a child that is given ---- */
@@ -276,6 +318,8 @@ void known_stat(const struct serving *s, uint64_t ino, const struct view *v, con
 		.st_size = (off_t)MIN(a->size, (uint64_t)INT64_MAX),
 		.st_blksize = BLOCK_SIZE,
 		.st_blocks = (blkcnt_t)((a->size - a->hole_bytes + STAT_UNIT - 1) / STAT_UNIT),
-		.st_atim = time, .st_mtim = time, .st_ctim = time,
+		.st_atim = time,
+		.st_mtim = time,
+		.st_ctim = time,
 	};
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/store/store.h"
+#include "fs/connection/answers.h"
 #include "fs/connection/ends.h"
 #include "fs/connection/ino.h"
 #include "fs/connection/meter.h"
@@ -26,6 +27,7 @@ struct serving { /* what the main connection answers with */
 	struct slots        *slots;
 	struct render_cache *cache;
 	struct ends         *ends;
+	struct answers      *answers;
 	struct notifier     *notifier;
 	struct meter        *meter;
 	struct slot         *root;        /* entered for good */
@@ -70,6 +72,17 @@ struct asked {
 int  asked_open(struct serving *s, uint64_t ino, struct asked *out) MUST_CHECK;
 void asked_release(struct asked *a);
 const struct view *asked_view(const struct asked *a);
+
+/* ---- what can be answered again as it was ---- */
+
+/* What a question about a folder is as of now, with its slot entered; NULL: its answers are not
+ * kept, or there is no such folder. */
+struct slot *known_enter(struct serving *s, uint64_t ino, struct asked_as *out);
+/* The same of one that was answered. False: its answers are not kept. */
+bool known_as(const struct asked *folder, struct asked_as *out);
+/* Can what was told of this child be told again by that? */
+struct given;
+bool known_lasts(const struct asked *folder, const struct given *given, const struct attr *attr);
 
 struct given {
 	struct serving     *serving;

@@ -10,6 +10,7 @@
 #define CHUNK      1024u  /* slots allocated together; they never move and go with the table */
 #define SHARDS     64u
 #define CHAINS     256u   /* of a shard */
+#define PAST_MAX   64u    /* free slots that are asked what they were */
 #define SHOUT_MS   10000u /* between two trace lines that say the same */
 
 struct shard {
@@ -85,8 +86,8 @@ static void let_go(struct slot *slot)
 	while (count)
 		network_unpin(slot->network, slot->scope.shard, heights[--count]);
 	shared_view_putp(&slot->view);
+	/* The scope stays: it says what this was. */
 	slot->network = NULL;
-	slot->scope = (struct scope){ 0 };
 }
 
 /* ---- what is written down ---- */
@@ -173,13 +174,35 @@ static int chunk_make(struct slots *s, uint32_t number)
 	return 0;
 }
 
+/* Was this the same part of the same view? Then it says the same again, by the same numbers. */
+static bool was(const struct slot *slot, const struct network *n, const struct scope *scope)
+{
+	return scope->kind == SCOPE_VIEW && slot->past == n && scope_eq(&slot->scope, scope);
+}
+
+/* Of the slots freed last the one that was this before, else the one that was freed first. */
+static struct slot *take_past(struct slots *s, const struct network *n, const struct scope *scope)
+{
+	uint32_t *at = &s->free_first;
+	struct slot *slot = slot_at(s, *at - 1);
+
+	for (unsigned i = 1; i < PAST_MAX && slot->next && !was(slot, n, scope); i++) {
+		at = &slot->next;
+		slot = slot_at(s, *at - 1);
+	}
+	*at = slot->next;
+	if (!was(slot, n, scope))
+		slot->generation++;
+	return slot;
+}
+
 /* A free slot, or -ENFILE; -EAGAIN: *number needs its chunk first. */
-static int take_free(struct slots *s, struct slot **out, uint32_t *number)
+static int take_free(struct slots *s, const struct network *n, const struct scope *scope,
+		     struct slot **out, uint32_t *number)
 {
 	LOCKED(&s->free_lock);
 	if (s->free_first) {
-		*out = slot_at(s, s->free_first - 1);
-		s->free_first = (*out)->next;
+		*out = take_past(s, n, scope);
 	} else if (s->made == s->slots_max) {
 		return -ENFILE;
 	} else {
@@ -197,18 +220,18 @@ static int take_free(struct slots *s, struct slot **out, uint32_t *number)
 static void give_free(struct slots *s, struct slot *slot)
 {
 	LOCKED(&s->free_lock);
-	slot->generation++;
 	slot->next = s->free_first;
 	s->free_first = slot->number + 1;
 	s->used--;
 }
 
-static int slot_take(struct slots *s, struct slot **out)
+static int slot_take(struct slots *s, const struct network *n, const struct scope *scope,
+		     struct slot **out)
 {
 	uint32_t number = 0;
 	int rc;
 
-	while ((rc = take_free(s, out, &number)) == -EAGAIN) {
+	while ((rc = take_free(s, n, scope, out, &number)) == -EAGAIN) {
 		rc = chunk_make(s, number);
 		if (rc < 0)
 			return rc;
@@ -297,6 +320,7 @@ static int hold(struct slot *slot, struct network *n, const struct scope *scope,
 		return rc;
 	}
 	slot->network = n;
+	slot->past = n;
 	slot->scope = *scope;
 	slot->view = scope->kind == SCOPE_VIEW ? shared_view_share(view) : NULL;
 	return 0;
@@ -326,7 +350,7 @@ int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
 	}
 	if (!is_of_view(scope, view))
 		return -ESTALE;
-	int rc = slot_take(s, &fresh);
+	int rc = slot_take(s, n, scope, &fresh);
 
 	if (rc < 0)
 		return rc;

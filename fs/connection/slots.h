@@ -2,7 +2,8 @@
  *
  * A slot is a (network, scope). It is counted as a whole: once for each lookup that the kernel
  * holds in it and for each request under way, never one entry an inode. At zero it is free, and
- * returns only with a higher generation.
+ * returns only with a higher generation, or as the same part of the same view, where each number
+ * means what it did: answers that were kept by number and generation then are right again.
  *   SCOPE_PLACE  stays for good
  *   SCOPE_VIEW   holds its view
  *   SCOPE_STATE  pins its height against the collector
@@ -33,6 +34,7 @@ struct slot { /* to be read by who has entered it */
 	struct keep_slot   *kept;
 	bool                gone;    /* taken over, and not to be had again */
 	atomic_uint_fast64_t count;
+	const struct network *past;  /* of the scope, also while it is free */
 	uint32_t             next;   /* number + 1, in its chain or the free list */
 };
 

@@ -143,6 +143,18 @@ bool views_is_newest(struct views *v, const struct shared_view *s)
 	return s->published == atomic_load(&p->published);
 }
 
+uint64_t shared_view_stamp(const struct shared_view *s)
+{
+	return s->published;
+}
+
+uint64_t views_stamp(const struct views *v, const struct network *n)
+{
+	unsigned i = network_index(n);
+
+	return i < ARRAY_LEN(v->places) ? atomic_load(&v->places[i].published) : 0;
+}
+
 static struct shared_view *current(struct place *p)
 {
 	LOCKED(&p->newest_lock);

@@ -124,7 +124,7 @@ uint64_t newest_time(const struct view *v);
 uint64_t held_from(const struct gaps *g, uint64_t height);
 /* Is every height of the range held? */
 bool held_whole(const struct shard_view *sv, struct range r);
-/* Time of the newest block that is held below `end`, and at or above `first`; 0: none. */
+/* Time of the newest block that is held in a range of blocks/; 0: none. */
 int held_time(struct look *l, uint32_t shard, struct range r, uint64_t *out) MUST_CHECK;
 /* rows_block.c: the node of a block's folder. */
 int node_of_block(struct look *l, struct node *n, const struct block_row *row) MUST_CHECK;

@@ -188,6 +188,52 @@ static void a_settling_slot_holds_the_view_it_was_made_with(void **state)
 	assert_int_equal(slots_used(s), 2);
 }
 
+static struct slot *intern_view(struct slots *s, struct views *v, uint8_t context)
+{
+	AUTO(shared_view_putp) struct shared_view *view = views_newest(v, &networks[0]);
+	struct scope c = { .kind = SCOPE_VIEW,
+			   .context = context,
+			   .view_number = shared_view_of(view)->number };
+	struct slot *slot;
+
+	assert_int_equal(slots_intern(s, &networks[0], &c, view, &slot), 1);
+	return slot;
+}
+
+static void the_same_part_of_the_same_view_comes_back_as_it_was(void **state)
+{
+	AUTO(views_freep) struct views *v = views_new(NULL, NULL);
+	AUTO(slots_freep) struct slots *s = slots_new(16);
+	struct slot *legacy = intern_view(s, v, CONTEXT_LEGACY);
+	struct slot *hyper = intern_view(s, v, CONTEXT_HYPER);
+	uint32_t generation = legacy->generation;
+
+	slots_leave(s, legacy);
+	slots_leave(s, hyper);
+	assert_ptr_equal(intern_view(s, v, CONTEXT_LEGACY), legacy);
+	assert_int_equal(legacy->generation, generation);
+	slots_leave(s, legacy);
+
+	/* Neither the next view nor a state, nor the same part once the slot was something else. */
+	publish(&networks[0]);
+	struct slot *next = intern_view(s, v, CONTEXT_LEGACY);
+
+	assert_true(next == legacy || next == hyper);
+	assert_true(next->generation > generation);
+	struct scope five = state_at(5), six = state_at(6);
+	struct slot *other;
+
+	slots_leave(s, next);
+	generation = MAX(legacy->generation, hyper->generation);
+	assert_int_equal(slots_intern(s, &networks[0], &five, NULL, &other), 1);
+	assert_int_equal(slots_intern(s, &networks[0], &six, NULL, &other), 1);
+	slots_leave(s, legacy);
+	slots_leave(s, hyper);
+	next = intern_view(s, v, CONTEXT_LEGACY);
+	assert_true(next->generation > generation);
+	slots_leave(s, next);
+}
+
 static void the_newest_view_is_seen_once_it_is_published(void **state)
 {
 	AUTO(views_freep) struct views *v = views_new(NULL, NULL);
@@ -512,6 +558,7 @@ int main(void)
 		slots_test(a_slot_lives_while_a_lookup_or_a_request_counts_it),
 		slots_test(a_place_stays_for_good),
 		slots_test(a_settling_slot_holds_the_view_it_was_made_with),
+		slots_test(the_same_part_of_the_same_view_comes_back_as_it_was),
 		slots_test(the_newest_view_is_seen_once_it_is_published),
 		slots_test(exhaustion_is_enfile_until_something_is_forgotten),
 		slots_test(numbers_from_outside_are_stale_not_trusted),
