@@ -39,6 +39,8 @@ struct fs {
 	sem_t           woken;       /* the mount ended, or is to */
 	atomic_bool     stop_wanted, unmounted, handing_over;
 	struct keep    *keep, *own_keep;
+	bool            stopping;    /* under the init_lock of `serving` */
+	atomic_bool     survives;    /* known once it is ready */
 	bool            taken_over, ran; /* ran: fs_run came to its end */
 };
 
@@ -327,17 +329,25 @@ static bool wait_for_init(struct serving *s)
 	return !s->ended;
 }
 
-/* Known only once something was asked. */
+/* Known only once something was asked. NULL: it stops already, and nobody looks at the session. */
 static const char *transport_of(struct fs *fs)
 {
 	LOCKED(&fs->serving.init_lock);
-	return fs->serving.ended ? "none" : session_transport(fs->session);
+	if (fs->serving.ended || fs->stopping)
+		return NULL;
+	atomic_store(&fs->survives, session_survives(fs->session));
+	return session_transport(fs->session);
 }
 
 bool fs_survives(struct fs *fs)
 {
+	return atomic_load(&fs->survives);
+}
+
+static void begin_stop(struct fs *fs)
+{
 	LOCKED(&fs->serving.init_lock);
-	return !fs->serving.ended && session_survives(fs->session);
+	fs->stopping = true;
 }
 
 /* A thread of its own, because a look at the mount waits for those that serve it. */
@@ -356,6 +366,8 @@ static void *tell_ready(void *arg)
 	mountpoint_read_ahead(fs->mountpoint, READ_AHEAD_KIB);
 	const char *transport = transport_of(fs);
 
+	if (!transport)
+		return NULL;
 	metrics_set_transport(transport);
 	events_post(fs->events, NULL, "mount", "state=ready path=%s transport=%s", fs->mountpoint,
 		    transport);
@@ -398,6 +410,7 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 	while (!atomic_load(&fs->unmounted) && !atomic_load(&fs->stop_wanted))
 		sem_wait(&fs->woken);
 	fs->ran = true;
+	begin_stop(fs);
 	/* First who speaks to the kernel, while those who answer it still do. */
 	notifier_stop(fs->serving.notifier);
 	bool stays = atomic_load(&fs->handing_over) && !atomic_load(&fs->unmounted);
