@@ -1051,20 +1051,32 @@ static uint64_t poll_name(void)
 	return in.kh;
 }
 
-/* Who polled a process before asks again. */
-static void wake_polls_of_before(struct ctl *c)
+/* Who polled a process before: read and struck out while nobody asks anything yet. */
+static size_t polls_of_before(struct ctl *c, uint64_t out[KEEP_HANDLES])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < KEEP_HANDLES; i++) {
+		struct keep_handle *k = &c->kept->handles[i];
+
+		if (atomic_load(&k->used) && k->poll)
+			out[count++] = k->poll;
+		k->poll = 0;
+	}
+	return count;
+}
+
+/* They ask again. */
+static void wake_polls(struct ctl *c, const uint64_t *polls, size_t count)
 {
 	struct {
 		struct fuse_out_header head;
 		struct fuse_notify_poll_wakeup_out body;
 	} out = { { sizeof out, FUSE_NOTIFY_POLL, 0 }, { 0 } };
 
-	for (size_t i = 0; i < KEEP_HANDLES; i++) {
-		struct keep_handle *k = &c->kept->handles[i];
-
-		out.body.kh = atomic_load(&k->used) ? k->poll : 0;
-		k->poll = 0;
-		if (out.body.kh && write(ctl_fd(c), &out, sizeof out) < 0)
+	for (size_t i = 0; i < count; i++) {
+		out.body.kh = polls[i];
+		if (write(ctl_fd(c), &out, sizeof out) < 0)
 			trace_debug("fs", "nobody polls any more", "errno=%d", errno);
 	}
 }
@@ -1210,6 +1222,8 @@ static void on_ended(void *arg)
 
 int ctl_start(struct ctl *c, struct err *err)
 {
+	uint64_t polls[KEEP_HANDLES];
+	size_t count = polls_of_before(c, polls);
 	int rc = -pthread_create(&c->thread, NULL, answer_parked, c);
 
 	if (rc < 0)
@@ -1217,7 +1231,7 @@ int ctl_start(struct ctl *c, struct err *err)
 	c->started = true;
 	rc = session_start(c->session, THREADS, on_ended, c, err);
 	if (rc == 0)
-		wake_polls_of_before(c);
+		wake_polls(c, polls, count);
 	return rc;
 }
 

@@ -17,7 +17,7 @@
 #else
 #define RUNS 10000u
 #endif
-#define DAY_MS      (UINT64_C(24) * 3600 * 1000)
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 enum nature { HONEST, SLOW, SILENT, LIAR, PRUNED, FLAPPING, SHORT, SMALL, BEHIND, NATURE_COUNT };
 
@@ -154,9 +154,11 @@ static void begin_answer(struct world *w, const struct sync_action *a)
 	f.fails = heights > p->size_max;
 	f.range.first = MAX(f.range.first, p->kept_from[a->shard]);
 	f.range.end = MIN(f.range.end, head_of(w, p, a->shard) + 1);
-	if (p->nature == SHORT && heights > 1)
-		f.range.end =
-			MIN(f.range.end, a->range.first + 1 + random_below(&w->random, heights));
+	if (p->nature == SHORT && heights > 1) {
+		uint64_t end = a->range.first + 1 + random_below(&w->random, heights);
+
+		f.range.end = MIN(f.range.end, end);
+	}
 	if (f.range.first >= f.range.end)
 		f.range.end = f.range.first;
 	f.bytes = (f.range.end - f.range.first) * w->height_bytes;
@@ -362,8 +364,8 @@ static void on_turn(struct world *w, const struct future *f)
 {
 	uint32_t shard = (uint32_t)random_below(&w->random, SHARDS);
 	uint64_t first = 1 + random_below(&w->random, w->head[shard]);
-	struct range r = { first,
-			   MIN(first + 1 + random_below(&w->random, 20), w->head[shard] + 1) };
+	uint64_t end = first + 1 + random_below(&w->random, 20);
+	struct range r = { first, MIN(end, w->head[shard] + 1) };
 	struct future next = *f;
 
 	switch (random_below(&w->random, 4)) {
