@@ -58,7 +58,7 @@ LDFLAGS_tsan   := -fsanitize=thread
 # For valgrind: no second malloc, and code that it can follow.
 CFLAGS_plain   := -O1 -g -fno-omit-frame-pointer
 
-CFLAGS_cov     := -O0 -g --coverage
+CFLAGS_cov     := -O0 -g --coverage -DCHAINFS_COVERAGE
 LDFLAGS_cov    := --coverage
 
 CFLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
