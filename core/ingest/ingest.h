@@ -18,6 +18,25 @@
 
 struct ingest;
 
+/* What became of a block that was submitted with a tag. */
+enum ingest_fate {
+	FATE_TAKEN,   /* held from now on, and synced */
+	FATE_HELD,    /* this very block was held already */
+	FATE_REFUSED, /* a level failed, or it contradicts a neighbour that is held */
+	FATE_STATE,   /* its root does not come out; its bytes are kept aside */
+};
+struct ingest_report {
+	uint64_t tag;      /* as submitted */
+	enum ingest_fate fate;
+	uint32_t shard;
+	uint64_t height;   /* by its own words; of a refused one that has none: the expected one */
+	uint8_t  hash[HASH_SIZE];
+	uint64_t bytes;    /* as received */
+	uint64_t check_us; /* of checkers and of ingest */
+	bool     lie;      /* the giver must have known: bytes against their own hash, signatures */
+	char     sentence[REASON_SIZE]; /* of what was refused */
+};
+
 struct ingest_options {
 	unsigned checkers;          /* threads that check; 0: one a core */
 	bool     allow_uncommitted; /* take blocks without a certificate */
@@ -28,6 +47,10 @@ struct ingest_options {
 	struct events *events;      /* NULL: nobody listens */
 	struct gate *gate;          /* where it waits between two commits; NULL: nowhere */
 	const atomic_bool *stop;    /* ends that wait: -EINTR; NULL */
+	/* After each commit, what became of the tagged blocks of the run, on the ingest thread holding
+	 * no lock. NULL: nobody asks. */
+	void (*report)(void *arg, const struct ingest_report *list, size_t count);
+	void *report_arg;
 };
 
 /* Of this ingest, since it started. */
@@ -49,6 +72,10 @@ int  ingest_set_hyper(struct ingest *in, bool on, struct err *err) MUST_CHECK;
  * that is not known. */
 int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
 		   struct err *err) MUST_CHECK;
+/* The same for who may not wait: -EAGAIN when there is no room, and `received` is still the caller's.
+ * What becomes of it is reported with the tag. */
+int  ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
+		       struct buf *received, struct err *err) MUST_CHECK;
 /* The same with a block that was split already, as a store keeps it; the bytes are copied. */
 int  ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
 			 struct slice certificate, struct err *err) MUST_CHECK;
