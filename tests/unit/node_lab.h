@@ -25,7 +25,7 @@ struct node {
 	uint16_t port;
 	pthread_t thread;
 	atomic_bool end;
-	bool tls;
+	bool tls, no_alpn;
 	gnutls_certificate_credentials_t credentials;
 
 	pthread_mutex_t node_lock; /* guards the rest; a leaf */
@@ -344,7 +344,8 @@ static inline bool node_hand_shake(struct node_link *l)
 	gnutls_init(&l->tls, GNUTLS_SERVER);
 	gnutls_set_default_priority(l->tls);
 	gnutls_credentials_set(l->tls, GNUTLS_CRD_CERTIFICATE, l->node->credentials);
-	gnutls_alpn_set_protocols(l->tls, &h2, 1, 0);
+	if (!l->node->no_alpn)
+		gnutls_alpn_set_protocols(l->tls, &h2, 1, 0);
 	gnutls_transport_set_int(l->tls, l->fd);
 	int rc;
 	do {
