@@ -68,6 +68,18 @@ struct node_link { /* one connection */
 	struct node_stream *streams;
 };
 
+#define NODE_DOES(n, order)              \
+	do {                             \
+		LOCKED(&(n)->node_lock); \
+		order;                   \
+	} while (0)
+
+#define NODE_HAS(n, field)               \
+	__extension__({                  \
+		LOCKED(&(n)->node_lock); \
+		(n)->field;              \
+	})
+
 /* ---- what it answers ---- */
 
 static inline void node_block(const struct node *n, uint32_t shard, uint64_t height,
@@ -217,7 +229,7 @@ static inline nghttp2_nv node_field(const char *name, const char *value)
 static inline void node_respond(struct node_link *l, struct node_stream *s)
 {
 	node_answer(l->node, s);
-	if (l->node->reset) {
+	if (NODE_HAS(l->node, reset)) {
 		nghttp2_submit_rst_stream(l->session, 0, s->id, NGHTTP2_CANCEL);
 		return;
 	}
