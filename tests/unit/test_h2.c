@@ -1,9 +1,11 @@
-/* TLS to a node: whose certificate is taken, and what is said of others. The authority and the
- * certificates are made here. */
+/* Connections over sockets: recordings played by a server that only sends them, and TLS: whose
+ * certificate is taken, and what is said of others. The authority and the certificates are made
+ * here. */
 #include "net/grpc.h"
 
 #include <gnutls/x509.h>
 
+#include "tests/unit/h2_lab.h"
 #include "tests/unit/node_lab.h"
 
 struct identity {
@@ -76,12 +78,15 @@ struct visit {
 	bool done;
 	int rc, status;
 	size_t answer;
+	unsigned messages;
 	char sentence[256];
 };
 
 static void visit_done(struct visit *v, int rc, int status, const char *sentence)
 {
 	LOCKED(&v->visit_lock);
+	if (v->done) /* the call's end says more than its connection's */
+		return;
 	v->rc = rc;
 	v->status = status;
 	snprintf(v->sentence, sizeof v->sentence, "%s", sentence);
@@ -93,6 +98,7 @@ static void got(void *arg, struct buf *message)
 {
 	struct visit *v = arg;
 	v->answer = message->n;
+	v->messages++;
 	buf_release(message);
 }
 
@@ -106,7 +112,7 @@ static void call_ended(void *arg, int status, bool local, const char *sentence)
 static void visit_ready(void *arg)
 {
 	struct visit *v = arg;
-	const struct grpc_options o = { .timeout_ms = 5000, .message_max = 10000 };
+	const struct grpc_options o = { .timeout_ms = 5000, .message_max = 1u << 20 };
 	const struct grpc_listener to = { v, got, NULL, call_ended };
 	assert_int_equal(grpc_start(v->h2, v->loop, CALL_GET_INFO, SLICE_EMPTY, &o, &to, &v->call),
 			 0);
@@ -136,7 +142,7 @@ static void visit_end(void *arg)
 
 static void visit(struct visit *v)
 {
-	v->answer = 0;
+	v->answer = v->messages = 0;
 	v->done = false;
 	assert_int_equal(loop_open("test", &v->loop, NULL), 0);
 	pthread_mutex_init(&v->visit_lock, NULL);
@@ -150,6 +156,125 @@ static void visit(struct visit *v)
 	loop_closep(&v->loop);
 	pthread_cond_destroy(&v->cond);
 	pthread_mutex_destroy(&v->visit_lock);
+}
+
+/* ---- a server that plays a recording ---- */
+
+struct player {
+	const char *name;
+	size_t cut;     /* bytes of the server that are sent */
+	bool stays;     /* then it says nothing, until the client goes; else it hangs up */
+	struct node at; /* its socket */
+};
+
+/* Reads what the client sends until its request is there. */
+static void player_listens(int fd)
+{
+	uint8_t bytes[4096];
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	size_t total = 0;
+	while (poll(&p, 1, total > 130 ? 30 : 5000) > 0) {
+		ssize_t n = recv(fd, bytes, sizeof bytes, 0);
+		if (n <= 0)
+			return;
+		total += (size_t)n;
+	}
+}
+
+static void *player_thread(void *arg)
+{
+	struct player *p = arg;
+	AUTO(base_closep) int fd = accept(p->at.listener, NULL, NULL);
+	AUTO(buf_release) struct buf file = lab_unpack(p->name);
+	size_t left = p->cut;
+	unsigned asked = 0;
+	for (struct rd r = rd_of(buf_slice(&file)); rd_left(&r) && left;) {
+		char kind = (char)rd_u8(&r);
+		rd_be64(&r);
+		struct slice bytes = rd_bytes(&r, rd_be32(&r));
+		/* Opening and acknowledgement come by themselves; the third is the request. */
+		if (kind == 'C' && ++asked == 3)
+			player_listens(fd);
+		if (kind != 'S')
+			continue;
+		bytes = slice_sub(bytes, 0, left);
+		left -= bytes.n;
+		if (send(fd, bytes.p, bytes.n, MSG_NOSIGNAL) < 0)
+			break;
+	}
+	for (uint8_t byte; p->stays && recv(fd, &byte, 1, 0) > 0;)
+		;
+	return NULL;
+}
+
+static void play(const char *name, size_t cut, bool stays, struct visit *v)
+{
+	struct player p = { .name = name, .cut = cut, .stays = stays };
+	pthread_t thread;
+	node_init(&p.at, 0);
+	assert_int_equal(pthread_create(&thread, NULL, player_thread, &p), 0);
+	*v = (struct visit){ .options = { .host = "127.0.0.1",
+					  .port = p.at.port,
+					  .silent_ms = 200,
+					  .connect_ms = 400 } };
+	visit(v);
+	pthread_join(thread, NULL);
+	close(p.at.listener);
+	pthread_mutex_destroy(&p.at.node_lock);
+}
+
+static void recordings_play_over_a_socket(void **state)
+{
+	const struct {
+		const char *name;
+		int rc, status;
+		unsigned messages;
+		const char *sentence;
+	} plays[] = {
+		{ "getinfo", 0, 0, 1, "" },
+		{ "getblocks-1-600", 0, 0, 599, "" },
+		{ "getblocks-beyond-tip", 0, 0, 0, "" },
+		{ "getshardchunks-1-1-300", 0, 0, 1, "" },
+		{ "getshardchunks-beyond-tip", 0, 0, 1, "" },
+		{ "getblocks-killed", 0, 14, 74, "the connection ended" },
+		{ "subscribe-killed", 0, 14, 8, "the connection ended" },
+		{ "error-decode", 0, 13, 0, "failed to decode" },
+		{ "error-rst-panic", 0, 1, 0, "reset" },
+		{ "error-shard0-events", 0, 3, 0, "Shard not found" },
+		{ "error-timeout", 0, 0, 1, "" },
+		{ "error-unimplemented", 0, 12, 0, "" },
+		{ "error-unknown-shard", 0, 2, 0, "Missing shard store" },
+		{ "replication-refused", 0, 13, 0, "KeyRemove" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(plays); i++) {
+		struct visit v;
+		bool killed = plays[i].status == 14;
+		play(plays[i].name, SIZE_MAX, !killed, &v);
+		if (v.status != plays[i].status || v.messages != plays[i].messages)
+			print_error("%s: %d %d %u \"%s\"\n", plays[i].name, v.rc, v.status,
+				    v.messages, v.sentence);
+		assert_int_equal(v.status, plays[i].status);
+		assert_int_equal(v.messages, plays[i].messages);
+		assert_non_null(strstr(v.sentence, plays[i].sentence));
+	}
+}
+
+static void a_peer_that_says_nothing_is_given_up(void **state)
+{
+	struct visit v;
+	/* Before its SETTINGS, and amid them: no HTTP/2 comes. */
+	play("getinfo", 0, true, &v);
+	assert_int_equal(v.rc, -ETIMEDOUT);
+	assert_non_null(strstr(v.sentence, "no HTTP/2 came in time"));
+	play("getinfo", 10, true, &v);
+	assert_int_equal(v.rc, -ETIMEDOUT);
+	/* Amid an answer: a PING asks it, and has no answer. */
+	play("getblocks-1-600", 30000, true, &v);
+	assert_int_equal(v.status, GRPC_UNAVAILABLE);
+	assert_in_range(v.messages, 10, 60);
+	/* Cut there: the same, at once. */
+	play("getblocks-1-600", 30000, false, &v);
+	assert_int_equal(v.status, GRPC_UNAVAILABLE);
 }
 
 struct expectation {
@@ -234,6 +359,8 @@ static void a_file_of_authorities_must_have_some(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(recordings_play_over_a_socket),
+		cmocka_unit_test(a_peer_that_says_nothing_is_given_up),
 		cmocka_unit_test(a_certificate_must_be_trusted_and_the_hosts),
 		cmocka_unit_test(a_file_of_authorities_must_have_some),
 	};
