@@ -62,7 +62,9 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 					 "memory for files that were made to be read, and listings", NULL,
 					 64u << 10, 1ull << 40 },
 	[SETTING_LIMITS_CACHE] = { "limits.cache", SETTING_SIZE, "256M",
-				   "memory for what was read from the store, of all networks", NULL,
+				   "memory for what was read from the store, of all networks; each of "
+				   "them keeps up to half as much of what was written last, 8 to 128 M",
+				   NULL,
 				   1u << 20, 1ull << 40 },
 	[SETTING_LIMITS_MEMORY] = { "limits.memory", SETTING_SIZE, "0",
 				    "address space of a daemon (RLIMIT_AS); its caches take at "
