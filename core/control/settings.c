@@ -69,7 +69,7 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 	[SETTING_LIMITS_MEMORY] = { "limits.memory", SETTING_SIZE, "0",
 				    "address space of a daemon (RLIMIT_AS); its caches take at "
 				    "most "
-				    "three eighths of it, and a daemon that comes to the end of it "
+				    "half of it, and a daemon that comes to the end of it "
 				    "ends, which loses nothing acknowledged. 0: no limit",
 				    NULL, 512u << 20, 0 },
 	[SETTING_LIMITS_DISK] = { "limits.disk", SETTING_SIZE, "0",
