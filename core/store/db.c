@@ -13,7 +13,7 @@
 #define WAL_SIZE_MAX         (192u << 20)  /* what a start after a kill has to replay at most */
 /* Rows of all families of a database that no file holds yet, before the fullest family is written
  * out: two thirds of the cache, within these. */
-#define WRITE_MEMORY_MIN     (8u << 20)
+#define WRITE_MEMORY_MIN     (16u << 20) /* less makes thousands of small files */
 #define WRITE_MEMORY_MAX     (128u << 20)
 #define BYTES_PER_SYNC       (1u << 20)
 #define OPEN_FILES_MAX       400           /* of 1,024 descriptors, for each network */
