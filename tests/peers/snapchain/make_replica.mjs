@@ -4,7 +4,8 @@
 //     make_replica.mjs CHECKPOINT ARCHIVE FOLDER
 //
 // CHECKPOINT is what `chainfs checkpoint` made, ARCHIVE has the blocks of the same chain; FOLDER gets
-// metadata-S.pb, shard-S.pbs, index-S.json and fetch.json. Of the checkpoint only the bytes of records
+// metadata-S.pb, shard-S.pbs, index-S.json and fetch.json, and withheld-S.pb: what refused pages would
+// have held, which is asked for in other ways. Of the checkpoint only the bytes of records
 // are taken, as their blocks carried them: trie keys and account roots are computed here, from those
 // bytes, and must fold to the root that the block signs.
 import fs from "node:fs";
@@ -74,8 +75,9 @@ export function makeReplica(checkpoint, archive, folder) {
 		if (!root.equals(signed) || items.length !== legacy_records)
 			throw new Error(`shard ${shard}: the root of ${items.length} items is ${root.toString("hex")}, ` +
 				`the block of height ${height} signs ${signed.toString("hex")}`);
-		const { stream, index, errors } = pagesOf(items, trie);
+		const { stream, index, errors, held } = pagesOf(items, trie);
 		fs.writeFileSync(path.join(folder, `shard-${shard}.pbs`), stream);
+		if (held.length) fs.writeFileSync(path.join(folder, `withheld-${shard}.pb`), held);
 		fs.writeFileSync(path.join(folder, `index-${shard}.json`), JSON.stringify(index));
 		fs.writeFileSync(path.join(folder, `metadata-${shard}.pb`), len(1, Buffer.concat([num(1, shard), num(2, height),
 			num(3, last(header, 2, 0)), len(5, chunk), num(7, items.length)])));
@@ -89,7 +91,7 @@ export function makeReplica(checkpoint, archive, folder) {
 }
 
 function pagesOf(items, trie) {
-	const index = [], errors = [], stream = [];
+	const index = [], errors = [], stream = [], held = [];
 	let at = 0;
 	for (let vshard = 0; vshard < 256; vshard++) {
 		let end = at;
@@ -98,6 +100,7 @@ function pagesOf(items, trie) {
 		do {
 			const part = items.slice(at, Math.min(end, at + PAGE)), refused = part.find((i) => i.refused);
 			if (refused) { // and nobody learns the token of what follows
+				for (const i of items.slice(at, end)) held.push(len(1, Buffer.concat([len(1, i.key), i.content])));
 				index.push([vshard, page, -1, 0]);
 				errors.push([vshard, page, "INTERNAL", "Failed to get transactions: Invalid message: " +
 					`Invalid message type for FID ${refused.fid}: ${refused.refused}`]);
@@ -117,7 +120,7 @@ function pagesOf(items, trie) {
 			stream.push(varint(bytes.length), bytes);
 		} while (at < end);
 	}
-	return { stream: Buffer.concat(stream), index, errors };
+	return { stream: Buffer.concat(stream), index, errors, held: Buffer.concat(held) };
 }
 
 if (process.argv[1] && path.resolve(process.argv[1]) === new URL(import.meta.url).pathname) {
