@@ -107,7 +107,7 @@ export class Replica {
 				if (bytes.length !== size) throw new Error(`${folder}: page ${page} of vshard ${vshard} has ${bytes.length} bytes, not ${size}`);
 				pages.get(vshard).push(pageOf(bytes));
 			}
-			const snapshots = all(fs.readFileSync(path.join(folder, `metadata-${shard}.pb`)), 1);
+			const snapshots = all(readStream(folder, `metadata-${shard}`, ".pb") ?? Buffer.alloc(0), 1);
 			const snapshot = snapshots.find((s) => last(s, 2, 0) === said.height);
 			if (!snapshot) throw new Error(`${folder}: no snapshot of height ${said.height} in metadata-${shard}.pb`);
 			this.shards.set(shard, { height: said.height, snapshot, pages });
@@ -190,8 +190,8 @@ export class Replica {
 		};
 		for (const [vshard, list] of s.pages)
 			for (const page of list) page.bytes ? take(page.bytes) : refused.add(vshard);
-		const held = path.join(this.folder, `withheld-${shard}.pb`);
-		if (fs.existsSync(held)) take(fs.readFileSync(held));
+		const held = readStream(this.folder, `withheld-${shard}`, ".pb");
+		if (held) take(held);
 		else if (refused.size) items.push(...recorded(archive, shard, s.height, refused));
 		const chunk = last(s.snapshot, 5), trie = new Trie(new Map(items.map((i) => [i.key.toString("hex"), i.key])).values());
 		const signed = last(last(chunk, 1), 4, Buffer.alloc(0));
