@@ -9,9 +9,9 @@ import grpc from "@grpc/grpc-js";
 import fs from "node:fs";
 import http2 from "node:http2";
 import net from "node:net";
-import { Archive } from "./archive.mjs";
+import { Archive, confirmed } from "./archive.mjs";
 import { ANSWER_LIES, BLOCK_LIES, LIES, dice, lie } from "./lies.mjs";
-import { fields, last, len, num } from "./pb.mjs";
+import { fields, last, len, num, rewrite } from "./pb.mjs";
 import { Replica } from "./replica.mjs";
 
 const EPOCH = 1609459200; // the chain counts its seconds from here
@@ -503,12 +503,9 @@ async function getShardChunks(call) {
 
 // What a pruned block's event lacks: its time.
 function eventBytes(shard, e) {
-	if (e.block >= low(lanes[shard])) return e.bytes;
-	return Buffer.concat(
-		fields(e.bytes)
-			.filter((f) => f[0] !== 15)
-			.map((f) => e.bytes.subarray(f[3], f[4])),
-	);
+	const bytes = e.bytes ?? confirmed(lanes[shard], e.block, e.id);
+	if (e.block >= low(lanes[shard])) return bytes;
+	return rewrite(bytes, (f) => (f[0] === 15 ? null : undefined));
 }
 
 class Subscriber {
