@@ -115,10 +115,13 @@ int writer_report(struct writer *w, const struct ingest_report *r)
 	return 0;
 }
 
-int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const char *sentence)
+int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash,
+		const char *sentence)
 {
 	struct ingest_report r = { .fate = FATE_LOST, .shard = shard, .height = height };
 
+	if (hash)
+		memcpy(r.hash, hash, HASH_SIZE);
 	snprintf(r.sentence, sizeof r.sentence, "%s", sentence);
 	return writer_report(w, &r);
 }

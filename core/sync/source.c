@@ -28,14 +28,15 @@ static bool is_host(const char *text, bool v6)
 	if (!text[0])
 		return false;
 	for (const char *c = text; *c; c++)
-		if (v6 ? !isxdigit((unsigned char)*c) && !strchr(":.%", *c) && !isalnum((unsigned char)*c)
+		if (v6 ? !isxdigit((unsigned char)*c) && !strchr(":.%", *c) &&
+				    !isalnum((unsigned char)*c)
 		       : !isalnum((unsigned char)*c) && !strchr(".-_", *c))
 			return false;
 	return true;
 }
 
-int source_url_parse(const char *url, char scheme[16], char host[SOURCE_URL_MAX + 1], uint16_t *port,
-		     struct err *err)
+int source_url_parse(const char *url, char scheme[16], char host[SOURCE_URL_MAX + 1],
+		     uint16_t *port, struct err *err)
 {
 	const char *mark = strstr(url, "://");
 	uint64_t number = 0;
@@ -70,8 +71,8 @@ int source_url_parse(const char *url, char scheme[16], char host[SOURCE_URL_MAX 
 	if (at == end)
 		return 0;
 	if (*at != ':' || dec_get(at + 1, (size_t)(end - at - 1), PORT_MAX, &number) < 0 || !number)
-		return err_set(err, -EINVAL, "\"%.80s\": behind the host stands :PORT, 1 to %u", url,
-			       PORT_MAX);
+		return err_set(err, -EINVAL, "\"%.80s\": behind the host stands :PORT, 1 to %u",
+			       url, PORT_MAX);
 	*port = (uint16_t)number;
 	return 0;
 }
