@@ -224,7 +224,7 @@ static uint64_t due_ms(struct follow *f)
 		due = MIN(due, follow_now_ms(f) + ROOM_MS);
 	if (follow_may_begin(f))
 		due = MIN(due, f->again_ms);
-	if (f->changed && f->on_change)
+	if (f->changed)
 		due = MIN(due, f->changed_told_ms + CHANGE_MS);
 	if (f->queue_first < f->queue_end)
 		due = MIN(due, follow_now_ms(f) + MEMORY_MS);
@@ -566,6 +566,21 @@ static void tell_heads(struct follow *f, uint64_t now_ms)
 	}
 }
 
+static void tell_change(struct follow *f, uint64_t now_ms)
+{
+	void (*call)(void *arg);
+	void *arg;
+	{
+		LOCKED(&f->follow_lock);
+		call = f->on_change;
+		arg = f->on_change_arg;
+	}
+	f->changed = false;
+	f->changed_told_ms = now_ms;
+	if (call)
+		call(arg);
+}
+
 uint64_t follow_step(struct follow *f)
 {
 	uint64_t now_ms = follow_now_ms(f);
@@ -578,11 +593,8 @@ uint64_t follow_step(struct follow *f)
 		follow_enqueue(f, &(struct sync_event){ .kind = SYNC_TIME }, NULL);
 	follow_pump(f);
 	tell_heads(f, now_ms);
-	if (f->changed && f->on_change && now_ms >= f->changed_told_ms + CHANGE_MS) {
-		f->changed = false;
-		f->changed_told_ms = now_ms;
-		f->on_change(f->on_change_arg);
-	}
+	if (f->changed && now_ms >= f->changed_told_ms + CHANGE_MS)
+		tell_change(f, now_ms);
 	return f->due_told = due_ms(f);
 }
 
@@ -734,6 +746,7 @@ void follow_go_on(struct follow *f)
 
 void follow_on_change(struct follow *f, void (*call)(void *arg), void *arg)
 {
+	LOCKED(&f->follow_lock);
 	f->on_change = call;
 	f->on_change_arg = arg;
 }

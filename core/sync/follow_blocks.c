@@ -6,7 +6,8 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 
-#define IDLE_MS 2u /* a tip that comes alone is committed so soon */
+#define IDLE_MS 2u   /* a tip that comes alone is committed so soon */
+#define GATE_MS 250u /* until a closed gate is looked at again */
 
 /* ---- what came ---- */
 
@@ -145,9 +146,11 @@ static void begin_ingest(struct follow *f, uint64_t now_ms)
 	struct err err = ERR_INIT;
 
 	/* It may have to commit what readers found damaged, and the loop waits for nobody. */
-	f->again_ms = now_ms + FOLLOW_AGAIN_MS;
-	if (gate_closing(f->env.gate))
+	if (gate_closing(f->env.gate)) {
+		f->again_ms = now_ms + GATE_MS;
 		return;
+	}
+	f->again_ms = now_ms + FOLLOW_AGAIN_MS;
 	atomic_store(&f->ingest_stop, false);
 	o.events = f->env.events;
 	o.gate = f->env.gate;
@@ -179,6 +182,7 @@ void follow_ingest_tend(struct follow *f, uint64_t now_ms)
 		if (back && f->ingest) {
 			f->handed = TAKE(f->ingest);
 			f->ingest_gone = true;
+			f->again_ms = 0;
 			pthread_cond_broadcast(&f->progress);
 		}
 	}

@@ -113,8 +113,6 @@ struct follow {
 	uint64_t generation_last;
 	bool changed;
 	uint64_t changed_told_ms;
-	void (*on_change)(void *arg);
-	void *on_change_arg;
 
 	pthread_mutex_t reports_lock; /* guards what ingest told; a leaf */
 	struct told *reports;
@@ -132,6 +130,8 @@ struct follow {
 	bool paused;
 	uint64_t cap;
 	char stopped[ERR_TEXT_SIZE];
+	void (*on_change)(void *arg);
+	void *on_change_arg;
 	unsigned standing;     /* how many want to write */
 	struct ingest *handed; /* ended by who stands us back */
 	bool has_ingest;       /* ours, or one that is being ended */

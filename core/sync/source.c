@@ -1,9 +1,16 @@
 #include "core/sync/source.h"
 
 #include <ctype.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define PORT_MAX 65535u
+#include "core/base/files.h"
+
+#define PORT_MAX  65535u
+#define PATH_SIZE 4096
 
 static bool is_word(char c)
 {
@@ -194,4 +201,62 @@ int source_entries_write(const struct source_entry *list, size_t count, struct b
 	for (size_t i = 0; i < count; i++)
 		buf_fmt(out, "%s %s %s\n", list[i].name, list[i].url, list[i].operator_name);
 	return buf_done(out);
+}
+
+int source_file_read(const char *path, struct source_entry *out, size_t out_max, size_t *count,
+		     struct err *err)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT(SOURCES_TEXT_MAX);
+	int rc = files_read(path, SOURCES_TEXT_MAX, &text, err);
+
+	*count = 0;
+	if (rc == -ENOENT) {
+		if (err)
+			err->text[0] = '\0';
+		return 0;
+	}
+	if (rc == 0)
+		rc = source_entries_read(buf_slice(&text), out, out_max, count, err);
+	return rc == -EINVAL ? err_note(err, rc, "%s", path) : rc;
+}
+
+/* The name is there, with these bytes, or as before. */
+static int write_beside(const char *path, const char *beside, struct slice bytes)
+{
+	char folder[PATH_SIZE];
+	AUTO(base_closep) int fd =
+		open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+	if (fd < 0)
+		return -errno;
+	int rc = files_write(fd, bytes);
+
+	if (rc == 0 && fsync(fd) < 0)
+		rc = -errno;
+	if (rc == 0 && rename(beside, path) < 0)
+		rc = -errno;
+	if (rc < 0) {
+		unlink(beside);
+		return rc;
+	}
+	snprintf(folder, sizeof folder, "%s", path);
+	AUTO(base_closep) int dir = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return dir < 0 || fsync(dir) < 0 ? -errno : 0;
+}
+
+int source_file_write(const char *path, const struct source_entry *list, size_t count,
+		      struct err *err)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT(SOURCES_TEXT_MAX);
+	char beside[PATH_SIZE];
+
+	if ((size_t)snprintf(beside, sizeof beside, "%s.new", path) >= sizeof beside)
+		return err_set(err, -ENAMETOOLONG, "%.200s…: the path is too long", path);
+	buf_str(&text, "# who serves blocks of this network: NAME URL OPERATOR\n");
+	int rc = source_entries_write(list, count, &text);
+
+	if (rc == 0)
+		rc = write_beside(path, beside, buf_slice(&text));
+	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
 }

@@ -84,4 +84,11 @@ int source_entries_read(struct slice text, struct source_entry *out, size_t out_
 			struct err *err) MUST_CHECK;
 int source_entries_write(const struct source_entry *list, size_t count, struct buf *out);
 
+/* The same of the file at `path`; one that is not there names none. What is written replaces the file
+ * as a whole, and remarks go with it. Errors: -EINVAL with the line, or what the system says. */
+int source_file_read(const char *path, struct source_entry *out, size_t out_max, size_t *count,
+		     struct err *err) MUST_CHECK;
+int source_file_write(const char *path, const struct source_entry *list, size_t count,
+		      struct err *err) MUST_CHECK;
+
 #endif
