@@ -288,7 +288,7 @@ static void begin_all(struct live *l)
 		for (size_t k = 0; rc == 0 && k < count; k++) {
 			int added = add_source(l, n, &list[k], &err);
 
-			if (added < 0)
+			if (added < 0 && added != -EEXIST) /* somebody was quicker */
 				trace_error("live", "a source is left out",
 					    "network=%s source=%s why=\"%s\"", network_name(n),
 					    list[k].name, err_text(&err, added));
@@ -307,9 +307,9 @@ struct call {
 	struct err err;
 };
 
-static void call_begin(void *arg)
+static void post_begin(void *arg)
 {
-	begin_all(((struct call *)arg)->live);
+	begin_all(arg);
 }
 
 static void call_add(void *arg)
@@ -386,13 +386,13 @@ int live_open(const struct live_env *env, struct live **out, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	struct call c = { .live = l };
-
-	rc = loop_call(l->loop, call_begin, &c);
-	if (rc < 0)
-		return err_set(err, rc, "the loop does not run: %s", strerror(-rc));
 	*out = TAKE(l);
 	return 0;
+}
+
+int live_begin(struct live *l)
+{
+	return loop_post(l->loop, post_begin, l);
 }
 
 void live_closep(struct live **at)

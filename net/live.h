@@ -19,9 +19,10 @@ struct live_env { /* all of these live longer */
 	const struct settings *settings;
 };
 
-/* Reads each network's file of sources and begins to follow those that name some. An address that
- * does not parse, or that no protocol knows, is said and left out. */
 int  live_open(const struct live_env *env, struct live **out, struct err *err) MUST_CHECK;
+/* Reads each network's file of sources and begins to follow those that name some. An address that
+ * does not parse, or that no protocol knows, is said and left out. Waits for nothing. */
+int  live_begin(struct live *l) MUST_CHECK;
 void live_closep(struct live **l);
 
 /* The file is written first, then it is followed. -EEXIST; -EINVAL: the address, or nobody speaks its
