@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/control/parameters.h"
@@ -147,12 +148,66 @@ static void take_back(struct verb_call *c, const char *path, bool was_there)
 	(void)rmdir(path);
 }
 
+static int open_and_name(struct verb_call *c, const struct mount_options *o, const char *path,
+			 const char *address, struct err *err)
+{
+	struct stat st;
+	bool was_there = lstat(path, &st) == 0;
+	struct store_options so = { .create = address != NULL, .holder = "mount" };
+	int rc = store_open(path, &so, &c->store, err);
+
+	if (rc < 0)
+		return rc;
+	rc = name_sources(c, path, address, o->source, err);
+	if (rc < 0)
+		take_back(c, path, was_there);
+	store_closep(&c->store);
+	return rc;
+}
+
+struct answer {
+	int rc;
+	struct err err;
+};
+
+/* In a process of its own: the database library starts threads that a daemon forked from us would
+ * take to be its own. */
+static int apart(struct verb_call *c, const struct mount_options *o, const char *path,
+		 const char *address, struct err *err)
+{
+	struct answer a = { .rc = -EIO };
+	int fds[2];
+
+	if (pipe(fds) < 0)
+		return err_set(err, -errno, "no pipe: %s", strerror(errno));
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close(fds[0]);
+		a.rc = open_and_name(c, o, path, address, &a.err);
+		_exit(write(fds[1], &a, sizeof a) == (ssize_t)sizeof a ? 0 : 1);
+	}
+	close(fds[1]);
+	AUTO(base_closep) int in = fds[0];
+
+	if (pid < 0)
+		return err_set(err, -errno, "no process: %s", strerror(errno));
+	ssize_t n;
+
+	while ((n = read(in, &a, sizeof a)) < 0 && errno == EINTR)
+		;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (n != (ssize_t)sizeof a)
+		return err_set(err, -EIO, "%s: the process that was to make it ended", path);
+	return a.rc < 0 ? err_set(err, a.rc, "%s", err_text(&a.err, a.rc)) : 0;
+}
+
 int following_prepare(struct verb_call *c, const struct mount_options *o, const char *word, char *out,
 		      size_t size, struct err *err)
 {
 	const char *address = is_address(word) ? word : NULL;
 	char scheme[16], host[SOURCE_URL_MAX + 1];
-	struct stat st;
 	uint16_t port;
 	int rc = address ? source_url_parse(word, scheme, host, &port, err) : 0;
 
@@ -176,16 +231,7 @@ int following_prepare(struct verb_call *c, const struct mount_options *o, const 
 	if (o->config)
 		c->options[OPTION_CONFIG] = o->config;
 	leaving_wait(out);
-	bool was_there = lstat(out, &st) == 0;
-	struct store_options so = { .create = address != NULL, .holder = "mount" };
-
-	rc = store_open(out, &so, &c->store, err);
-	if (rc == 0) {
-		rc = name_sources(c, out, address, o->source, err);
-		if (rc < 0)
-			take_back(c, out, was_there);
-		store_closep(&c->store);
-	}
+	rc = apart(c, o, out, address, err);
 	c->options[OPTION_NETWORK] = network;
 	c->options[OPTION_CONFIG] = config;
 	return rc;
