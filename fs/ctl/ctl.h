@@ -1,5 +1,5 @@
 /* ctl.h: all that flows or is ordered, on a FUSE connection of its own beside the main one. What
- * there is stands in one table (ctl.c), which its README comes from; what an order does, in
+ * there is stands in one table (table.c), which its README comes from; what an order does, in
  * core/control/orders.h.
  *
  * Everything is direct I/O with normal opens. An order is obeyed or refused on the write(2) itself.
