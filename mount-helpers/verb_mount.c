@@ -21,7 +21,9 @@
 #include "mount-helpers/leaving.h"
 #include "mount-helpers/verbs.h"
 #include "mount-helpers/watch.h"
+#include "mount-helpers/following.h"
 #include "net/control.h"
+#include "net/live.h"
 
 #define EVENTS_MAX  8192
 #define PATH_SIZE   4096
@@ -36,6 +38,8 @@ struct daemon { /* everything that a mounted store runs with */
 	struct pins    *pins;
 	struct orders  *orders;
 	struct fs      *fs;
+	struct follows *follows;
+	struct live    *live;
 	struct control_server *control;
 	struct alerts  *alerts;
 	bool            in_front;
@@ -200,6 +204,18 @@ static void *watch_signals(void *arg)
 	return NULL;
 }
 
+/* Once the mount answers: the first ls waits for no node. */
+static void follow(struct daemon *d)
+{
+	struct err err = ERR_INIT;
+	int rc = store_writable(d->store, &err);
+	if (rc == 0 && d->live)
+		rc = live_begin(d->live);
+	if (rc < 0)
+		trace_warn("mount", "nothing is followed; what the store holds is served",
+			   "why=\"%s\"", err_text(&err, rc));
+}
+
 static void ready(void *arg)
 {
 	struct daemon *d = arg;
@@ -212,6 +228,7 @@ static void ready(void *arg)
 	if (!d->in_front && !d->taken_over)
 		setsid();
 	worker_ready(d->worker, fs_survives(d->fs));
+	follow(d);
 }
 
 static void mounted(void *arg, int main_fd, int ctl_fd, int plain_fd)
@@ -228,6 +245,7 @@ static int upgrade(void *arg, struct err *err)
 static void daemon_release(struct daemon *d)
 {
 	control_server_closep(&d->control);
+	live_closep(&d->live); /* commits what came */
 	alerts_freep(&d->alerts);
 	if (d->watching) { /* it may be telling the mount to stop */
 		atomic_store(&d->ended, true);
@@ -235,6 +253,7 @@ static void daemon_release(struct daemon *d)
 		pthread_join(d->signals, NULL);
 	}
 	fs_closep(&d->fs);
+	follows_freep(&d->follows);
 	watch_release(&d->watch);
 	orders_closep(&d->orders);
 	pins_closep(&d->pins);
@@ -309,6 +328,8 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 		rc = open_orders(d, c->settings, err);
 	o->pins = d->pins;
 	o->orders = d->orders;
+	if (rc == 0 && !(d->follows = follows_new()))
+		rc = err_set(err, -ENOMEM, "no memory to follow anything");
 	if (rc == 0)
 		rc = fs_open(d->store, d->events, m->mountpoint, o, &d->fs, err);
 	if (rc < 0 || store_read_only(d->store))
@@ -316,7 +337,17 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	rc = alerts_new(d->store, d->events, c->settings, tell_room, d, &d->alerts, err);
 	if (rc < 0)
 		return rc;
+	struct live_env live = { .store = d->store,
+				 .events = d->events,
+				 .gate = d->gate,
+				 .follows = d->follows,
+				 .settings = c->settings };
+	rc = live_open(&live, &d->live, err);
+	if (rc < 0)
+		return rc;
 	rc = control_server_open(&(struct verb_env){ .store = d->store,
+						       .follows = d->follows,
+						       .live = d->live,
 						       .events = d->events,
 						       .pins = d->pins,
 						       .gate = d->gate,
@@ -612,7 +643,11 @@ int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, 
 				     &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	int code = mount_start(c, &o, store, mountpoint, foreground, &err);
+	char path[PATH_SIZE];
+	rc = following_prepare(c, &o, store, path, sizeof path, &err);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	int code = mount_start(c, &o, path, mountpoint, foreground, &err);
 	if (code != EXIT_DONE)
 		verb_say(c, "chainfs %s: %s\n", c->verb->name, err_text(&err, -EIO));
 	return code;

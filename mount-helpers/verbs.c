@@ -35,11 +35,35 @@ const struct verb verbs[] = {
 	  OPT(NETWORK) | OPT(CONFIG) | OPT(TRUST_ARCHIVE) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
 		  OPT(HELP),
 	  false, verb_restore, NULL },
-	{ "mount", "STORE MOUNTPOINT", "mounts a store",
+	{ "mount", "STORE|URL MOUNTPOINT", "mounts a store, or follows a node and mounts that",
 	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with\n"
-	  "umount. A stale mount point of a daemon that died is cleared first.",
-	  STORE_LOCAL, 2, 2, OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP), false,
-	  verb_mount, NULL },
+	  "umount. A stale mount point of a daemon that died is cleared first.\n"
+	  "Of the address of a node, grpc://HOST:PORT, a store is made where there is none:\n"
+	  "-o store=DIR, else chainfs/HOST-PORT below $XDG_DATA_HOME or ~/.local/share, of root\n"
+	  "below /var/lib. Who the network's validators are no node can vouch for: a new store\n"
+	  "needs --network NAME of a preset, or --config FILE. A store whose networks name\n"
+	  "sources follows them whenever it is mounted; -o source=URL names one more.",
+	  STORE_LOCAL, 2, 2,
+	  OPT(NETWORK) | OPT(CONFIG) | OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP),
+	  false, verb_mount, NULL },
+	{ "source add", "STORE URL [OPERATOR]", "names a node that a network is followed from",
+	  "Writes it to the network's file of sources, under --name or one made of the address.\n"
+	  "A daemon that holds the store begins at once, others when the store is mounted.\n"
+	  "Sources of one OPERATOR count as one voice when a tip is confirmed.",
+	  STORE_OPEN, 2, 3, OPT(NETWORK) | OPT(NAME) | OPT(RPC) | OPT(HELP), false,
+	  verb_source_add, NULL },
+	{ "source remove", "STORE NAME", "no longer follows a node",
+	  "What was fetched from it stays.", STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(RPC) | OPT(HELP),
+	  false, verb_source_remove, NULL },
+	{ "source pardon", "STORE NAME", "lifts the ban of a node",
+	  "Whatever it did is forgotten. Needs the daemon that follows it: bans end with it.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(RPC) | OPT(HELP), false, verb_source_pardon, NULL },
+	{ "source list", "STORE", "the nodes that are followed, and how far they are used",
+	  "A line a source: network, name, address, operator, state (connecting, connected, open,\n"
+	  "half-open, banned; - without a daemon), score in thousandths, heights and bytes that it\n"
+	  "gave, and what was wrong last.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(RPC) | OPT(HELP), false,
+	  verb_source_list, NULL },
 	{ "umount", "MOUNTPOINT", "unmounts; the daemon behind it ends",
 	  "As umount(8) does, which works as well. A busy mount is refused unless --lazy detaches "
 	  "it.",

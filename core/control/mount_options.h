@@ -20,6 +20,8 @@ struct mount_options {
 	unsigned threads;   /* 0: a default */
 	const char *transport; /* a word of mount.transport's; NULL: nobody said */
 	char    *settings;  /* the file of settings; NULL: searched as always */
+	/* Of what is followed; NULL: nobody said. */
+	char    *network, *config, *store, *source;
 	enum { MOUNT_HYPER_KEEP, MOUNT_HYPER_ON, MOUNT_HYPER_OFF } hyper; /* KEEP: as the store has it */
 };
 
@@ -42,8 +44,8 @@ extern const size_t mount_option_row_count;
  * too (mount -s). A list of NULL is an empty one. */
 int  mount_options_parse(const char *list, bool sloppy, uint32_t uid, uint32_t gid,
 			 struct mount_options *out, struct err *err) MUST_CHECK;
-/* What mount_options_parse() reads again as the same, but for the file of settings and hyper, which
- * were acted upon. */
+/* What mount_options_parse() reads again as the same, but for the file of settings, hyper and what
+ * is followed, which were acted upon. */
 void mount_options_write(const struct mount_options *o, struct buf *out);
 void mount_options_release(struct mount_options *o);
 void mount_options_help(struct buf *out);

@@ -6,6 +6,7 @@
 #include "core/control/mount_options.h"
 #include "core/ingest/gate.h"
 #include "core/store/network.h"
+#include "core/sync/follow.h"
 
 #define LINE_SIZE 4096
 
@@ -416,4 +417,18 @@ void verb_help_all(const struct verb *table, size_t count, struct buf *out)
 	buf_str(out, "\nchainfs VERB --help says more of each. Exit codes:\n\n");
 	for (size_t i = 0; i < exit_row_count; i++)
 		buf_fmt(out, "  %3d  %s\n", exit_rows[i].code, exit_rows[i].meaning);
+}
+
+void verb_turn(const struct verb_call *c, const struct network *n, struct turn *out)
+{
+	struct follows *l = c->env ? c->env->follows : NULL;
+
+	*out = (struct turn){ .follows = l, .follow = follows_get(l, n) };
+	follow_stand_back(out->follow);
+}
+
+void turn_release(struct turn *t)
+{
+	follow_go_on(t->follow);
+	follows_put(t->follows, &t->follow);
 }

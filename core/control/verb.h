@@ -118,6 +118,8 @@ struct verb_env {
 	struct events *events;
 	struct pins   *pins;
 	struct gate   *gate;
+	struct follows *follows; /* core/sync/follow.h */
+	struct live   *live;     /* net/live.h, for verbs that may know it; NULL: nothing is followed */
 	const struct settings *settings;
 	/* Lets the program that lies at our path by now take over; NULL: nobody can. */
 	int          (*upgrade)(void *arg, struct err *err);
@@ -164,6 +166,16 @@ int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, stru
 
 /* Where what is written is paused or frozen, says so and waits. -EINTR: interrupted meanwhile. */
 int verb_wait(struct verb_call *c, const char *who, struct err *err) MUST_CHECK;
+
+/* While a verb writes to a network itself, its follower stands back. */
+struct turn {
+	struct follows *follows;
+	struct follow  *follow; /* NULL: nobody follows it */
+};
+/* Before anything of the network is opened for writing; waits until what the follower took is
+ * committed. */
+void verb_turn(const struct verb_call *c, const struct network *n, struct turn *out);
+void turn_release(struct turn *t);
 
 /* The verbs of core. Those that mount are in mount-helpers. */
 int verb_import(struct verb_call *c);

@@ -1,5 +1,7 @@
 #include "core/ingest/ingest.h"
 
+#include <stdio.h>
+
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
@@ -9,6 +11,7 @@
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
 #define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
+#define LOOK_MS        250u        /* while nothing comes: at what readers found damaged */
 
 struct ingest {
 	struct writer    writer;
@@ -90,6 +93,44 @@ void writer_release(struct writer *w)
 	}
 	commit_freep(&w->commit);
 	ranges_release(&w->ranges);
+	free(w->reports);
+	w->reports = NULL;
+	w->report_count = w->report_cap = 0;
+}
+
+int writer_report(struct writer *w, const struct ingest_report *r)
+{
+	if (!w->options.report || (!r->tag && r->fate != FATE_LOST))
+		return 0;
+	if (w->report_count == w->report_cap) {
+		size_t cap = w->report_cap * 2 + 64;
+		struct ingest_report *list = realloc(w->reports, cap * sizeof *list);
+
+		if (!list)
+			return -ENOMEM;
+		w->reports = list;
+		w->report_cap = cap;
+	}
+	w->reports[w->report_count++] = *r;
+	return 0;
+}
+
+int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash,
+		const char *sentence)
+{
+	struct ingest_report r = { .fate = FATE_LOST, .shard = shard, .height = height };
+
+	if (hash)
+		memcpy(r.hash, hash, HASH_SIZE);
+	snprintf(r.sentence, sizeof r.sentence, "%s", sentence);
+	return writer_report(w, &r);
+}
+
+static void tell_reports(struct writer *w)
+{
+	if (w->report_count)
+		w->options.report(w->options.report_arg, w->reports, w->report_count);
+	w->report_count = 0;
 }
 
 bool writer_run_full(const struct writer *w, uint64_t now_ms)
@@ -149,6 +190,9 @@ int writer_commit(struct writer *w, struct err *err)
 	add_totals(&w->totals, &w->pending);
 	w->pending = (struct ingest_totals){ 0 };
 	w->dirty = false;
+	/* A block that is placed now is reported when its own rows are committed: what is told here was
+	 * placed before. */
+	tell_reports(w);
 	return 0;
 }
 
@@ -170,11 +214,15 @@ static void *ingest_thread(void *arg)
 	struct ingest *in = arg;
 	struct writer *w = &in->writer;
 	struct err err = ERR_INIT;
+	unsigned idle_ms = w->options.idle_ms ? (unsigned)w->options.idle_ms : IDLE_MS;
 	bool closed = false;
 	int rc = 0;
 	while (rc == 0 && !closed) {
-		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, IDLE_MS, &closed);
-		if (job)
+		AUTO(job_freep) struct job *job =
+			pipeline_take(in->pipeline, w->inside ? idle_ms : LOOK_MS, &closed);
+		bool look = !job && !closed && !w->inside && w->options.report &&
+			    !gate_closing(w->options.gate);
+		if (job || look)
 			rc = writer_enter(w, &err);
 		if (job && rc == 0) {
 			if (!w->dirty)
@@ -291,6 +339,33 @@ int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct b
 	job->received = *received;
 	*received = (struct buf)BUF_INIT(received->size_max);
 	return put_job(in, job, err);
+}
+
+int ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
+		      struct buf *received, struct err *err)
+{
+	int rc = start_thread(in, err);
+	if (rc < 0)
+		return rc;
+	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
+	if (!job)
+		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", received->n);
+	job->shard = shard;
+	job->expected = expected;
+	job->tag = tag;
+	job->received = *received;
+	rc = pipeline_try_put(in->pipeline, job);
+	if (rc == 0) {
+		TAKE(job);
+		*received = (struct buf)BUF_INIT(received->size_max);
+		return 0;
+	}
+	job->received = (struct buf)BUF_INIT(0);
+	if (rc == -EAGAIN)
+		return rc;
+	LOCKED(&in->ingest_lock);
+	return err_set(err, in->failed ? in->failed : rc, "%s",
+		       in->failed ? in->why.text : "ingest has stopped");
 }
 
 int ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
