@@ -84,6 +84,7 @@ int ctl_open(struct store *s, struct events *e, struct orders *orders, const str
 	c->store = s;
 	c->events = e;
 	c->orders = orders;
+	c->follows = o->follows;
 	c->tree_path = strdup(o->tree_path ? o->tree_path : "");
 	if (!c->tree_path)
 		return err_set(err, -ENOMEM, "no memory for ctl");

@@ -15,6 +15,7 @@
 #include "core/store/store.h"
 
 struct ctl;
+struct follows;
 struct keep_connection;
 struct keep_ctl;
 struct orders;
@@ -23,6 +24,7 @@ struct ctl_options {
 	const char *mountpoint; /* absolute and prepared */
 	bool        allow_other;
 	uint32_t    uid, gid, umask;
+	struct follows *follows; /* NULL: nobody follows anything */
 	const char *tree_path; /* where the main tree is mounted: links lead there */
 	/* What outlives us of the connection and of open files (keep.h). */
 	struct keep_connection *kept;

@@ -99,7 +99,7 @@ static int fill(struct ctl *c, struct handle *h)
 		ctl_readme(c, &h->text);
 		break;
 	case ROW_METRICS:
-		return metrics_render(c->store, &h->text);
+		return metrics_render(c->store, c->follows, &h->text);
 	case ROW_EVENTS:
 		h->next = events_last(c->events) + 1;
 		break;

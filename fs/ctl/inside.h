@@ -22,7 +22,10 @@
 enum row {
 	ROW_ROOT = FUSE_ROOT_ID,
 	ROW_README,
+	ROW_BACKWARD,
+	ROW_CAP,
 	ROW_EVENTS,
+	ROW_FETCH,
 	ROW_FREEZE,
 	ROW_LAST_ERROR,
 	ROW_LOG_LEVEL,
@@ -92,6 +95,7 @@ struct ctl {
 	struct store *store;
 	struct events *events;
 	struct orders *orders; /* NULL: what is ordered is not there */
+	struct follows *follows;
 	struct session *session;
 	char *tree_path;
 	uint32_t uid, gid;

@@ -6,11 +6,19 @@
 const struct ctl_row ctl_rows[ROW_END] = {
 	[ROW_ROOT] = { "", 0, FOLDER, ORDER_COUNT, false, "" },
 	[ROW_README] = { "README", ROW_ROOT, TEXT, ORDER_COUNT, false, "this page" },
+	[ROW_BACKWARD] = { "backward", ROW_ROOT, SETTABLE, ORDER_BACKWARD, true,
+			   "on, off: history below what is held is fetched, or waits" },
+	[ROW_CAP] = { "cap", ROW_ROOT, SETTABLE, ORDER_CAP, true,
+		      "bytes a second that following may take, with k, M or G; 0: no bound" },
 	[ROW_EVENTS] = { "events", ROW_ROOT, STREAM, ORDER_COUNT, false,
 			 "a line an event: time, network, kind, key=value pairs. cat waits\n"
 			 "for the next one and begins with what comes after its open; tail -f\n"
 			 "shows the last lines first and looks for more every second. A\n"
 			 "reader that is too slow is told how many lines it lost" },
+	[ROW_FETCH] = { "fetch", ROW_ROOT, SETTABLE, ORDER_FETCH, true,
+			"\"SHARD FIRST-LAST\", behind NETWORK where there are several: these\n"
+			"heights are asked for before others; what is still missing of what\n"
+			"was asked for is read here" },
 	[ROW_FREEZE] = { "freeze", ROW_ROOT, SETTABLE, ORDER_FREEZE, true,
 			 "1, or \"1 SECONDS\": nothing below the store is written any more, so\n"
 			 "that its folder may be copied; 0 thaws, and so does its time, 60 s" },
@@ -43,7 +51,7 @@ static const char readme_tail[] =
 	"\n"
 	"An order is one write of one line, by the owner alone; what is refused fails on the\n"
 	"write itself, and last_error says why. Kinds of events: block, checkpoint, freeze, gap,\n"
-	"head, hyper, import, mount, pause, refused, verify; of the reader itself: events.\n";
+	"head, hyper, import, mount, pause, refused, sync, verify; of the reader itself: events.\n";
 
 /* A pin's number: what it is called, kept for as long as ctl is there. Below it, above the row's
  * bits of an inode number, stand its files. */
