@@ -3,7 +3,9 @@
 #include <stdatomic.h>
 
 const char *const tier_names[TIER_COUNT] = {
-	[TIER_RENDERINGS] = "renderings", [TIER_BLOCKS] = "blocks", [TIER_ROWS] = "rows",
+	[TIER_RENDERINGS] = "renderings",
+	[TIER_BLOCKS] = "blocks",
+	[TIER_ROWS] = "rows",
 };
 
 /* A cache line each: readers of one tier do not slow down those of another. */
