@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/control/parameters.h"
+#include "core/ingest/ingest.h"
 #include "mount-helpers/leaving.h"
 #include "net/live.h"
 
@@ -52,13 +54,28 @@ static int default_store(const char *url, char *out, size_t size, struct err *er
 			       "-o store=DIR");
 	if ((size_t)n >= sizeof folder ||
 	    (size_t)snprintf(out, size, "%s/%s", folder, name) >= size)
-		return err_set(err, -ENAMETOOLONG, "the path of the store is too long; say where "
-						   "with -o store=DIR");
+		return err_set(err, -ENAMETOOLONG,
+			       "the path of the store is too long; say where "
+			       "with -o store=DIR");
 	return make_folders(folder, err);
 }
 
+/* Of a new network, as an import would. */
+static int switch_hyper(struct verb_call *c, struct network *n, struct err *err)
+{
+	AUTO(ingest_freep) struct ingest *in = NULL;
+	struct ingest_options o = { .checkers = 1 };
+
+	if (!settings_number(c->settings, SETTING_HYPER_ENABLED))
+		return 0;
+	int rc = ingest_start(n, &o, &in, err);
+
+	return rc < 0 ? rc : ingest_set_hyper(in, true, err);
+}
+
 /* The network that the sources are of: named, the only one, or made of what was said. */
-static int find_network(struct verb_call *c, const char *path, struct network **out, struct err *err)
+static int find_network(struct verb_call *c, const char *path, struct network **out,
+			struct err *err)
 {
 	bool said = c->options[OPTION_NETWORK] || c->options[OPTION_CONFIG];
 	size_t count = store_network_count(c->store);
@@ -80,6 +97,8 @@ static int find_network(struct verb_call *c, const char *path, struct network **
 		return 0;
 	int rc = parameters_network(c, SLICE_EMPTY, out, err);
 
+	if (rc == 0 && store_network_count(c->store) > count)
+		return switch_hyper(c, *out, err);
 	if (rc == -EINVAL && !c->options[OPTION_CONFIG])
 		return err_set(err, rc,
 			       "there is no preset of a network %s (chainfs presets lists them); "
@@ -110,8 +129,8 @@ static int name_source(struct store *s, struct network *n, const char *url, stru
 	return live_file_add(s, n, &e, err);
 }
 
-static int name_sources(struct verb_call *c, const char *path, const char *address, const char *more,
-			struct err *err)
+static int name_sources(struct verb_call *c, const char *path, const char *address,
+			const char *more, struct err *err)
 {
 	struct network *n = NULL;
 	int rc = find_network(c, path, &n, err);
@@ -147,12 +166,66 @@ static void take_back(struct verb_call *c, const char *path, bool was_there)
 	(void)rmdir(path);
 }
 
-int following_prepare(struct verb_call *c, const struct mount_options *o, const char *word, char *out,
-		      size_t size, struct err *err)
+static int open_and_name(struct verb_call *c, const struct mount_options *o, const char *path,
+			 const char *address, struct err *err)
+{
+	struct stat st;
+	bool was_there = lstat(path, &st) == 0;
+	struct store_options so = { .create = address != NULL, .holder = "mount" };
+	int rc = store_open(path, &so, &c->store, err);
+
+	if (rc < 0)
+		return rc;
+	rc = name_sources(c, path, address, o->source, err);
+	if (rc < 0)
+		take_back(c, path, was_there);
+	store_closep(&c->store);
+	return rc;
+}
+
+struct answer {
+	int rc;
+	struct err err;
+};
+
+/* In a process of its own: the database library starts threads that a daemon forked from us would
+ * take to be its own. */
+static int apart(struct verb_call *c, const struct mount_options *o, const char *path,
+		 const char *address, struct err *err)
+{
+	struct answer a = { .rc = -EIO };
+	int fds[2];
+
+	if (pipe(fds) < 0)
+		return err_set(err, -errno, "no pipe: %s", strerror(errno));
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close(fds[0]);
+		a.rc = open_and_name(c, o, path, address, &a.err);
+		_exit(write(fds[1], &a, sizeof a) == (ssize_t)sizeof a ? 0 : 1);
+	}
+	close(fds[1]);
+	AUTO(base_closep) int in = fds[0];
+
+	if (pid < 0)
+		return err_set(err, -errno, "no process: %s", strerror(errno));
+	ssize_t n;
+
+	while ((n = read(in, &a, sizeof a)) < 0 && errno == EINTR)
+		;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (n != (ssize_t)sizeof a)
+		return err_set(err, -EIO, "%s: the process that was to make it ended", path);
+	return a.rc < 0 ? err_set(err, a.rc, "%s", err_text(&a.err, a.rc)) : 0;
+}
+
+int following_prepare(struct verb_call *c, const struct mount_options *o, const char *word,
+		      char *out, size_t size, struct err *err)
 {
 	const char *address = is_address(word) ? word : NULL;
 	char scheme[16], host[SOURCE_URL_MAX + 1];
-	struct stat st;
 	uint16_t port;
 	int rc = address ? source_url_parse(word, scheme, host, &port, err) : 0;
 
@@ -176,16 +249,7 @@ int following_prepare(struct verb_call *c, const struct mount_options *o, const 
 	if (o->config)
 		c->options[OPTION_CONFIG] = o->config;
 	leaving_wait(out);
-	bool was_there = lstat(out, &st) == 0;
-	struct store_options so = { .create = address != NULL, .holder = "mount" };
-
-	rc = store_open(out, &so, &c->store, err);
-	if (rc == 0) {
-		rc = name_sources(c, out, address, o->source, err);
-		if (rc < 0)
-			take_back(c, out, was_there);
-		store_closep(&c->store);
-	}
+	rc = apart(c, o, out, address, err);
 	c->options[OPTION_NETWORK] = network;
 	c->options[OPTION_CONFIG] = config;
 	return rc;

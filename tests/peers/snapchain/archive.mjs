@@ -8,8 +8,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { all, delimited, fields, last, varintSize, writeVarint } from "./pb.mjs";
 
-export function readStream(folder, name) { // NAME.pbs or NAME.pbs.zst; null when there is neither
-	const plain = path.join(folder, `${name}.pbs`);
+export function readStream(folder, name, suffix = ".pbs") { // NAME.pbs or NAME.pbs.zst; null when there is neither
+	const plain = path.join(folder, name + suffix);
 	if (fs.existsSync(plain)) return fs.readFileSync(plain);
 	if (!fs.existsSync(`${plain}.zst`)) return null;
 	return execFileSync("zstd", ["-dqc", `${plain}.zst`], { maxBuffer: 2 ** 31 - 1 });

@@ -602,7 +602,16 @@ function methods(service) {
 	return out;
 }
 
+// A call without a message is refused by grpc-js with other words than a node's.
+function wordsOfNode(method, call) {
+	const send = call.sendStatus.bind(call);
+	call.sendStatus = (s) => send(/^Received no request message/.test(s.details) ?
+		{ code: STATUS.INTERNAL, details: "Missing request message.", metadata: null } : s);
+	return call;
+}
+
 const server = new grpc.Server({
+	interceptors: [wordsOfNode],
 	"grpc.enable_channelz": 0, "grpc.max_send_message_length": -1, "grpc.max_receive_message_length": 4 << 20,
 });
 for (const service of Object.keys(SERVICES)) {
@@ -695,6 +704,7 @@ async function order(line) {
 	case "lie": {
 		if (!LIES.includes(rest[0])) throw new Error(`lie: one of ${LIES.join(" ")}`);
 		liar = { mode: rest[0], told: [], count: 0, answers: 0 };
+		o["lie-at"] = o["lie-every"] = o["lie-times"] = 0;
 		for (let i = 1; i + 1 < rest.length; i += 2) {
 			if (!["at", "every", "times"].includes(rest[i])) throw new Error(`lie: ${rest[i]}: at, every or times`);
 			o[`lie-${rest[i]}`] = number(rest[i + 1], rest[i]);

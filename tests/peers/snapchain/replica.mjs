@@ -2,20 +2,88 @@
 //
 // A folder holds metadata-S.pb, shard-S.pbs, index-S.json and fetch.json (../README.md says what is in
 // them). A page goes out as it lies there, unless it is to be tampered with.
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { readStream } from "./archive.mjs";
-import { all, delimited, fields, last, len } from "./pb.mjs";
 import { dice } from "./lies.mjs";
+import { all, delimited, fields, last, len, num } from "./pb.mjs";
+import { Trie, vshardOf } from "./trie.mjs";
 
 export const TAMPERINGS = ["none", "missing", "repeated", "changed", "wrong-root", "token-loop", "swapped", "short"];
+
+// Which messages an account's list has, by their types.
+const LISTS = new Map([
+	["GetAllCastMessagesByFid", [1, 2]], ["GetAllReactionMessagesByFid", [3, 4]], ["GetAllLinkMessagesByFid", [5, 6]],
+	["GetAllVerificationMessagesByFid", [7, 8]], ["GetAllUserDataMessagesByFid", [11]],
+	["GetAllLendStorageMessagesByFid", [15]],
+]);
 
 function pageOf(bytes, code, details) {
 	return { bytes, code, details, next: bytes ? last(bytes, 3, Buffer.alloc(0)).toString() : "" };
 }
 
+// What the recording beside an archive tells of the vshards that were refused: the messages that its node
+// listed at the end, and the on-chain events, names and keys of the blocks.
+function recorded(archive, shard, height, refused) {
+	const out = new Map(), lane = archive.lanes[shard];
+	const keep = (fid, rest, tag, bytes) => {
+		const prefix = Buffer.alloc(5);
+		prefix[0] = vshardOf(fid);
+		prefix.writeUInt32BE(fid % 2 ** 32, 1);
+		const key = Buffer.concat([prefix, ...rest]);
+		if (refused.has(prefix[0])) out.set(key.toString("hex"), { key, tag, bytes });
+	};
+	const message = (m) => {
+		const bytes = last(m, 7), data = bytes?.length ? bytes : last(m, 1);
+		keep(last(data, 2, 0), [Buffer.from([last(data, 1, 0) << 3]), last(m, 2)], 2, m);
+		return data;
+	};
+	const onchain = (e) => keep(last(e, 8, 0), [Buffer.from([last(e, 1, 0)]), last(e, 6), orderOf(last(e, 7, 0))], 3, e);
+	for (const m of delimited(readStream(path.join(archive.folder, "expected"), `messages-${shard}`) ?? Buffer.alloc(0))) message(m);
+	const added = new Map();
+	for (let h = lane.first; h <= Math.min(height, lane.last); h++)
+		for (const tx of all(lane.block(h), 3))
+			for (const system of all(tx, 3))
+				for (const [field, , value] of fields(system)) {
+					if (field === 1) onchain(value);
+					if (field !== 3) continue;
+					const data = last(value, 2, Buffer.alloc(0)), event = last(data, 8), carried = last(data, 7);
+					if (event) onchain(last(event, 1));
+					if (!carried) continue;
+					const m = last(carried, 1), bytes = last(m, 7), said = bytes?.length ? bytes : last(m, 1), type = last(said, 1, 0);
+					if (type === 16) added.set(last(last(said, 19), 1).toString("hex"), m);
+					if (type !== 17) continue;
+					const key = last(last(said, 20), 1).toString("hex");
+					message(m);
+					added.delete(key);
+				}
+	for (const m of added.values()) message(m);
+	return out.values();
+}
+
+function orderOf(...numbers) {
+	const b = Buffer.alloc(4 * numbers.length);
+	numbers.forEach((n, i) => b.writeUInt32BE(n, 4 * i));
+	return b;
+}
+
+function shuffled(list, roll) {
+	const out = [...list];
+	for (let i = out.length - 1; i > 0; i--) {
+		const j = roll() % (i + 1);
+		[out[i], out[j]] = [out[j], out[i]];
+	}
+	return out;
+}
+
 export class Replica {
-	static METHODS = { HubService: [], ReplicationService: ["GetShardSnapshotMetadata", "GetShardTransactions"] };
+	static turn = 1; // of what comes in random order
+
+	static METHODS = {
+		HubService: ["GetTrieMetadataByPrefix", "GetOnChainEvents", "GetLinkCompactStateMessageByFid", ...LISTS.keys()],
+		ReplicationService: ["GetShardSnapshotMetadata", "GetShardTransactions"],
+	};
 
 	constructor(folder, seed) {
 		this.folder = folder;
@@ -39,7 +107,7 @@ export class Replica {
 				if (bytes.length !== size) throw new Error(`${folder}: page ${page} of vshard ${vshard} has ${bytes.length} bytes, not ${size}`);
 				pages.get(vshard).push(pageOf(bytes));
 			}
-			const snapshots = all(fs.readFileSync(path.join(folder, `metadata-${shard}.pb`)), 1);
+			const snapshots = all(readStream(folder, `metadata-${shard}`, ".pb") ?? Buffer.alloc(0), 1);
 			const snapshot = snapshots.find((s) => last(s, 2, 0) === said.height);
 			if (!snapshot) throw new Error(`${folder}: no snapshot of height ${said.height} in metadata-${shard}.pb`);
 			this.shards.set(shard, { height: said.height, snapshot, pages });
@@ -109,8 +177,87 @@ export class Replica {
 		}
 	}
 
+	// The items of a shard's state, refused pages included as far as anything here tells of them.
+	state(shard, archive) {
+		const s = this.shards.get(shard);
+		if (s.state) return s.state;
+		const items = [], refused = new Set();
+		const take = (page) => {
+			for (const item of all(page, 1)) {
+				const [, content] = fields(item);
+				items.push({ key: last(item, 1), tag: content[0], bytes: content[2] });
+			}
+		};
+		for (const [vshard, list] of s.pages)
+			for (const page of list) page.bytes ? take(page.bytes) : refused.add(vshard);
+		const held = readStream(this.folder, `withheld-${shard}`, ".pb");
+		if (held) take(held);
+		else if (refused.size) items.push(...recorded(archive, shard, s.height, refused));
+		const chunk = last(s.snapshot, 5), trie = new Trie(new Map(items.map((i) => [i.key.toString("hex"), i.key])).values());
+		const signed = last(last(chunk, 1), 4, Buffer.alloc(0));
+		return s.state = { items, trie, whole: trie.root().equals(signed) };
+	}
+
+	// The newest state that this node can tell of.
+	static newest(c, shard) {
+		const list = Replica.visible(c, shard).sort((a, b) => b.shards.get(shard).height - a.shards.get(shard).height);
+		return list.length ? list[0].state(shard, c.archive) : null;
+	}
+
+	static home(c, fid) {
+		const b = Buffer.alloc(4);
+		b.writeUInt32BE(fid % 2 ** 32);
+		return createHash("sha256").update(b).digest().readUInt32BE(0) % (c.lanes.length - 1) + 1;
+	}
+
+	static GetTrieMetadataByPrefix(request, c) {
+		const shard = last(request, 1, 0), prefix = last(request, 2, Buffer.alloc(0));
+		if (!(shard > 0 && shard < c.lanes.length))
+			throw new c.Refusal(c.STATUS.INVALID_ARGUMENT, "no shard store for fid");
+		const state = Replica.newest(c, shard);
+		if (!state?.whole) throw new c.Refusal(c.STATUS.UNIMPLEMENTED, "this peer was given no whole state of that shard");
+		const node = state.trie.node(prefix);
+		if (!node) throw new c.Refusal(c.STATUS.INTERNAL, "Node not found for the given prefix");
+		const said = (n) => Buffer.concat([n.path.length ? len(1, n.path) : Buffer.alloc(0), num(2, n.count), len(3, n.hash.toString("hex"))]);
+		return Buffer.concat([said(node), ...shuffled(node.children, dice(c.seed, shard, Replica.turn++)).map((n) => len(4, said(n)))]);
+	}
+
+	// The messages or events of an account, oldest first, a page at a time; a token is the place of the next.
+	static listed(request, c, fid, tag, types) {
+		const shard = Replica.home(c, fid), state = Replica.newest(c, shard);
+		if (!state) throw new c.Refusal(c.STATUS.UNIMPLEMENTED, "this peer was given no state");
+		const size = last(request, tag === 2 ? 2 : 3, 1000), token = last(request, tag === 2 ? 3 : 4, Buffer.alloc(0));
+		const list = [];
+		for (const i of state.items) {
+			if (i.tag !== tag) continue;
+			if (tag === 3) {
+				if (!types.includes(last(i.bytes, 1, 0)) || last(i.bytes, 8, 0) !== fid) continue;
+				list.push([orderOf(last(i.bytes, 3, 0), last(i.bytes, 7, 0)), i.bytes]);
+				continue;
+			}
+			const bytes = last(i.bytes, 7), data = bytes?.length ? bytes : last(i.bytes, 1);
+			if (!types.includes(last(data, 1, 0)) || last(data, 2, 0) !== fid) continue;
+			list.push([Buffer.concat([orderOf(last(data, 3, 0)), last(i.bytes, 2)]), i.bytes]);
+		}
+		list.sort((a, b) => Buffer.compare(a[0], b[0]));
+		if (last(request, tag === 2 ? 4 : 5, 0)) list.reverse();
+		const at = token.length ? list.findIndex((x) => x[0].equals(token)) : 0;
+		if (at < 0) throw new c.Refusal(c.STATUS.INVALID_ARGUMENT, "Invalid page token");
+		const next = list[at + size];
+		return Buffer.concat([...list.slice(at, at + size).map((x) => len(1, x[1])), ...(next ? [len(2, next[0])] : [])]);
+	}
+
+	static GetOnChainEvents(request, c) {
+		return Replica.listed(request, c, last(request, 1, 0), 3, [last(request, 2, 0)]);
+	}
+
+	static GetLinkCompactStateMessageByFid(request, c) {
+		return Replica.listed(request, c, last(request, 1, 0), 2, [14]);
+	}
+
 	// answer(name, request, c): the bytes of the one message, or a refusal thrown
 	static answer(name, request, c) {
+		if (LISTS.has(name)) return this.listed(request, c, last(request, 1, 0), 2, LISTS.get(name));
 		return this[name](request, c);
 	}
 
@@ -129,12 +276,7 @@ export class Replica {
 		if (shard >= c.lanes.length || !c.replicas.length)
 			throw new c.Refusal(c.STATUS.INTERNAL, `No snapshots available for shard ${shard}`);
 		const list = Replica.visible(c, shard).map((r) => r.shards.get(shard).snapshot);
-		const roll = dice(c.seed, shard, Replica.asked = (Replica.asked ?? 0) + 1);
-		for (let i = list.length - 1; i > 0; i--) {
-			const j = roll() % (i + 1);
-			[list[i], list[j]] = [list[j], list[i]];
-		}
-		return Buffer.concat(list.map((s) => len(1, s)));
+		return Buffer.concat(shuffled(list, dice(c.seed, shard, Replica.turn++)).map((s) => len(1, s)));
 	}
 
 	static GetShardTransactions(request, c) {
