@@ -294,6 +294,9 @@ static int open_orders(struct daemon *d, const struct settings *s, struct err *e
 	d->gate = gate_new();
 	if (!d->gate)
 		return err_set(err, -ENOMEM, "no memory for imports to wait");
+	d->follows = follows_new();
+	if (!d->follows)
+		return err_set(err, -ENOMEM, "no memory to follow anything");
 	int rc = pins_open(d->store, d->events, &r, &d->pins, err);
 	struct orders_env env = {
 		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate,

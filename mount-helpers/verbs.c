@@ -122,6 +122,34 @@ const struct verb verbs[] = {
 	  "and verdict. One that is complete already is left alone.",
 	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(JSON) | OPT(HELP), false,
 	  verb_checkpoint, NULL },
+	{ "trust add", "STORE", "writes a signed block down as a checkpoint that is trusted",
+	  "Checks the certificate of the main block --height (the newest that is replayed), or of\n"
+	  "the block in --evidence FILE, which the store need not hold, against the validators of\n"
+	  "its height, and appends it to the registry of the network with the block as evidence.\n"
+	  "From then on another block of that height is refused.",
+	  STORE_OPEN, 1, 1,
+	  OPT(NETWORK) | OPT(HEIGHT) | OPT(SHARD) | OPT(EVIDENCE) | OPT(HELP), false,
+	  verb_trust_add, NULL },
+	{ "trust pin", "STORE HEIGHT HASH [REASON]", "says which block of a height is the right one",
+	  "Your own word, of the main shard or --shard: from then on another block of that height is\n"
+	  "refused. Where the store holds another one, the pin is refused, unless --force rolls back\n"
+	  "below it.",
+	  STORE_OPEN, 3, 4, OPT(NETWORK) | OPT(SHARD) | OPT(FORCE) | OPT(HELP), false,
+	  verb_trust_pin, NULL },
+	{ "trust list", "STORE", "what was decided about blocks of a network, and by whom",
+	  "One line a decision, the newest last: shard, height, hash, state, source, who, time,\n"
+	  "reason.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_trust_list, NULL },
+	{ "distrust", "STORE HEIGHT|CHECKPOINT REASON", "refuses a block from now on",
+	  "Appends to the registry that the block held at that height, or the one that CHECKPOINT\n"
+	  "names (HEIGHT-HASH, 8 digits of it), is not to be trusted. Where the store holds it, it\n"
+	  "rolls back below it. Only trust pin brings it back.",
+	  STORE_OPEN, 3, 3, OPT(NETWORK) | OPT(SHARD) | OPT(HELP), false, verb_distrust, NULL },
+	{ "rollback", "STORE HEIGHT|CHECKPOINT [REASON]", "goes back to an earlier height",
+	  "The state is as of that main height again, and of every other shard as of what its block\n"
+	  "witnesses. Blocks above become gaps with the reason, to be imported or fetched again. One\n"
+	  "commit: it happened or it did not.",
+	  STORE_OPEN, 2, 3, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_rollback, NULL },
 	{ "fsck", "STORE", "walks all of a store and says what is wrong with it",
 	  "Computes again whatever can be computed: bytes against digests and hashes, rows\n"
 	  "against blocks, indexes in both directions, accounts and roots from records,\n"

@@ -4,6 +4,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
+#include "core/control/trust_orders.h"
 #include "core/control/verb.h"
 #include "core/sync/follow.h"
 
@@ -33,6 +34,7 @@ struct orders {
 	struct err last;
 	struct wanted wanted[ORDER_WANTS_MAX]; /* the oldest first */
 	size_t wanted_count;
+	char trust_said[ORDER_SIZE_MAX]; /* of the newest decision */
 };
 
 /* ---- freezing ---- */
@@ -488,6 +490,29 @@ static int order_log_level(struct orders *o, const char *text, struct err *err)
 	return err_set(err, -EINVAL, "log-level takes error, warn, info or debug");
 }
 
+/* Not behind a closed gate: who opens it would wait behind us. */
+static int order_trust(struct orders *o, const char *text, struct err *err)
+{
+	AUTO(buf_release) struct buf said = BUF_INIT(ORDER_SIZE_MAX - 1);
+	struct trust_order t = {
+		.store = o->env.store,
+		.events = o->env.events,
+		.gate = o->env.gate,
+		.stop = &o->verify_stop,
+		.said = &said,
+		.follows = o->env.follows,
+	};
+
+	if (gate_closing(o->env.gate))
+		return err_set(err, -EAGAIN, "imports are paused or frozen; nothing was decided");
+	int rc = trust_order_line(&t, text, err);
+
+	LOCKED(&o->orders_lock);
+	snprintf(o->trust_said, sizeof o->trust_said, "%.*s", (int)said.n,
+		 said.n ? (const char *)said.p : "");
+	return rc;
+}
+
 static int refuse(struct orders *o, int rc, const struct err *err)
 {
 	LOCKED(&o->orders_lock);
@@ -506,6 +531,7 @@ int orders_write(struct orders *o, enum order which, struct slice text)
 		[ORDER_BACKWARD] = order_backward,
 		[ORDER_CAP] = order_cap,
 		[ORDER_FETCH] = order_fetch,
+		[ORDER_TRUST] = order_trust,
 	};
 	char copy[ORDER_SIZE_MAX + 1];
 	struct err err = ERR_INIT;
@@ -557,6 +583,8 @@ int orders_read(struct orders *o, enum order which, struct buf *out)
 		pthread_mutex_lock(&o->orders_lock);
 		if (which == ORDER_LAST_ERROR && o->last.text[0])
 			buf_fmt(&copy, "%s\n", o->last.text);
+		if (which == ORDER_TRUST)
+			buf_str(&copy, o->trust_said);
 		if (which == ORDER_VERIFY && o->verifying)
 			buf_fmt(&copy, "running %s\n", o->asked);
 		if (which == ORDER_VERIFY)

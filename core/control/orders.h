@@ -12,6 +12,7 @@
  *     cap         bytes a second that following may take, with k, M or G; 0: as many as come
  *     fetch       "[NETWORK] SHARD FIRST-LAST": these heights are asked for before others; what was
  *                 asked for and is not held yet is read, a line a request
+ *     trust       a decision about blocks (trust_orders.h); what it did is read afterwards
  *     last_error  read only: why the last order was refused
  *
  * Pins are named NAME, and NETWORK:NAME where the store holds several networks; both are always
@@ -38,10 +39,12 @@
 
 enum order {
 	ORDER_PAUSE, ORDER_FREEZE, ORDER_LOG_LEVEL, ORDER_VERIFY, ORDER_BACKWARD, ORDER_CAP, ORDER_FETCH,
-	ORDER_LAST_ERROR, ORDER_COUNT
+	ORDER_TRUST, ORDER_LAST_ERROR, ORDER_COUNT
 };
 
 struct orders;
+
+struct follows; /* core/sync/follow.h */
 
 struct orders_env { /* all of these live longer */
 	struct store  *store;

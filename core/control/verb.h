@@ -52,7 +52,8 @@ enum option_id {
 	OPTION_SHARD, OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS,
 	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_SETTINGS, OPTION_SET,
 	OPTION_RPC, OPTION_BLOCK, OPTION_CONTEXT, OPTION_LATEST, OPTION_TAIL, OPTION_REPAIR, OPTION_ORIGIN,
-	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_WATCH, OPTION_HELP, OPTION_COUNT
+	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_WATCH, OPTION_EVIDENCE, OPTION_FORCE, OPTION_HELP,
+	OPTION_COUNT
 };
 
 struct option_row {
@@ -202,5 +203,10 @@ int verb_restore(struct verb_call *c);
 int verb_pin(struct verb_call *c);
 int verb_unpin(struct verb_call *c);
 int verb_checkpoints(struct verb_call *c);
+int verb_trust_add(struct verb_call *c);
+int verb_trust_pin(struct verb_call *c);
+int verb_trust_list(struct verb_call *c);
+int verb_distrust(struct verb_call *c);
+int verb_rollback(struct verb_call *c);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "core/control/trust_orders.h"
 #include "core/ingest/writer.h"
 
 #define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
@@ -64,6 +65,9 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 			       network_name(n));
 	if (rc < 0)
 		return err_set(err, rc, "network %s: no memory for a batch", network_name(n));
+	rc = trust_load(network_folder(n), &w->trust, err);
+	if (rc < 0)
+		return rc;
 	struct view *v = commit_view(w->commit);
 	for (uint32_t s = 0; s < v->shard_count; s++) {
 		rc = state_open(n, s, UINT64_MAX, &w->lanes[s].state, err);
@@ -71,6 +75,10 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 			rc = w->ops->replay_new(network_params(n), s, &w->lanes[s].replay, err);
 		if (rc < 0)
 			return err_note(err, rc, "network %s: shard %u", network_name(n), s);
+		/* A base of just now, and nobody there yet who dropped what an earlier one had. */
+		w->lanes[s].purge = v->shards[s].hyper_on && v->shards[s].replayed > 0 &&
+				    v->shards[s].base_height == v->shards[s].replayed &&
+				    v->shards[s].retained == 0;
 	}
 	/* The submitter skips what the newest view says is held. */
 	rc = writer_take_damage(w, err);
@@ -93,6 +101,7 @@ void writer_release(struct writer *w)
 	}
 	commit_freep(&w->commit);
 	ranges_release(&w->ranges);
+	trust_release(&w->trust);
 	free(w->reports);
 	w->reports = NULL;
 	w->report_count = w->report_cap = 0;
@@ -165,6 +174,26 @@ static void tell_committed(const struct writer *w)
 			    v->shards[s].replayed);
 }
 
+/* The last block of a set of signers is what later ones are trusted by: it is written down as a
+ * checkpoint with its certificate. It is no loss of the import when that fails. */
+static void record_borders(struct writer *w)
+{
+	for (size_t i = 0; i < w->border_count; i++) {
+		AUTO(buf_release) struct buf said = BUF_INIT(1u << 16);
+		struct err err = ERR_INIT;
+		struct trust_order o = {
+			.network = w->network, .events = w->options.events, .said = &said
+		};
+		int rc = trust_order_add(&o, 0, w->borders[i], SLICE_EMPTY, &err);
+
+		if (rc < 0)
+			trace_warn("ingest", "the end of a set of signers is not written down",
+				   "network=%s height=%" PRIu64 " error=\"%s\"",
+				   network_name(w->network), w->borders[i], err_text(&err, rc));
+	}
+	w->border_count = 0;
+}
+
 int writer_commit(struct writer *w, struct err *err)
 {
 	if (w->dirty) {
@@ -185,6 +214,11 @@ int writer_commit(struct writer *w, struct err *err)
 		metrics_add(COUNTER_COMMITS, 1);
 		w->committed = true;
 	}
+	record_borders(w);
+	/* What was decided meanwhile holds from the next run on. */
+	int trusted = trust_refresh(network_folder(w->network), &w->trust, err);
+	if (trusted < 0)
+		return trusted;
 	metrics_add(COUNTER_BLOCKS_IMPORTED, w->pending.blocks);
 	metrics_add(COUNTER_BLOCKS_REFUSED, w->pending.refused);
 	add_totals(&w->totals, &w->pending);

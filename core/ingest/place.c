@@ -244,8 +244,19 @@ int ingest_restored(struct commit *c, const struct chain_block *b, struct err *e
 	return put_rows(c, b, &row, err);
 }
 
+static void note_border(struct writer *w, const struct chain_block *b)
+{
+	const struct trust_row *known = trust_find(&w->trust, b->shard, b->height, b->hash);
+
+	if (b->shard == 0 && b->levels[LEVEL_COMMIT].verdict == VERDICT_OK && !known &&
+	    w->border_count < BORDERS_MAX &&
+	    w->ops->signers_end(network_params(w->network), b->shard, b->height))
+		w->borders[w->border_count++] = b->height;
+}
+
 static void count_taken(struct writer *w, const struct chain_block *b)
 {
+	note_border(w, b);
 	w->lanes[b->shard].last_height = b->height;
 	memcpy(w->lanes[b->shard].last_hash, b->hash, HASH_SIZE);
 	w->pending.blocks++;
@@ -344,6 +355,10 @@ static int place(struct writer *w, struct job *job, struct err *err)
 	if (why)
 		return failed ? refuse_lie(w, job, b->height, why, err)
 			      : refuse(w, job, b->height, why, err);
+	char judged[TRUST_JUDGED_SIZE];
+	why = trust_judge(&w->trust, b->shard, b->height, b->hash, judged);
+	if (why) /* it may be signed all the same: no lie of who gave it */
+		return refuse(w, job, b->height, why, err);
 	if (gaps_has(&v->shards[b->shard].gaps, b->height)) {
 		struct block_row row;
 		int rc = held_row(w, b->shard, b->height, &row, err);

@@ -3,9 +3,12 @@
 #ifndef CHAINFS_INGEST_WRITER_H
 #define CHAINFS_INGEST_WRITER_H
 
+#include "core/checkpoint/trust.h"
 #include "core/ingest/ingest.h"
 #include "core/ingest/pipeline.h"
 #include "core/ingest/ranges.h"
+
+#define BORDERS_MAX 16 /* of a run; those beyond are recorded by who orders it */
 
 struct lane { /* one shard */
 	struct state  *state;
@@ -22,6 +25,9 @@ struct writer {
 	struct ingest_options options;
 	struct commit *commit;
 	struct ranges  ranges;        /* sizes of what the run holds */
+	uint64_t       borders[BORDERS_MAX]; /* main heights of the run at which a set of signers ends */
+	size_t         border_count;
+	struct trust   trust;         /* which blocks may stand where; as of the last commit */
 	struct lane    lanes[SHARD_MAX];
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */

@@ -622,6 +622,13 @@ void db_batch_delete(struct db_batch *b, enum family family, struct slice key)
 	rocksdb_writebatch_delete_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n);
 }
 
+void db_batch_delete_range(struct db_batch *b, enum family family, struct slice first,
+			   struct slice end)
+{
+	rocksdb_writebatch_delete_range_cf(b->batch, b->db->handles[family], (const char *)first.p,
+					   first.n, (const char *)end.p, end.n);
+}
+
 void db_batch_clear(struct db_batch *b)
 {
 	rocksdb_writebatch_clear(b->batch);

@@ -304,6 +304,11 @@ int network_create(const struct network_place *at, const char *name, const struc
 
 /* ---- what it is ---- */
 
+const char *network_folder(const struct network *n)
+{
+	return n->folder;
+}
+
 const char *network_name(const struct network *n)
 {
 	return n->name;

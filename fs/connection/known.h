@@ -61,6 +61,8 @@ struct serving_options {
 /* Store, views and meter are the caller's, and set by it before. Everything else is as if never
  * begun after a failure, and released by the second. */
 int  serving_init(struct serving *s, const struct serving_options *o, struct err *err) MUST_CHECK;
+/* The number of a network's own folder; 0: it has none. */
+uint64_t known_network(struct serving *s, struct network *n);
 /* Something changed that a view does not say. */
 void serving_changed(struct serving *s);
 void serving_release(struct serving *s); /* once no session of it is there any more */

@@ -108,6 +108,7 @@ static void write_down(struct slots *s, struct slot *slot)
 	k->height = c->height;
 	k->from = c->from;
 	k->view_number = c->view_number;
+	k->branch = c->branch;
 	k->view = s->keep && slot->view ? keep_view_save(s->keep, shared_view_of(slot->view)) : 0;
 	atomic_store(&k->used, 1);
 }
@@ -264,7 +265,7 @@ static uint64_t hash_of(const struct network *n, const struct scope *c)
 	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), n ? network_index(n) : 0);
 
 	h = mix(h, (uint64_t)c->kind << 40 | (uint64_t)c->context << 32 | c->shard);
-	return mix(mix(mix(h, c->height), c->from), c->view_number);
+	return mix(mix(mix(mix(h, c->height), c->from), c->view_number), c->branch);
 }
 
 static struct shard *shard_of(struct slots *s, uint64_t hash)
@@ -421,7 +422,8 @@ static bool hold_again(struct slots *s, struct slot *slot, struct network *n,
 		       struct shared_view *views[KEEP_VIEWS])
 {
 	const struct keep_slot *k = slot->kept;
-	struct scope scope = { k->kind, k->context, k->shard, k->height, k->from, k->view_number };
+	struct scope scope = { k->kind, k->context,     k->shard, k->height,
+			       k->from, k->view_number, k->branch };
 	struct shared_view *view = NULL;
 
 	if ((k->network && !n) ||

@@ -34,6 +34,10 @@ const struct ctl_row ctl_rows[ROW_END] = {
 		       "mkdir pins/NAME asks for a checkpoint of the newest main height, and\n"
 		       "pins/NAME@HEIGHT of that one; rmdir lets it go. NETWORK:NAME where there\n"
 		       "are several networks" },
+	[ROW_TRUST] = { "trust", ROW_ROOT, SETTABLE, ORDER_TRUST, true,
+			"\"pin NETWORK HEIGHT HASH\", \"distrust NETWORK HEIGHT REASON\" or\n"
+			"\"rollback NETWORK HEIGHT\", of the main shard; what the last of them\n"
+			"did is read here" },
 	[ROW_VERIFY] = { "verify", ROW_ROOT, SETTABLE, ORDER_VERIFY, true,
 			 "NETWORK, \"NETWORK FIRST-LAST\" or \"NETWORK CHECKPOINT\": checked in\n"
 			 "the background; what was found is read here" },
@@ -51,7 +55,8 @@ static const char readme_tail[] =
 	"\n"
 	"An order is one write of one line, by the owner alone; what is refused fails on the\n"
 	"write itself, and last_error says why. Kinds of events: block, checkpoint, freeze, gap,\n"
-	"head, hyper, import, mount, pause, refused, sync, verify; of the reader itself: events.\n";
+	"head, hyper, import, mount, pause, refused, rollback, sync, trust, verify; of the reader\n"
+	"itself: events.\n";
 
 /* A pin's number: what it is called, kept for as long as ctl is there. Below it, above the row's
  * bits of an inode number, stand its files. */

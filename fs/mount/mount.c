@@ -60,11 +60,38 @@ static void keep_view_numbers(struct fs *fs, struct network *n)
 		atomic_store(&fs->keep->view_last[index], v->number);
 }
 
+/* The kernel knows names of the branch that was left. */
+static void tell_rollback(struct fs *fs, struct network *n)
+{
+	AUTO(view_putp) struct view *v = network_view_get(n);
+	unsigned index = network_index(n);
+
+	if (index >= ARRAY_LEN(fs->keep->branch_told) ||
+	    atomic_load(&fs->keep->branch_told[index]) == v->branch)
+		return;
+	uint64_t parent = known_network(&fs->serving, n);
+
+	if (parent) /* else the kernel never asked for it */
+		notifier_rolled_back(fs->serving.notifier, parent, v->branch,
+				     &fs->keep->branch_told[index]);
+}
+
+/* A kernel that was told nothing yet. */
+static void begin_at_branch(struct fs *fs, struct network *n)
+{
+	AUTO(view_putp) struct view *v = network_view_get(n);
+	unsigned index = network_index(n);
+
+	if (index < ARRAY_LEN(fs->keep->branch_told))
+		atomic_store(&fs->keep->branch_told[index], v->branch);
+}
+
 static void on_publish(void *arg, struct network *n)
 {
 	struct fs *fs = arg;
 
 	keep_view_numbers(fs, n);
+	tell_rollback(fs, n);
 	notifier_published(fs->serving.notifier, network_index(n));
 	plain_published(fs->plain, network_index(n));
 	meter_published(fs->serving.meter);
@@ -168,8 +195,15 @@ static int open_serving(struct fs *fs, const struct fs_options *o, unsigned fetc
 	size_t count = store_network_count(fs->store);
 
 	atomic_store(&fs->networks_seen, count);
-	for (size_t i = 0; i < count; i++)
-		views_watch(s->views, store_network_at(fs->store, i));
+	for (size_t i = 0; i < count; i++) {
+		struct network *n = store_network_at(fs->store, i);
+
+		views_watch(s->views, n);
+		if (fs->taken_over)
+			tell_rollback(fs, n); /* of which another process may have died */
+		else
+			begin_at_branch(fs, n);
+	}
 	return 0;
 }
 

@@ -244,7 +244,9 @@ int look_state(struct look *l, const struct scope *s, struct state **out)
 	if (!l->state || l->state_shard != s->shard || l->state_height != height) {
 		state_freep(&l->state);
 		l->has_account = false;
-		int rc = state_open(l->view->network, s->shard, height, &l->state, l->err);
+		/* Of the view's own branch: after a rollback the newest one shows less. */
+		int rc = state_open_at(l->view->network, l->view->branch, s->shard, height,
+				       &l->state, l->err);
 		if (rc < 0)
 			return rc;
 		l->state_shard = s->shard;
@@ -313,9 +315,7 @@ int look_account(struct look *l, const struct scope *s, uint64_t account,
 
 		if (rc < 0)
 			return rc;
-		/* A state is of the newest branch, which may be younger than the view. */
-		if (state_branch(l->state) == key.branch)
-			accounts_keep(&key, &l->account);
+		accounts_keep(&key, &l->account);
 	}
 	l->has_account = true;
 	l->account_scope = *s;

@@ -237,7 +237,8 @@ static bool map_hole(struct look *l, const struct node *n, uint64_t from, struct
 	while (gaps_next(&sv->gaps, sv->known, &cursor, &gap)) {
 		out->first = (gap.range.first - 1 + HOLE_PAGE - 1) / HOLE_PAGE * HOLE_PAGE;
 		out->end = (gap.range.end - 1) / HOLE_PAGE * HOLE_PAGE;
-		if (!gap.fault && out->first < out->end && out->end > from)
+		if ((!gap.fault || gap.fault == &sv->gaps.rolled) && out->first < out->end &&
+		    out->end > from)
 			return true;
 	}
 	return false;

@@ -1,9 +1,12 @@
 /* The root, the networks, and what stands at the top of each. */
+#include "core/checkpoint/trust.h"
 #include "fs/tree/path.h"
 #include "fs/tree/render.h"
 #include "fs/tree/rows.h"
 
 #include <stdio.h>
+
+#define TRUST_TEXT_MAX ((size_t)TRUST_ROWS_MAX * 1024)
 
 uint64_t newest_time(const struct view *v)
 {
@@ -212,6 +215,52 @@ static int network_status_attr(struct look *l, const struct node *n, struct attr
 	return rc;
 }
 
+/* ---- trust ---- */
+
+/* Decisions are made beside views, and only ever appended: how many there are is the version. */
+static int load_trust(struct look *l, const struct node *n, struct trust *out)
+{
+	int rc = trust_load(network_folder(n->network), out, l->err);
+
+	if (rc == 0 && n->row == ROW_TRUST_LIST)
+		out->count = MIN(out->count, n->key);
+	return rc;
+}
+
+static int trust_make(struct look *l, const struct node *folder, struct node *out)
+{
+	AUTO(trust_release) struct trust t = { 0 };
+	int rc = load_trust(l, folder, &t);
+
+	out->key = t.count;
+	return rc;
+}
+
+static int trust_read(struct look *l, const struct node *n, struct buf *out)
+{
+	AUTO(trust_release) struct trust t = { 0 };
+	int rc = load_trust(l, n, &t);
+
+	if (rc == 0)
+		trust_render(&t, out);
+	return rc < 0 ? rc : buf_done(out);
+}
+
+static int trust_attr(struct look *l, const struct node *n, struct attr *out)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT(TRUST_TEXT_MAX);
+	AUTO(trust_release) struct trust t = { 0 };
+	int rc = load_trust(l, n, &t);
+
+	if (rc < 0)
+		return rc;
+	trust_render(&t, &text);
+	out->size = text.n;
+	out->mtime = t.count ? t.rows[t.count - 1].time : newest_time(l->view);
+	out->settles = true;
+	return buf_done(&text);
+}
+
 /* ---- head ---- */
 
 static int head_make(struct look *l, const struct node *folder, struct node *out)
@@ -340,6 +389,9 @@ const struct entry_ops network_readme_ops = {
 };
 const struct entry_ops network_status_ops = {
 	.make = status_make, .attr = network_status_attr, .read = network_status_read,
+};
+const struct entry_ops trust_list_ops = {
+	.make = trust_make, .attr = trust_attr, .read = trust_read,
 };
 const struct entry_ops head_ops = { .make = head_make, .attr = head_attr, .read = head_read };
 const struct entry_ops context_ops = {

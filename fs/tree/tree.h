@@ -46,6 +46,7 @@ struct scope {
 	 * diffs/H: H, so that no folder is listed at two places. SCOPE_CHECKPOINT: the first bytes
 	 * of its hash. SCOPE_SIGHT: the version's. Else 0. */
 	uint64_t view_number;
+	uint32_t branch;       /* of what has a height: which wrote it (view_line); set by who interns */
 };
 
 static inline bool scope_has_height(const struct scope *s)
@@ -56,7 +57,8 @@ static inline bool scope_has_height(const struct scope *s)
 static inline bool scope_eq(const struct scope *a, const struct scope *b)
 {
 	return a->kind == b->kind && a->context == b->context && a->shard == b->shard &&
-	       a->height == b->height && a->from == b->from && a->view_number == b->view_number;
+	       a->height == b->height && a->from == b->from && a->view_number == b->view_number &&
+	       a->branch == b->branch;
 }
 
 #define NODE_KEY_BITS    37 /* an account and a set, a range, a block's object id … */
