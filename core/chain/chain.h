@@ -268,6 +268,8 @@ struct chain_page { /* of a message that outlives it */
 	struct slice token; /* of the next page; empty: there is none */
 };
 
+enum chain_shared { CHAIN_SHARED_NONE, CHAIN_SHARED_HOME, CHAIN_SHARED_ALL };
+
 /* Takes the items of a shard in key order; what an account's records and rules come to is handed
  * out when the account is complete: records ascending by key, as root_add() wants them. */
 struct chain_replica;
@@ -276,6 +278,11 @@ struct chain_replica_sink {
 	/* rest: of the row's value, behind the object id. */
 	int (*record)(void *arg, struct slice key, struct slice rest, const struct chain_object *o);
 	int (*rule)(void *arg, struct slice key, struct slice value);
+};
+
+struct chain_replica_end {
+	uint64_t marked;           /* accounts of which something was guessed */
+	bool     sequence_guessed; /* as is how much of the main shard's blocks has come to this one */
 };
 
 struct chain_ops {
@@ -415,8 +422,13 @@ struct chain_ops {
 	 * claimed of it, NULL nothing. -EBADMSG. */
 	int (*replica_account)(struct chain_replica *r, uint64_t account,
 			       const struct chain_claim *claim, struct err *err);
-	/* Rules' rows of the shard as a whole, and how many accounts got a mark. */
-	int (*replica_end)(struct chain_replica *r, uint64_t *marked, struct err *err);
+	/* What came of the account so far is forgotten: a page that was to go on with it is refused. */
+	void (*replica_drop)(struct chain_replica *r);
+	/* Rules' rows of the shard as a whole. */
+	int (*replica_end)(struct chain_replica *r, struct chain_replica_end *out, struct err *err);
+	/* Does the state of the main shard have the records of a set (chain_set.id) as other shards
+	 * have them? Of every account; of those that are at home there; not at all. */
+	enum chain_shared (*replica_shared)(uint8_t set_id);
 	/* Marks: rules' rows below this prefix; whose, and what was guessed, in words. */
 	void (*mark_prefix)(struct buf *out);
 	int (*mark_read)(struct slice key, struct slice value, uint64_t *account, char text[REASON_SIZE]);

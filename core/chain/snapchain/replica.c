@@ -275,6 +275,11 @@ static void end_account(struct chain_replica *r)
 	account_trie_freep(&r->trie);
 }
 
+void sc_replica_drop(struct chain_replica *r)
+{
+	end_account(r);
+}
+
 int sc_replica_add(struct chain_replica *r, uint64_t account, const struct chain_page_item *item,
 		   struct err *err)
 {
@@ -410,7 +415,7 @@ static bool is_shared(struct slice key)
 	return false;
 }
 
-int sc_replica_end(struct chain_replica *r, uint64_t *marked, struct err *err)
+int sc_replica_end(struct chain_replica *r, struct chain_replica_end *out, struct err *err)
 {
 	AUTO(state_scan_freep) struct state_scan *scan = NULL;
 	struct slice key, value;
@@ -423,6 +428,6 @@ int sc_replica_end(struct chain_replica *r, uint64_t *marked, struct err *err)
 	sc_key_block_seqnum(&row);
 	if (rc == 0 && r->seqnum)
 		rc = sc_replica_rule(r, &row, SLICE(number, varint_put(number, r->seqnum)));
-	*marked = r->marked;
+	*out = (struct chain_replica_end){ r->marked, !r->seqnum_known };
 	return rc < 0 ? err_note(err, rc, "what the rules need of shard %u", r->shard) : 0;
 }

@@ -61,12 +61,15 @@ int  sc_replica_add(struct chain_replica *r, uint64_t account, const struct chai
 		    struct err *err);
 int  sc_replica_account(struct chain_replica *r, uint64_t account, const struct chain_claim *claim,
 			struct err *err);
-int  sc_replica_end(struct chain_replica *r, uint64_t *marked, struct err *err);
+void sc_replica_drop(struct chain_replica *r);
+int  sc_replica_end(struct chain_replica *r, struct chain_replica_end *out, struct err *err);
 
 /* ---- replica_told.c ---- */
 int sc_replica_below(struct chain_replica *r, const struct chain_block *b, struct err *err);
 int sc_replica_main(struct chain_replica *r, const struct chain_block *b, struct err *err);
 int sc_replica_add_told(struct chain_replica *r, uint64_t account, struct err *err);
+
+enum chain_shared sc_replica_shared(uint8_t set_id);
 
 /* ---- replica_rules.c ---- */
 void sc_mark_prefix(struct buf *out);

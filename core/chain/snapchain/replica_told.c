@@ -6,7 +6,7 @@
 #include "core/chain/snapchain/listing.h"
 #include "core/chain/snapchain/onchain.h"
 
-#define NUMBERS_ENOUGH 16 /* block events in sequence that leave no doubt */
+#define NUMBERS_ENOUGH 4 /* block events in sequence that leave no doubt */
 
 /* ---- the sequence of block events ---- */
 
@@ -152,6 +152,23 @@ static struct slice key_of(const struct sc_message *m)
 {
 	return sc_bytes(m->content->type == SC_KEY_ADD ? m->content->key_add->key
 						       : m->content->key_remove->key);
+}
+
+enum chain_shared sc_replica_shared(uint8_t set_id)
+{
+	switch ((enum sc_set)(set_id - 1)) {
+	case SC_SET_BORROWS:
+	case SC_SET_LENDS:
+	case SC_SET_CHANNEL_UPDATES:
+	case SC_SET_CHANNEL_MEMBERS:
+	case SC_SET_CHANNEL_PINS:
+	case SC_SET_CHANNEL_MODERATIONS:
+		return CHAIN_SHARED_ALL;
+	case SC_SET_ONCHAIN:
+		return CHAIN_SHARED_HOME;
+	default:
+		return CHAIN_SHARED_NONE;
+	}
 }
 
 /* Every KEY_REMOVE stays; a KEY_ADD until the next message of its key. */
