@@ -34,7 +34,8 @@ PKG_CONFIG ?= pkg-config
 PROTOC_C   ?= protoc-c
 SCDOC      ?= scdoc
 
-PACKAGES := fuse3 liburing libsodium libprotobuf-c libuv libcjson libzstd libsecp256k1 nettle yaml-0.1 \
+PACKAGES := fuse3 liburing libsodium libprotobuf-c libuv libnghttp2 gnutls libcjson libzstd libsecp256k1 nettle \
+	yaml-0.1 \
 	$(EXTRA_PACKAGES)
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCHAINFS_VERSION='"$(VERSION)"' -I. -I$(GEN) \

@@ -1,0 +1,100 @@
+// pb.mjs: protobuf's wire format, as much of it as a peer needs.
+//
+// Nothing decoded here is encoded again to be sent in its place: readers give slices of what they read.
+
+export function readVarint(b, at) { // [value, next]; a value above 2^53 is not exact
+	let value = 0, scale = 1;
+	for (let i = at; i < at + 10; i++) {
+		if (i >= b.length) throw new Error("a varint is cut");
+		const x = b[i];
+		value += (x & 0x7f) * scale;
+		if (x < 0x80) return [value, i + 1];
+		scale *= 128;
+	}
+	throw new Error("a varint of more than ten bytes");
+}
+
+// fields(b): [number, wire type, value or slice, where the field begins, where it ends]
+export function fields(b) {
+	const out = [];
+	for (let at = 0; at < b.length;) {
+		const first = at;
+		let key, value;
+		[key, at] = readVarint(b, at);
+		const number = Math.floor(key / 8), type = key % 8;
+		if (number === 0) throw new Error("a field without a number");
+		if (type === 0) {
+			[value, at] = readVarint(b, at);
+		} else if (type === 2) {
+			let size;
+			[size, at] = readVarint(b, at);
+			if (at + size > b.length) throw new Error("a field is cut");
+			value = b.subarray(at, at + size);
+			at += size;
+		} else if (type === 1 || type === 5) {
+			const size = type === 1 ? 8 : 4;
+			if (at + size > b.length) throw new Error("a field is cut");
+			value = b.subarray(at, at + size);
+			at += size;
+		} else {
+			throw new Error(`wire type ${type}`);
+		}
+		out.push([number, type, value, first, at]);
+	}
+	return out;
+}
+
+// last(b, number, otherwise): the last value of a field, as protobuf reads a field given twice
+export function last(b, number, otherwise) {
+	let found = otherwise;
+	for (const f of fields(b)) if (f[0] === number) found = f[2];
+	return found;
+}
+
+export function all(b, number) {
+	return fields(b).filter((f) => f[0] === number).map((f) => f[2]);
+}
+
+export function varint(value) {
+	const out = [];
+	while (value >= 128) {
+		out.push(value % 128 + 128);
+		value = Math.floor(value / 128);
+	}
+	out.push(value);
+	return Buffer.from(out);
+}
+
+export function varintSize(value) {
+	let n = 1;
+	while (value >= 128) value = Math.floor(value / 128), n++;
+	return n;
+}
+
+export function writeVarint(b, at, value) { // the next place
+	while (value >= 128) {
+		b[at++] = value % 128 + 128;
+		value = Math.floor(value / 128);
+	}
+	b[at++] = value;
+	return at;
+}
+
+// Of a field that is absent when zero or empty, as proto3 writes it.
+export function num(number, value) {
+	return value ? Buffer.concat([varint(number * 8), varint(value)]) : Buffer.alloc(0);
+}
+
+export function len(number, bytes) { // also when it is empty
+	const b = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
+	return Buffer.concat([varint(number * 8 + 2), varint(b.length), b]);
+}
+
+export function* delimited(b) {
+	for (let at = 0; at < b.length;) {
+		const [size, body] = readVarint(b, at);
+		if (body + size > b.length) throw new Error(`a message of ${size} bytes is cut`);
+		yield b.subarray(body, body + size);
+		at = body + size;
+	}
+}
