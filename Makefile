@@ -186,8 +186,18 @@ test-programs: $(TEST_PROGRAMS) $(FAULT_PROGRAMS) $(PROGRAM_BUILT)
 fuzz-programs: $(FUZZ_PROGRAMS)
 bench-programs: $(BENCH_PROGRAMS)
 
+# What the peers of tests/peers are made of: the versions of package-lock.json. Without them the
+# scripts that need a peer are skipped, and say so.
+.PHONY: peers
+PEERS_LOCK := tests/peers/package-lock.json
+peers: ## the packages of tests/peers (needs npm)
+	@if [ tests/peers/node_modules/.package-lock.json -nt $(PEERS_LOCK) ]; then :; \
+	elif ! command -v npm > /dev/null; then echo "peers: npm is not here; what needs a peer is skipped"; \
+	elif ! npm ci --prefix tests/peers --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null; then \
+		echo "peers: npm ci failed; what needs a peer is skipped"; fi
+
 # A quarter of the rounds; check-all does them all.
-check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
+check: layers peers test-programs ## unit and property tests, then mounts and verbs, in some minutes
 	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS) \
 		--transport uring $(RING_SCRIPTS)
 
@@ -195,7 +205,7 @@ faults: $(PROGRAM_BUILT) $(FAULT_PROGRAMS) ## what tests/faults breaks, with sma
 	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(FAULT_SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
-check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts
+check-all: layers peers ## the same also under the sanitizers, fuzz corpora, slow scripts
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release test-programs bench-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=asan test-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=tsan test-programs
