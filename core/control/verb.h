@@ -169,6 +169,7 @@ int verb_wait(struct verb_call *c, const char *who, struct err *err) MUST_CHECK;
 int verb_import(struct verb_call *c);
 int verb_import_check(struct verb_call *c); /* is there such an archive? */
 int verb_status(struct verb_call *c);
+int verb_guessed(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
 int verb_hyper_diff(struct verb_call *c);

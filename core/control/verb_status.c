@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/checkpoint/bootstrap.h"
 #include "core/control/metrics.h"
 #include "core/control/verb.h"
 #include "core/ingest/gate.h"
@@ -15,6 +16,14 @@ static const char *root_text(const struct chain_root *r, char out[2 * ROOT_SIZE_
 		return "-";
 	hex_put(out, r->root, r->root_size);
 	return out;
+}
+
+/* Accounts of which a bootstrap had to guess something. */
+static uint64_t guessed(struct network *n, uint32_t shard)
+{
+	int count = bootstrap_marked(n, shard, NULL, NULL, NULL);
+
+	return count > 0 ? (uint64_t)count : 0;
 }
 
 static void status_json(const struct view *v, struct json *j)
@@ -31,6 +40,8 @@ static void status_json(const struct view *v, struct json *j)
 			json_u64(j, "begins", sv->begins);
 		json_u64(j, "bytes", sv->bytes);
 		json_u64(j, "held", gaps_held(&sv->gaps));
+		if (guessed(v->network, s))
+			json_u64(j, "guessed_accounts", guessed(v->network, s));
 		json_bool(j, "hyper", sv->hyper_on);
 		json_u64(j, "hyper_base", sv->base_height);
 		json_u64(j, "hyper_bytes", sv->hyper_bytes);
@@ -74,6 +85,11 @@ static void status_text(struct verb_call *c, const struct view *v)
 		if (sv->begins)
 			verb_print(c, ", from the state of a checkpoint at %" PRIu64, sv->begins);
 		verb_print(c, "\n");
+		if (guessed(v->network, s))
+			verb_print(c,
+				   "  guessed  something of %" PRIu64
+				   " accounts (chainfs guessed)\n",
+				   guessed(v->network, s));
 		verb_print(c, "  legacy   root %s, %" PRIu64 " records\n",
 			   root_text(&sv->legacy, hex), sv->legacy.records);
 		if (sv->hyper_on)
