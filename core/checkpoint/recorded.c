@@ -101,22 +101,30 @@ static int unpack(const char *path, struct slice packed, struct buf *out, struct
 	return rc < 0 ? err_set(err, rc, "%s does not unpack", path) : 0;
 }
 
+static int hold_packed(char path[PATH_SIZE], struct files_held *out, struct err *err)
+{
+	size_t n = strlen(path);
+
+	if (n + 5 > PATH_SIZE)
+		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", path);
+	memcpy(path + n, ".zst", 5);
+	int rc = files_hold(AT_FDCWD, path, out);
+
+	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
+}
+
 /* The stream of answers, plain or packed. */
 static int hold_answers(struct recorded *r, uint32_t shard, char path[PATH_SIZE], struct err *err)
 {
 	struct pages *p = &r->pages[shard];
-	size_t n = strlen(path);
 	int rc = files_hold(AT_FDCWD, path, &p->file);
 
 	p->bytes = p->file.bytes;
 	if (rc != -ENOENT)
 		return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
-	if (n + 5 > PATH_SIZE)
-		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", path);
-	memcpy(path + n, ".zst", 5);
-	rc = files_hold(AT_FDCWD, path, &p->file);
+	rc = hold_packed(path, &p->file, err);
 	if (rc < 0)
-		return err_set(err, rc, "%s: %s", path, strerror(-rc));
+		return rc;
 	p->unpacked = (struct buf)BUF_INIT(RECORDED_SIZE_MAX);
 	rc = unpack(path, p->file.bytes, &p->unpacked, err);
 	p->bytes = buf_slice(&p->unpacked);
@@ -187,11 +195,17 @@ static int read_pages(struct recorded *r, uint32_t shard, struct err *err)
 
 static int give_metadata(void *arg, uint32_t shard, struct buf *out, struct err *err)
 {
+	AUTO(files_let_go) struct files_held file = FILES_HELD_NONE;
 	struct recorded *r = arg;
 	char path[PATH_SIZE];
 	int rc = path_of(r, path, err, "metadata", shard);
 
-	return rc < 0 ? rc : files_read_plain(AT_FDCWD, path, out->size_max, out, err);
+	if (rc == 0)
+		rc = files_read_plain(AT_FDCWD, path, out->size_max, out, err);
+	if (rc != -ENOENT)
+		return rc;
+	rc = hold_packed(path, &file, err);
+	return rc < 0 ? rc : unpack(path, file.bytes, out, err);
 }
 
 /* The token is that of the answer before. */
