@@ -429,6 +429,7 @@ static int check_root(struct paging *g, const struct chain_root *root)
 {
 	const struct chain_block *at = g->boot->at[g->shard];
 	char is[17] = "(empty)", said[17] = "(empty)", who[128] = "";
+	bool filled = g->boot->out->shards[g->shard].refused_pages;
 	struct err ignored = ERR_INIT, *err = g->err;
 	uint64_t account;
 	unsigned vshard;
@@ -442,17 +443,14 @@ static int check_root(struct paging *g, const struct chain_root *root)
 	g->err = &ignored;
 	if (first_missing(g, &account, &vshard) == 1)
 		snprintf(who, sizeof who,
-			 "; nothing came of account %" PRIu64 " of vshard %02x, page 0 or behind",
-			 account, vshard);
+			 ", vshard %02x, page 0 or behind: nothing came of account %" PRIu64, vshard,
+			 account);
 	g->err = err;
 	return err_set(err, -EBADMSG,
-		       "shard %u: its %" PRIu64 " records make the root %s, block %" PRIu64
-		       " signs %s%s%s",
-		       g->shard, root->records, is, at->height, said,
-		       g->boot->out->shards[g->shard].refused_pages ?
-			       "; pages that were refused are filled from lists" :
-			       "",
-		       who);
+		       "shard %u%s: %" PRIu64 " records make the root %s, block %" PRIu64
+		       " signs %s%s",
+		       g->shard, who, root->records, is, at->height, said,
+		       filled ? "; pages that were refused are filled from lists" : "");
 }
 
 static int take_pages(struct paging *g)

@@ -5,6 +5,7 @@
 
 #include "core/chain/snapchain/account.h"
 #include "core/chain/snapchain/events.h"
+#include "core/chain/snapchain/replica.h"
 #include "core/chain/snapchain/signers.h"
 
 #define ARENA_SIZE_MAX (1u << 30) /* of what one block's changes need in memory */
@@ -192,6 +193,30 @@ static void fault(struct level_result *level, const char *format, ...)
 	va_end(args);
 }
 
+/* A bootstrap had to guess something of the account: that is the likely reason. */
+static int blame_guess(struct replay *r, uint64_t fid, struct level_result *level)
+{
+	char guess[REASON_SIZE], text[3 * REASON_SIZE];
+	struct slice value;
+	struct sc_key key;
+	uint64_t account;
+	int rc;
+
+	sc_key_marks(&key);
+	sc_key_be32(&key, (uint32_t)fid);
+	rc = sc_get(r, &key, &value);
+	if (rc == 1)
+		rc = sc_mark_read(sc_key_slice(&key), value, &account, guess);
+	else
+		return rc;
+	if (rc == 0) {
+		snprintf(text, sizeof text, "%.*s; guessed by a bootstrap: %s", REASON_SIZE - 1,
+			 level->reason, guess);
+		snprintf(level->reason, REASON_SIZE, "%.*s", REASON_SIZE - 1, text);
+	}
+	return rc;
+}
+
 static int account_check(struct replay *r, const struct sc_transaction *tx, size_t index,
 			 struct roots *roots, struct level_result *level)
 {
@@ -216,9 +241,12 @@ static int account_check(struct replay *r, const struct sc_transaction *tx, size
 	if (!slice_eq(got, tx->account_root)) {
 		short_hex(got, is);
 		short_hex(tx->account_root, said);
+		bool first = level->verdict != VERDICT_FAILED;
+
 		fault(level, "transaction %zu: fid %" PRIu64 " has root %s, the block says %s",
 		      index, tx->fid, got.n ? is : "(empty)",
 		      tx->account_root.n ? said : "(empty)");
+		return first ? blame_guess(r, tx->fid, level) : 0;
 	}
 	return 0;
 }
