@@ -33,8 +33,8 @@ static void progress(void *arg, uint32_t shard, unsigned vshards, uint64_t recor
 	t->shown_ms = now;
 	verb_say(c, "%s", c->io->terminal ? "\r\033[K" : "");
 	if (shard)
-		verb_say(c, "bootstrap: shard %u: %u of 256 vshards, %" PRIu64 " record rows", shard,
-			 vshards, records);
+		verb_say(c, "bootstrap: shard %u: %u of 256 vshards, %" PRIu64 " record rows",
+			 shard, vshards, records);
 	else
 		verb_say(c, "bootstrap: shard 0: %" PRIu64 " blocks", records);
 	verb_say(c, "%s", c->io->terminal ? "" : "\n");
@@ -170,7 +170,8 @@ static void report_text(struct verb_call *c, const char *network, bool hyper,
 			   " records, as validators signed it; %" PRIu64 " pages, %" PRIu64
 			   " refused\n",
 			   s, r->shards[s].height, root_text(&r->shards[s].root, hex),
-			   r->shards[s].root.records, r->shards[s].pages, r->shards[s].refused_pages);
+			   r->shards[s].root.records, r->shards[s].pages,
+			   r->shards[s].refused_pages);
 		if (hyper)
 			verb_print(c, "shard %u: hyper's base is height %" PRIu64 "\n", s,
 				   r->shards[s].height);
@@ -179,7 +180,8 @@ static void report_text(struct verb_call *c, const char *network, bool hyper,
 				   r->shards[s].guessed_accounts);
 		if (r->shards[s].sequence_guessed)
 			verb_print(c,
-				   "shard %u: which block events it has applied is guessed: its blocks "
+				   "shard %u: which block events it has applied is guessed: its "
+				   "blocks "
 				   "below were not given\n",
 				   s);
 	}
@@ -258,7 +260,7 @@ int verb_bootstrap(struct verb_call *c)
 	end_progress(&told);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	(verb_has(c, OPTION_JSON) ? report_json : report_text)(
-		c, p.name, hyper, &result, clock_mono_ms() - told.started_ms);
+	(verb_has(c, OPTION_JSON) ? report_json : report_text)(c, p.name, hyper, &result,
+							       clock_mono_ms() - told.started_ms);
 	return EXIT_DONE;
 }

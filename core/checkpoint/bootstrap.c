@@ -22,8 +22,9 @@ static void boot_release(struct boot *b)
 
 int boot_stopped(const struct boot *b, struct err *err)
 {
-	return b->stop && atomic_load(b->stop) ? err_set(err, -EINTR, "interrupted; nothing was made")
-					       : 0;
+	return b->stop && atomic_load(b->stop)
+		       ? err_set(err, -EINTR, "interrupted; nothing was made")
+		       : 0;
 }
 
 /* ---- blocks ---- */
@@ -65,8 +66,8 @@ static int trusted(const struct boot *b, const struct chain_block *at, uint32_t 
 	static const enum level asked[] = { LEVEL_STRUCTURE, LEVEL_HEADER, LEVEL_COMMIT };
 
 	if (at->shard != shard || at->height != height)
-		return err_set(err, -EBADMSG, "the snapshot of height %" PRIu64 " has another block",
-			       height);
+		return err_set(err, -EBADMSG,
+			       "the snapshot of height %" PRIu64 " has another block", height);
 	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
 		const struct level_result *l = &at->levels[asked[i]];
 		bool ok = l->verdict == VERDICT_OK ||
@@ -127,8 +128,9 @@ static int choose(struct boot *b, uint32_t shard, struct err *err)
 		return err_set(err, newest_rc, "shard %u: no snapshot is trusted: %.300s", shard,
 			       err_text(&newest, newest_rc));
 	if (b->o->height)
-		return err_set(err, -ENODATA, "shard %u: no snapshot of height %" PRIu64
-					      " is offered", shard, b->o->height);
+		return err_set(err, -ENODATA,
+			       "shard %u: no snapshot of height %" PRIu64 " is offered", shard,
+			       b->o->height);
 	return err_set(err, -ENODATA, "shard %u: no snapshot is offered", shard);
 }
 

@@ -45,18 +45,18 @@ struct replica {
 	/* A list of one account's messages or on-chain events, for what a page refused; by number, as
 	 * chain_ops.replica_list_name() counts them. token as above. -ENODATA: not there. NULL: nobody
 	 * gives lists. */
-	int (*account)(void *arg, uint32_t shard, uint64_t account, unsigned list, struct slice token,
-		       struct buf *out, struct err *err);
+	int (*account)(void *arg, uint32_t shard, uint64_t account, unsigned list,
+		       struct slice token, struct buf *out, struct err *err);
 };
 
 struct bootstrap_options {
-	const char  *network; /* its name in the new store */
+	const char *network; /* its name in the new store */
 	const struct chain_ops *ops;
-	struct slice params;  /* canonical text */
-	const char  *trust;   /* as store_network_new() */
-	bool         hyper;
-	bool         sync_off;
-	uint64_t     height;  /* of the data shards; 0: the newest that is offered and trusted */
+	struct slice params; /* canonical text */
+	const char *trust;   /* as store_network_new() */
+	bool hyper;
+	bool sync_off;
+	uint64_t height; /* of the data shards; 0: the newest that is offered and trusted */
 	/* vshards_done: of the shard, of 256; for shard 0 always 0, records are its blocks. NULL: nobody
 	 * asks. */
 	void (*progress)(void *arg, uint32_t shard, unsigned vshards_done, uint64_t records);
@@ -66,10 +66,11 @@ struct bootstrap_options {
 struct bootstrap_result {
 	uint32_t shard_count;
 	struct {
-		uint64_t height;       /* where the state of the shard begins; of shard 0, replayed from 1: where
+		uint64_t
+			height; /* where the state of the shard begins; of shard 0, replayed from 1: where
 					  its replay came to */
 		uint64_t records, bytes, pages, refused_pages, guessed_accounts;
-		bool     sequence_guessed; /* how many block events were applied: no block told for sure */
+		bool sequence_guessed; /* how many block events were applied: no block told for sure */
 		struct chain_root root;
 	} shards[SHARD_MAX];
 };

@@ -3,10 +3,10 @@
 
 #include <stdio.h>
 
-#define PAGE_SIZE_MAX (64u << 20)
-#define BELOW_MAX     4096 /* blocks that are looked at for the sequence of block events */
+#define PAGE_SIZE_MAX  (64u << 20)
+#define BELOW_MAX      4096 /* blocks that are looked at for the sequence of block events */
 #define LIST_PAGES_MAX 10000
-#define TOKEN_MAX     4096
+#define TOKEN_MAX      4096
 
 struct paging {
 	struct boot *boot;
@@ -15,7 +15,7 @@ struct paging {
 	struct chain_replica *replica;
 	struct err *err;
 
-	unsigned vshard, page;  /* that are being read */
+	unsigned vshard, page; /* that are being read */
 	struct buf message, token;
 	uint8_t last_key[1024]; /* of the vshard */
 	size_t last_key_size;
@@ -44,8 +44,11 @@ static int take_record(void *arg, struct slice key, struct slice rest, const str
 	struct paging *g = arg;
 
 	return fill_record(&g->boot->fill,
-			   &(struct fill_record){ .space = SPACE_BOTH, .key = key, .rest = rest,
-						  .object = *o, .height = g->height },
+			   &(struct fill_record){ .space = SPACE_BOTH,
+						  .key = key,
+						  .rest = rest,
+						  .object = *o,
+						  .height = g->height },
 			   g->err);
 }
 
@@ -105,8 +108,8 @@ static int read_main(struct paging *g)
 		buf_add(&canonical, bytes->canonical);
 		rc = buf_done(&canonical);
 		if (rc == 0)
-			rc = b->ops->decode(b->params, true, false, &canonical, &certificate, &block,
-					    g->err);
+			rc = b->ops->decode(b->params, true, false, &canonical, &certificate,
+					    &block, g->err);
 		if (rc == 0)
 			rc = b->ops->replica_main(g->replica, block, g->err);
 	}
@@ -175,8 +178,8 @@ static int take_item(struct paging *g, const struct chain_page *p, size_t i)
 	uint64_t account = get_be32(item->key.p + 1);
 
 	if (g->boot->ops->vshard_of(account) != g->vshard)
-		return err_set(g->err, -EBADMSG, "item %zu: account %" PRIu64 " is of another vshard",
-			       i, account);
+		return err_set(g->err, -EBADMSG,
+			       "item %zu: account %" PRIu64 " is of another vshard", i, account);
 	rc = turn_to(g, p, account);
 	if (rc < 0)
 		return rc;
@@ -278,7 +281,8 @@ static int add_shared(struct paging *g, struct state *main, uint64_t account, ui
 	int rc = buf_done(&prefix);
 
 	if (rc == 0)
-		rc = state_scan_new(main, SPACE_BOTH, buf_slice(&prefix), SLICE_EMPTY, false, &scan);
+		rc = state_scan_new(main, SPACE_BOTH, buf_slice(&prefix), SLICE_EMPTY, false,
+				    &scan);
 	while (rc == 0 && (rc = state_scan_next(scan, &key, &value)) == 1) {
 		AUTO(block_bytes_putp) const struct block_bytes *owner = NULL;
 		struct chain_page_item item = { .form = 0 };
@@ -339,7 +343,8 @@ static int fill_refused(struct paging *g)
 	uint64_t from = 0, account;
 
 	if (!b->from->account)
-		return err_note(g->err, -ENODATA, "refused, and nobody gives lists of its accounts");
+		return err_note(g->err, -ENODATA,
+				"refused, and nobody gives lists of its accounts");
 	b->out->shards[g->shard].refused_pages++;
 	if (g->last_key_size)
 		from = get_be32(g->last_key + 1) + !g->in_account;
@@ -353,7 +358,8 @@ static int fill_refused(struct paging *g)
 	if (rc == 0)
 		rc = state_open(b->network, 0, UINT64_MAX, &main, g->err);
 	if (rc == 0)
-		rc = state_scan_new(main, SPACE_BOTH, buf_slice(&prefix), SLICE_EMPTY, false, &scan);
+		rc = state_scan_new(main, SPACE_BOTH, buf_slice(&prefix), SLICE_EMPTY, false,
+				    &scan);
 	while (rc == 0 && (rc = state_scan_next(scan, &key, &value)) == 1) {
 		rc = b->ops->account_of_key(key, &account);
 		if (rc == 0 && account >= from)
@@ -409,7 +415,8 @@ static int first_missing(struct paging *g, uint64_t *account, unsigned *vshard)
 
 		buf_clear(&prefix);
 		b->ops->account_prefix(*vshard, &prefix);
-		rc = state_scan_new(main, SPACE_BOTH, buf_slice(&prefix), SLICE_EMPTY, false, &scan);
+		rc = state_scan_new(main, SPACE_BOTH, buf_slice(&prefix), SLICE_EMPTY, false,
+				    &scan);
 		while (rc == 0 && (rc = state_scan_next(scan, &key, &value)) == 1) {
 			rc = b->ops->account_of_key(key, account);
 			if (rc < 0 || b->ops->shard_of(b->params, *account) != g->shard)
@@ -443,8 +450,8 @@ static int check_root(struct paging *g, const struct chain_root *root)
 	g->err = &ignored;
 	if (first_missing(g, &account, &vshard) == 1)
 		snprintf(who, sizeof who,
-			 ", vshard %02x, page 0 or behind: nothing came of account %" PRIu64, vshard,
-			 account);
+			 ", vshard %02x, page 0 or behind: nothing came of account %" PRIu64,
+			 vshard, account);
 	g->err = err;
 	return err_set(err, -EBADMSG,
 		       "shard %u%s: %" PRIu64 " records make the root %s, block %" PRIu64

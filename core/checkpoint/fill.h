@@ -42,17 +42,17 @@ struct fill_record { /* one record, and where it was merged as far as that is kn
 };
 
 /* `n` is new: nothing was ever committed to it but blocks of other shards. */
-int  fill_init(struct fill *f, const struct store *s, struct network *n, struct err *err) MUST_CHECK;
+int fill_init(struct fill *f, const struct store *s, struct network *n, struct err *err) MUST_CHECK;
 void fill_release(struct fill *f);
-int  fill_begin(struct fill *f, uint32_t shard, uint64_t height, bool hyper,
-		struct err *err) MUST_CHECK;
+int fill_begin(struct fill *f, uint32_t shard, uint64_t height, bool hyper, struct err *err)
+	MUST_CHECK;
 /* Records ascend by key, both spaces together. */
-int  fill_record(struct fill *f, const struct fill_record *rec, struct err *err) MUST_CHECK;
-int  fill_rule(struct fill *f, enum space space, struct slice key, struct slice value,
-	       struct err *err) MUST_CHECK;
+int fill_record(struct fill *f, const struct fill_record *rec, struct err *err) MUST_CHECK;
+int fill_rule(struct fill *f, enum space space, struct slice key, struct slice value,
+	      struct err *err) MUST_CHECK;
 /* After the last record: what they come to. */
-int  fill_roots(struct fill *f, struct chain_root out[CONTEXT_COUNT], uint64_t *retained,
-		struct err *err) MUST_CHECK;
-int  fill_end(struct fill *f, struct err *err) MUST_CHECK;
+int fill_roots(struct fill *f, struct chain_root out[CONTEXT_COUNT], uint64_t *retained,
+	       struct err *err) MUST_CHECK;
+int fill_end(struct fill *f, struct err *err) MUST_CHECK;
 
 #endif

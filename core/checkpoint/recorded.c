@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include <zstd.h>
 
-#define PATH_SIZE     4096
-#define INDEX_MAX     (256u << 20)
-#define WINDOW        256u /* blocks of a data shard that are kept */
+#define PATH_SIZE 4096
+#define INDEX_MAX (256u << 20)
+#define WINDOW    256u /* blocks of a data shard that are kept */
 
 struct answer {
 	uint32_t vshard, page;
-	bool     refused;
-	size_t   offset, size;
+	bool refused;
+	size_t offset, size;
 };
 
 struct pages {
@@ -147,21 +147,25 @@ static int read_index(struct pages *p, const cJSON *json, const char *path, stru
 	p->list = calloc((size_t)MAX(cJSON_GetArraySize(json), 1), sizeof *p->list);
 	if (!p->list)
 		return err_set(err, -ENOMEM, "%s: no memory", path);
-	cJSON_ArrayForEach(row, json) {
+	cJSON_ArrayForEach(row, json)
+	{
 		struct answer *a = &p->list[p->count];
 		double vshard = number(row, 0), page = number(row, 1), bytes = number(row, 2);
 
 		if (vshard < 0 || page < 0 || bytes < -1)
-			return err_set(err, -EBADMSG, "%s: request %zu is no [vshard, page, bytes, …]",
-				       path, p->count);
-		*a = (struct answer){ .vshard = (uint32_t)vshard, .page = (uint32_t)page,
+			return err_set(err, -EBADMSG,
+				       "%s: request %zu is no [vshard, page, bytes, …]", path,
+				       p->count);
+		*a = (struct answer){ .vshard = (uint32_t)vshard,
+				      .page = (uint32_t)page,
 				      .refused = bytes < 0 };
 		if (!a->refused) {
 			struct slice message = rd_blob(&in);
 
 			if (!rd_ok(&in))
-				return err_set(err, -EBADMSG, "%s: the answer to request %zu is cut",
-					       path, p->count);
+				return err_set(err, -EBADMSG,
+					       "%s: the answer to request %zu is cut", path,
+					       p->count);
 			a->offset = message.n ? (size_t)(message.p - p->bytes.p) : 0;
 			a->size = message.n;
 		}
@@ -218,9 +222,8 @@ static int follows(const struct recorded *r, const struct pages *p, size_t i, st
 	if (p->list[i].page == 0 || i == 0 || p->list[i - 1].vshard != p->list[i].vshard ||
 	    p->list[i - 1].refused)
 		return 0;
-	int rc = r->ops->replica_page(SLICE(p->bytes.p + p->list[i - 1].offset,
-					    p->list[i - 1].size),
-				      &page, NULL);
+	int rc = r->ops->replica_page(
+		SLICE(p->bytes.p + p->list[i - 1].offset, p->list[i - 1].size), &page, NULL);
 
 	if (rc < 0)
 		return 0;
@@ -338,8 +341,9 @@ static int give_block(void *arg, uint32_t shard, uint64_t height, struct buf *ou
 
 struct replica recorded_replica(struct recorded *r)
 {
-	return (struct replica){ .arg = r, .metadata = give_metadata, .page = give_page,
-				 .block = give_block };
+	return (struct replica){
+		.arg = r, .metadata = give_metadata, .page = give_page, .block = give_block
+	};
 }
 
 uint64_t recorded_height(const struct recorded *r)
@@ -349,8 +353,9 @@ uint64_t recorded_height(const struct recorded *r)
 
 struct slice recorded_config(const struct recorded *r)
 {
-	return r->json.n ? buf_slice(&r->json) : r->archive ? archive_config(r->archive)
-							    : SLICE_EMPTY;
+	return r->json.n    ? buf_slice(&r->json)
+	       : r->archive ? archive_config(r->archive)
+			    : SLICE_EMPTY;
 }
 
 void recorded_closep(struct recorded **r)
@@ -381,7 +386,8 @@ static int read_height(struct recorded *r, struct err *err)
 
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	cJSON_ArrayForEach(shard, cJSON_GetObjectItem(json, "shards")) {
+	cJSON_ArrayForEach(shard, cJSON_GetObjectItem(json, "shards"))
+	{
 		const cJSON *h = cJSON_GetObjectItem(shard, "height");
 
 		if (cJSON_IsNumber(h) && h->valuedouble > 0)

@@ -18,8 +18,8 @@
 
 struct recorded;
 
-int  recorded_open(const char *folder, const struct chain_ops *ops, struct recorded **out,
-		   struct err *err) MUST_CHECK;
+int recorded_open(const char *folder, const struct chain_ops *ops, struct recorded **out,
+		  struct err *err) MUST_CHECK;
 void recorded_closep(struct recorded **r);
 struct replica recorded_replica(struct recorded *r);
 /* The height that its pages are of; 0: it does not say. */

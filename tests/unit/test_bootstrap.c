@@ -38,7 +38,8 @@ struct made {
 static int make(struct made *m, const struct replica *from, uint64_t height, bool hyper,
 		struct err *err)
 {
-	struct store_options options = { .holder = "test", .sync_off = true,
+	struct store_options options = { .holder = "test",
+					 .sync_off = true,
 					 .cache_size = 8u << 20 };
 	struct bootstrap_options o = {
 		.network = "net",
@@ -160,7 +161,10 @@ static size_t compare_rows(struct network *a, struct network *b, uint32_t shard,
 static bool guessed(struct slice key)
 {
 	static const uint8_t kinds[][3] = {
-		{ 'X', 0xff, 0 }, { 'X', 0x0a, 0 }, { 'X', 0x0b, 0 }, { 'X', 0x17, 0x68 },
+		{ 'X', 0xff, 0 },
+		{ 'X', 0x0a, 0 },
+		{ 'X', 0x0b, 0 },
+		{ 'X', 0x17, 0x68 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
@@ -175,12 +179,20 @@ static int print_mark(void *arg, uint64_t account, const char *text)
 	return 0;
 }
 
-
 /* ---- one who gives what was recorded, and lists, and lies ---- */
 
 enum lie {
-	LIE_NONE, LIE_BIT, LIE_CUT, LIE_EMPTY, LIE_OTHER, LIE_WITHOUT_ONE, LIE_ONE_TWICE, LIE_SWAPPED,
-	LIE_CLAIM, LIE_TOKEN, LIE_COUNT
+	LIE_NONE,
+	LIE_BIT,
+	LIE_CUT,
+	LIE_EMPTY,
+	LIE_OTHER,
+	LIE_WITHOUT_ONE,
+	LIE_ONE_TWICE,
+	LIE_SWAPPED,
+	LIE_CLAIM,
+	LIE_TOKEN,
+	LIE_COUNT
 };
 
 struct liar {
@@ -211,7 +223,7 @@ static int block(void *arg, uint32_t shard, uint64_t height, struct buf *out, st
 static int account(void *arg, uint32_t shard, uint64_t fid, unsigned list, struct slice token,
 		   struct buf *out, struct err *err)
 {
-	static const char *const sets[] = { "casts", "reactions", "links", "link-compacts",
+	static const char *const sets[] = { "casts",     "reactions",     "links", "link-compacts",
 					    "user-data", "verifications", "lends", "fnames" };
 	const struct chain_ops *ops = network_ops(whole.network);
 	AUTO(state_freep) struct state *st = NULL;
@@ -285,7 +297,8 @@ static bool flip(struct liar *l, struct buf *page)
 		if (f.number == 3)
 			continue;
 		while (wire_next(&inner, &in))
-			if (count < ARRAY_LEN(bound) && in.bytes.n && (f.number == 2 || in.number <= 2))
+			if (count < ARRAY_LEN(bound) && in.bytes.n &&
+			    (f.number == 2 || in.number <= 2))
 				bound[count++] = in.bytes;
 	}
 	if (!count)
@@ -422,8 +435,9 @@ static void a_bootstrapped_store_has_the_rows_of_an_imported_one(void **state)
 			begins_like(&m, s, i / 2, i % 2);
 			compare_rows(whole.network, m.chain.network, s, states[i / 2].height,
 				     guessed);
-			assert_int_equal(bootstrap_marked(m.chain.network, s, print_mark, NULL, &err),
-					 m.result.shards[s].guessed_accounts);
+			assert_int_equal(
+				bootstrap_marked(m.chain.network, s, print_mark, NULL, &err),
+				m.result.shards[s].guessed_accounts);
 		}
 	}
 }
@@ -462,7 +476,9 @@ static void replay_goes_on_from_there_and_every_root_comes_out(void **state)
 
 static void a_page_that_was_touched_is_refused_and_named(void **state)
 {
-	static const struct { uint32_t shard, vshard; } pages[] = {
+	static const struct {
+		uint32_t shard, vshard;
+	} pages[] = {
 		{ 1, 6 }, { 1, 26 }, { 1, 52 }, { 2, 7 }, { 2, 13 }, { 2, 21 },
 	};
 	const char *text = getenv("SEED");
@@ -532,12 +548,68 @@ static void a_block_that_nobody_signed_is_not_trusted(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* A key of shard 2 is used at 366. Its last use is guessed to be long ago: the block is replayed as if
+ * it were not; without the mark it is a gap. */
+static void a_wrong_guess_is_put_right_by_the_root_that_is_signed(void **state)
+{
+	static const uint8_t used[] = { 'X', 0x17, 0x68 }, long_ago[] = { 0, 0, 0, 1 };
+
+	for (int marked = 0; marked < 2; marked++) {
+		AUTO(chain_release) struct chain c;
+		AUTO(commit_freep) struct commit *commit = NULL;
+		AUTO(state_freep) struct state *st = NULL;
+		struct err err = ERR_INIT;
+		struct slice key, value;
+		uint8_t name[64], mark[6] = { 'X', 0xff };
+		size_t size;
+
+		chain_open(&c, RECORDED);
+		chain_feed(&c, 2, 1, 365, 0);
+		must(commit_new(c.network, &commit), &err);
+		must(state_open(c.network, 2, UINT64_MAX, &st, &err), &err);
+		{
+			AUTO(state_scan_freep) struct state_scan *scan = NULL;
+
+			must(state_scan_new(st, SPACE_BOTH, SLICE_ARRAY(used), SLICE_EMPTY, false,
+					    &scan),
+			     NULL);
+			assert_int_equal(state_scan_next(scan, &key, &value), 1);
+			size = key.n;
+			memcpy(name, key.p, size);
+			memcpy(mark + 2, key.p + 3, 4);
+		}
+		must(state_block_begin(st, 365), NULL);
+		must(state_put(st, SPACE_BOTH, SLICE(name, size), SLICE_ARRAY(long_ago), false),
+		     NULL);
+		if (marked)
+			must(state_put(st, SPACE_BOTH, SLICE_ARRAY(mark), SLICE("\2", 1), false),
+			     NULL);
+		must(state_block_end(st), NULL);
+		must(commit_state(commit, st), NULL);
+		must(commit_apply(commit, &err), &err);
+		state_freep(&st);
+		commit_freep(&commit);
+		assert_int_equal(bootstrap_marked(c.network, 2, print_mark, NULL, &err), marked);
+		chain_feed(&c, 2, 366, ALL, -1);
+		AUTO(view_putp) struct view *v = network_view_get(c.network);
+
+		assert_int_equal(v->shards[2].replayed, marked ? 644 : 365);
+		if (marked) {
+			struct block_row row;
+
+			assert_int_equal(network_block(c.network, 2, 366, &row), 1);
+			assert_non_null(strstr(row.levels[LEVEL_ACCOUNTS].reason, "bootstrap"));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bootstrapped_store_has_the_rows_of_an_imported_one),
 		cmocka_unit_test(replay_goes_on_from_there_and_every_root_comes_out),
 		cmocka_unit_test(a_page_that_was_touched_is_refused_and_named),
+		cmocka_unit_test(a_wrong_guess_is_put_right_by_the_root_that_is_signed),
 		cmocka_unit_test(a_block_that_nobody_signed_is_not_trusted),
 	};
 

@@ -156,7 +156,8 @@ int sc_replica_message(struct arena *arena, struct slice raw, struct sc_message 
 	int rc = sc_message_decode(raw, arena, true, out, err);
 
 	if (rc < 0)
-		return rc == -EMSGSIZE ? err_set(err, -EBADMSG, "a message over what one may be") : rc;
+		return rc == -EMSGSIZE ? err_set(err, -EBADMSG, "a message over what one may be")
+				       : rc;
 	if (!out->hash_ok)
 		return err_set(err, -EBADMSG, "its hash differs");
 	if (!out->signature_ok)
@@ -307,9 +308,9 @@ int sc_replica_add(struct chain_replica *r, uint64_t account, const struct chain
 		}
 	}
 	return rc == -ENOMEM ? err_set(err, rc, "no memory for an account")
-	       : rc == -EMSGSIZE ? err_set(err, rc, "an account of more than %zu bytes",
-					   SC_ACCOUNT_MAX)
-				 : rc;
+	       : rc == -EMSGSIZE
+		       ? err_set(err, rc, "an account of more than %zu bytes", SC_ACCOUNT_MAX)
+		       : rc;
 }
 
 /* ---- an account is complete ---- */
@@ -362,7 +363,8 @@ static int hand_out(struct chain_replica *r)
 
 	for (size_t i = 0; rc == 0 && i < r->rows.count; i++) {
 		const struct sc_replica_row *row = &r->rows.list[i];
-		struct chain_object o = { .form = row->form, .bytes = row->bytes,
+		struct chain_object o = { .form = row->form,
+					  .bytes = row->bytes,
 					  .time = row->time };
 		struct slice rest;
 		uint64_t object;
@@ -403,9 +405,12 @@ int sc_replica_rule(struct chain_replica *r, const struct sc_key *key, struct sl
 static bool is_shared(struct slice key)
 {
 	static const uint8_t kinds[][3] = {
-		{ 'X', 0x0c, 0x37 }, { 'X', 0x0c, 0x38 },
-		{ 'X', 0x17, SC_GASLESS_USER_NONCE }, { 'X', 0x17, SC_GASLESS_APP_NONCE },
-		{ 'X', 0x18, SC_SLOT_MEMBER_COUNT }, { 'X', 0x18, SC_SLOT_MODERATE_COUNT },
+		{ 'X', 0x0c, 0x37 },
+		{ 'X', 0x0c, 0x38 },
+		{ 'X', 0x17, SC_GASLESS_USER_NONCE },
+		{ 'X', 0x17, SC_GASLESS_APP_NONCE },
+		{ 'X', 0x18, SC_SLOT_MEMBER_COUNT },
+		{ 'X', 0x18, SC_SLOT_MODERATE_COUNT },
 		{ 'X', 0x18, SC_SLOT_MODERATORS },
 	};
 

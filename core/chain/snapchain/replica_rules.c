@@ -251,7 +251,8 @@ static bool has_proof(const struct chain_replica *r, struct slice name)
 		const struct sc_replica_row *row = &r->rows.list[i];
 
 		if (slice_eq(row->key, sc_key_slice(&key)) ||
-		    (row->message && row->rec.set == SC_SET_PROOFS && slice_eq(row->rec.text, name)))
+		    (row->message && row->rec.set == SC_SET_PROOFS &&
+		     slice_eq(row->rec.text, name)))
 			return true;
 	}
 	return false;
@@ -407,8 +408,8 @@ static int put_of_row(struct ruling *g, const struct sc_replica_row *row, uint64
 		return put_name(g, row);
 	if (row->username.n && !has_proof(g->r, row->username))
 		g->marks |= SC_MARK_NAME;
-	if (!row->message || (!channel && row->rec.set != SC_SET_KEYS &&
-			      row->rec.set != SC_SET_LINK_COMPACTS))
+	if (!row->message ||
+	    (!channel && row->rec.set != SC_SET_KEYS && row->rec.set != SC_SET_LINK_COMPACTS))
 		return 0;
 	arena = arena_new(SC_ARENA_SIZE(row->bytes.n));
 	if (!arena)

@@ -35,8 +35,7 @@ static void run_sequence(struct chain_replica *r)
 		highest = MAX(highest, r->seqnums.list[i]);
 	}
 	r->seqnum = r->below <= 1 ? at : highest;
-	r->seqnum_known =
-		r->below <= 1 || (at == highest && r->seqnums.count >= NUMBERS_ENOUGH);
+	r->seqnum_known = r->below <= 1 || (at == highest && r->seqnums.count >= NUMBERS_ENOUGH);
 }
 
 /* Numbers of one block, the last first; block events keep their order. */
@@ -71,8 +70,8 @@ static int tell_key(struct chain_replica *r, const struct sc_message *m)
 	int rc;
 
 	if (sc_shard_of(r->params, m->content->fid) != r->shard ||
-	    !sc_body_is(m, add ? SC__MESSAGE_DATA__BODY_KEY_ADD
-			       : SC__MESSAGE_DATA__BODY_KEY_REMOVE) ||
+	    !sc_body_is(m,
+			add ? SC__MESSAGE_DATA__BODY_KEY_ADD : SC__MESSAGE_DATA__BODY_KEY_REMOVE) ||
 	    (add ? m->content->key_add->key.len : m->content->key_remove->key.len) != 32)
 		return 0;
 	p = arena_alloc(r->told_arena, m->raw.n);
@@ -185,8 +184,8 @@ int sc_replica_add_told(struct chain_replica *r, uint64_t account, struct err *e
 			continue;
 		arena = arena_new(SC_ACCOUNT_MAX);
 		rc = arena ? sc_replica_message(arena, r->told.list[i].raw, &m, err) : -ENOMEM;
-		for (size_t j = i + 1; rc == 0 && live && m.content->type == SC_KEY_ADD &&
-				       j < r->told.count; j++) {
+		for (size_t j = i + 1;
+		     rc == 0 && live && m.content->type == SC_KEY_ADD && j < r->told.count; j++) {
 			if (r->told.list[j].fid != (uint32_t)account)
 				continue;
 			rc = sc_replica_message(arena, r->told.list[j].raw, &later, err);

@@ -2,7 +2,7 @@
  * copies: what they carry is decoded, strictly, where it is looked at. */
 #include "core/chain/snapchain/replica.h"
 
-#define ITEMS_MAX 100000 /* of one page; a node sends 1,000 */
+#define ITEMS_MAX    100000 /* of one page; a node sends 1,000 */
 #define TRIE_KEY_MAX (TRIE_PREFIX_SIZE + TRIE_REST_MAX)
 
 static int broken(struct err *err, const char *what)
@@ -32,8 +32,7 @@ static int snapshot_of(struct slice in, struct chain_snapshot *out, struct err *
 	return wire_done(&w) < 0 ? broken(err, "a snapshot's metadata") : 1;
 }
 
-int sc_replica_snapshot(struct slice message, size_t i, struct chain_snapshot *out,
-			struct err *err)
+int sc_replica_snapshot(struct slice message, size_t i, struct chain_snapshot *out, struct err *err)
 {
 	struct wire w = wire_of(message);
 	struct wire_field f;
@@ -193,9 +192,9 @@ int sc_replica_page(struct slice message, struct chain_page *out, struct err *er
 /* ---- lists ---- */
 
 static const char *const list_names[SC_LIST_COUNT] = {
-	"casts", "reactions", "links", "link compact states", "user data", "verifications",
-	"lends", "names", "signer events", "migration events", "id events", "storage events",
-	"tier events", "channel events",
+	"casts",         "reactions",      "links",       "link compact states", "user data",
+	"verifications", "lends",          "names",       "signer events",       "migration events",
+	"id events",     "storage events", "tier events", "channel events",
 };
 
 const char *sc_replica_list_name(unsigned list)
