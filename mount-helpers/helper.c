@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fs/mount/mount.h"
+#include "mount-helpers/following.h"
 #include "mount-helpers/verbs.h"
 
 /* As mount(8) documents them. */
@@ -169,7 +170,13 @@ static int mount_main(struct helper *h, int argc, char **argv)
 	int used;
 	char *verb[] = { "mount", NULL };
 	struct verb_call c = { .io = h->io, .verb = verb_find(verbs, verb_count, 1, verb, &used) };
-	int code = mount_start(&c, &o, store, at, false, &err);
+	char path[PATH_MAX];
+	rc = following_prepare(&c, &o, store, path, sizeof path, &err);
+	if (rc < 0) {
+		complain(h, "%s: %s\n", at, err_text(&err, rc));
+		return helper_exit_of(exit_of(rc));
+	}
+	int code = mount_start(&c, &o, path, at, false, &err);
 	if (code != EXIT_DONE)
 		complain(h, "%s: %s\n", at, err_text(&err, -EIO));
 	else if (h->verbose)

@@ -14,6 +14,7 @@
 #include "core/checkpoint/pins.h"
 #include "core/control/orders.h"
 #include "core/ingest/ingest.h"
+#include "core/sync/follow.h"
 #include "fs/mount/mount.h"
 #include "fs/mount/occupants.h"
 #include "fs/connection/keep.h"
@@ -21,7 +22,9 @@
 #include "mount-helpers/leaving.h"
 #include "mount-helpers/verbs.h"
 #include "mount-helpers/watch.h"
+#include "mount-helpers/following.h"
 #include "net/control.h"
+#include "net/live.h"
 
 #define EVENTS_MAX  8192
 #define PATH_SIZE   4096
@@ -36,6 +39,8 @@ struct daemon { /* everything that a mounted store runs with */
 	struct pins    *pins;
 	struct orders  *orders;
 	struct fs      *fs;
+	struct follows *follows;
+	struct live    *live;
 	struct control_server *control;
 	struct alerts  *alerts;
 	bool            in_front;
@@ -200,6 +205,18 @@ static void *watch_signals(void *arg)
 	return NULL;
 }
 
+/* Once the mount answers: the first ls waits for no node. */
+static void follow(struct daemon *d)
+{
+	struct err err = ERR_INIT;
+	int rc = store_writable(d->store, &err);
+	if (rc == 0 && d->live)
+		rc = live_begin(d->live);
+	if (rc < 0)
+		trace_warn("mount", "nothing is followed; what the store holds is served",
+			   "why=\"%s\"", err_text(&err, rc));
+}
+
 static void ready(void *arg)
 {
 	struct daemon *d = arg;
@@ -212,6 +229,7 @@ static void ready(void *arg)
 	if (!d->in_front && !d->taken_over)
 		setsid();
 	worker_ready(d->worker, fs_survives(d->fs));
+	follow(d);
 }
 
 static void mounted(void *arg, int main_fd, int ctl_fd, int plain_fd)
@@ -228,6 +246,7 @@ static int upgrade(void *arg, struct err *err)
 static void daemon_release(struct daemon *d)
 {
 	control_server_closep(&d->control);
+	live_closep(&d->live); /* commits what came */
 	alerts_freep(&d->alerts);
 	if (d->watching) { /* it may be telling the mount to stop */
 		atomic_store(&d->ended, true);
@@ -239,6 +258,7 @@ static void daemon_release(struct daemon *d)
 	orders_closep(&d->orders);
 	pins_closep(&d->pins);
 	gate_freep(&d->gate);
+	follows_freep(&d->follows);
 	store_closep(&d->store);
 	events_freep(&d->events);
 }
@@ -274,9 +294,13 @@ static int open_orders(struct daemon *d, const struct settings *s, struct err *e
 	d->gate = gate_new();
 	if (!d->gate)
 		return err_set(err, -ENOMEM, "no memory for imports to wait");
+	d->follows = follows_new();
+	if (!d->follows)
+		return err_set(err, -ENOMEM, "no memory to follow anything");
 	int rc = pins_open(d->store, d->events, &r, &d->pins, err);
 	struct orders_env env = {
-		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate
+		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate,
+		.follows = d->follows,
 	};
 	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
@@ -305,10 +329,14 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	/* Nothing is committed before the heights that the kernel knows of are held again. */
 	if (rc == 0 && !d->taken_over && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
+	if (rc == 0 && !(d->follows = follows_new()))
+		rc = err_set(err, -ENOMEM, "no memory for followers");
 	if (rc == 0)
 		rc = open_orders(d, c->settings, err);
 	o->pins = d->pins;
 	o->orders = d->orders;
+	o->follows = d->follows;
+	o->fetch_ms = m->options->fetch_ms;
 	if (rc == 0)
 		rc = fs_open(d->store, d->events, m->mountpoint, o, &d->fs, err);
 	if (rc < 0 || store_read_only(d->store))
@@ -316,7 +344,17 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	rc = alerts_new(d->store, d->events, c->settings, tell_room, d, &d->alerts, err);
 	if (rc < 0)
 		return rc;
+	struct live_env live = { .store = d->store,
+				 .events = d->events,
+				 .gate = d->gate,
+				 .follows = d->follows,
+				 .settings = c->settings };
+	rc = live_open(&live, &d->live, err);
+	if (rc < 0)
+		return rc;
 	rc = control_server_open(&(struct verb_env){ .store = d->store,
+						       .follows = d->follows,
+						       .live = d->live,
 						       .events = d->events,
 						       .pins = d->pins,
 						       .gate = d->gate,
@@ -612,7 +650,14 @@ int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, 
 				     &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	int code = mount_start(c, &o, store, mountpoint, foreground, &err);
+	char path[PATH_SIZE];
+	rc = following_prepare(c, &o, store, path, sizeof path, &err);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	/* What was loaded knew of no store: that one's own file counts, too. */
+	if (strcmp(path, store) != 0)
+		c->settings = NULL;
+	int code = mount_start(c, &o, path, mountpoint, foreground, &err);
 	if (code != EXIT_DONE)
 		verb_say(c, "chainfs %s: %s\n", c->verb->name, err_text(&err, -EIO));
 	return code;
@@ -728,7 +773,7 @@ int verb_upgrade(struct verb_call *c)
 		return verb_fail(c, rc, &err);
 	char *argv[] = { "hand-over", m.source, NULL };
 	struct upgrading u = { .io = c->io };
-	struct verb_io io = { take_out, take_err, &u, false, c->io->stop };
+	struct verb_io io = { take_out, take_err, &u, .stop = c->io->stop };
 	rc = control_call(m.source, 2, argv, &io, &code, &err);
 	if (rc == -ECONNREFUSED)
 		return verb_fail(c, rc, &err);

@@ -51,11 +51,35 @@ const struct verb verbs[] = {
 	  "block whose root does not come out later says so where its account is one of them.",
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_guessed,
 	  NULL },
-	{ "mount", "STORE MOUNTPOINT", "mounts a store",
+	{ "mount", "STORE|URL MOUNTPOINT", "mounts a store, or follows a node and mounts that",
 	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with\n"
-	  "umount. A stale mount point of a daemon that died is cleared first.",
-	  STORE_LOCAL, 2, 2, OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP), false,
-	  verb_mount, NULL },
+	  "umount. A stale mount point of a daemon that died is cleared first.\n"
+	  "Of the address of a node, grpc://HOST:PORT, a store is made where there is none:\n"
+	  "-o store=DIR, else chainfs/HOST-PORT below $XDG_DATA_HOME or ~/.local/share, of root\n"
+	  "below /var/lib. Who the network's validators are no node can vouch for: a new store\n"
+	  "needs --network NAME of a preset, or --config FILE. A store whose networks name\n"
+	  "sources follows them whenever it is mounted; -o source=URL names one more.",
+	  STORE_LOCAL, 2, 2,
+	  OPT(NETWORK) | OPT(CONFIG) | OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP),
+	  false, verb_mount, NULL },
+	{ "source add", "STORE URL [OPERATOR]", "names a node that a network is followed from",
+	  "Writes it to the network's file of sources, under --name or one made of the address.\n"
+	  "A daemon that holds the store begins at once, others when the store is mounted.\n"
+	  "Sources of one OPERATOR count as one voice when a tip is confirmed.",
+	  STORE_OPEN, 2, 3, OPT(NETWORK) | OPT(NAME) | OPT(RPC) | OPT(HELP), false,
+	  verb_source_add, NULL },
+	{ "source remove", "STORE NAME", "no longer follows a node",
+	  "What was fetched from it stays.", STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(RPC) | OPT(HELP),
+	  false, verb_source_remove, NULL },
+	{ "source pardon", "STORE NAME", "lifts the ban of a node",
+	  "Whatever it did is forgotten. Needs the daemon that follows it: bans end with it.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(RPC) | OPT(HELP), false, verb_source_pardon, NULL },
+	{ "source list", "STORE", "the nodes that are followed, and how far they are used",
+	  "A line a source: network, name, address, operator, state (connecting, connected, open,\n"
+	  "half-open, banned; - without a daemon), score in thousandths, heights and bytes that it\n"
+	  "gave, and what was wrong last.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(RPC) | OPT(HELP), false,
+	  verb_source_list, NULL },
 	{ "umount", "MOUNTPOINT", "unmounts; the daemon behind it ends",
 	  "As umount(8) does, which works as well. A busy mount is refused unless --lazy detaches "
 	  "it.",
@@ -75,9 +99,10 @@ const struct verb verbs[] = {
 	  OPT(OPTIONS) | OPT(FOREGROUND) | OPT(SETTINGS) | OPT(SET) | OPT(HELP), true, verb_keep,
 	  NULL },
 	{ "status", "STORE", "what a store holds",
-	  "Heights held and replayed, roots of both contexts, retained records, by network and "
-	  "shard.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_status, NULL },
+	  "Heights held and replayed, roots of both contexts, retained records, by network and\n"
+	  "shard; of a network that is followed also how far it is, how fast, and its sources.\n"
+	  "--watch goes on with that until Ctrl-C: bars on a terminal, else a line a second.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(WATCH) | OPT(RPC) | OPT(HELP), false, verb_status, NULL },
 	{ "gaps", "STORE", "which heights are missing, and why",
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
 	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_gaps, NULL },
@@ -113,6 +138,34 @@ const struct verb verbs[] = {
 	  "and verdict. One that is complete already is left alone.",
 	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(JSON) | OPT(HELP), false,
 	  verb_checkpoint, NULL },
+	{ "trust add", "STORE", "writes a signed block down as a checkpoint that is trusted",
+	  "Checks the certificate of the main block --height (the newest that is replayed), or of\n"
+	  "the block in --evidence FILE, which the store need not hold, against the validators of\n"
+	  "its height, and appends it to the registry of the network with the block as evidence.\n"
+	  "From then on another block of that height is refused.",
+	  STORE_OPEN, 1, 1,
+	  OPT(NETWORK) | OPT(HEIGHT) | OPT(SHARD) | OPT(EVIDENCE) | OPT(HELP), false,
+	  verb_trust_add, NULL },
+	{ "trust pin", "STORE HEIGHT HASH [REASON]", "says which block of a height is the right one",
+	  "Your own word, of the main shard or --shard: from then on another block of that height is\n"
+	  "refused. Where the store holds another one, the pin is refused, unless --force rolls back\n"
+	  "below it.",
+	  STORE_OPEN, 3, 4, OPT(NETWORK) | OPT(SHARD) | OPT(FORCE) | OPT(HELP), false,
+	  verb_trust_pin, NULL },
+	{ "trust list", "STORE", "what was decided about blocks of a network, and by whom",
+	  "One line a decision, the newest last: shard, height, hash, state, source, who, time,\n"
+	  "reason.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_trust_list, NULL },
+	{ "distrust", "STORE HEIGHT|CHECKPOINT REASON", "refuses a block from now on",
+	  "Appends to the registry that the block held at that height, or the one that CHECKPOINT\n"
+	  "names (HEIGHT-HASH, 8 digits of it), is not to be trusted. Where the store holds it, it\n"
+	  "rolls back below it. Only trust pin brings it back.",
+	  STORE_OPEN, 3, 3, OPT(NETWORK) | OPT(SHARD) | OPT(HELP), false, verb_distrust, NULL },
+	{ "rollback", "STORE HEIGHT|CHECKPOINT [REASON]", "goes back to an earlier height",
+	  "The state is as of that main height again, and of every other shard as of what its block\n"
+	  "witnesses. Blocks above become gaps with the reason, to be imported or fetched again. One\n"
+	  "commit: it happened or it did not.",
+	  STORE_OPEN, 2, 3, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_rollback, NULL },
 	{ "fsck", "STORE", "walks all of a store and says what is wrong with it",
 	  "Computes again whatever can be computed: bytes against digests and hashes, rows\n"
 	  "against blocks, indexes in both directions, accounts and roots from records,\n"

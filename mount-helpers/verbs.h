@@ -19,6 +19,10 @@ int verb_forge(struct verb_call *c);
 int verb_hand_over(struct verb_call *c);
 int verb_keep(struct verb_call *c);
 int verb_mount(struct verb_call *c);
+int verb_source_add(struct verb_call *c);
+int verb_source_list(struct verb_call *c);
+int verb_source_pardon(struct verb_call *c);
+int verb_source_remove(struct verb_call *c);
 int verb_umount(struct verb_call *c);
 int verb_upgrade(struct verb_call *c);
 

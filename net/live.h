@@ -19,14 +19,24 @@ struct live_env { /* all of these live longer */
 	const struct settings *settings;
 };
 
-/* Reads each network's file of sources and begins to follow those that name some. An address that
- * does not parse, or that no protocol knows, is said and left out. */
 int  live_open(const struct live_env *env, struct live **out, struct err *err) MUST_CHECK;
+/* Reads each network's file of sources and begins to follow those that name some. An address that
+ * does not parse, or that no protocol knows, is said and left out. Waits for nothing. */
+int  live_begin(struct live *l) MUST_CHECK;
 void live_closep(struct live **l);
 
-/* The file is written first, then it is followed. -EEXIST; -EINVAL: the address. */
+/* The file is written first, then it is followed. -EEXIST; -EINVAL: the address, or nobody speaks its
+ * protocol; -ENOSPC: SYNC_SOURCES_MAX are there. A network that nobody followed is followed from
+ * then on. */
 int live_source_add(struct live *l, struct network *n, const struct source_entry *e,
 		    struct err *err) MUST_CHECK;
+/* Without a daemon: the file alone. */
+int live_file_add(struct store *s, struct network *n, const struct source_entry *e,
+		  struct err *err) MUST_CHECK;
+int live_file_remove(struct store *s, struct network *n, const char *name,
+		     struct err *err) MUST_CHECK; /* -ENOENT */
+int live_file_read(struct store *s, struct network *n, struct source_entry *out, size_t *count,
+		   struct err *err) MUST_CHECK; /* out[SYNC_SOURCES_MAX] */
 int live_source_remove(struct live *l, struct network *n, const char *name,
 		       struct err *err) MUST_CHECK; /* -ENOENT */
 

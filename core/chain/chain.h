@@ -367,6 +367,11 @@ struct chain_ops {
 	size_t (*signer_count)(const struct chain_params *p, uint32_t shard, uint64_t height);
 	int (*render_signers)(const struct chain_params *p, uint32_t shard, uint64_t height,
 			      struct slice certificate, struct buf *out);
+	/* The set of a height by what decides (core/sync/quorum.h). -ENOENT: none is configured. */
+	int (*signer_set)(const struct chain_params *p, uint32_t shard, uint64_t height,
+			  uint8_t out[HASH_SIZE]);
+	/* Does another set sign the height above? */
+	bool (*signers_end)(const struct chain_params *p, uint32_t shard, uint64_t height);
 	int (*render_limits)(const struct chain_params *p, struct state *st, uint64_t account,
 			     uint64_t time, struct buf *out);
 	/* Trie key of a record key (for envelopes and proofs). */

@@ -52,7 +52,8 @@ enum option_id {
 	OPTION_SHARD, OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS,
 	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_SETTINGS, OPTION_SET,
 	OPTION_RPC, OPTION_BLOCK, OPTION_CONTEXT, OPTION_LATEST, OPTION_TAIL, OPTION_REPAIR, OPTION_ORIGIN,
-	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_HELP, OPTION_COUNT
+	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_WATCH, OPTION_EVIDENCE, OPTION_FORCE, OPTION_HELP,
+	OPTION_COUNT
 };
 
 struct option_row {
@@ -67,6 +68,7 @@ extern const struct option_row option_rows[OPTION_COUNT];
 #define VERB_SETS_MAX  16
 
 struct verb_call;
+struct follows;
 
 struct verb {
 	const char *name;                   /* "import"; of two words where verbs share a subject: "hyper diff" */
@@ -94,6 +96,7 @@ struct verb_io {
 	void *arg;
 	bool  terminal;      /* err is one: progress may be redrawn */
 	atomic_bool *stop;   /* set when the caller gave up (Ctrl-C, socket closed) */
+	unsigned columns;    /* of out, when that is a terminal; else 0 */
 };
 
 struct verb_call {
@@ -108,6 +111,7 @@ struct verb_call {
 	struct events  *events;            /* of the daemon; NULL outside */
 	struct pins    *pins;              /* the same */
 	struct gate    *gate;              /* the same: where imports wait (core/ingest/gate.h) */
+	struct follows *follows;           /* the same: who follows which network */
 	const struct settings *settings;   /* as loaded for this process; NULL: the defaults */
 	const struct verb_env *env;        /* of the daemon; NULL outside */
 };
@@ -118,6 +122,8 @@ struct verb_env {
 	struct events *events;
 	struct pins   *pins;
 	struct gate   *gate;
+	struct follows *follows; /* core/sync/follow.h */
+	struct live   *live;     /* net/live.h, for verbs that may know it; NULL: nothing is followed */
 	const struct settings *settings;
 	/* Lets the program that lies at our path by now take over; NULL: nobody can. */
 	int          (*upgrade)(void *arg, struct err *err);
@@ -165,6 +171,16 @@ int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, stru
 /* Where what is written is paused or frozen, says so and waits. -EINTR: interrupted meanwhile. */
 int verb_wait(struct verb_call *c, const char *who, struct err *err) MUST_CHECK;
 
+/* While a verb writes to a network itself, its follower stands back. */
+struct turn {
+	struct follows *follows;
+	struct follow  *follow; /* NULL: nobody follows it */
+};
+/* Before anything of the network is opened for writing; waits until what the follower took is
+ * committed. */
+void verb_turn(const struct verb_call *c, const struct network *n, struct turn *out);
+void turn_release(struct turn *t);
+
 /* The verbs of core. Those that mount are in mount-helpers. */
 int verb_import(struct verb_call *c);
 int verb_import_check(struct verb_call *c); /* is there such an archive? */
@@ -188,5 +204,10 @@ int verb_restore(struct verb_call *c);
 int verb_pin(struct verb_call *c);
 int verb_unpin(struct verb_call *c);
 int verb_checkpoints(struct verb_call *c);
+int verb_trust_add(struct verb_call *c);
+int verb_trust_pin(struct verb_call *c);
+int verb_trust_list(struct verb_call *c);
+int verb_distrust(struct verb_call *c);
+int verb_rollback(struct verb_call *c);
 
 #endif

@@ -24,13 +24,19 @@ enum ingest_fate {
 	FATE_HELD,    /* this very block was held already */
 	FATE_REFUSED, /* a level failed, or it contradicts a neighbour that is held */
 	FATE_STATE,   /* its root does not come out; its bytes are kept aside */
+	FATE_LOST,    /* of no tag: a height that was held and is a gap now: its bytes are damaged,
+		       * or its root does not come out */
 };
+/* A lie is what nobody else is needed to prove: bytes that do not parse, that contradict their own
+ * hash, a signature or quorum that fails. A block that contradicts a neighbour that is held is
+ * refused, and so is one whose root does not come out; but the other one may be the false one, or
+ * our rules, so that alone is no lie of who gave it. */
 struct ingest_report {
-	uint64_t tag;      /* as submitted */
+	uint64_t tag;      /* as submitted; 0: FATE_LOST */
 	enum ingest_fate fate;
 	uint32_t shard;
 	uint64_t height;   /* by its own words; of a refused one that has none: the expected one */
-	uint8_t  hash[HASH_SIZE];
+	uint8_t  hash[HASH_SIZE]; /* FATE_LOST: zeros where its bytes are damaged */
 	uint64_t bytes;    /* as received */
 	uint64_t check_us; /* of checkers and of ingest */
 	bool     lie;      /* the giver must have known: bytes against their own hash, signatures */
@@ -44,11 +50,14 @@ struct ingest_options {
 	 * shard what they witness; what is older is let go, unless it is pinned. 0: nothing is. */
 	uint64_t history_keep;
 	uint64_t commit_ms;         /* a run of blocks is committed at this age; 0: a default */
+	uint64_t idle_ms;           /* or when nothing came for so long; 0: a default */
 	struct events *events;      /* NULL: nobody listens */
 	struct gate *gate;          /* where it waits between two commits; NULL: nowhere */
 	const atomic_bool *stop;    /* ends that wait: -EINTR; NULL */
-	/* After each commit, what became of the tagged blocks of the run, on the ingest thread holding
-	 * no lock. NULL: nobody asks. */
+	/* After each commit, what became of the tagged blocks of the run, in the order in which they
+	 * were submitted, and what was lost; on the ingest thread, or that of ingest_finish(),
+	 * holding no lock. What was submitted and is not reported by the end of ingest_finish() was
+	 * dropped. NULL: nobody asks; then readers' damage is looked at with blocks alone. */
 	void (*report)(void *arg, const struct ingest_report *list, size_t count);
 	void *report_arg;
 };
@@ -72,8 +81,8 @@ int  ingest_set_hyper(struct ingest *in, bool on, struct err *err) MUST_CHECK;
  * that is not known. */
 int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
 		   struct err *err) MUST_CHECK;
-/* The same for who may not wait: -EAGAIN when there is no room, and `received` is still the caller's.
- * What becomes of it is reported with the tag. */
+/* The same for who may not wait: -EAGAIN when there is no room. What becomes of it is reported with
+ * the tag, which is not 0. After every error `received` is still the caller's. */
 int  ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
 		       struct buf *received, struct err *err) MUST_CHECK;
 /* The same with a block that was split already, as a store keeps it; the bytes are copied. */

@@ -57,6 +57,7 @@ int job_load(struct network *n, const struct block_row *row, struct job *job, st
 void job_check(const struct chain_ops *ops, const struct chain_params *params, struct job *job)
 {
 	bool main_shard = job->shard == 0;
+	uint64_t began_ns = clock_mono_ns();
 	job->rc = 0;
 	if (!job->canonical.n) {
 		job->canonical.size_max = job->certificate.size_max = BLOCK_SIZE_MAX;
@@ -66,6 +67,7 @@ void job_check(const struct chain_ops *ops, const struct chain_params *params, s
 	if (job->rc == 0)
 		job->rc = ops->decode(params, main_shard, true, &job->canonical, &job->certificate,
 				      &job->block, &job->err);
+	job->check_us = (clock_mono_ns() - began_ns) / 1000;
 }
 
 static void *checker(void *arg)
@@ -140,22 +142,45 @@ void pipeline_freep(struct pipeline **out)
 	*out = NULL;
 }
 
-int pipeline_put(struct pipeline *p, struct job *job)
+/* Holding the lock: one that is too large for the bounds goes in alone. */
+static bool has_room(const struct pipeline *p, const struct job *job)
 {
-	job->weight = job->received.n + job->canonical.n + job->certificate.n;
-	LOCKED(&p->pipeline_lock);
-	while (!p->closed && p->put > p->taken &&
-	       (p->put - p->taken == JOBS_MAX || p->bytes + job->weight > JOB_BYTES_MAX))
-		pthread_cond_wait(&p->room, &p->pipeline_lock);
-	if (p->closed) {
-		job_freep(&job);
-		return -EPIPE;
-	}
+	return p->put == p->taken || (p->put - p->taken < JOBS_MAX &&
+				      p->bytes + job->weight <= JOB_BYTES_MAX);
+}
+
+static void add_job(struct pipeline *p, struct job *job)
+{
 	size_t slot = p->put++ % JOBS_MAX;
 	p->ring[slot] = job;
 	p->checked[slot] = false;
 	p->bytes += job->weight;
 	pthread_cond_signal(&p->work);
+}
+
+int pipeline_put(struct pipeline *p, struct job *job)
+{
+	job->weight = job->received.n + job->canonical.n + job->certificate.n;
+	LOCKED(&p->pipeline_lock);
+	while (!p->closed && !has_room(p, job))
+		pthread_cond_wait(&p->room, &p->pipeline_lock);
+	if (p->closed) {
+		job_freep(&job);
+		return -EPIPE;
+	}
+	add_job(p, job);
+	return 0;
+}
+
+int pipeline_try_put(struct pipeline *p, struct job *job)
+{
+	job->weight = job->received.n + job->canonical.n + job->certificate.n;
+	LOCKED(&p->pipeline_lock);
+	if (p->closed)
+		return -EPIPE;
+	if (!has_room(p, job))
+		return -EAGAIN;
+	add_job(p, job);
 	return 0;
 }
 

@@ -3,9 +3,12 @@
 #ifndef CHAINFS_INGEST_WRITER_H
 #define CHAINFS_INGEST_WRITER_H
 
+#include "core/checkpoint/trust.h"
 #include "core/ingest/ingest.h"
 #include "core/ingest/pipeline.h"
 #include "core/ingest/ranges.h"
+
+#define BORDERS_MAX 16 /* of a run; those beyond are recorded by who orders it */
 
 struct lane { /* one shard */
 	struct state  *state;
@@ -22,6 +25,9 @@ struct writer {
 	struct ingest_options options;
 	struct commit *commit;
 	struct ranges  ranges;        /* sizes of what the run holds */
+	uint64_t       borders[BORDERS_MAX]; /* main heights of the run at which a set of signers ends */
+	size_t         border_count;
+	struct trust   trust;         /* which blocks may stand where; as of the last commit */
 	struct lane    lanes[SHARD_MAX];
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */
@@ -29,6 +35,9 @@ struct writer {
 	bool     dirty;               /* the run holds something */
 	bool     inside;              /* the gate */
 	bool     committed;           /* since old states were last looked for */
+	struct ingest_report now;      /* of the block that is being placed */
+	struct ingest_report *reports; /* of the run */
+	size_t   report_count, report_cap;
 };
 
 int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,
@@ -37,6 +46,12 @@ void writer_release(struct writer *w);
 /* Writing begins behind the gate, and ends with a commit that leaves nothing of the run. */
 int  writer_enter(struct writer *w, struct err *err) MUST_CHECK;
 void writer_leave(struct writer *w);
+/* Told after the next commit; a tag of 0 is only told with FATE_LOST. */
+int  writer_report(struct writer *w, const struct ingest_report *r) MUST_CHECK;
+/* A height that was held is a gap from now on. `hash`: of the block whose root did not come out;
+ * NULL: its bytes are damaged. */
+int  writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash,
+		 const char *sentence) MUST_CHECK;
 
 /* place.c: a checked job becomes rows, or a fault of its height. */
 int writer_place(struct writer *w, struct job *job, struct err *err) MUST_CHECK;

@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/store/room.h"
+#include "core/store/tiers.h"
 
 #include <rocksdb/c.h>
 #include <stdatomic.h>
@@ -11,7 +12,10 @@
 #define FILTER_BITS          10            /* a key: one absent key in a hundred costs a read */
 #define FILE_SIZE            (64u << 20)
 #define WAL_SIZE_MAX         (192u << 20)  /* what a start after a kill has to replay at most */
-#define WRITE_MEMORY_MAX     (128u << 20)  /* of all families together, before the fullest is written out */
+/* Rows of all families of a database that no file holds yet, before the fullest family is written
+ * out: two thirds of the cache, within these. */
+#define WRITE_MEMORY_MIN     (16u << 20) /* less makes thousands of small files */
+#define WRITE_MEMORY_MAX     (128u << 20)
 #define BYTES_PER_SYNC       (1u << 20)
 #define OPEN_FILES_MAX       400           /* of 1,024 descriptors, for each network */
 #define POOL_SIZE_MAX        8             /* idle iterators of a family and order */
@@ -34,6 +38,7 @@
 
 struct db_cache {
 	rocksdb_cache_t *lru;
+	size_t           write_memory; /* of each database that is opened with it */
 };
 
 struct db_batch {
@@ -106,8 +111,10 @@ struct db_cache *db_cache_new(size_t bytes)
 {
 	struct db_cache *c = malloc(sizeof *c);
 
-	if (c)
-		c->lru = rocksdb_cache_create_lru(bytes);
+	if (!c)
+		return NULL;
+	c->lru = rocksdb_cache_create_lru(bytes);
+	c->write_memory = MIN(MAX(bytes / 3 * 2, (size_t)WRITE_MEMORY_MIN), (size_t)WRITE_MEMORY_MAX);
 	return c;
 }
 
@@ -225,7 +232,7 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	 * gap and is filled again; a store that does not open is not. */
 	rocksdb_options_set_wal_recovery_mode(o, RECOVERY_POINT_IN_TIME);
 	rocksdb_options_set_max_total_wal_size(o, WAL_SIZE_MAX);
-	rocksdb_options_set_db_write_buffer_size(o, WRITE_MEMORY_MAX);
+	rocksdb_options_set_db_write_buffer_size(o, options->cache->write_memory);
 	/* The disk gets files as they are written and not all at once at their end. */
 	rocksdb_options_set_bytes_per_sync(o, BYTES_PER_SYNC);
 	rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);
@@ -243,6 +250,61 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	/* A log that takes 70 MB of the disk in advance leaves a small one full. */
 	rocksdb_options_set_manifest_preallocation_size(o, MANIFEST_STEP);
 	return without_fallocate(o);
+}
+
+/* ---- what its cache had ---- */
+
+/* The library counts on each thread by itself, at no cost; what a thread has not told yet is told
+ * by its next read. */
+struct counted {
+	rocksdb_perfcontext_t *of_thread;
+	uint64_t hits, misses;
+};
+static pthread_key_t counted_key;
+static pthread_once_t counted_once = PTHREAD_ONCE_INIT;
+static _Thread_local struct counted *counted;
+
+static void counted_end(void *at)
+{
+	rocksdb_perfcontext_destroy(((struct counted *)at)->of_thread);
+	free(at);
+}
+
+static void counted_init(void)
+{
+	if (pthread_key_create(&counted_key, counted_end) != 0)
+		trace_debug("store", "hits of the database's cache are not counted", "");
+}
+
+static bool counted_begin(void)
+{
+	pthread_once(&counted_once, counted_init);
+	struct counted *own = calloc(1, sizeof *own);
+
+	if (!own)
+		return false;
+	own->of_thread = rocksdb_perfcontext_create();
+	if (pthread_setspecific(counted_key, own) != 0) {
+		counted_end(own);
+		return false;
+	}
+	counted = own;
+	return true;
+}
+
+static void count_blocks(void)
+{
+	if (!counted && !counted_begin())
+		return;
+	struct counted *c = counted;
+	uint64_t hits = rocksdb_perfcontext_metric(c->of_thread, rocksdb_block_cache_hit_count);
+	uint64_t misses = rocksdb_perfcontext_metric(c->of_thread, rocksdb_block_read_count);
+
+	if (hits == c->hits && misses == c->misses)
+		return;
+	tier_add(TIER_ROWS, hits - c->hits, misses - c->misses);
+	c->hits = hits;
+	c->misses = misses;
 }
 
 /* ---- iterators ---- */
@@ -332,6 +394,7 @@ void db_iter_freep(struct db_iter **at)
 {
 	struct db_iter *it = TAKE(*at);
 
+	count_blocks();
 	if (it && !(is_current(it) && pool_put(it)))
 		iter_free(it);
 }
@@ -509,6 +572,7 @@ int db_get(struct db *db, enum family family, struct slice key, struct buf *valu
 		rocksdb_get_pinned_cf(db->rocks, db->read_ordered, db->handles[family],
 				      (const char *)key.p, key.n, &words);
 
+	count_blocks();
 	if (words) {
 		rocksdb_pinnableslice_destroy(found);
 		return fault(words, err);
@@ -556,6 +620,13 @@ void db_batch_put(struct db_batch *b, enum family family, struct slice key, stru
 void db_batch_delete(struct db_batch *b, enum family family, struct slice key)
 {
 	rocksdb_writebatch_delete_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n);
+}
+
+void db_batch_delete_range(struct db_batch *b, enum family family, struct slice first,
+			   struct slice end)
+{
+	rocksdb_writebatch_delete_range_cf(b->batch, b->db->handles[family], (const char *)first.p,
+					   first.n, (const char *)end.p, end.n);
 }
 
 void db_batch_clear(struct db_batch *b)

@@ -15,6 +15,7 @@
 #include "core/sync/gaps.h"
 
 const char *network_name(const struct network *n);
+const char *network_folder(const struct network *n); /* STORE/networks/NAME */
 const struct chain_ops *network_ops(const struct network *n);
 const struct chain_params *network_params(const struct network *n);
 struct slice network_params_text(const struct network *n);
@@ -66,6 +67,9 @@ uint64_t network_epoch(const struct network *n);
 
 struct view *network_view_get(struct network *n); /* counted; never NULL */
 void view_putp(struct view **v);
+/* The branch that wrote what the view shows of a height: two views that name the same one show the
+ * same state as of it. */
+uint32_t view_line(const struct view *v, uint32_t shard, uint64_t height);
 /* A view as bytes, from which a later process that opens the same store makes it again: the number
  * stays. -ESTALE: what it would read was collected meanwhile. Numbers above `last` are for what is
  * published from now on, the newest view of the opened store included; before anybody has taken

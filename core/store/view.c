@@ -145,6 +145,16 @@ void network_views_after(struct network *n, uint64_t last)
 	n->newest->view.number = n->publications;
 }
 
+uint32_t view_line(const struct view *v, uint32_t shard, uint64_t height)
+{
+	const struct branches *b = &((const struct view_box *)v)->table->branches;
+	uint32_t line = v->branch;
+
+	while (line && height <= b->list[line].heights[shard])
+		line = b->list[line].parent;
+	return line;
+}
+
 /* ---- carried to another process ---- */
 
 static int save_shard(const struct shard_view *sv, struct buf *value, struct buf *out)
@@ -457,6 +467,8 @@ int view_load(struct network *n, struct view_box **out, struct err *err)
 static bool same_gaps(const struct gaps *a, const struct gaps *b)
 {
 	return a->held_count == b->held_count && a->fault_count == b->fault_count &&
+	       a->rolled_end == b->rolled_end &&
+	       (a->rolled_end == 0 || memcmp(&a->rolled, &b->rolled, sizeof a->rolled) == 0) &&
 	       (a->held_count == 0 ||
 		memcmp(a->held, b->held, a->held_count * sizeof *a->held) == 0) &&
 	       (a->fault_count == 0 ||

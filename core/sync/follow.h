@@ -22,12 +22,27 @@
 #include "core/sync/step.h"
 
 #define FOLLOW_AGAIN_MS 5000u
+#define FOLLOW_NEAR     8192u /* heights that are made up for upwards, from what is held */
 
 struct follow;
 
+/* Where forward begins on a shard that no restore gave a state; with one it is the height above
+ * it, always. */
+enum follow_from {
+	/* Behind what is held, when that is FOLLOW_NEAR or less behind the head; else a little below
+	 * the head, and what lies under it comes newest first. Its state follows when history is
+	 * whole. */
+	FOLLOW_FROM_HEAD,
+	/* At height 1: everything upwards, replayed as it comes. */
+	FOLLOW_FROM_START
+};
+
 struct follow_options {
 	struct sync_options sync;     /* shard_count is taken from the network */
-	struct ingest_options ingest; /* events, gate and stop are those of the env */
+	struct ingest_options ingest; /* events, gate, stop and report are the follower's; a block
+				       * without a certificate is never taken */
+	enum follow_from from;
+	bool paused;                  /* backward, until somebody says otherwise */
 };
 
 struct follow_env { /* all of these live longer */
@@ -42,7 +57,8 @@ struct follow_env { /* all of these live longer */
 
 int  follow_open(const struct follow_env *env, const struct follow_options *o, struct follow **out,
 		 struct err *err) MUST_CHECK;
-/* Takes its requests back, commits what came, closes the sources. */
+/* Closes the sources, commits what ingest has by then; what waits for room in it is let go. Nobody
+ * stands it back meanwhile. */
 void follow_closep(struct follow **f);
 
 /* ---- the loop's ---- */
@@ -67,6 +83,13 @@ int  follow_pardon(struct follow *f, const char *source) MUST_CHECK; /* -ENOENT 
 int  follow_want(struct follow *f, uint32_t shard, struct range range, unsigned wait_ms) MUST_CHECK;
 /* Our copies of these heights are no good (fsck, a reader). */
 void follow_lost(struct follow *f, uint32_t shard, struct range range);
+
+/* The network has one writer at a time: who wants to be it has the follower stand back, which ends
+ * its ingest (what that has is committed; the caller waits for it), and lets it go on afterwards.
+ * What the other one wrote or took away is known to the follower then. Sources are asked on
+ * meanwhile, as far as memory goes. Counted; accepts NULL. Not on the loop's thread. */
+void follow_stand_back(struct follow *f);
+void follow_go_on(struct follow *f);
 
 /* ---- sight: any thread ---- */
 struct follow_rate { /* of a lane and shard, with a half-life of some seconds */

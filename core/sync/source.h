@@ -63,8 +63,8 @@ struct source_ops {
 
 /* One line of the file of sources of a network (STORE/networks/NAME/sources):
  *     NAME URL OPERATOR
- * Equal operators count as one voice when a tip is confirmed. Lines that begin with # are
- * remarks. */
+ * Equal operators count as one voice when a tip is confirmed; without one a source is its own.
+ * Lines that begin with # are remarks, empty ones are nothing. */
 struct source_entry {
 	char name[SOURCE_NAME_MAX + 1];
 	char url[SOURCE_URL_MAX + 1];
@@ -79,9 +79,16 @@ int source_url_parse(const char *url, char scheme[16], char host[SOURCE_URL_MAX 
 		     struct err *err) MUST_CHECK;
 /* A name from an address: "127.0.0.1-3383". */
 void source_name_of(const char *url, char out[SOURCE_NAME_MAX + 1]);
-/* Up to SYNC_SOURCES_MAX entries; *count. -EINVAL names the line. */
+/* Up to out_max entries; *count. -EINVAL names the line. */
 int source_entries_read(struct slice text, struct source_entry *out, size_t out_max, size_t *count,
 			struct err *err) MUST_CHECK;
 int source_entries_write(const struct source_entry *list, size_t count, struct buf *out);
+
+/* The same of the file at `path`; one that is not there names none. What is written replaces the file
+ * as a whole, and remarks go with it. Errors: -EINVAL with the line, or what the system says. */
+int source_file_read(const char *path, struct source_entry *out, size_t out_max, size_t *count,
+		     struct err *err) MUST_CHECK;
+int source_file_write(const char *path, const struct source_entry *list, size_t count,
+		      struct err *err) MUST_CHECK;
 
 #endif

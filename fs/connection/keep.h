@@ -61,6 +61,7 @@ struct keep_slot {
 	uint32_t shard;
 	uint32_t view;          /* of SCOPE_VIEW: its saved view + 1; 0: it could not be saved */
 	uint32_t network;       /* its index; 0: the root's own rows */
+	uint32_t branch;
 	uint8_t  kind, context;
 	_Atomic uint8_t used;   /* written last, cleared first */
 };
@@ -143,6 +144,8 @@ struct keep {
 	uint64_t identity;           /* of what is mounted where and how: the keeper's */
 	_Atomic uint32_t served;     /* workers that have been ready */
 	_Atomic uint64_t view_last[1u << INO_NETWORK_BITS]; /* the highest number of a view, by network */
+	/* The branch that the kernel's names are of, as far as it was told. */
+	_Atomic uint32_t branch_told[1u << INO_NETWORK_BITS];
 	struct keep_connection connections[KEEP_PLACES];
 	struct keep_serving main, plain;
 	struct keep_ctl    ctl;

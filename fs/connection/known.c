@@ -1,6 +1,7 @@
 #include "fs/connection/known.h"
 
 #include "core/base/trace.h"
+#include "fs/tree/rows.h"
 
 #define BLOCK_SIZE 4096 /* of st_blksize: what tools read at a time, at least */
 #define STAT_UNIT  512  /* of st_blocks */
@@ -39,6 +40,9 @@ int serving_init(struct serving *s, const struct serving_options *o, struct err 
 	pthread_mutex_init(&s->init_lock, NULL);
 	pthread_cond_init(&s->init_done, NULL);
 	s->kept = o->kept;
+	s->follows = o->follows;
+	s->fetch_ms = o->fetch_ms;
+	s->fetchers = o->fetchers;
 	s->slots = slots_new(INO_SLOTS, o->keep, o->kept ? &o->kept->slots : NULL);
 	s->cache = render_cache_new(o->render_cache, MIN(o->render_cache, RENDER_CACHE_ONE_MAX));
 	s->ends = ends_new();
@@ -73,6 +77,15 @@ void serving_release(struct serving *s)
 	opened_freep(&s->opened);
 	pthread_cond_destroy(&s->init_done);
 	pthread_mutex_destroy(&s->init_lock);
+}
+
+/* A state is of the branch that wrote it, and another one after a rollback below its height. */
+static struct scope of_line(const struct scope *s, const struct view *v)
+{
+	struct scope out = *s;
+
+	out.branch = v && scope_has_height(s) ? view_line(v, s->shard, s->height) : 0;
+	return out;
 }
 
 /* ---- a node that is asked about ---- */
@@ -121,6 +134,9 @@ int asked_open(struct serving *s, uint64_t ino, struct asked *out)
 	if (rc == 0 && !out->view && out->node.network &&
 	    !(out->view = views_newest(s->views, out->node.network)))
 		rc = -ENOMEM;
+	if (rc == 0 && out->slot && scope_has_height(&out->node.scope) &&
+	    of_line(&out->node.scope, asked_view(out)).branch != out->node.scope.branch)
+		rc = -ESTALE;
 	if (rc < 0)
 		asked_release(out);
 	return rc;
@@ -137,6 +153,19 @@ void asked_release(struct asked *a)
 const struct view *asked_view(const struct asked *a)
 {
 	return shared_view_of(a->view);
+}
+
+uint64_t known_network(struct serving *s, struct network *n)
+{
+	struct scope place = { .kind = SCOPE_PLACE };
+	struct slot *slot;
+
+	if (slots_intern(s->slots, n, &place, NULL, &slot) < 0)
+		return 0;
+	struct ino parts = { .row = ROW_NETWORK, .place = slot->number };
+
+	slots_leave(s->slots, slot);
+	return ino_pack(parts);
 }
 
 /* ---- what can be answered again as it was ---- */
@@ -181,21 +210,22 @@ bool known_lasts(const struct asked *folder, const struct given *given, const st
 
 /* ---- a child that is given ---- */
 
-static bool same_scope(const struct slot *slot, const struct node *n)
+static bool same_scope(const struct slot *slot, const struct network *n, const struct scope *scope)
 {
-	return slot->network == n->network && scope_eq(&slot->scope, &n->scope);
+	return slot->network == n && scope_eq(&slot->scope, scope);
 }
 
 /* Most children are in the scope of their folder, which is entered already. */
 static int child_slot(const struct asked *folder, const struct node *child, struct given *g)
 {
 	struct slots *slots = folder->serving->slots;
+	struct scope scope = of_line(&child->scope, shared_view_of(g->view));
 
-	if (folder->slot && same_scope(folder->slot, child)) {
+	if (folder->slot && same_scope(folder->slot, child->network, &scope)) {
 		g->slot = folder->slot;
 		return slots_enter(slots, g->slot->number, &g->slot);
 	}
-	int rc = slots_intern(slots, child->network, &child->scope, g->view, &g->slot);
+	int rc = slots_intern(slots, child->network, &scope, g->view, &g->slot);
 
 	g->fresh = rc == 1;
 	return rc < 0 ? rc : 0;
@@ -255,10 +285,11 @@ void known_forget(struct serving *s, uint64_t ino, uint64_t lookups)
 uint64_t known_number(const struct asked *folder, const struct node *child)
 {
 	struct ino parts = { child->of_object, child->row, 0, child->key };
+	struct scope scope = of_line(&child->scope, asked_view(folder));
 
 	if (child->of_object)
 		parts.place = network_index(child->network);
-	else if (folder->slot && same_scope(folder->slot, child))
+	else if (folder->slot && same_scope(folder->slot, child->network, &scope))
 		parts.place = folder->slot->number;
 	else
 		return 0;
@@ -289,7 +320,7 @@ struct lives known_child_lives(const struct asked *folder, uint64_t ino, const s
 	/* A name that settles leads elsewhere in another view; this folder is of one view for
 	 * good. */
 	if (folder->slot && folder->node.scope.kind == SCOPE_VIEW &&
-	    same_scope(folder->slot, child))
+	    same_scope(folder->slot, child->network, &child->scope))
 		l.entry = KNOWN_FOR_EVER;
 	return l;
 }

@@ -12,6 +12,7 @@
 #define AGAIN_MS   200u   /* longer than a reply takes to be read by who waits for it */
 #define TRIM_MS    5000u
 #define NEVER      UINT64_MAX
+#define ROLLED_MAX (2u << INO_NETWORK_BITS) /* each network is told of twice */
 
 struct folder {
 	uint64_t ino;
@@ -27,6 +28,15 @@ struct marks { /* a bit a network */
 	uint64_t bits[(1u << INO_NETWORK_BITS) / 64];
 };
 
+struct rolled { /* a network that went back */
+	uint64_t          parent, due_ms;
+	uint32_t          branch;
+	_Atomic uint32_t *told;
+};
+
+/* Names below a network that lead to what lives for ever. */
+static const char *const lasting[] = { "legacy", "hyper", "by-hash", "diffs", "checkpoints" };
+
 struct notifier {
 	struct fuse_session *session;
 	bool               (*trim)(void *arg);
@@ -40,6 +50,8 @@ struct notifier {
 	pthread_mutex_t      notify_lock; /* guards the next ones; a leaf */
 	pthread_cond_t       wake;
 	bool                 stopping;
+	struct rolled        rolled[ROLLED_MAX];
+	size_t               rolled_count;
 	struct marks         published, later;
 	uint64_t             later_ms, trim_ms; /* NEVER: not wanted */
 	uint16_t             free_first;
@@ -259,6 +271,38 @@ static void tell(struct notifier *n, size_t count)
 	}
 }
 
+/* Twice, as of folders: an answer may have been on its way. */
+static bool take_rolled(struct notifier *n, struct rolled *out)
+{
+	uint64_t now = clock_mono_ms();
+
+	LOCKED(&n->notify_lock);
+	for (size_t i = 0; i < n->rolled_count; i++)
+		if (n->rolled[i].due_ms <= now) {
+			*out = n->rolled[i];
+			n->rolled[i] = n->rolled[--n->rolled_count];
+			return true;
+		}
+	return false;
+}
+
+static void tell_rolled(struct notifier *n)
+{
+	struct rolled r;
+
+	while (take_rolled(n, &r)) {
+		for (size_t i = 0; i < ARRAY_LEN(lasting); i++) {
+			int rc = fuse_lowlevel_notify_inval_entry(n->session, r.parent, lasting[i],
+								  strlen(lasting[i]));
+
+			if (rc < 0 && rc != -ENOENT)
+				trace_debug("fs", "the kernel keeps a name", "name=%s errno=%d",
+					    lasting[i], -rc);
+		}
+		atomic_store(r.told, r.branch);
+	}
+}
+
 /* What the process before us would have told. */
 static void tell_left(struct notifier *n)
 {
@@ -279,6 +323,9 @@ static void tell_left(struct notifier *n)
 static uint64_t next_due(const struct notifier *n)
 {
 	uint64_t due = MIN(n->later_ms, n->trim_ms);
+
+	for (size_t i = 0; i < n->rolled_count; i++)
+		due = MIN(due, n->rolled[i].due_ms);
 
 	return n->again_count ? MIN(due, n->again[n->again_first].due_ms) : due;
 }
@@ -320,6 +367,7 @@ static void *run(void *arg)
 
 	tell_left(n);
 	while (next_work(n, &count, &trim)) {
+		tell_rolled(n);
 		tell_again(n, false);
 		tell(n, count);
 		if (trim && n->trim(n->arg))
@@ -356,6 +404,18 @@ void notifier_published(struct notifier *n, unsigned network)
 	LOCKED(&n->notify_lock);
 	mark(&n->published, network);
 	mark(&n->published, 0); /* the root shows every network */
+	pthread_cond_signal(&n->wake);
+}
+
+void notifier_rolled_back(struct notifier *n, uint64_t parent, uint32_t branch,
+			  _Atomic uint32_t *told)
+{
+	uint64_t now = clock_mono_ms();
+
+	LOCKED(&n->notify_lock);
+	for (size_t i = 0; i < 2 && n->rolled_count < ROLLED_MAX; i++)
+		n->rolled[n->rolled_count++] =
+			(struct rolled){ parent, now + i * AGAIN_MS, branch, told };
 	pthread_cond_signal(&n->wake);
 }
 

@@ -36,6 +36,11 @@ bool notifier_watch(struct notifier *n, uint64_t ino, unsigned network) MUST_CHE
 void notifier_published(struct notifier *n, unsigned network);
 /* Something older than what is published may just have been given: once more, a little later. */
 void notifier_published_before(struct notifier *n, unsigned network);
+/* The state of a network went back (view_line): what the kernel knows below its folder `parent` by a
+ * name for ever may be another thing now, or nothing. It forgets the names that stand there, and
+ * with them all below that nobody has open; *told becomes `branch` when it has. */
+void notifier_rolled_back(struct notifier *n, uint64_t parent, uint32_t branch,
+			  _Atomic uint32_t *told);
 void notifier_trim_later(struct notifier *n);
 
 #endif

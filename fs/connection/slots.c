@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "fs/connection/ino.h"
+#include "fs/tree/sights.h"
 
 #define CHUNK      1024u  /* slots allocated together; they never move and go with the table */
 #define SHARDS     64u
@@ -86,6 +87,7 @@ static void let_go(struct slot *slot)
 	while (count)
 		network_unpin(slot->network, slot->scope.shard, heights[--count]);
 	shared_view_putp(&slot->view);
+	sight_version_putp(&slot->sight);
 	/* The scope stays: it says what this was. */
 	slot->network = NULL;
 }
@@ -106,6 +108,7 @@ static void write_down(struct slots *s, struct slot *slot)
 	k->height = c->height;
 	k->from = c->from;
 	k->view_number = c->view_number;
+	k->branch = c->branch;
 	k->view = s->keep && slot->view ? keep_view_save(s->keep, shared_view_of(slot->view)) : 0;
 	atomic_store(&k->used, 1);
 }
@@ -262,7 +265,7 @@ static uint64_t hash_of(const struct network *n, const struct scope *c)
 	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), n ? network_index(n) : 0);
 
 	h = mix(h, (uint64_t)c->kind << 40 | (uint64_t)c->context << 32 | c->shard);
-	return mix(mix(mix(h, c->height), c->from), c->view_number);
+	return mix(mix(mix(mix(h, c->height), c->from), c->view_number), c->branch);
 }
 
 static struct shard *shard_of(struct slots *s, uint64_t hash)
@@ -319,6 +322,10 @@ static int hold(struct slot *slot, struct network *n, const struct scope *scope,
 			network_unpin(n, scope->shard, heights[--i]);
 		return rc;
 	}
+	slot->sight = scope->kind == SCOPE_SIGHT ? sights_get(tree_sights(), n, scope->view_number)
+						 : NULL;
+	if (scope->kind == SCOPE_SIGHT && !slot->sight)
+		return -ESTALE;
 	slot->network = n;
 	slot->past = n;
 	slot->scope = *scope;
@@ -415,7 +422,8 @@ static bool hold_again(struct slots *s, struct slot *slot, struct network *n,
 		       struct shared_view *views[KEEP_VIEWS])
 {
 	const struct keep_slot *k = slot->kept;
-	struct scope scope = { k->kind, k->context, k->shard, k->height, k->from, k->view_number };
+	struct scope scope = { k->kind, k->context,     k->shard, k->height,
+			       k->from, k->view_number, k->branch };
 	struct shared_view *view = NULL;
 
 	if ((k->network && !n) ||

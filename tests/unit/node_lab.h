@@ -25,7 +25,7 @@ struct node {
 	uint16_t port;
 	pthread_t thread;
 	atomic_bool end;
-	bool tls;
+	bool tls, no_alpn;
 	gnutls_certificate_credentials_t credentials;
 
 	pthread_mutex_t node_lock; /* guards the rest; a leaf */
@@ -67,6 +67,18 @@ struct node_link { /* one connection */
 	nghttp2_session *session;
 	struct node_stream *streams;
 };
+
+#define NODE_DOES(n, order)              \
+	do {                             \
+		LOCKED(&(n)->node_lock); \
+		order;                   \
+	} while (0)
+
+#define NODE_HAS(n, field)               \
+	__extension__({                  \
+		LOCKED(&(n)->node_lock); \
+		(n)->field;              \
+	})
 
 /* ---- what it answers ---- */
 
@@ -217,7 +229,7 @@ static inline nghttp2_nv node_field(const char *name, const char *value)
 static inline void node_respond(struct node_link *l, struct node_stream *s)
 {
 	node_answer(l->node, s);
-	if (l->node->reset) {
+	if (NODE_HAS(l->node, reset)) {
 		nghttp2_submit_rst_stream(l->session, 0, s->id, NGHTTP2_CANCEL);
 		return;
 	}
@@ -344,7 +356,8 @@ static inline bool node_hand_shake(struct node_link *l)
 	gnutls_init(&l->tls, GNUTLS_SERVER);
 	gnutls_set_default_priority(l->tls);
 	gnutls_credentials_set(l->tls, GNUTLS_CRD_CERTIFICATE, l->node->credentials);
-	gnutls_alpn_set_protocols(l->tls, &h2, 1, 0);
+	if (!l->node->no_alpn)
+		gnutls_alpn_set_protocols(l->tls, &h2, 1, 0);
 	gnutls_transport_set_int(l->tls, l->fd);
 	int rc;
 	do {

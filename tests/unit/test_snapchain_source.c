@@ -13,10 +13,10 @@ struct watch {
 	struct snapchain_options options;
 	struct node *node;
 	unsigned close_at; /* the call of the listener within which it closes the source */
-	unsigned calls;
 
 	pthread_mutex_t watch_lock; /* guards the rest; a leaf */
 	pthread_cond_t cond;
+	unsigned calls;
 	struct range offers[NODE_SHARDS];
 	struct source_words words;
 	unsigned faults[FAULT_KIND_COUNT];
@@ -30,8 +30,13 @@ struct watch {
 
 static void told(struct watch *w)
 {
-	pthread_cond_broadcast(&w->cond);
-	if (++w->calls == w->close_at && w->source)
+	unsigned calls;
+	{
+		LOCKED(&w->watch_lock);
+		pthread_cond_broadcast(&w->cond);
+		calls = ++w->calls;
+	}
+	if (calls == w->close_at && w->source)
 		snapchain_source_ops.close(TAKE(w->source));
 }
 
@@ -194,12 +199,6 @@ static void ask(struct watch *w, uint32_t shard, uint64_t first, uint64_t end, u
 				 #condition, (w)->fault, (w)->sentence, (w)->words.remark);  \
 	} while (0)
 
-#define NODE_DOES(n, order)              \
-	do {                             \
-		LOCKED(&(n)->node_lock); \
-		order;                   \
-	} while (0)
-
 /* ---- tests ---- */
 
 static void blocks_come_as_the_node_has_them(void **state)
@@ -258,7 +257,7 @@ static void an_answer_over_what_was_asked_is_a_fault(void **state)
 	EVENTUALLY(&w, w.failed == 5);
 	assert_int_equal(w.failure, FAULT_PROTOCOL);
 	/* All of it on one connection: only the streams were at fault. */
-	assert_int_equal(n.connections, 1);
+	assert_int_equal(NODE_HAS(&n, connections), 1);
 	watch_release(&w);
 	node_release(&n);
 }
@@ -277,7 +276,7 @@ static void what_is_pruned_there_is_not_offered(void **state)
 	ask(&w, 1, 1, 65, 1u << 20, 10000);
 	EVENTUALLY(&w, w.came == 1 && w.offers[1].first == 777);
 	assert_int_equal(w.blocks[1], 0);
-	assert_true(n.asked < 14);
+	assert_true(NODE_HAS(&n, asked) < 14);
 	/* The answer begins late. */
 	ask(&w, 0, 490, 510, 1u << 20, 10000);
 	EVENTUALLY(&w, w.came == 2 && w.offers[0].first == 500);
@@ -296,9 +295,9 @@ static void an_event_wakes_and_its_block_is_waited_for(void **state)
 	node_start(&n);
 	watch_open(&w, &n);
 	EVENTUALLY(&w, w.offers[1].end == 11);
-	for (unsigned i = 0; i < 1000 && !n.events; i++)
+	for (unsigned i = 0; i < 1000 && !NODE_HAS(&n, events); i++)
 		poll(NULL, 0, 5);
-	assert_int_equal(n.events, 1);
+	assert_int_equal(NODE_HAS(&n, events), 1);
 	NODE_DOES(&n, n.max[1] = 11; n.max[0] = 11; n.hidden = 4; n.event[0][0] = 1;
 		  n.event[0][1] = 11; n.event_count = 1);
 	EVENTUALLY(&w, w.offers[1].end == 12);
@@ -334,7 +333,7 @@ static void a_node_that_restarts_is_met_again(void **state)
 	/* Told twice, it is believed that a head went back. */
 	EVENTUALLY(&w, w.offers[1].end == 41 && strstr(w.words.remark, "went back from 50 to 40"));
 	assert_int_equal(w.failed + w.came, 1);
-	assert_int_equal(n.connections, 2);
+	assert_int_equal(NODE_HAS(&n, connections), 2);
 	watch_release(&w);
 	node_release(&n);
 }
@@ -342,14 +341,14 @@ static void a_node_that_restarts_is_met_again(void **state)
 static void a_silent_node_is_found_out(void **state)
 {
 	struct node n;
-	struct watch w = { .options = { .silent_ms = 100, .poll_ms = 50 } };
+	struct watch w = { .options = { .silent_ms = 400, .poll_ms = 50 } };
 	node_init(&n, 50);
 	node_start(&n);
 	watch_open(&w, &n);
 	EVENTUALLY(&w, w.offers[0].end == 51);
 	NODE_DOES(&n, n.silent = true);
 	ask(&w, 1, 1, 51, 1u << 20, 60000);
-	EVENTUALLY(&w, w.faults[FAULT_TIMEOUT] == 1 && w.failed == 1);
+	EVENTUALLY(&w, w.faults[FAULT_TIMEOUT] && w.failed == 1);
 	assert_non_null(strstr(w.fault, "silent, also to a PING"));
 	assert_false(w.words.connected);
 	NODE_DOES(&n, n.silent = false);

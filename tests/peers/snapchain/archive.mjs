@@ -159,7 +159,8 @@ export class Archive {
 		}
 	}
 
-	// An event as recorded; or, where none was, the one that a node tells of every block.
+	// Events as recorded; or, where none were, the one that a node tells of every block: its
+	// bytes are made when they are asked for.
 	loadEvents() {
 		if (this.events.length) return;
 		this.events.push(null);
@@ -177,7 +178,7 @@ export class Archive {
 			} else {
 				for (let h = lane.first; h <= lane.last && lane.count; h++) {
 					const id = h * 16384;
-					events.add(id, 11, h, confirmed(lane, h, id));
+					events.add(id, 11, h, null);
 				}
 			}
 			this.events.push(events);
@@ -185,7 +186,8 @@ export class Archive {
 	}
 }
 
-function confirmed(lane, height, id) {
+// BLOCK_CONFIRMED of a chunk, as a node tells it of one without other events.
+export function confirmed(lane, height, id) {
 	const put = (out, number, value) => {
 		if (value) out.push(...bytesOf(number * 8), ...bytesOf(value));
 	};

@@ -633,6 +633,90 @@ async function honest() {
 	});
 	q.client.close();
 
+	// A subscriber who does not read, until he is told to; gives the heights that were confirmed.
+	const slow = async (w, from) => {
+		const session = http2.connect(`http://127.0.0.1:${w.port}`, {
+			settings: { initialWindowSize: 4096 },
+		});
+		const stream = session.request({
+			":method": "POST",
+			":path": "/HubService/Subscribe",
+			"content-type": "application/grpc",
+		});
+		const body = Buffer.concat([
+			num(1, 1),
+			num(1, 11),
+			from ? num(2, from) : num(4, 1),
+			num(4, 1),
+		]);
+		stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]));
+		await new Promise((done) => stream.once("response", done));
+		return async (last_) => {
+			const heights = [];
+			let bytes = Buffer.alloc(0);
+			for await (const part of stream) {
+				bytes = Buffer.concat([bytes, part]);
+				for (
+					let n;
+					bytes.length >= 5 &&
+					bytes.length >= 5 + (n = bytes.readUInt32BE(1));
+
+				) {
+					const e = bytes.subarray(5, 5 + n);
+					bytes = bytes.subarray(5 + n);
+					if (last(e, 1) === 11) heights.push(blockOf(e));
+				}
+				if (heights.at(-1) >= last_) break;
+			}
+			session.destroy();
+			return heights;
+		};
+	};
+	await check(
+		"a slow subscriber loses the oldest live events, and the stream goes on",
+		async () => {
+			const w = await Peer.start("--archive", dir, "--at", "10", "--ring", "20");
+			const read = await slow(w);
+			while ((await w.stats()).subscribers < 1) await ms(5);
+			await w.order("at all");
+			const lost = (await w.stats()).lost,
+				end = wanted[1].length,
+				heights = await read(end);
+			same(
+				[lost > 100, heights.length < end - 10, heights.at(-1)],
+				[true, true, end],
+				`${lost} lost, heights`,
+			);
+			await w.stop();
+		},
+	);
+	await check(
+		"what comes between the last page of old events and the first live one is lost",
+		async () => {
+			const w = await Peer.start("--archive", dir, "--at", "40"),
+				before = (await w.stats()).tip[1],
+				read = await slow(w, 1);
+			await w.order("advance 20");
+			const missed = (await w.stats()).tip[1];
+			same((await w.stats()).subscribers, 0, "those that are live");
+			const rest = read(missed + 10);
+			while ((await w.stats()).subscribers < 1) await ms(5);
+			await w.order("advance 20");
+			const heights = await rest;
+			same(
+				heights.filter((h) => h > before && h <= missed).length,
+				0,
+				"heights told of those committed meanwhile",
+			);
+			same(
+				heights.includes(missed + 1) && heights.includes(before),
+				true,
+				"those around them",
+			);
+			await w.stop();
+		},
+	);
+
 	if (tls)
 		await check("TLS: the same answers, to who trusts the certificate", async () => {
 			const cert = path.join(tls, "cert.pem"),

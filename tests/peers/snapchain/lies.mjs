@@ -1,8 +1,7 @@
 // lies.mjs: what a lying node sends instead of its blocks.
 //
 // What is false of a block depends on the seed, its shard and its height alone: however often and
-// in
-// whatever order it is asked for, the lie is the same.
+// in whatever order it is asked for, the lie is the same.
 import { blake3 } from "@noble/hashes/blake3";
 import { all, flipped, len, rewrite, varint } from "./pb.mjs";
 
@@ -44,8 +43,7 @@ const PARTS = [
 ]; // of a block, of a chunk
 
 // lie(mode, block, context): other bytes in place of a block's; null where this block gives no
-// occasion.
-// context: {shard, height, seed, archive, other, oversize}
+// occasion. context: {shard, height, seed, archive, other, oversize}
 export function lie(mode, block, c) {
 	const roll = dice(c.seed, c.shard, c.height);
 	const part = PARTS[c.shard === 0 ? 0 : 1];

@@ -4,13 +4,10 @@
 //     make_replica.mjs CHECKPOINT ARCHIVE FOLDER
 //
 // CHECKPOINT is what `chainfs checkpoint` made, ARCHIVE has the blocks of the same chain; FOLDER
-// gets
-// metadata-S.pb, shard-S.pbs, index-S.json and fetch.json, and withheld-S.pb: what refused pages
-// would
-// have held, which is asked for in other ways. Of the checkpoint only the bytes of records
-// are taken, as their blocks carried them: trie keys and account roots are computed here, from
-// those
-// bytes, and must fold to the root that the block signs.
+// gets metadata-S.pb, shard-S.pbs, index-S.json and fetch.json, and withheld-S.pb: what refused
+// pages would have held, which is asked for in other ways. Of the checkpoint only the bytes of
+// records are taken, as their blocks carried them: trie keys and account roots are computed here,
+// from those bytes, and must fold to the root that the block signs.
 import fs from "node:fs";
 import path from "node:path";
 import { Archive } from "./archive.mjs";

@@ -48,17 +48,40 @@ export function fields(b) {
 	return out;
 }
 
+// The values of one field, in order, to `take`; the others are stepped over, which is most of the
+// work of reading an archive.
+function scan(b, number, take) {
+	for (let at = 0; at < b.length; ) {
+		let key, value;
+		[key, at] = readVarint(b, at);
+		const type = key % 8,
+			wanted = Math.floor(key / 8) === number;
+		if (type === 0) {
+			[value, at] = readVarint(b, at);
+			if (wanted) take(value);
+			continue;
+		}
+		let size = type === 1 ? 8 : 4;
+		if (type === 2) [size, at] = readVarint(b, at);
+		else if (type !== 1 && type !== 5) throw new Error(`wire type ${type}`);
+		if (key < 8) throw new Error("a field without a number");
+		if (at + size > b.length) throw new Error("a field is cut");
+		if (wanted) take(b.subarray(at, at + size));
+		at += size;
+	}
+}
+
 // last(b, number, otherwise): the last value of a field, as protobuf reads a field given twice
 export function last(b, number, otherwise) {
 	let found = otherwise;
-	for (const f of fields(b)) if (f[0] === number) found = f[2];
+	scan(b, number, (value) => (found = value));
 	return found;
 }
 
 export function all(b, number) {
-	return fields(b)
-		.filter((f) => f[0] === number)
-		.map((f) => f[2]);
+	const out = [];
+	scan(b, number, (value) => out.push(value));
+	return out;
 }
 
 export function varint(value) {

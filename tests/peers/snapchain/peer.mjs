@@ -9,15 +9,14 @@ import grpc from "@grpc/grpc-js";
 import fs from "node:fs";
 import http2 from "node:http2";
 import net from "node:net";
-import { Archive } from "./archive.mjs";
+import { Archive, confirmed } from "./archive.mjs";
 import { ANSWER_LIES, BLOCK_LIES, LIES, dice, lie } from "./lies.mjs";
-import { fields, last, len, num } from "./pb.mjs";
+import { fields, last, len, num, rewrite } from "./pb.mjs";
 import { Replica } from "./replica.mjs";
 
 const EPOCH = 1609459200; // the chain counts its seconds from here
 const RUN = 256 * 1024; // bytes that are handed to a stream at once
 const PAGE = 1000; // events of a page, as a node reads them for a subscriber
-const RING = 16384; // events of a shard that wait for a slow subscriber; the oldest go first
 const STATUS = grpc.status;
 
 class Refusal extends Error {
@@ -39,6 +38,7 @@ const OPTIONS = {
 	latency: 0,
 	"event-lead": 2,
 	rate: 0,
+	ring: 16384,
 	"pruned-below": 0,
 	lie: "none",
 	"lie-at": 0,
@@ -503,12 +503,9 @@ async function getShardChunks(call) {
 
 // What a pruned block's event lacks: its time.
 function eventBytes(shard, e) {
-	if (e.block >= low(lanes[shard])) return e.bytes;
-	return Buffer.concat(
-		fields(e.bytes)
-			.filter((f) => f[0] !== 15)
-			.map((f) => e.bytes.subarray(f[3], f[4])),
-	);
+	const bytes = e.bytes ?? confirmed(lanes[shard], e.block, e.id);
+	if (e.block >= low(lanes[shard])) return bytes;
+	return rewrite(bytes, (f) => (f[0] === 15 ? null : undefined));
 }
 
 class Subscriber {
@@ -525,7 +522,7 @@ class Subscriber {
 		const queue = this.waiting.get(shard);
 		if (!queue || !this.types.has(e.type)) return;
 		queue.push(e);
-		if (queue.length > RING) {
+		if (queue.length > o.ring) {
 			queue.shift();
 			this.lost++;
 			counts.lost = (counts.lost ?? 0) + 1;
@@ -564,13 +561,16 @@ async function subscribe(call) {
 	const shards = only === undefined ? lanes.slice(1).map((l) => l.shard) : [only];
 	const s = new Subscriber(call, types, shards);
 	call.start();
-	// Old events a page at a time, each handed over before the next is read. Whoever is slow at
-	// that
-	// misses what comes between the last page and the first live event: so does it on a node.
+	// Old events a page at a time, each handed over before the next is read; one that is not full
+	// is the last. Whoever is slow at that misses what comes between the last page and the first
+	// live event: so does it on a node.
 	for (const shard of from === undefined ? [] : shards) {
 		const events = archive.events[shard];
-		for (let i = events.from(from); i < events.told && !call.gone; ) {
+		let i = events.from(from),
+			full = true;
+		while (full && !call.gone) {
 			const end = Math.min(events.told, i + PAGE);
+			full = end - i === PAGE;
 			for (; i < end && !call.gone; i++)
 				if (types.has(events.list[i].type))
 					await call.message(eventBytes(shard, events.list[i]));

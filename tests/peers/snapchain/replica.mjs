@@ -2,8 +2,7 @@
 // pages.
 //
 // A folder holds metadata-S.pb, shard-S.pbs, index-S.json and fetch.json (../README.md says what is
-// in
-// them). A page goes out as it lies there, unless it is to be tampered with.
+// in them). A page goes out as it lies there, unless it is to be tampered with.
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -44,8 +43,7 @@ function pageOf(bytes, code, details) {
 }
 
 // What the recording beside an archive tells of the vshards that were refused: the messages that
-// its node
-// listed at the end, and the on-chain events, names and keys of the blocks.
+// its node listed at the end, and the on-chain events, names and keys of the blocks.
 function recorded(archive, shard, height, refused) {
 	const out = new Map(),
 		lane = archive.lanes[shard];

@@ -1,10 +1,8 @@
 // trie.mjs: the chain's trie over a set of keys: a root for any part of it.
 //
 // 16 ways, a nibble a step. Down to depth 12 there is a node for every nibble; below, a subtree
-// with
-// one key is a leaf. A leaf's hash is of its key, one nibble a byte; another node's of its
-// children's
-// hashes in order. BLAKE3, cut to 20 bytes.
+// with one key is a leaf. A leaf's hash is of its key, one nibble a byte; another node's of its
+// children's hashes in order. BLAKE3, cut to 20 bytes.
 import { createHash } from "node:crypto";
 import { blake3 } from "@noble/hashes/blake3";
 
