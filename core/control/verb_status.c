@@ -40,9 +40,9 @@ static void status_json(const struct view *v, const struct sight *s, struct json
 		if (sv->begins)
 			json_u64(j, "begins", sv->begins);
 		json_u64(j, "bytes", sv->bytes);
-		json_u64(j, "held", gaps_held(&sv->gaps));
 		if (guessed(v->network, k))
 			json_u64(j, "guessed_accounts", guessed(v->network, k));
+		json_u64(j, "held", gaps_held(&sv->gaps));
 		json_bool(j, "hyper", sv->hyper_on);
 		json_u64(j, "hyper_base", sv->base_height);
 		json_u64(j, "hyper_bytes", sv->hyper_bytes);
