@@ -35,6 +35,22 @@ const struct verb verbs[] = {
 	  OPT(NETWORK) | OPT(CONFIG) | OPT(TRUST_ARCHIVE) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
 		  OPT(HELP),
 	  false, verb_restore, NULL },
+	{ "bootstrap", "STORE SOURCE", "starts a store from the state of a node",
+	  "Takes the state that a node replicates, SOURCE grpc://HOST:PORT, or recorded pages of one,\n"
+	  "SOURCE a folder, and proves it up to the root that validators signed: the newest snapshot\n"
+	  "whose certificate holds, or that of --height. Shard 0 is replayed from its first block.\n"
+	  "Makes STORE, which must not exist; an import or a mount goes on with the next height. What\n"
+	  "no root covers is guessed, and such accounts are marked (chainfs guessed). When something\n"
+	  "does not prove, nothing is made.",
+	  STORE_NONE, 2, 2,
+	  OPT(NETWORK) | OPT(CONFIG) | OPT(TRUST_ARCHIVE) | OPT(HYPER) | OPT(HEIGHT) | OPT(JSON) |
+		  OPT(QUIET) | OPT(NO_SYNC) | OPT(SETTINGS) | OPT(SET) | OPT(HELP),
+	  false, verb_bootstrap, NULL },
+	{ "guessed", "STORE", "accounts of which a bootstrap had to guess something",
+	  "One line an account: shard, account, what was guessed of it, which no root covers. A\n"
+	  "block whose root does not come out later says so where its account is one of them.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_guessed,
+	  NULL },
 	{ "mount", "STORE|URL MOUNTPOINT", "mounts a store, or follows a node and mounts that",
 	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with\n"
 	  "umount. A stale mount point of a daemon that died is cleared first.\n"

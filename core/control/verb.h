@@ -185,6 +185,7 @@ void turn_release(struct turn *t);
 int verb_import(struct verb_call *c);
 int verb_import_check(struct verb_call *c); /* is there such an archive? */
 int verb_status(struct verb_call *c);
+int verb_guessed(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
 int verb_hyper_diff(struct verb_call *c);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/checkpoint/bootstrap.h"
 #include "core/control/metrics.h"
 #include "core/control/verb_status.h"
 #include "core/ingest/gate.h"
@@ -15,6 +16,14 @@ static const char *root_text(const struct chain_root *r, char out[2 * ROOT_SIZE_
 		return "-";
 	hex_put(out, r->root, r->root_size);
 	return out;
+}
+
+/* Accounts of which a bootstrap had to guess something. */
+static uint64_t guessed(struct network *n, uint32_t shard)
+{
+	int count = bootstrap_marked(n, shard, NULL, NULL, NULL);
+
+	return count > 0 ? (uint64_t)count : 0;
 }
 
 /* s NULL: nobody follows it. */
@@ -31,6 +40,8 @@ static void status_json(const struct view *v, const struct sight *s, struct json
 		if (sv->begins)
 			json_u64(j, "begins", sv->begins);
 		json_u64(j, "bytes", sv->bytes);
+		if (guessed(v->network, k))
+			json_u64(j, "guessed_accounts", guessed(v->network, k));
 		json_u64(j, "held", gaps_held(&sv->gaps));
 		json_bool(j, "hyper", sv->hyper_on);
 		json_u64(j, "hyper_base", sv->base_height);
@@ -77,6 +88,11 @@ static void status_text(struct verb_call *c, const struct view *v)
 		if (sv->begins)
 			verb_print(c, ", from the state of a checkpoint at %" PRIu64, sv->begins);
 		verb_print(c, "\n");
+		if (guessed(v->network, s))
+			verb_print(c,
+				   "  guessed  something of %" PRIu64
+				   " accounts (chainfs guessed)\n",
+				   guessed(v->network, s));
 		verb_print(c, "  legacy   root %s, %" PRIu64 " records\n",
 			   root_text(&sv->legacy, hex), sv->legacy.records);
 		if (sv->hyper_on)
