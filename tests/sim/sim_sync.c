@@ -283,24 +283,28 @@ static void on_answer(struct world *w, const struct future *f)
 
 	if (!forget_asked(w, f->request))
 		return; /* it was cancelled */
-	if (f->fails) {
+	if (f->fails) { /* after a part of it */
 		e.kind = SYNC_FAILED;
 		e.fault = FAULT_PROTOCOL;
 		e.text = "that is too much at once";
-		give(w, e);
-		return;
+		e.range.end = e.range.first + (e.range.end - e.range.first) / 2;
+		e.bytes /= 2;
+	} else {
+		e.kind = SYNC_CAME;
+		hash_of(f->shard, f->range.end - 1, e.hash);
+		if (f->false_one)
+			e.hash[0] ^= 1;
 	}
-	e.kind = SYNC_CAME;
-	hash_of(f->shard, f->range.end - 1, e.hash);
-	if (f->false_one)
-		e.hash[0] ^= 1;
 	give(w, e);
-	if (f->tip_check || f->range.first >= f->range.end)
+	if (f->tip_check || e.range.first >= e.range.end)
 		return;
 	/* One checker: blocks are checked one after another. */
-	uint64_t heights = f->range.end - f->range.first;
+	uint64_t heights = e.range.end - e.range.first;
 	struct future checked = *f;
 
+	checked.range = e.range;
+	checked.bytes = e.bytes;
+	checked.fails = false;
 	w->checker_free_ms = MAX(w->checker_free_ms, w->now_ms) + heights / 100;
 	checked.kind = CHECKED;
 	checked.at_ms = w->checker_free_ms;

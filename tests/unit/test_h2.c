@@ -207,7 +207,7 @@ static void *player_thread(void *arg)
 	return NULL;
 }
 
-static void play(const char *name, size_t cut, bool stays, struct visit *v)
+static void play(const char *name, size_t cut, bool stays, bool impatient, struct visit *v)
 {
 	struct player p = { .name = name, .cut = cut, .stays = stays };
 	pthread_t thread;
@@ -215,8 +215,8 @@ static void play(const char *name, size_t cut, bool stays, struct visit *v)
 	assert_int_equal(pthread_create(&thread, NULL, player_thread, &p), 0);
 	*v = (struct visit){ .options = { .host = "127.0.0.1",
 					  .port = p.at.port,
-					  .silent_ms = 200,
-					  .connect_ms = 400 } };
+					  .silent_ms = impatient ? 200 : 0,
+					  .connect_ms = impatient ? 1500 : 0 } };
 	visit(v);
 	pthread_join(thread, NULL);
 	close(p.at.listener);
@@ -249,7 +249,7 @@ static void recordings_play_over_a_socket(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(plays); i++) {
 		struct visit v;
 		bool killed = plays[i].status == 14;
-		play(plays[i].name, SIZE_MAX, !killed, &v);
+		play(plays[i].name, SIZE_MAX, !killed, false, &v);
 		if (v.status != plays[i].status || v.messages != plays[i].messages)
 			print_error("%s: %d %d %u \"%s\"\n", plays[i].name, v.rc, v.status,
 				    v.messages, v.sentence);
@@ -263,17 +263,17 @@ static void a_peer_that_says_nothing_is_given_up(void **state)
 {
 	struct visit v;
 	/* Before its SETTINGS, and amid them: no HTTP/2 comes. */
-	play("getinfo", 0, true, &v);
+	play("getinfo", 0, true, true, &v);
 	assert_int_equal(v.rc, -ETIMEDOUT);
 	assert_non_null(strstr(v.sentence, "no HTTP/2 came in time"));
-	play("getinfo", 10, true, &v);
+	play("getinfo", 10, true, true, &v);
 	assert_int_equal(v.rc, -ETIMEDOUT);
 	/* Amid an answer: a PING asks it, and has no answer. */
-	play("getblocks-1-600", 30000, true, &v);
+	play("getblocks-1-600", 30000, true, true, &v);
 	assert_int_equal(v.status, GRPC_UNAVAILABLE);
 	assert_in_range(v.messages, 10, 60);
 	/* Cut there: the same, at once. */
-	play("getblocks-1-600", 30000, false, &v);
+	play("getblocks-1-600", 30000, false, true, &v);
 	assert_int_equal(v.status, GRPC_UNAVAILABLE);
 }
 

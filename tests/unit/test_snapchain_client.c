@@ -18,7 +18,7 @@ static void desk_open(struct desk *d, uint64_t max, uint32_t patience_ms)
 	node_start(&d->node);
 	const struct snapchain_options o = { .host = "127.0.0.1",
 					     .port = d->node.port,
-					     .silent_ms = 100 };
+					     .silent_ms = 2000 };
 	assert_int_equal(loop_open("test", &d->loop, NULL), 0);
 	assert_int_equal(
 		snapchain_replica_open(d->loop, &o, patience_ms, &d->stop, &d->replica, NULL), 0);
