@@ -48,8 +48,17 @@ follow_all() {
 	done
 	took=$(awk -v ns=$(($(date +%s%N) - begun)) 'BEGIN { printf "%.3f", ns / 1e9 }')
 	[ $# = 0 ] || "$CHAINFS" source list "$T/store" | cut -f2,5- | sed 's/^/# /' >&2
+	leave
+}
+
+leave() { # unmount would wait for the peers, too
+	local p
 	servers=$(processes_at "$M")
-	unmount
+	until umount "$M" 2> /dev/null; do sleep 0.01; done
+	for p in $servers; do
+		eventually 60 is_gone "$p" || fail "a server goes on without its mount"
+	done
+	servers=
 }
 
 peer_start honest --archive "$archive" || fail "no peer"

@@ -11,14 +11,15 @@ command -v pgrep > /dev/null || skip "pgrep is not there"
 KILLS=${KILLS:-$(rounds 48)}
 SEED=${TEST_SEED:-$RANDOM}
 SPEED=20     # main blocks a second
-SPREAD=700   # a kill comes at most so many milliseconds after the last one was recovered from
+AHEAD=40     # main blocks a kill at most: so that there is something to follow until the last
+SPREAD=400   # a kill comes at most so many milliseconds after the last one was recovered from
 WITHIN=5000  # milliseconds from a kill to the first served read
 RANDOM=$SEED
 echo "# TEST_SEED=$SEED KILLS=$KILLS"
 NET=killed S=$T/st M=$T/mnt
 mkdir -p "$M"
 
-"$CHAINFS" forge "$T/archive" --seed "$((SEED + 1))" --blocks $((KILLS * 90 + 900)) --messages $((KILLS * 30 + 2000)) \
+"$CHAINFS" forge "$T/archive" --seed "$((SEED + 1))" --blocks $((KILLS * AHEAD * 3 + 900)) --messages $((KILLS * 30 + 2000)) \
 	--quiet || exit 1
 "$CHAINFS" import "$T/imported" "$T/archive" --network $NET --quiet > "$T/import.out" 2>&1 || { cat "$T/import.out"; exit 1; }
 peer_start node --archive "$T/archive" --at 20 || exit 1
@@ -39,8 +40,9 @@ acknowledged() { # "shard replayed", a line each
 }
 
 now_held() { # the same, of the daemon that serves
-	"$CHAINFS" status "$S" --json | python3 -c 'import json, sys
-for n, s in enumerate(json.load(sys.stdin)["networks"][0]["shards"]): print(n, s["replayed"])'
+	"$CHAINFS" status "$S" --json | awk -F'[:,]' '
+		/"replayed"/ { replayed = $2 }
+		/"shard":/ && !seen[$2 + 0]++ { print $2 + 0, replayed + 0 }' # again of who follows
 }
 
 nothing_less() { # WANTED HAVE
@@ -57,11 +59,20 @@ first_read() { # HEIGHT
 	timeout -s KILL 60 stat -f "$M" > /dev/null && timeout -s KILL 60 cat "$M/$NET/legacy/blocks/$1/header" > /dev/null
 }
 
+tip_in() { # FILE: of stats
+	sed 's/^{"tip":{"0":\([0-9]*\).*/\1/' "$1"
+}
+
 a_kill() { # NUMBER
 	local n=$1 ack begun took height
 	sleep 0.$(printf %03d $((RANDOM % SPREAD)))
 	acknowledged > "$T/ack.$n"
 	peer_order node stats > "$T/stats.$n" || return 1
+	if [ "$(tip_in "$T/stats.$n")" -gt $((20 + n * AHEAD)) ]; then
+		peer_order node speed 0 > /dev/null
+	else
+		peer_order node speed $SPEED > /dev/null
+	fi
 	begun=$(ms)
 	if [ $((n % 10)) = 0 ]; then
 		kill_mount "$S"
@@ -93,7 +104,7 @@ if all_kills > "$T/said" 2>&1; then
 	ok "$KILLS kills: a read is served after each, and nothing acknowledged is lost"
 else
 	not_ok "$KILLS kills: a read is served after each, and nothing acknowledged is lost"
-	sed 's/^/# /' "$T/said"
+	grep -v ' Killed  ' "$T/said" | sed 's/^/# /'
 fi
 sort -n "$T/times" > "$T/sorted"
 longest=$(tail -n 1 "$T/sorted")
@@ -102,7 +113,7 @@ echo "# $(wc -l < "$T/times") kills in $((SECONDS - begun)) s; a read is served 
 case ${FLAVOUR:-release} in
 release) check "each within $WITHIN ms" test "$longest" -lt $WITHIN ;;
 esac
-check "it was following all the time" test "$(peer_order node stats | grep -o '"tip":{"0":[0-9]*' | grep -o '[0-9]*$')" -gt $((20 + KILLS / 2))
+check "it was following all the time" test "$(tip_in "$T/stats.$KILLS")" -gt "$(tip_in "$T/stats.$((KILLS * 4 / 5))")"
 
 # ---- to the end ----
 
