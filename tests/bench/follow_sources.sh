@@ -23,7 +23,7 @@ is_whole() { [ "$(replayed_of "$T/store")" = "$WHOLE" ]; }
 # Hangs as soon as it has served something.
 hang_soon() {
 	local tries=3000
-	until peer_order hanging stats | grep -q '"heights":{[^}]*[1-9]'; do
+	until peer_order hanging stats | grep -q '"heights":{[^}]*:[1-9]'; do
 		[ $((tries -= 1)) -gt 0 ] || return 1
 		sleep 0.02
 	done
