@@ -10,7 +10,7 @@
 #define INFO_TIMEOUT   5000u
 #define INFO_LATE_MAX  2u /* without an answer: another connection is tried */
 #define AGAIN_MIN_MS   1000u
-#define AGAIN_MAX_MS   30000u
+#define AGAIN_MAX_MS   10000u
 #define STEADY_MS      10000u /* a connection that lasted as long was a good one */
 #define SUBSCRIBE_MS   5000u  /* until it is tried again */
 #define HURRY_MS       20u    /* from an event to the look at the main shard; doubles */

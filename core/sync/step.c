@@ -336,6 +336,14 @@ static int on_source_removed(struct sync *s, const struct sync_event *e)
 	return 0;
 }
 
+static bool offers_any(const struct sync *s, const struct sync_source *src)
+{
+	for (uint32_t i = 0; i < s->options.shard_count; i++)
+		if (src->offers[i].first < src->offers[i].end)
+			return true;
+	return false;
+}
+
 static int on_offers(struct sync *s, const struct sync_event *e)
 {
 	struct sync_source *src = &s->sources[e->source];
@@ -343,7 +351,11 @@ static int on_offers(struct sync *s, const struct sync_event *e)
 
 	if (!src->there)
 		return -EINVAL;
+	bool had = offers_any(s, src);
+
 	src->offers[e->shard] = e->range;
+	if (!had && offers_any(s, src))
+		score_reached(&src->score, s->now_ms);
 	find_head(s, sh, e->shard);
 	find_base(s, sh);
 	if (e->range.first < e->range.end && e->range.end + STALE_HEIGHTS < sh->head)
