@@ -241,7 +241,7 @@ check-valgrind: ## unit and property tests under valgrind (needs valgrind)
 
 .PHONY: check-valgrind-run
 check-valgrind-run: test-programs
-	@TEST_ROUNDS=$${TEST_ROUNDS:-2} TEST_TIMEOUT_S=$${TEST_TIMEOUT_S:-1800} TEST_WRAP="valgrind -q --error-exitcode=99 \
+	@TEST_ROUNDS=$${TEST_ROUNDS:-2} SIM_RUNS=$${SIM_RUNS:-50} TEST_TIMEOUT_S=$${TEST_TIMEOUT_S:-1800} TEST_WRAP="valgrind -q --error-exitcode=99 \
 		--leak-check=full --errors-for-leak-kinds=definite --track-origins=no --suppressions=tests/valgrind.supp" \
 		tests/run.sh --flavour plain $(TEST_PROGRAMS)
 

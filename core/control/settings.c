@@ -62,12 +62,14 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 					 "memory for files that were made to be read, and listings", NULL,
 					 64u << 10, 1ull << 40 },
 	[SETTING_LIMITS_CACHE] = { "limits.cache", SETTING_SIZE, "256M",
-				   "memory for what was read from the store, of all networks", NULL,
+				   "memory for what was read from the store, of all networks; each of "
+				   "them keeps up to half as much of what was written last, 16 to 128 M",
+				   NULL,
 				   1u << 20, 1ull << 40 },
 	[SETTING_LIMITS_MEMORY] = { "limits.memory", SETTING_SIZE, "0",
 				    "address space of a daemon (RLIMIT_AS); its caches take at "
 				    "most "
-				    "three eighths of it, and a daemon that comes to the end of it "
+				    "half of it, and a daemon that comes to the end of it "
 				    "ends, which loses nothing acknowledged. 0: no limit",
 				    NULL, 512u << 20, 0 },
 	[SETTING_LIMITS_DISK] = { "limits.disk", SETTING_SIZE, "0",

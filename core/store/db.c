@@ -11,7 +11,10 @@
 #define FILTER_BITS          10            /* a key: one absent key in a hundred costs a read */
 #define FILE_SIZE            (64u << 20)
 #define WAL_SIZE_MAX         (192u << 20)  /* what a start after a kill has to replay at most */
-#define WRITE_MEMORY_MAX     (128u << 20)  /* of all families together, before the fullest is written out */
+/* Rows of all families of a database that no file holds yet, before the fullest family is written
+ * out: two thirds of the cache, within these. */
+#define WRITE_MEMORY_MIN     (16u << 20) /* less makes thousands of small files */
+#define WRITE_MEMORY_MAX     (128u << 20)
 #define BYTES_PER_SYNC       (1u << 20)
 #define OPEN_FILES_MAX       400           /* of 1,024 descriptors, for each network */
 #define POOL_SIZE_MAX        8             /* idle iterators of a family and order */
@@ -34,6 +37,7 @@
 
 struct db_cache {
 	rocksdb_cache_t *lru;
+	size_t           write_memory; /* of each database that is opened with it */
 };
 
 struct db_batch {
@@ -106,8 +110,10 @@ struct db_cache *db_cache_new(size_t bytes)
 {
 	struct db_cache *c = malloc(sizeof *c);
 
-	if (c)
-		c->lru = rocksdb_cache_create_lru(bytes);
+	if (!c)
+		return NULL;
+	c->lru = rocksdb_cache_create_lru(bytes);
+	c->write_memory = MIN(MAX(bytes / 3 * 2, (size_t)WRITE_MEMORY_MIN), (size_t)WRITE_MEMORY_MAX);
 	return c;
 }
 
@@ -225,7 +231,7 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	 * gap and is filled again; a store that does not open is not. */
 	rocksdb_options_set_wal_recovery_mode(o, RECOVERY_POINT_IN_TIME);
 	rocksdb_options_set_max_total_wal_size(o, WAL_SIZE_MAX);
-	rocksdb_options_set_db_write_buffer_size(o, WRITE_MEMORY_MAX);
+	rocksdb_options_set_db_write_buffer_size(o, options->cache->write_memory);
 	/* The disk gets files as they are written and not all at once at their end. */
 	rocksdb_options_set_bytes_per_sync(o, BYTES_PER_SYNC);
 	rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);

@@ -19,7 +19,8 @@ struct db_cache;
 struct db_batch;
 struct db_iter;
 
-/* Unpacked blocks of every database that is opened with it. */
+/* Unpacked blocks of every database that is opened with it. Each of these keeps rows that are not in
+ * a file yet besides, up to two thirds as many bytes: 16 to 128 MiB. */
 struct db_cache *db_cache_new(size_t bytes);
 void db_cache_freep(struct db_cache **c);
 

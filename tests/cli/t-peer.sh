@@ -4,7 +4,10 @@
 . "$TESTS/peers/lib.bash"
 
 "$CHAINFS" forge "$T/forged" --quiet --seed 5 --messages 2000 || exit 1
-node "$PEERS/snapchain/check.mjs" "$VECTORS" "$T/forged" > "$T/check.out" 2> "$T/check.err" || tests_failed=$((tests_failed + 1))
+tls=
+command -v openssl > /dev/null && tls=1 && mkdir "$T/tls" && openssl req -x509 -newkey ed25519 -nodes -days 2 -subj /CN=localhost \
+	-addext subjectAltName=DNS:localhost -keyout "$T/tls/key.pem" -out "$T/tls/cert.pem" 2> /dev/null
+node "$PEERS/snapchain/check.mjs" "$VECTORS" "$T/forged" ${tls:+"$T/tls"} > "$T/check.out" 2> "$T/check.err" || tests_failed=$((tests_failed + 1))
 cat "$T/check.out" "$T/check.err"
 
 # ---- states that are made, against those that a node gave ----

@@ -1,6 +1,6 @@
 // archive.mjs: an archive in memory, laid out so that answers are slices of it.
 //
-// A lane holds the blocks of one shard twice framed in one buffer: shard 0 as messages of a stream
+// A lane holds the blocks of one shard, framed, in one buffer: shard 0 as messages of a stream
 // (five bytes before each), the others as fields of one message. Any range of heights is then one
 // slice, which goes to the socket as it is.
 import { execFileSync } from "node:child_process";
@@ -8,7 +8,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { all, delimited, fields, last, varintSize, writeVarint } from "./pb.mjs";
 
-export function readStream(folder, name, suffix = ".pbs") { // NAME.pbs or NAME.pbs.zst; null when there is neither
+export function readStream(folder, name, suffix = ".pbs") {
+	// NAME.pbs or NAME.pbs.zst; null when there is neither
 	const plain = path.join(folder, name + suffix);
 	if (fs.existsSync(plain)) return fs.readFileSync(plain);
 	if (!fs.existsSync(`${plain}.zst`)) return null;
@@ -21,9 +22,11 @@ function heightOf(header) {
 }
 
 class Lane {
-	// framed: bytes in the file's order; bounds[i]..bounds[i + 1] is block i with its frame, body[i] where it begins
+	// framed: bytes in the file's order; bounds[i]..bounds[i + 1] is block i with its frame,
+	// body[i] where it begins
 	constructor(shard, raw) {
-		const bounds = [], bodies = [];
+		const bounds = [],
+			bodies = [];
 		let size = 0;
 		for (const block of delimited(raw)) {
 			bounds.push(size);
@@ -38,9 +41,11 @@ class Lane {
 		this.bounds = Float64Array.from(bounds);
 		this.bodies = Float64Array.from(bodies);
 		this.seconds = new Float64Array(this.count);
-		this.items = new Float64Array(this.count); // user messages up to and with this block
+		// user messages up to and with this block
+		this.items = new Float64Array(this.count);
 		this.reach = []; // of shard 0: what each block witnesses, [shard, height]
-		let i = 0, items = 0;
+		let i = 0,
+			items = 0;
 		for (const block of delimited(raw)) {
 			const at = bounds[i];
 			if (shard === 0) {
@@ -56,20 +61,24 @@ class Lane {
 			const [lane, height] = heightOf(header);
 			if (i === 0) this.first = height;
 			if (lane !== shard || height !== this.first + i)
-				throw new Error(`block ${i} of shard ${shard} says that it is ${height} of shard ${lane}`);
+				throw new Error(
+					`block ${i} of shard ${shard} says that it is ${height} of shard ${lane}`,
+				);
 			this.seconds[i] = last(header, 2, 0);
 			for (const f of parts)
 				if (f[0] === (shard === 0 ? 5 : 3))
 					for (const g of fields(f[2])) if (g[0] === 2) items++;
 			this.items[i] = items;
 			if (shard === 0) {
-				const witness = parts.find((f) => f[0] === 3)?.[2] ?? Buffer.alloc(0);
+				const witness =
+					parts.find((f) => f[0] === 3)?.[2] ?? Buffer.alloc(0);
 				this.reach.push(all(witness, 1).map((w) => heightOf(w)));
 			}
 			i++;
 		}
 		this.last = this.count ? this.first + this.count - 1 : 0;
-		// When each block became available, in microseconds: of the machine's monotonic clock and of the day.
+		// When each block became available, in microseconds: of the machine's monotonic
+		// clock and of the day.
 		this.monotonic = new Float64Array(this.count);
 		this.wall = new Float64Array(this.count);
 		this.served = new Uint32Array(this.count);
@@ -86,12 +95,17 @@ class Lane {
 
 	// Heights [from, end) with their frames; both must be held or be one past the last.
 	run(from, end) {
-		return this.framed.subarray(this.bounds[from - this.first], this.bounds[end - this.first]);
+		return this.framed.subarray(
+			this.bounds[from - this.first],
+			this.bounds[end - this.first],
+		);
 	}
 
-	// The end of a run from `from` that has about `size` bytes, at least one block, and ends by `end`.
+	// The end of a run from `from` that has about `size` bytes, at least one block, and ends by
+	// `end`.
 	runEnd(from, end, size) {
-		let low = from - this.first + 1, high = end - this.first;
+		let low = from - this.first + 1,
+			high = end - this.first;
 		const most = this.bounds[from - this.first] + size;
 		while (low < high) {
 			const middle = (low + high + 1) >> 1;
@@ -117,8 +131,10 @@ class Events {
 		this.list.push({ id, type, block, bytes });
 	}
 
-	from(id) { // the place of the first with an id as high
-		let low = 0, high = this.list.length;
+	from(id) {
+		// the place of the first with an id as high
+		let low = 0,
+			high = this.list.length;
 		while (low < high) {
 			const middle = (low + high) >> 1;
 			if (this.list[middle].id < id) low = middle + 1;
@@ -143,7 +159,8 @@ export class Archive {
 		}
 	}
 
-	// An event as recorded; or, where none was, the one that a node tells of every block.
+	// Events as recorded; or, where none were, the one that a node tells of every block: its
+	// bytes are made when they are asked for.
 	loadEvents() {
 		if (this.events.length) return;
 		this.events.push(null);
@@ -152,11 +169,16 @@ export class Archive {
 			const raw = readStream(this.folder, `events-${lane.shard}`);
 			if (raw) {
 				for (const bytes of delimited(raw))
-					events.add(last(bytes, 2, 0), last(bytes, 1, 0), last(bytes, 12, 0), bytes);
+					events.add(
+						last(bytes, 2, 0),
+						last(bytes, 1, 0),
+						last(bytes, 12, 0),
+						bytes,
+					);
 			} else {
 				for (let h = lane.first; h <= lane.last && lane.count; h++) {
 					const id = h * 16384;
-					events.add(id, 11, h, confirmed(lane, h, id));
+					events.add(id, 11, h, null);
 				}
 			}
 			this.events.push(events);
@@ -164,7 +186,8 @@ export class Archive {
 	}
 }
 
-function confirmed(lane, height, id) {
+// BLOCK_CONFIRMED of a chunk, as a node tells it of one without other events.
+export function confirmed(lane, height, id) {
 	const put = (out, number, value) => {
 		if (value) out.push(...bytesOf(number * 8), ...bytesOf(value));
 	};
@@ -172,7 +195,8 @@ function confirmed(lane, height, id) {
 		const b = Buffer.alloc(10);
 		return b.subarray(0, writeVarint(b, 0, value));
 	};
-	const body = [], out = [];
+	const body = [],
+		out = [];
 	put(body, 1, height);
 	put(body, 2, lane.shard);
 	put(body, 3, lane.seconds[height - lane.first]);

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// peer.mjs: plays a Snapchain node, from recorded and generated data. ../README.md says how to use it.
+// peer.mjs: plays a Snapchain node, from recorded and generated data. ../README.md says how to use
+// it.
 //
 // gRPC, its headers and statuses are grpc-js's. The bytes of an answer are slices of the archive,
 // already framed, and go to the stream under a call directly: that is what makes thousands of small
@@ -8,15 +9,14 @@ import grpc from "@grpc/grpc-js";
 import fs from "node:fs";
 import http2 from "node:http2";
 import net from "node:net";
-import { Archive } from "./archive.mjs";
+import { Archive, confirmed } from "./archive.mjs";
 import { ANSWER_LIES, BLOCK_LIES, LIES, dice, lie } from "./lies.mjs";
-import { fields, last, len, num, varint } from "./pb.mjs";
+import { fields, last, len, num, rewrite } from "./pb.mjs";
 import { Replica } from "./replica.mjs";
 
 const EPOCH = 1609459200; // the chain counts its seconds from here
-const RUN = 256 * 1024;   // bytes that are handed to a stream at once
-const PAGE = 1000;        // events of a page, as a node reads them for a subscriber
-const RING = 16384;       // events of a shard that wait for a slow subscriber; the oldest go first
+const RUN = 256 * 1024; // bytes that are handed to a stream at once
+const PAGE = 1000; // events of a page, as a node reads them for a subscriber
 const STATUS = grpc.status;
 
 class Refusal extends Error {
@@ -29,9 +29,28 @@ class Refusal extends Error {
 // ---- options ----
 
 const OPTIONS = {
-	archive: "", other: "", port: 0, host: "127.0.0.1", at: "all", speed: 0, latency: 0, "event-lead": 2, rate: 0,
-	"pruned-below": 0, lie: "none", "lie-at": 0, "lie-every": 0, "lie-times": 0, "lie-status": STATUS.UNAVAILABLE,
-	oversize: 64 << 20, seed: 0, replication: [], version: "0.14.2",
+	archive: "",
+	other: "",
+	port: 0,
+	host: "127.0.0.1",
+	at: "all",
+	speed: 0,
+	latency: 0,
+	"event-lead": 2,
+	rate: 0,
+	ring: 16384,
+	"pruned-below": 0,
+	lie: "none",
+	"lie-at": 0,
+	"lie-every": 0,
+	"lie-times": 0,
+	"lie-status": STATUS.UNAVAILABLE,
+	oversize: 64 << 20,
+	seed: 0,
+	replication: [],
+	version: "0.14.2",
+	"tls-cert": "",
+	"tls-key": "",
 };
 
 function options(words) {
@@ -39,7 +58,10 @@ function options(words) {
 	for (let i = 0; i < words.length; i++) {
 		const name = words[i].replace(/^--/, "");
 		if (!words[i].startsWith("--") || !(name in OPTIONS) || i + 1 === words.length) {
-			console.error(`peer: ${words[i]}: no such option, or its value is missing; one of --${Object.keys(OPTIONS).join(" --")}`);
+			console.error(
+				`peer: ${words[i]}: no such option, or its value is missing; one of ` +
+					`--${Object.keys(OPTIONS).join(" --")}`,
+			);
 			process.exit(2);
 		}
 		const value = words[++i];
@@ -54,7 +76,8 @@ function options(words) {
 
 function number(word, name) {
 	const n = Number(word);
-	if (word === "" || !Number.isFinite(n) || n < 0) throw new Error(`${name}: ${word} is no number`);
+	if (word === "" || !Number.isFinite(n) || n < 0)
+		throw new Error(`${name}: ${word} is no number`);
 	return n;
 }
 
@@ -71,10 +94,11 @@ const o = (() => {
 const archive = new Archive(o.archive);
 const other = o.other ? new Archive(o.other) : null;
 archive.loadEvents();
-const lanes = archive.lanes, main = lanes[0];
-const tip = lanes.map(() => 0);            // the highest that can be read, by shard; 0: none
-const told = lanes.map(() => 0);           // the highest whose events were told
-let pruned = o["pruned-below"];            // heights below are not held any more
+const lanes = archive.lanes,
+	main = lanes[0];
+const tip = lanes.map(() => 0); // the highest that can be read, by shard; 0: none
+const told = lanes.map(() => 0); // the highest whose events were told
+let pruned = o["pruned-below"]; // heights below are not held any more
 let liar = { mode: o.lie, told: [], count: 0, answers: 0 };
 const subscribers = new Set();
 const sockets = new Set();
@@ -83,11 +107,16 @@ const replicas = o.replication.map((folder) => new Replica(folder, o.seed));
 
 // How far each shard is when the main one is at `height`: as far as its block witnesses.
 const reach = (() => {
-	const at = lanes.map(() => 0), out = [];
+	const at = lanes.map(() => 0),
+		out = [];
 	for (let i = 0; i < main.count; i++) {
 		at[0] = main.first + i;
 		for (const [shard, height] of main.reach[i])
-			if (shard > 0 && shard < at.length) at[shard] = Math.max(at[shard], Math.min(height, lanes[shard].last));
+			if (shard > 0 && shard < at.length)
+				at[shard] = Math.max(
+					at[shard],
+					Math.min(height, lanes[shard].last),
+				);
 		out.push([...at]);
 	}
 	return out;
@@ -100,7 +129,10 @@ function reachAt(height) {
 }
 
 function clocks() {
-	return [Number(process.hrtime.bigint() / 1000n), Math.round((performance.timeOrigin + performance.now()) * 1000)];
+	return [
+		Number(process.hrtime.bigint() / 1000n),
+		Math.round((performance.timeOrigin + performance.now()) * 1000),
+	];
 }
 
 // Events first; what they tell of can be read a moment later, as on a node.
@@ -109,7 +141,10 @@ function tell(to) {
 		if (to[lane.shard] <= told[lane.shard]) continue;
 		told[lane.shard] = to[lane.shard];
 		const events = archive.events[lane.shard];
-		while (events.told < events.list.length && events.list[events.told].block <= to[lane.shard]) {
+		while (
+			events.told < events.list.length &&
+			events.list[events.told].block <= to[lane.shard]
+		) {
 			const e = events.list[events.told++];
 			for (const s of subscribers) s.live(lane.shard, e);
 		}
@@ -146,7 +181,8 @@ function jump(height) {
 		if (to[lane.shard] >= tip[lane.shard]) continue;
 		tip[lane.shard] = told[lane.shard] = to[lane.shard];
 		const events = archive.events[lane.shard];
-		if (events) events.told = events.list.filter((e) => e.block <= to[lane.shard]).length;
+		if (events)
+			events.told = events.list.filter((e) => e.block <= to[lane.shard]).length;
 	}
 	tell(to);
 	reveal(to);
@@ -158,13 +194,18 @@ function speed(perSecond) {
 	clearTimeout(pace.timer);
 	pace = { timer: null };
 	if (!perSecond) return;
-	const mine = pace, from = tip[0], start = performance.now();
+	const mine = pace,
+		from = tip[0],
+		start = performance.now();
 	const tick = () => {
 		if (mine !== pace) return;
-		const due = Math.min(main.last, from + Math.floor((performance.now() - start) * perSecond / 1000));
-		if (due > told0) advance(told0 = due);
+		const due = Math.min(
+			main.last,
+			from + Math.floor(((performance.now() - start) * perSecond) / 1000),
+		);
+		if (due > told0) advance((told0 = due));
 		if (due >= main.last) return;
-		const next = start + (due + 1 - from) * 1000 / perSecond;
+		const next = start + ((due + 1 - from) * 1000) / perSecond;
 		mine.timer = setTimeout(tick, Math.max(1, next - performance.now()));
 	};
 	let told0 = from;
@@ -185,12 +226,17 @@ class Call {
 		this.request = call.request;
 		this.gone = false;
 		this.started = false;
-		this.stream.once("close", () => this.gone = true);
+		this.stream.once("close", () => (this.gone = true));
 		// A node counts the time only until its headers, and calls it cancelled.
 		if (this.grpc.deadlineTimer) {
 			clearTimeout(this.grpc.deadlineTimer);
 			const left = this.grpc.deadline - Date.now();
-			const timer = setTimeout(() => this.started || this.fail(STATUS.CANCELLED, "Timeout expired"), left);
+			const timer = setTimeout(
+				() =>
+					this.started ||
+					this.fail(STATUS.CANCELLED, "Timeout expired"),
+				left,
+			);
 			this.stream.once("close", () => clearTimeout(timer));
 		}
 	}
@@ -207,7 +253,7 @@ class Call {
 		for (let at = 0; at < bytes.length && !this.gone; at += 16384) {
 			const part = bytes.subarray(at, at + 16384);
 			const now = performance.now();
-			rateFree = Math.max(rateFree, now) + part.length * 1000 / o.rate;
+			rateFree = Math.max(rateFree, now) + (part.length * 1000) / o.rate;
 			await pause(rateFree - now);
 			await this.put(part);
 		}
@@ -238,7 +284,8 @@ class Call {
 
 	ok() {
 		this.start();
-		if (!this.gone) this.grpc.sendStatus({ code: STATUS.OK, details: "", metadata: null });
+		if (!this.gone)
+			this.grpc.sendStatus({ code: STATUS.OK, details: "", metadata: null });
 	}
 
 	fail(code, details) {
@@ -255,7 +302,10 @@ class Call {
 function u64(request, field, otherwise) {
 	const v = last(request, field, otherwise);
 	if (v !== otherwise && typeof v !== "number")
-		throw new Refusal(STATUS.INTERNAL, "failed to decode Protobuf message: invalid wire type");
+		throw new Refusal(
+			STATUS.INTERNAL,
+			"failed to decode Protobuf message: invalid wire type",
+		);
 	return v;
 }
 
@@ -264,24 +314,49 @@ async function getInfo(call) {
 	const ahead = liar.mode === "future" ? 1000 : 0;
 	if (ahead) tellLie(0, 0);
 	const info = (lane) => {
-		const at = tip[lane.shard], i = at - lane.first;
-		return len(9, Buffer.concat([num(1, lane.shard), num(2, at ? at + ahead : 0),
-			num(3, at ? lane.items[i] : 0), num(5, at ? lane.bounds[i + 1] : 0), num(6, at ? 0 : now)]));
+		const at = tip[lane.shard],
+			i = at - lane.first;
+		return len(
+			9,
+			Buffer.concat([
+				num(1, lane.shard),
+				num(2, at ? at + ahead : 0),
+				num(3, at ? lane.items[i] : 0),
+				num(5, at ? lane.bounds[i + 1] : 0),
+				num(6, at ? 0 : now),
+			]),
+		);
 	};
-	const rest = lanes.slice(1), roll = dice(o.seed, counts.calls.GetInfo.calls);
+	const rest = lanes.slice(1),
+		roll = dice(o.seed, counts.calls.GetInfo.calls);
 	for (let i = rest.length - 1; i > 0; i--) {
 		const j = roll() % (i + 1);
 		[rest[i], rest[j]] = [rest[j], rest[i]];
 	}
-	const items = rest.reduce((sum, l) => sum + (tip[l.shard] ? l.items[tip[l.shard] - l.first] : 0), 0);
-	await call.message(Buffer.concat([len(1, o.version), len(5, num(1, items)),
-		len(6, `12D3KooWpeer${String(o.seed).padStart(40, "1")}`), num(8, lanes.length - 1), info(main), ...rest.map(info)]));
+	const items = rest.reduce(
+		(sum, l) => sum + (tip[l.shard] ? l.items[tip[l.shard] - l.first] : 0),
+		0,
+	);
+	await call.message(
+		Buffer.concat([
+			len(1, o.version),
+			len(5, num(1, items)),
+			len(6, `12D3KooWpeer${String(o.seed).padStart(40, "1")}`),
+			num(8, lanes.length - 1),
+			info(main),
+			...rest.map(info),
+		]),
+	);
 	call.ok();
 }
 
 // The heights [from, end) that an answer holds, of those asked for.
 function range(lane, start, stop) {
-	let from = Math.max(start, 1), end = stop === undefined ? tip[lane.shard] + 1 : Math.min(stop, tip[lane.shard] + 1);
+	let from = Math.max(start, 1),
+		end =
+			stop === undefined
+				? tip[lane.shard] + 1
+				: Math.min(stop, tip[lane.shard] + 1);
 	if (!tip[lane.shard]) end = 0;
 	from = Math.max(from, low(lane));
 	return from < end ? [from, end] : [from, from];
@@ -314,7 +389,14 @@ function falsified(lane, from, end) {
 		let bytes = lane.block(h);
 		const here = liesAt(h);
 		if (here && liar.mode !== "reordered" && liar.mode !== "repeated") {
-			const said = lie(liar.mode, bytes, { shard: lane.shard, height: h, seed: o.seed, archive, other, oversize: o.oversize });
+			const said = lie(liar.mode, bytes, {
+				shard: lane.shard,
+				height: h,
+				seed: o.seed,
+				archive,
+				other,
+				oversize: o.oversize,
+			});
 			if (said) {
 				bytes = said;
 				tellLie(lane.shard, h);
@@ -343,21 +425,22 @@ function served(lane, from, end) {
 async function answerLie(call, lane, from, end) {
 	tellLie(lane.shard, o["lie-at"] || from);
 	switch (liar.mode) {
-	case "beyond":
-		return [from, Math.min(lane.last + 1, end + 10)];
-	case "empty":
-		return [from, from];
-	case "error":
-		call.fail(o["lie-status"], "this peer was told to fail");
-		return null;
-	case "reset": { // amid a message
-		const bytes = from < end ? lane.run(from, end) : Buffer.alloc(0);
-		await call.write(bytes.subarray(0, Math.floor(bytes.length / 2)));
-		call.reset();
-		return null;
-	}
-	default: // silent: until the other side gives up
-		return null;
+		case "beyond":
+			return [from, Math.min(lane.last + 1, end + 10)];
+		case "empty":
+			return [from, from];
+		case "error":
+			call.fail(o["lie-status"], "this peer was told to fail");
+			return null;
+		case "reset": {
+			// amid a message
+			const bytes = from < end ? lane.run(from, end) : Buffer.alloc(0);
+			await call.write(bytes.subarray(0, Math.floor(bytes.length / 2)));
+			call.reset();
+			return null;
+		}
+		default: // silent: until the other side gives up
+			return null;
 	}
 }
 
@@ -388,7 +471,8 @@ async function getBlocks(call) {
 
 async function getShardChunks(call) {
 	const lane = lanes[u64(call.request, 1, 0)];
-	if (!lane || lane === main) throw new Refusal(STATUS.UNKNOWN, "invalid_internal_state/Missing shard store");
+	if (!lane || lane === main)
+		throw new Refusal(STATUS.UNKNOWN, "invalid_internal_state/Missing shard store");
 	let [from, end] = range(lane, u64(call.request, 2, 0), u64(call.request, 3, undefined));
 	if (liesInAnswer(from, end)) {
 		const said = await answerLie(call, lane, from, end);
@@ -408,7 +492,8 @@ async function getShardChunks(call) {
 			await call.write(Buffer.concat([head, bytes]));
 		} else {
 			await call.write(head);
-			for (let at = 0; at < bytes.length && !call.gone; at += RUN) await call.write(bytes.subarray(at, at + RUN));
+			for (let at = 0; at < bytes.length && !call.gone; at += RUN)
+				await call.write(bytes.subarray(at, at + RUN));
 		}
 	}
 	call.ok();
@@ -418,8 +503,9 @@ async function getShardChunks(call) {
 
 // What a pruned block's event lacks: its time.
 function eventBytes(shard, e) {
-	if (e.block >= low(lanes[shard])) return e.bytes;
-	return Buffer.concat(fields(e.bytes).filter((f) => f[0] !== 15).map((f) => e.bytes.subarray(f[3], f[4])));
+	const bytes = e.bytes ?? confirmed(lanes[shard], e.block, e.id);
+	if (e.block >= low(lanes[shard])) return bytes;
+	return rewrite(bytes, (f) => (f[0] === 15 ? null : undefined));
 }
 
 class Subscriber {
@@ -436,7 +522,7 @@ class Subscriber {
 		const queue = this.waiting.get(shard);
 		if (!queue || !this.types.has(e.type)) return;
 		queue.push(e);
-		if (queue.length > RING) {
+		if (queue.length > o.ring) {
 			queue.shift();
 			this.lost++;
 			counts.lost = (counts.lost ?? 0) + 1;
@@ -448,7 +534,7 @@ class Subscriber {
 		if (this.busy) return;
 		this.busy = true;
 		await pause(o.latency);
-		for (let any = true; any && !this.call.gone;) {
+		for (let any = true; any && !this.call.gone; ) {
 			any = false;
 			for (const [shard, queue] of this.waiting) {
 				const e = queue.shift();
@@ -475,14 +561,19 @@ async function subscribe(call) {
 	const shards = only === undefined ? lanes.slice(1).map((l) => l.shard) : [only];
 	const s = new Subscriber(call, types, shards);
 	call.start();
-	// Old events a page at a time, each handed over before the next is read. Whoever is slow at that
-	// misses what comes between the last page and the first live event: so does it on a node.
+	// Old events a page at a time, each handed over before the next is read; one that is not full
+	// is the last. Whoever is slow at that misses what comes between the last page and the first
+	// live event: so does it on a node.
 	for (const shard of from === undefined ? [] : shards) {
 		const events = archive.events[shard];
-		for (let i = events.from(from); i < events.told && !call.gone;) {
+		let i = events.from(from),
+			full = true;
+		while (full && !call.gone) {
 			const end = Math.min(events.told, i + PAGE);
+			full = end - i === PAGE;
 			for (; i < end && !call.gone; i++)
-				if (types.has(events.list[i].type)) await call.message(eventBytes(shard, events.list[i]));
+				if (types.has(events.list[i].type))
+					await call.message(eventBytes(shard, events.list[i]));
 		}
 	}
 	if (call.gone) return;
@@ -492,8 +583,10 @@ async function subscribe(call) {
 
 function unpacked(b) {
 	const out = [];
-	for (let at = 0; at < b.length;) {
-		let value = 0, scale = 1, x;
+	for (let at = 0; at < b.length; ) {
+		let value = 0,
+			scale = 1,
+			x;
 		do {
 			x = b[at++];
 			value += (x & 0x7f) * scale;
@@ -506,8 +599,11 @@ function unpacked(b) {
 
 // Ascending ids of the shards asked for, a page at a time; a token names the next id of each shard.
 async function getEvents(call) {
-	const start = u64(call.request, 1, 0), only = u64(call.request, 2, undefined);
-	const stop = u64(call.request, 3, Infinity), size = u64(call.request, 4, PAGE), reverse = u64(call.request, 6, 0);
+	const start = u64(call.request, 1, 0),
+		only = u64(call.request, 2, undefined);
+	const stop = u64(call.request, 3, Infinity),
+		size = u64(call.request, 4, PAGE),
+		reverse = u64(call.request, 6, 0);
 	const token = last(call.request, 5, Buffer.alloc(0));
 	if (only !== undefined && !(only > 0 && only < lanes.length))
 		throw new Refusal(STATUS.INVALID_ARGUMENT, "Shard not found");
@@ -516,22 +612,25 @@ async function getEvents(call) {
 	if (token.length) {
 		try {
 			places = JSON.parse(token.toString());
-			if (!Array.isArray(places) || places.length !== shards.length) throw new Error();
+			if (!Array.isArray(places) || places.length !== shards.length)
+				throw new Error();
 		} catch {
 			throw new Refusal(STATUS.INVALID_ARGUMENT, "Invalid page token");
 		}
 	}
-	const out = [], next = [];
+	const out = [],
+		next = [];
 	shards.forEach((shard, k) => {
 		const events = archive.events[shard];
 		if (places[k] === null) return next.push(null);
-		const first = events.from(start), end = Math.min(events.told, events.from(stop));
+		const first = events.from(start),
+			end = Math.min(events.told, events.from(stop));
 		const set = events.list.slice(first, Math.max(first, end));
 		if (reverse) set.reverse();
 		let i = 0;
 		if (places[k] !== undefined) {
 			const after = Number(Buffer.from(places[k]).readBigUInt64BE());
-			i = set.findIndex((e) => reverse ? e.id < after : e.id > after);
+			i = set.findIndex((e) => (reverse ? e.id < after : e.id > after));
 			if (i < 0) i = set.length;
 		}
 		const page = set.slice(i, i + Math.max(1, size));
@@ -546,10 +645,13 @@ async function getEvents(call) {
 }
 
 async function getEvent(call) {
-	const id = u64(call.request, 1, 0), shard = u64(call.request, 5, 0), events = archive.events[shard];
+	const id = u64(call.request, 1, 0),
+		shard = u64(call.request, 5, 0),
+		events = archive.events[shard];
 	if (!events) throw new Refusal(STATUS.INVALID_ARGUMENT, "Shard not found");
 	const e = events.list[events.from(id)];
-	if (!e || e.id !== id || e.block > told[shard]) throw new Refusal(STATUS.INTERNAL, "not_found/Event not found");
+	if (!e || e.id !== id || e.block > told[shard])
+		throw new Refusal(STATUS.INTERNAL, "not_found/Event not found");
 	await call.message(eventBytes(shard, e));
 	call.ok();
 }
@@ -558,7 +660,11 @@ async function getEvent(call) {
 
 const SERVICES = {
 	HubService: {
-		GetInfo: getInfo, GetBlocks: getBlocks, GetShardChunks: getShardChunks, Subscribe: subscribe, GetEvents: getEvents,
+		GetInfo: getInfo,
+		GetBlocks: getBlocks,
+		GetShardChunks: getShardChunks,
+		Subscribe: subscribe,
+		GetEvents: getEvents,
 		GetEvent: getEvent,
 	},
 	ReplicationService: {},
@@ -567,7 +673,15 @@ const SERVICES = {
 // What replicas answer with; they know nothing of calls.
 function fromReplica(name) {
 	return async (call) => {
-		const said = Replica.answer(name, call.request, { replicas, tip, lanes, Refusal, STATUS, seed: o.seed, archive });
+		const said = Replica.answer(name, call.request, {
+			replicas,
+			tip,
+			lanes,
+			Refusal,
+			STATUS,
+			seed: o.seed,
+			archive,
+		});
 		await call.message(said);
 		call.ok();
 	};
@@ -581,8 +695,13 @@ function methods(service) {
 	for (const [name, answer] of Object.entries(SERVICES[service])) {
 		// To the wire, one message is a stream that ends after one.
 		out.definition[name] = {
-			path: `/${service}/${name}`, requestStream: false, responseStream: true,
-			requestSerialize: bytes, requestDeserialize: bytes, responseSerialize: bytes, responseDeserialize: bytes,
+			path: `/${service}/${name}`,
+			requestStream: false,
+			responseStream: true,
+			requestSerialize: bytes,
+			requestDeserialize: bytes,
+			responseSerialize: bytes,
+			responseDeserialize: bytes,
 		};
 		counts.calls[name] = { calls: 0, bytes: 0, refused: 0 };
 		out.handlers[name] = async (raw) => {
@@ -593,9 +712,17 @@ function methods(service) {
 				await answer(call);
 			} catch (e) {
 				counts.calls[name].refused++;
-				const decoding = !(e instanceof Refusal) && /cut|varint|wire type|field without/.test(e.message);
-				if (!(e instanceof Refusal) && !decoding) console.error(`peer: ${name}: ${e.stack}`);
-				call.fail(e.code ?? STATUS.INTERNAL, decoding ? `failed to decode Protobuf message: ${e.message}` : e.message);
+				const decoding =
+					!(e instanceof Refusal) &&
+					/cut|varint|wire type|field without/.test(e.message);
+				if (!(e instanceof Refusal) && !decoding)
+					console.error(`peer: ${name}: ${e.stack}`);
+				call.fail(
+					e.code ?? STATUS.INTERNAL,
+					decoding
+						? `failed to decode Protobuf message: ${e.message}`
+						: e.message,
+				);
 			}
 		};
 	}
@@ -605,23 +732,46 @@ function methods(service) {
 // A call without a message is refused by grpc-js with other words than a node's.
 function wordsOfNode(method, call) {
 	const send = call.sendStatus.bind(call);
-	call.sendStatus = (s) => send(/^Received no request message/.test(s.details) ?
-		{ code: STATUS.INTERNAL, details: "Missing request message.", metadata: null } : s);
+	call.sendStatus = (s) =>
+		send(
+			/^Received no request message/.test(s.details)
+				? {
+						code: STATUS.INTERNAL,
+						details: "Missing request message.",
+						metadata: null,
+					}
+				: s,
+		);
 	return call;
 }
 
 const server = new grpc.Server({
 	interceptors: [wordsOfNode],
-	"grpc.enable_channelz": 0, "grpc.max_send_message_length": -1, "grpc.max_receive_message_length": 4 << 20,
+	"grpc.enable_channelz": 0,
+	"grpc.max_send_message_length": -1,
+	"grpc.max_receive_message_length": 4 << 20,
 });
 for (const service of Object.keys(SERVICES)) {
 	const { definition, handlers } = methods(service);
 	server.addService(definition, handlers);
 }
 // We own the sockets: a node that dies says no goodbye.
-const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+const injector = server.createConnectionInjector(
+	!o["tls-cert"]
+		? grpc.ServerCredentials.createInsecure()
+		: grpc.ServerCredentials.createSsl(null, [
+				{
+					cert_chain: fs.readFileSync(o["tls-cert"]),
+					private_key: fs.readFileSync(o["tls-key"]),
+				},
+			]),
+);
 for (const h of server.http2Servers.keys()) {
-	h.updateSettings({ initialWindowSize: 1 << 20, maxFrameSize: 16384, maxHeaderListSize: 16384 });
+	h.updateSettings({
+		initialWindowSize: 1 << 20,
+		maxFrameSize: 16384,
+		maxHeaderListSize: 16384,
+	});
 	h.on("session", (session) => session.setLocalWindowSize(1 << 20));
 	h.on("sessionError", () => undefined);
 }
@@ -635,37 +785,63 @@ const listener = net.createServer({ noDelay: true }, (socket) => {
 
 // ---- orders ----
 
-function summary(lane) { // runs of heights served as often: {"1-100": 1, "101": 2}
+function summary(lane) {
+	// runs of heights served as often: {"1-100": 1, "101": 2}
 	const out = {};
-	for (let i = 0; i < lane.count;) {
+	for (let i = 0; i < lane.count; ) {
 		let j = i;
 		while (j < lane.count && lane.served[j] === lane.served[i]) j++;
-		if (lane.served[i]) out[i + 1 === j ? `${lane.first + i}` : `${lane.first + i}-${lane.first + j - 1}`] = lane.served[i];
+		if (lane.served[i])
+			out[
+				i + 1 === j
+					? `${lane.first + i}`
+					: `${lane.first + i}-${lane.first + j - 1}`
+			] = lane.served[i];
 		i = j;
 	}
 	return out;
 }
 
 function stats() {
-	const once = {}, again = {};
+	const once = {},
+		again = {};
 	for (const lane of lanes) {
 		once[lane.shard] = lane.served.filter((n) => n > 0).length;
 		again[lane.shard] = lane.served.reduce((sum, n) => sum + Math.max(0, n - 1), 0);
 	}
 	return {
-		tip: Object.fromEntries(tip.map((h, s) => [s, h])), calls: counts.calls, bytes: counts.bytes,
-		connections: counts.connections, open: sockets.size, subscribers: subscribers.size, lost: counts.lost ?? 0,
-		served: Object.fromEntries(lanes.map((l) => [l.shard, summary(l)])), heights: once, repeats: again,
-		lie: liar.mode, lies: liar.count, lied: liar.told,
+		tip: Object.fromEntries(tip.map((h, s) => [s, h])),
+		calls: counts.calls,
+		bytes: counts.bytes,
+		connections: counts.connections,
+		open: sockets.size,
+		subscribers: subscribers.size,
+		lost: counts.lost ?? 0,
+		served: Object.fromEntries(lanes.map((l) => [l.shard, summary(l)])),
+		heights: once,
+		repeats: again,
+		lie: liar.mode,
+		lies: liar.count,
+		lied: liar.told,
 	};
 }
 
-function times() { // by shard, a height: [height, monotonic µs, wall µs]
+function times(shard, from, end) {
+	// by shard, a height: [height, monotonic µs, wall µs]
 	const out = {};
 	for (const lane of lanes) {
+		if (shard !== undefined && lane.shard !== shard) continue;
 		out[lane.shard] = [];
-		for (let h = lane.first; h <= tip[lane.shard]; h++)
-			out[lane.shard].push([h, lane.monotonic[h - lane.first], lane.wall[h - lane.first]]);
+		for (
+			let h = Math.max(from ?? 0, lane.first);
+			h <= tip[lane.shard] && h < (end ?? Infinity);
+			h++
+		)
+			out[lane.shard].push([
+				h,
+				lane.monotonic[h - lane.first],
+				lane.wall[h - lane.first],
+			]);
 	}
 	return out;
 }
@@ -681,61 +857,66 @@ function restart() {
 async function order(line) {
 	const [word, ...rest] = line.trim().split(/\s+/);
 	switch (word) {
-	case "advance": {
-		const to = Math.min(main.last, tip[0] + (rest[0] === undefined ? 1 : number(rest[0], "advance")));
-		for (let h = tip[0] + 1; h <= to; h++) await advance(h);
-		return `ok ${tip[0]}`;
-	}
-	case "at":
-		jump(rest[0] === "all" ? main.last : number(rest[0] ?? "", "at"));
-		return `ok ${tip[0]}`;
-	case "speed":
-		speed(number(rest[0] ?? "", "speed"));
-		return "ok";
-	case "latency":
-	case "rate":
-		o[word] = number(rest[0] ?? "", word);
-		return "ok";
-	case "hang":
-		hang();
-		return null;
-	case "go":
-		return "ok";
-	case "lie": {
-		if (!LIES.includes(rest[0])) throw new Error(`lie: one of ${LIES.join(" ")}`);
-		liar = { mode: rest[0], told: [], count: 0, answers: 0 };
-		o["lie-at"] = o["lie-every"] = o["lie-times"] = 0;
-		for (let i = 1; i + 1 < rest.length; i += 2) {
-			if (!["at", "every", "times"].includes(rest[i])) throw new Error(`lie: ${rest[i]}: at, every or times`);
-			o[`lie-${rest[i]}`] = number(rest[i + 1], rest[i]);
+		case "advance": {
+			const to = Math.min(
+				main.last,
+				tip[0] + (rest[0] === undefined ? 1 : number(rest[0], "advance")),
+			);
+			for (let h = tip[0] + 1; h <= to; h++) await advance(h);
+			return `ok ${tip[0]}`;
 		}
-		return "ok";
-	}
-	case "restart":
-		restart();
-		return "ok";
-	case "close": // nobody can connect until open
-		restart();
-		await new Promise((done) => listener.close(done));
-		return "ok";
-	case "open":
-		await listen(port);
-		return "ok";
-	case "prune":
-		pruned = number(rest[0] ?? "", "prune");
-		return "ok";
-	case "tamper":
-		if (!replicas.length) throw new Error("tamper: there is no replica");
-		return `ok ${replicas.map((r) => r.tamper(rest)).join(" ")}`;
-	case "stats":
-		return JSON.stringify(stats());
-	case "time":
-		return JSON.stringify(times());
-	case "quit":
-		say("ok");
-		return finish();
-	default:
-		throw new Error(`${word}: no such order`);
+		case "at":
+			jump(rest[0] === "all" ? main.last : number(rest[0] ?? "", "at"));
+			return `ok ${tip[0]}`;
+		case "speed":
+			speed(number(rest[0] ?? "", "speed"));
+			return "ok";
+		case "latency":
+		case "rate":
+			o[word] = number(rest[0] ?? "", word);
+			return "ok";
+		case "hang":
+			hang();
+			return null;
+		case "go":
+			return "ok";
+		case "lie": {
+			if (!LIES.includes(rest[0]))
+				throw new Error(`lie: one of ${LIES.join(" ")}`);
+			liar = { mode: rest[0], told: [], count: 0, answers: 0 };
+			o["lie-at"] = o["lie-every"] = o["lie-times"] = 0;
+			for (let i = 1; i + 1 < rest.length; i += 2) {
+				if (!["at", "every", "times"].includes(rest[i]))
+					throw new Error(`lie: ${rest[i]}: at, every or times`);
+				o[`lie-${rest[i]}`] = number(rest[i + 1], rest[i]);
+			}
+			return "ok";
+		}
+		case "restart":
+			restart();
+			return "ok";
+		case "close": // nobody can connect until open
+			restart();
+			await new Promise((done) => listener.close(done));
+			return "ok";
+		case "open":
+			await listen(port);
+			return "ok";
+		case "prune":
+			pruned = number(rest[0] ?? "", "prune");
+			return "ok";
+		case "tamper":
+			if (!replicas.length) throw new Error("tamper: there is no replica");
+			return `ok ${replicas.map((r) => r.tamper(rest)).join(" ")}`;
+		case "stats":
+			return JSON.stringify(stats());
+		case "time":
+			return JSON.stringify(times(...rest.map((w) => number(w, "time"))));
+		case "quit":
+			say("ok");
+			return finish();
+		default:
+			throw new Error(`${word}: no such order`);
 	}
 }
 
@@ -757,7 +938,8 @@ function finish() {
 }
 
 const lines = [];
-let rest = "", ordering = false;
+let rest = "",
+	ordering = false;
 
 function hear(text) {
 	rest += text;
@@ -785,7 +967,8 @@ async function obey() {
 // may either, but for reading orders.
 function hang() {
 	say("ok");
-	const buffer = Buffer.alloc(4096), wait = new Int32Array(new SharedArrayBuffer(4));
+	const buffer = Buffer.alloc(4096),
+		wait = new Int32Array(new SharedArrayBuffer(4));
 	for (;;) {
 		while (lines.length) {
 			const line = lines.shift().trim();
