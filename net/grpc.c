@@ -279,8 +279,8 @@ static void closed(void *arg, int rc, uint32_t error_code)
 {
 	struct grpc_call *c = arg;
 	c->stream = NULL;
-	/* A peer that has told its status may reset what it does not want to read any more. */
-	if (rc == 0 || (rc == -ECONNRESET && error_code == 0 && c->status >= 0))
+	/* Only then: of a connection that ends amid the trailers the status may be half of one. */
+	if (rc == 0)
 		ended_properly(c);
 	else if (rc == -ECONNRESET && error_code)
 		ended_by_reset(c, error_code);

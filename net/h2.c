@@ -206,6 +206,19 @@ static int feed_tls(struct wire *w, struct slice bytes, struct err *err)
 	return n == -EAGAIN ? 0 : (int)n;
 }
 
+/* ---- silence ---- */
+
+/* Before it is ready a connection has until its deadline. Then it is asked after a while of
+ * silence, and gone after another; but what lies in the socket is read first, should it be we who
+ * slept. */
+static void watch(struct wire *w)
+{
+	uint64_t since = w->heard_ms + w->silent_ms * (w->asked ? 2ull : 1ull);
+	loop_timer_at(w->timer, !h2_is_ready(w->session) ? w->deadline_ms
+				: w->graced              ? since + GRACE_MS
+							 : since);
+}
+
 static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct wire *w = stream->data;
@@ -213,6 +226,7 @@ static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	int rc = 0;
 	if (n == 0 || w->stage == OVER)
 		return;
+	bool was_ready = h2_is_ready(w->session);
 	w->heard_ms = loop_now_ms(w->loop);
 	w->asked = w->graced = false;
 	if (n == UV_EOF)
@@ -225,19 +239,8 @@ static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		rc = h2_feed(w->session, SLICE(buf->base, n), &err);
 	if (rc < 0)
 		wire_over(w, rc, err_text(&err, rc));
-}
-
-/* ---- silence ---- */
-
-/* Before it is ready a connection has until its deadline. Then it is asked after a while of
- * silence, and gone after another; but what lies in the socket is read first, should it be we who
- * slept. */
-static void watch(struct wire *w)
-{
-	uint64_t since = w->heard_ms + w->silent_ms * (w->asked ? 2ull : 1ull);
-	loop_timer_at(w->timer, !h2_is_ready(w->session) ? w->deadline_ms
-				: w->graced              ? since + GRACE_MS
-							 : since);
+	else if (!was_ready && w->stage != OVER && h2_is_ready(w->session))
+		watch(w);
 }
 
 static void open_timer_due(struct wire *w)

@@ -4,7 +4,9 @@
 
 #include "core/chain/chain.h"
 #include "core/store/network.h"
+#include "net/replica.h"
 #include "net/snapchain_calls.h"
+#include "net/snapchain_replica.h"
 #include "net/snapchain_source.h"
 
 static int snapchain_open(struct loop *l, struct network *n, const char *host, uint16_t port,
@@ -44,4 +46,39 @@ const struct source_protocol *source_protocol_find(const char *scheme, const cha
 		    strcmp(protocols[i].chain, chain) == 0)
 			return &protocols[i];
 	return NULL;
+}
+
+/* ---- whom a store can be started from ---- */
+
+static const struct replica_protocol {
+	const char *scheme, *chain;
+	uint16_t port;
+	bool tls;
+	int (*open)(struct loop *l, const struct snapchain_options *o, uint32_t patience_ms,
+		    const atomic_bool *stop, struct replica *out, struct err *err);
+} replicas[] = {
+	{ "grpc", "snapchain", SNAPCHAIN_PORT, false, snapchain_replica_open },
+	{ "grpcs", "snapchain", SNAPCHAIN_PORT, true, snapchain_replica_open },
+};
+
+int replica_open(struct loop *l, const char *chain, const char *scheme, const char *host,
+		 uint16_t port, const atomic_bool *stop, struct replica *out, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(replicas); i++) {
+		const struct replica_protocol *p = &replicas[i];
+		const struct snapchain_options o = { .host = host,
+						     .port = port ? port : p->port,
+						     .tls = p->tls };
+		if (strcmp(p->scheme, scheme) == 0 && strcmp(p->chain, chain) == 0)
+			return p->open(l, &o, 0, stop, out, err);
+	}
+	return err_set(err, -EPROTONOSUPPORT, "%s: no protocol by which a %s node is asked", scheme,
+		       chain);
+}
+
+/* All of them are of one kind by now. */
+void replica_close(struct replica *r)
+{
+	if (r->arg)
+		snapchain_replica_close(r);
 }

@@ -166,8 +166,8 @@ static void first_info(struct source *s)
 		s->shards[i].first = 1;
 	}
 	if (s->was_connected)
-		snprintf(s->news, sizeof s->news, "connected again after %u failures",
-			 s->failures + 1);
+		snprintf(s->news, sizeof s->news, "connected again, connections lost: %u",
+			 s->failures);
 	s->was_connected = true;
 	s->subscribe_ms = 0;
 }
@@ -189,8 +189,10 @@ static void info_take(struct source *s, const struct info *now)
 		source_changed(s);
 	uint32_t shards = s->options.shard_count ? s->options.shard_count : SHARD_MAX;
 	for (uint32_t i = 0; i < shards && !s->closed; i++)
-		if (now->has[i])
+		if (now->has[i]) {
+			s->shards[i].there = true;
 			head_told(s, i, now->max[i]);
+		}
 }
 
 static void info_came(void *arg, struct buf *message)
@@ -338,7 +340,7 @@ static void event_came(void *arg, struct buf *message)
 	uint32_t shard;
 	uint64_t height;
 	source_enter(s);
-	if (event_read(buf_slice(&whole), &shard, &height) && s->shards[shard].told.end) {
+	if (event_read(buf_slice(&whole), &shard, &height) && s->shards[shard].there) {
 		struct shard_state *st = &s->shards[shard];
 		uint64_t now = loop_now_ms(s->loop);
 		if (height > st->max && height - st->max <= AHEAD_MAX) {

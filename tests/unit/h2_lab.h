@@ -64,7 +64,7 @@ static void lab_ended(void *arg, int status, bool local, const char *sentence)
 	snprintf(c->sentence, sizeof c->sentence, "%s", sentence);
 }
 
-static void lab_call_init(struct lab_call *c)
+static inline void lab_call_init(struct lab_call *c)
 {
 	*c = (struct lab_call){ .all = BUF_INIT(16u << 20), .piece = BUF_INIT(16u << 20) };
 }
@@ -75,8 +75,8 @@ static inline void lab_call_release(struct lab_call *c)
 	buf_release(&c->piece);
 }
 
-static int lab_start(struct lab *l, struct lab_call *c, const char *path, struct slice request,
-		     size_t message_max, uint64_t bytes_max)
+static inline int lab_start(struct lab *l, struct lab_call *c, const char *path,
+			    struct slice request, size_t message_max, uint64_t bytes_max)
 {
 	const struct grpc_options o = { .message_max = message_max, .bytes_max = bytes_max };
 	const struct grpc_listener to = { c, lab_message, c->pieces ? lab_piece : NULL, lab_ended };
@@ -107,7 +107,7 @@ static void lab_is_over(void *arg, int rc, const char *sentence)
 	snprintf(l->sentence, sizeof l->sentence, "%s", sentence);
 }
 
-static int lab_open(struct lab *l)
+static inline int lab_open(struct lab *l)
 {
 	*l = (struct lab){ 0 };
 	const struct h2_carrier by = { l, lab_wants_write, lab_close };
@@ -118,7 +118,7 @@ static int lab_open(struct lab *l)
 }
 
 /* Throws away what we would send. */
-static int lab_take(struct lab *l, size_t *total)
+static inline int lab_take(struct lab *l, size_t *total)
 {
 	struct slice part;
 	int rc;
@@ -128,7 +128,7 @@ static int lab_take(struct lab *l, size_t *total)
 }
 
 /* The server's bytes, and then its end. */
-static void lab_feed(struct lab *l, struct slice bytes, size_t step)
+static inline void lab_feed(struct lab *l, struct slice bytes, size_t step)
 {
 	struct err err = ERR_INIT;
 	size_t sent = 0;
@@ -144,12 +144,12 @@ static void lab_feed(struct lab *l, struct slice bytes, size_t step)
 		h2_over(l->h2_memory, rc, err_text(&err, rc));
 }
 
-static void lab_end(struct lab *l)
+static inline void lab_end(struct lab *l)
 {
 	h2_over(l->h2_memory, -ECONNRESET, "the peer ended the connection");
 }
 
-static void lab_release(struct lab *l)
+static inline void lab_release(struct lab *l)
 {
 	h2_closep(&l->h2);
 	h2_freep(&l->h2_memory);

@@ -1,0 +1,18 @@
+/* replica.h: opens somebody to bootstrap a store from (struct replica of core/checkpoint/bootstrap.h),
+ * by the scheme of his address and the kind of chain.
+ *
+ * Threads  the functions of the replica wait, one call at a time, on any thread but the loop's.
+ * Errors   of opening: -EPROTONOSUPPORT no such protocol; -ENOMEM; of TLS -ENOENT, -EBADMSG: its
+ *          authorities. That nobody answers is told by the first call. */
+#ifndef CHAINFS_NET_REPLICA_H
+#define CHAINFS_NET_REPLICA_H
+
+#include "core/checkpoint/bootstrap.h"
+#include "net/loop.h"
+
+/* `stop` may be NULL; when it is set, calls end soon with -EINTR. port 0: the protocol's. */
+int  replica_open(struct loop *l, const char *chain, const char *scheme, const char *host, uint16_t port,
+		  const atomic_bool *stop, struct replica *out, struct err *err) MUST_CHECK;
+void replica_close(struct replica *r); /* accepts an all-zero one */
+
+#endif
