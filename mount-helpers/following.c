@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/control/parameters.h"
+#include "core/ingest/ingest.h"
 #include "mount-helpers/leaving.h"
 #include "net/live.h"
 
@@ -53,13 +54,28 @@ static int default_store(const char *url, char *out, size_t size, struct err *er
 			       "-o store=DIR");
 	if ((size_t)n >= sizeof folder ||
 	    (size_t)snprintf(out, size, "%s/%s", folder, name) >= size)
-		return err_set(err, -ENAMETOOLONG, "the path of the store is too long; say where "
-						   "with -o store=DIR");
+		return err_set(err, -ENAMETOOLONG,
+			       "the path of the store is too long; say where "
+			       "with -o store=DIR");
 	return make_folders(folder, err);
 }
 
+/* Of a new network, as an import would. */
+static int switch_hyper(struct verb_call *c, struct network *n, struct err *err)
+{
+	AUTO(ingest_freep) struct ingest *in = NULL;
+	struct ingest_options o = { .checkers = 1 };
+
+	if (!settings_number(c->settings, SETTING_HYPER_ENABLED))
+		return 0;
+	int rc = ingest_start(n, &o, &in, err);
+
+	return rc < 0 ? rc : ingest_set_hyper(in, true, err);
+}
+
 /* The network that the sources are of: named, the only one, or made of what was said. */
-static int find_network(struct verb_call *c, const char *path, struct network **out, struct err *err)
+static int find_network(struct verb_call *c, const char *path, struct network **out,
+			struct err *err)
 {
 	bool said = c->options[OPTION_NETWORK] || c->options[OPTION_CONFIG];
 	size_t count = store_network_count(c->store);
@@ -81,6 +97,8 @@ static int find_network(struct verb_call *c, const char *path, struct network **
 		return 0;
 	int rc = parameters_network(c, SLICE_EMPTY, out, err);
 
+	if (rc == 0 && store_network_count(c->store) > count)
+		return switch_hyper(c, *out, err);
 	if (rc == -EINVAL && !c->options[OPTION_CONFIG])
 		return err_set(err, rc,
 			       "there is no preset of a network %s (chainfs presets lists them); "
@@ -111,8 +129,8 @@ static int name_source(struct store *s, struct network *n, const char *url, stru
 	return live_file_add(s, n, &e, err);
 }
 
-static int name_sources(struct verb_call *c, const char *path, const char *address, const char *more,
-			struct err *err)
+static int name_sources(struct verb_call *c, const char *path, const char *address,
+			const char *more, struct err *err)
 {
 	struct network *n = NULL;
 	int rc = find_network(c, path, &n, err);
@@ -203,8 +221,8 @@ static int apart(struct verb_call *c, const struct mount_options *o, const char 
 	return a.rc < 0 ? err_set(err, a.rc, "%s", err_text(&a.err, a.rc)) : 0;
 }
 
-int following_prepare(struct verb_call *c, const struct mount_options *o, const char *word, char *out,
-		      size_t size, struct err *err)
+int following_prepare(struct verb_call *c, const struct mount_options *o, const char *word,
+		      char *out, size_t size, struct err *err)
 {
 	const char *address = is_address(word) ? word : NULL;
 	char scheme[16], host[SOURCE_URL_MAX + 1];

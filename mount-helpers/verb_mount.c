@@ -647,6 +647,9 @@ int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, 
 	rc = following_prepare(c, &o, store, path, sizeof path, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
+	/* What was loaded knew of no store: that one's own file counts, too. */
+	if (strcmp(path, store) != 0)
+		c->settings = NULL;
 	int code = mount_start(c, &o, path, mountpoint, foreground, &err);
 	if (code != EXIT_DONE)
 		verb_say(c, "chainfs %s: %s\n", c->verb->name, err_text(&err, -EIO));

@@ -99,8 +99,7 @@ static void print_source(struct verb_call *c, struct network *n, const struct so
 	const char *error = s ? s->sync.detail.reason : "";
 
 	if (!verb_has(c, OPTION_JSON)) {
-		verb_print(c,
-			   "%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\n",
+		verb_print(c, "%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\n",
 			   network_name(n), e->name, e->url, e->operator_name, state_of(s), score,
 			   s ? s->sync.heights : 0, s ? s->sync.bytes : 0, error);
 		return;

@@ -7,7 +7,7 @@
 
 #define PATH_SIZE 4096
 
-struct place { /* of a source that is followed */
+struct place {                          /* of a source that is followed */
 	char name[SOURCE_NAME_MAX + 1]; /* "": free */
 	unsigned number;
 };
@@ -25,7 +25,7 @@ struct followed { /* a network */
 struct live {
 	struct live_env env;
 	struct loop *loop;
-	struct followed *list; /* the loop's */
+	struct followed *list;     /* the loop's */
 	pthread_mutex_t file_lock; /* one at a time changes a file of sources */
 };
 
@@ -63,8 +63,7 @@ static int check_address(struct network *n, const struct source_entry *e, char *
 	return 0;
 }
 
-int live_file_add(struct store *s, struct network *n, const struct source_entry *e,
-		  struct err *err)
+int live_file_add(struct store *s, struct network *n, const struct source_entry *e, struct err *err)
 {
 	struct source_entry list[SYNC_SOURCES_MAX];
 	const struct source_protocol *protocol;
@@ -165,7 +164,7 @@ static void options_of(const struct settings *s, struct follow_options *o)
 	o->sync.weight[LANE_FORWARD] = forward;
 	o->sync.weight[LANE_BACKWARD] = 100 - forward;
 	o->sync.bytes_max = settings_number(s, SETTING_SYNC_MEMORY);
-	o->sync.bounds.bytes_max = MAX(o->sync.bytes_max / 8, UINT64_C(1) << 20);
+	o->sync.bounds.bytes_max = MAX(o->sync.bytes_max / 16, UINT64_C(512) << 10);
 	o->sync.cap = settings_number(s, SETTING_SYNC_BANDWIDTH);
 	o->sync.operators = (unsigned)settings_number(s, SETTING_SYNC_OPERATORS);
 	o->ingest.checkers = (unsigned)settings_number(s, SETTING_LIMITS_CHECKERS);

@@ -109,9 +109,10 @@ static void act_fetch(struct follow *f, const struct sync_action *a)
 		.tip_check = a->kind == SYNC_CHECK_TIP,
 		.came = { a->range.first, a->range.first },
 	};
-	/* One block may be as large as blocks are; several together are not. */
-	uint64_t bytes_max = a->range.end - a->range.first == 1 ? (uint64_t)BLOCK_SIZE_MAX
-								: f->options.sync.bounds.bytes_max;
+	/* One block may be as large as blocks are; of several their sizes were foreseen, about. */
+	uint64_t bytes_max = a->range.end - a->range.first == 1
+				     ? (uint64_t)BLOCK_SIZE_MAX
+				     : 2 * f->options.sync.bounds.bytes_max;
 
 	seat->ops->fetch(seat->source, a->request, a->shard, a->range, bytes_max, a->timeout_ms);
 }
@@ -297,14 +298,14 @@ static void on_changed(void *arg)
 /* Where forward begins; before the coordinator would choose. */
 static void anchor(struct follow *f, uint32_t shard, uint64_t head)
 {
+	if (f->anchored[shard])
+		return;
 	AUTO(view_putp) struct view *v = network_view_get(f->env.network);
 	const struct shard_view *sv = &v->shards[shard];
 	uint64_t ahead = f->options.sync.look_ahead;
 	uint64_t held_end = sv->gaps.held_count ? sv->gaps.held[sv->gaps.held_count - 1].end : 0;
 	uint64_t base = sv->begins + 1;
 
-	if (f->anchored[shard])
-		return;
 	f->anchored[shard] = true;
 	if (f->options.from == FOLLOW_FROM_HEAD && !sv->begins) {
 		base = head > ahead ? head - ahead + 1 : 1;

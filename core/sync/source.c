@@ -224,8 +224,8 @@ int source_file_read(const char *path, struct source_entry *out, size_t out_max,
 static int write_beside(const char *path, const char *beside, struct slice bytes)
 {
 	char folder[PATH_SIZE];
-	AUTO(base_closep) int fd =
-		open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	AUTO(base_closep)
+	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 
 	if (fd < 0)
 		return -errno;

@@ -222,19 +222,19 @@ static void what_a_reader_finds_damaged_is_fetched_again(void **state)
 		}
 	assert_true(healed > 0);
 	lab_until(&lab, ({
-			  unsigned again = 0;
-			  for (uint32_t s = 0; s < LAB_SHARDS; s++)
-				  for (uint64_t h = 1; h <= lab.head[s]; h++)
-					  again += lab.given_times[s][h] > 1;
-			  again >= healed;
-		  }));
+		unsigned again = 0;
+		for (uint32_t s = 0; s < LAB_SHARDS; s++)
+			for (uint64_t h = 1; h <= lab.head[s]; h++)
+				again += lab.given_times[s][h] > 1;
+		again >= healed;
+	}));
 	lab_until(&lab, lab_is_whole(&lab));
 	lab_until(&lab, ({
-			  AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
-			  gaps_held(&v->shards[0].gaps) == lab.head[0] &&
-				  gaps_held(&v->shards[1].gaps) == lab.head[1] &&
-				  gaps_held(&v->shards[2].gaps) == lab.head[2];
-		  }));
+		AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
+		gaps_held(&v->shards[0].gaps) == lab.head[0] &&
+			gaps_held(&v->shards[1].gaps) == lab.head[1] &&
+			gaps_held(&v->shards[2].gaps) == lab.head[2];
+	}));
 	lab_release(&lab);
 }
 
@@ -299,6 +299,36 @@ static void a_pause_of_imports_holds_it_and_closing_does_not_wait(void **state)
 	lab_release(&lab);
 }
 
+/* What a batch waits for is that nothing comes, for two milliseconds. */
+static void a_tip_that_comes_alone_is_committed_at_once(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+	uint64_t last[LAB_SHARDS];
+	struct source *s;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	memcpy(last, lab.head, sizeof last);
+	for (uint32_t i = 0; i < LAB_SHARDS; i++)
+		lab.head[i] = MIN(last[i], 100);
+	o.sync.look_ahead = 4;
+	lab_follow(&lab, &o);
+	s = lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, lab_is_whole(&lab));
+	for (unsigned i = 0; i < 60; i++) {
+		lab.head[0]++;
+		s->to.offers(s->to.arg, 0, (struct range){ 1, lab.head[0] + 1 });
+		lab_until(&lab, lab_is_whole(&lab));
+	}
+	follow_step(lab.follow);
+	follow_sight(lab.follow, &sight);
+	print_message("p50 %" PRIu64 " us, p99 %" PRIu64 " us\n", sight.latency_us[0],
+		      sight.latency_us[1]);
+	assert_in_range(sight.latency_us[0], 1, 500000);
+	lab_release(&lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +339,7 @@ int main(void)
 		cmocka_unit_test(it_stands_back_for_another_writer_and_knows_what_he_wrote),
 		cmocka_unit_test(what_a_reader_finds_damaged_is_fetched_again),
 		cmocka_unit_test(what_somebody_waits_for_comes_though_history_is_paused),
+		cmocka_unit_test(a_tip_that_comes_alone_is_committed_at_once),
 		cmocka_unit_test(a_pause_of_imports_holds_it_and_closing_does_not_wait),
 	};
 
