@@ -14,6 +14,7 @@
 #include "core/checkpoint/pins.h"
 #include "core/control/orders.h"
 #include "core/ingest/ingest.h"
+#include "core/sync/follow.h"
 #include "fs/mount/mount.h"
 #include "fs/mount/occupants.h"
 #include "fs/connection/keep.h"
@@ -253,11 +254,11 @@ static void daemon_release(struct daemon *d)
 		pthread_join(d->signals, NULL);
 	}
 	fs_closep(&d->fs);
-	follows_freep(&d->follows);
 	watch_release(&d->watch);
 	orders_closep(&d->orders);
 	pins_closep(&d->pins);
 	gate_freep(&d->gate);
+	follows_freep(&d->follows);
 	store_closep(&d->store);
 	events_freep(&d->events);
 }
@@ -295,7 +296,8 @@ static int open_orders(struct daemon *d, const struct settings *s, struct err *e
 		return err_set(err, -ENOMEM, "no memory for imports to wait");
 	int rc = pins_open(d->store, d->events, &r, &d->pins, err);
 	struct orders_env env = {
-		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate
+		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate,
+		.follows = d->follows,
 	};
 	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
@@ -324,12 +326,14 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	/* Nothing is committed before the heights that the kernel knows of are held again. */
 	if (rc == 0 && !d->taken_over && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
+	if (rc == 0 && !(d->follows = follows_new()))
+		rc = err_set(err, -ENOMEM, "no memory for followers");
 	if (rc == 0)
 		rc = open_orders(d, c->settings, err);
 	o->pins = d->pins;
 	o->orders = d->orders;
-	if (rc == 0 && !(d->follows = follows_new()))
-		rc = err_set(err, -ENOMEM, "no memory to follow anything");
+	o->follows = d->follows;
+	o->fetch_ms = m->options->fetch_ms;
 	if (rc == 0)
 		rc = fs_open(d->store, d->events, m->mountpoint, o, &d->fs, err);
 	if (rc < 0 || store_read_only(d->store))
@@ -766,7 +770,7 @@ int verb_upgrade(struct verb_call *c)
 		return verb_fail(c, rc, &err);
 	char *argv[] = { "hand-over", m.source, NULL };
 	struct upgrading u = { .io = c->io };
-	struct verb_io io = { take_out, take_err, &u, false, c->io->stop };
+	struct verb_io io = { take_out, take_err, &u, .stop = c->io->stop };
 	rc = control_call(m.source, 2, argv, &io, &code, &err);
 	if (rc == -ECONNREFUSED)
 		return verb_fail(c, rc, &err);

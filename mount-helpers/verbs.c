@@ -83,9 +83,10 @@ const struct verb verbs[] = {
 	  OPT(OPTIONS) | OPT(FOREGROUND) | OPT(SETTINGS) | OPT(SET) | OPT(HELP), true, verb_keep,
 	  NULL },
 	{ "status", "STORE", "what a store holds",
-	  "Heights held and replayed, roots of both contexts, retained records, by network and "
-	  "shard.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_status, NULL },
+	  "Heights held and replayed, roots of both contexts, retained records, by network and\n"
+	  "shard; of a network that is followed also how far it is, how fast, and its sources.\n"
+	  "--watch goes on with that until Ctrl-C: bars on a terminal, else a line a second.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(WATCH) | OPT(RPC) | OPT(HELP), false, verb_status, NULL },
 	{ "gaps", "STORE", "which heights are missing, and why",
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
 	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_gaps, NULL },

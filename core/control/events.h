@@ -3,7 +3,7 @@
  *
  * A line is "TIME NETWORK KIND key=value …": UTC time, then a word of a fixed vocabulary (block,
  * gap, refused, damaged, healed, repaired, head, hyper, import, mount, checkpoint, verify, pause,
- * freeze, source, ban, confirmed, follow), then pairs in a fixed order. Numbered from 1.
+ * freeze, source, ban, confirmed, follow, sync), then pairs in a fixed order. Numbered from 1.
  * Threads  any. events_post() never waits for a reader; a reader too slow loses the oldest lines
  *          and is told how many ("… lost=N"). */
 #ifndef CHAINFS_CONTROL_EVENTS_H

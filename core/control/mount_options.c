@@ -13,6 +13,7 @@ enum taken {
 	TAKEN_UMASK,
 	TAKEN_THREADS,
 	TAKEN_TRANSPORT,
+	TAKEN_FETCH,
 	TAKEN_SETTINGS,
 	TAKEN_HYPER,
 	TAKEN_NETWORK,
@@ -36,6 +37,8 @@ const struct mount_option_row mount_option_rows[] = {
 			    "threads that answer the kernel; 0: as many as pay" },
 	[TAKEN_TRANSPORT] = { "transport", "NAME", MOUNT_OPTION_TAKEN,
 			      "how requests come: classic, uring (fast), or auto" },
+	[TAKEN_FETCH] = { "fetch", "[=SECONDS]", MOUNT_OPTION_TAKEN,
+			  "a look at a missing block waits for it, at most so long (default 5)" },
 	[TAKEN_SETTINGS] = { "settings", "FILE", MOUNT_OPTION_TAKEN,
 			     "read settings from this file and no other" },
 	[TAKEN_HYPER] = { "hyper", "on|off", MOUNT_OPTION_TAKEN,
@@ -184,6 +187,13 @@ static int take(struct mount_options *o, int id, const char *value, struct err *
 		break;
 	case TAKEN_TRANSPORT:
 		return parse_transport(value, &o->transport, err);
+	case TAKEN_FETCH:
+		number = MOUNT_FETCH_S;
+		if (value)
+			rc = parse_number("fetch", value, MOUNT_FETCH_S_MAX, &number, err);
+		if (rc == 0)
+			o->fetch_ms = number * 1000;
+		break;
 	case TAKEN_SETTINGS:
 		return take_text(value, &o->settings, err);
 	case TAKEN_NETWORK:
@@ -244,7 +254,8 @@ static int one_option(struct mount_options *o, char *word, bool sloppy, struct e
 		return err_set(err, -EINVAL, "-o %s: %s", word, row->about);
 	if (row->kind == MOUNT_OPTION_IGNORED)
 		return 0;
-	if (row->argument && (!value || !*value))
+	bool optional = row->argument && row->argument[0] == '[';
+	if (row->argument && !optional && (!value || !*value))
 		return err_set(err, -EINVAL, "-o %s: it is written %s=%s", word, word,
 			       row->argument);
 	if (!row->argument && value)
@@ -299,6 +310,10 @@ static void write_one(const struct mount_options *o, enum taken id, struct buf *
 		if (o->transport)
 			buf_fmt(out, ",transport=%s", o->transport);
 		break;
+	case TAKEN_FETCH:
+		if (o->fetch_ms)
+			buf_fmt(out, ",fetch=%u", o->fetch_ms / 1000);
+		break;
 	case TAKEN_SETTINGS:
 	case TAKEN_HYPER:
 	case TAKEN_NETWORK:
@@ -334,7 +349,8 @@ void mount_options_help(struct buf *out)
 	for (size_t i = 0; i < TAKEN_COUNT; i++) {
 		const struct mount_option_row *row = &mount_option_rows[i];
 		char left[40];
-		snprintf(left, sizeof left, "%s%s%s", row->name, row->argument ? "=" : "",
+		snprintf(left, sizeof left, "%s%s%s", row->name,
+			 row->argument && row->argument[0] != '[' ? "=" : "",
 			 row->argument ? row->argument : "");
 		buf_fmt(out, "  %-18s %s\n", left, row->about);
 	}

@@ -12,6 +12,8 @@
 #include "core/base/err.h"
 
 #define MOUNT_THREADS_MAX 64u
+#define MOUNT_FETCH_S     5u /* when -o fetch says no number */
+#define MOUNT_FETCH_S_MAX 300u
 
 struct mount_options {
 	bool     allow_other;
@@ -19,6 +21,7 @@ struct mount_options {
 	uint32_t umask;
 	unsigned threads;   /* 0: a default */
 	const char *transport; /* a word of mount.transport's; NULL: nobody said */
+	unsigned fetch_ms;  /* of -o fetch; 0: nothing is fetched by a look */
 	char    *settings;  /* the file of settings; NULL: searched as always */
 	/* Of what is followed; NULL: nobody said. */
 	char    *network, *config, *store, *source;
@@ -33,7 +36,7 @@ enum mount_option_kind {
 
 struct mount_option_row {
 	const char *name;     /* "x-*": all that begin with x- */
-	const char *argument; /* what stands behind "=", NULL: nothing has to */
+	const char *argument; /* what stands behind "=", "[=…]": may, NULL: nothing has to */
 	uint8_t     kind;     /* enum mount_option_kind */
 	const char *about;    /* a clause; of one that is refused: why */
 };

@@ -78,6 +78,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_HEIGHT] = { "height", 0, "HEIGHT",
 			    "a main height (default: the newest that is replayed)" },
 	[OPTION_NAME] = { "name", 0, "NAME", "name of it" },
+	[OPTION_WATCH] = { "watch", 'w', NULL, "go on, once a second, until interrupted" },
 	[OPTION_HELP] = { "help", 'h', NULL, "this text" },
 };
 static_assert(OPTION_COUNT <= 64, "options are a 64-bit set");

@@ -52,7 +52,7 @@ enum option_id {
 	OPTION_SHARD, OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS,
 	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_SETTINGS, OPTION_SET,
 	OPTION_RPC, OPTION_BLOCK, OPTION_CONTEXT, OPTION_LATEST, OPTION_TAIL, OPTION_REPAIR, OPTION_ORIGIN,
-	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_HELP, OPTION_COUNT
+	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_WATCH, OPTION_HELP, OPTION_COUNT
 };
 
 struct option_row {
@@ -67,6 +67,7 @@ extern const struct option_row option_rows[OPTION_COUNT];
 #define VERB_SETS_MAX  16
 
 struct verb_call;
+struct follows;
 
 struct verb {
 	const char *name;                   /* "import"; of two words where verbs share a subject: "hyper diff" */
@@ -94,6 +95,7 @@ struct verb_io {
 	void *arg;
 	bool  terminal;      /* err is one: progress may be redrawn */
 	atomic_bool *stop;   /* set when the caller gave up (Ctrl-C, socket closed) */
+	unsigned columns;    /* of out, when that is a terminal; else 0 */
 };
 
 struct verb_call {
@@ -108,6 +110,7 @@ struct verb_call {
 	struct events  *events;            /* of the daemon; NULL outside */
 	struct pins    *pins;              /* the same */
 	struct gate    *gate;              /* the same: where imports wait (core/ingest/gate.h) */
+	struct follows *follows;           /* the same: who follows which network */
 	const struct settings *settings;   /* as loaded for this process; NULL: the defaults */
 	const struct verb_env *env;        /* of the daemon; NULL outside */
 };

@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/store/room.h"
+#include "core/store/tiers.h"
 
 #include <rocksdb/c.h>
 #include <stdatomic.h>
@@ -251,6 +252,61 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	return without_fallocate(o);
 }
 
+/* ---- what its cache had ---- */
+
+/* The library counts on each thread by itself, at no cost; what a thread has not told yet is told
+ * by its next read. */
+struct counted {
+	rocksdb_perfcontext_t *of_thread;
+	uint64_t hits, misses;
+};
+static pthread_key_t counted_key;
+static pthread_once_t counted_once = PTHREAD_ONCE_INIT;
+static _Thread_local struct counted *counted;
+
+static void counted_end(void *at)
+{
+	rocksdb_perfcontext_destroy(((struct counted *)at)->of_thread);
+	free(at);
+}
+
+static void counted_init(void)
+{
+	if (pthread_key_create(&counted_key, counted_end) != 0)
+		trace_debug("store", "hits of the database's cache are not counted", "");
+}
+
+static bool counted_begin(void)
+{
+	pthread_once(&counted_once, counted_init);
+	struct counted *own = calloc(1, sizeof *own);
+
+	if (!own)
+		return false;
+	own->of_thread = rocksdb_perfcontext_create();
+	if (pthread_setspecific(counted_key, own) != 0) {
+		counted_end(own);
+		return false;
+	}
+	counted = own;
+	return true;
+}
+
+static void count_blocks(void)
+{
+	if (!counted && !counted_begin())
+		return;
+	struct counted *c = counted;
+	uint64_t hits = rocksdb_perfcontext_metric(c->of_thread, rocksdb_block_cache_hit_count);
+	uint64_t misses = rocksdb_perfcontext_metric(c->of_thread, rocksdb_block_read_count);
+
+	if (hits == c->hits && misses == c->misses)
+		return;
+	tier_add(TIER_ROWS, hits - c->hits, misses - c->misses);
+	c->hits = hits;
+	c->misses = misses;
+}
+
 /* ---- iterators ---- */
 
 static uint64_t epoch_of(const struct db *db)
@@ -338,6 +394,7 @@ void db_iter_freep(struct db_iter **at)
 {
 	struct db_iter *it = TAKE(*at);
 
+	count_blocks();
 	if (it && !(is_current(it) && pool_put(it)))
 		iter_free(it);
 }
@@ -515,6 +572,7 @@ int db_get(struct db *db, enum family family, struct slice key, struct buf *valu
 		rocksdb_get_pinned_cf(db->rocks, db->read_ordered, db->handles[family],
 				      (const char *)key.p, key.n, &words);
 
+	count_blocks();
 	if (words) {
 		rocksdb_pinnableslice_destroy(found);
 		return fault(words, err);

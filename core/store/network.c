@@ -5,6 +5,7 @@
 #include "core/store/blocks.h"
 #include "core/store/inside.h"
 #include "core/store/stats.h"
+#include "core/store/tiers.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -648,6 +649,7 @@ static int load_frame(struct network *n, const struct segment_ref *ref, struct f
 	AUTO(frame_putp) struct frame *f = cache_get(n->cache, ref->segment, ref->offset);
 	struct frame_ref where = { ref->segment, ref->offset, ref->stored, ref->size };
 
+	tier_add(TIER_BLOCKS, f != NULL, f == NULL);
 	if (!f) {
 		if (ref->size > FRAME_SIZE_MAX)
 			return err_set(err, -EBADMSG, "a frame of %u bytes is over every bound",

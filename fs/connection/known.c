@@ -39,6 +39,9 @@ int serving_init(struct serving *s, const struct serving_options *o, struct err 
 	pthread_mutex_init(&s->init_lock, NULL);
 	pthread_cond_init(&s->init_done, NULL);
 	s->kept = o->kept;
+	s->follows = o->follows;
+	s->fetch_ms = o->fetch_ms;
+	s->fetchers = o->fetchers;
 	s->slots = slots_new(INO_SLOTS, o->keep, o->kept ? &o->kept->slots : NULL);
 	s->cache = render_cache_new(o->render_cache, MIN(o->render_cache, RENDER_CACHE_ONE_MAX));
 	s->ends = ends_new();

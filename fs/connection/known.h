@@ -41,6 +41,9 @@ struct serving { /* what the main connection answers with */
 	bool                 inited, ended;
 	atomic_uint_fast64_t changes; /* of what grows otherwise than by views: checkpoints */
 	struct keep_serving *kept;    /* what outlives us of it; NULL: nothing */
+	struct follows *follows; /* NULL: nobody follows anything */
+	unsigned fetch_ms, fetchers; /* fetch.h: how long one waits, and how many do at a time */
+	atomic_uint fetching;
 	bool open_answered, opendir_answered; /* a kernel too old to go without; set in INIT */
 };
 
@@ -52,6 +55,8 @@ struct serving_options {
 	void           *arg;
 	struct keep    *keep;       /* what outlives us; NULL: nothing */
 	struct keep_serving *kept;  /* this connection's, in there */
+	struct follows *follows;    /* fetch.h; NULL, 0: nothing is fetched */
+	unsigned        fetch_ms, fetchers;
 };
 /* Store, views and meter are the caller's, and set by it before. Everything else is as if never
  * begun after a failure, and released by the second. */

@@ -7,6 +7,7 @@
 
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "fs/connection/fetch.h"
 #include "fs/connection/journal.h"
 #include "fs/connection/transport.h"
 #include "fs/tree/xattr.h"
@@ -341,6 +342,12 @@ static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	if (rc == 0)
 		rc = lookup_child(&folder, name, &given, &attr, &entry, &err);
+	if (rc == -ENODATA && (rc = fetch_missing(req, &folder, name, &err)) == 0) {
+		asked_release(&folder);
+		rc = asked_open(s, parent, &folder);
+		if (rc == 0)
+			rc = lookup_child(&folder, name, &given, &attr, &entry, &err);
+	}
 	if (rc < 0 && (rc != -ENOENT || !absence_lasts(&folder))) {
 		refuse(req, "lookup", parent, rc, &err);
 		return;

@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "fs/connection/ino.h"
+#include "fs/tree/sights.h"
 
 #define CHUNK      1024u  /* slots allocated together; they never move and go with the table */
 #define SHARDS     64u
@@ -86,6 +87,7 @@ static void let_go(struct slot *slot)
 	while (count)
 		network_unpin(slot->network, slot->scope.shard, heights[--count]);
 	shared_view_putp(&slot->view);
+	sight_version_putp(&slot->sight);
 	/* The scope stays: it says what this was. */
 	slot->network = NULL;
 }
@@ -319,6 +321,10 @@ static int hold(struct slot *slot, struct network *n, const struct scope *scope,
 			network_unpin(n, scope->shard, heights[--i]);
 		return rc;
 	}
+	slot->sight = scope->kind == SCOPE_SIGHT ? sights_get(tree_sights(), n, scope->view_number)
+						 : NULL;
+	if (scope->kind == SCOPE_SIGHT && !slot->sight)
+		return -ESTALE;
 	slot->network = n;
 	slot->past = n;
 	slot->scope = *scope;

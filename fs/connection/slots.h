@@ -9,6 +9,7 @@
  *   SCOPE_STATE  pins its height against the collector
  *   SCOPE_SPAN   pins both of its heights
  *   SCOPE_CHECKPOINT  holds nothing: what it names may go
+ *   SCOPE_SIGHT  holds its version; not to be had again by another process
  * What the kernel was given of each is written down (keep.h), with what it is of: a process that
  * takes over has the same numbers and generations, holds the same heights and reads the same views.
  * A slot of what cannot be had again exactly is -ESTALE until the kernel forgets it.
@@ -30,6 +31,7 @@ struct slot { /* to be read by who has entered it */
 	struct network     *network; /* NULL: the root's own rows */
 	struct scope        scope;
 	struct shared_view *view;    /* SCOPE_VIEW */
+	struct sight_version *sight; /* SCOPE_SIGHT */
 	/* slots.c alone: */
 	struct keep_slot   *kept;
 	bool                gone;    /* taken over, and not to be had again */

@@ -1,5 +1,5 @@
 /* ctl.h: all that flows or is ordered, on a FUSE connection of its own beside the main one. What
- * there is stands in one table (ctl.c), which its README comes from; what an order does, in
+ * there is stands in one table (table.c), which its README comes from; what an order does, in
  * core/control/orders.h.
  *
  * Everything is direct I/O with normal opens. An order is obeyed or refused on the write(2) itself.
@@ -15,6 +15,7 @@
 #include "core/store/store.h"
 
 struct ctl;
+struct follows;
 struct keep_connection;
 struct keep_ctl;
 struct orders;
@@ -23,6 +24,7 @@ struct ctl_options {
 	const char *mountpoint; /* absolute and prepared */
 	bool        allow_other;
 	uint32_t    uid, gid, umask;
+	struct follows *follows; /* NULL: nobody follows anything */
 	const char *tree_path; /* where the main tree is mounted: links lead there */
 	/* What outlives us of the connection and of open files (keep.h). */
 	struct keep_connection *kept;

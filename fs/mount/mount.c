@@ -15,9 +15,11 @@
 #include "fs/connection/keep.h"
 #include "fs/connection/mountpoint.h"
 #include "fs/connection/ops.h"
+#include "fs/mount/following.h"
 #include "fs/mount/plain.h"
 #include "fs/mount/rundir.h"
 #include "fs/connection/session.h"
+#include "fs/tree/sights.h"
 #include "fs/connection/transport.h"
 
 #define END_WAIT_MS    200u   /* for a busy mount, before it is detached */
@@ -29,6 +31,8 @@ struct fs {
 	struct events  *events;
 	struct pins    *pins;
 	struct orders  *orders;
+	struct follows *follows;
+	struct sights  *sights;
 	struct serving  serving;
 	struct session *session;
 	struct ctl     *ctl;
@@ -77,6 +81,15 @@ static void on_pins(void *arg, struct network *n)
 	plain_changed(fs->plain, network_index(n));
 }
 
+/* Sources came or went. */
+static void on_sources(void *arg, struct network *n)
+{
+	struct fs *fs = arg;
+
+	serving_changed(&fs->serving);
+	notifier_published(fs->serving.notifier, network_index(n));
+}
+
 /* A network that came through the daemon is told of by nothing but its first event. */
 static void on_event(void *arg)
 {
@@ -89,6 +102,7 @@ static void on_event(void *arg)
 		notifier_published(fs->serving.notifier, 0);
 		plain_published(fs->plain, 0);
 	}
+	following_look();
 	ctl_wake(fs->ctl);
 }
 
@@ -114,7 +128,15 @@ static void take_over(struct fs *fs)
 	keep_views_recount(fs->keep);
 }
 
-static int open_serving(struct fs *fs, const struct fs_options *o, struct err *err)
+/* Threads come to the help of blocked ones, but not where each has a ring of its own. */
+static unsigned fetchers_of(const struct transport_ops *transport, unsigned threads)
+{
+	return transport->by_ring ? MAX((threads ? threads : TRANSPORT_THREADS) / 2, 1u)
+				  : TRANSPORT_GROWTH / 2;
+}
+
+static int open_serving(struct fs *fs, const struct fs_options *o, unsigned fetchers,
+			struct err *err)
 {
 	struct serving *s = &fs->serving;
 	struct serving_options so = {
@@ -127,6 +149,9 @@ static int open_serving(struct fs *fs, const struct fs_options *o, struct err *e
 		.arg = fs,
 		.keep = fs->keep,
 		.kept = &fs->keep->main,
+		.follows = fs->follows,
+		.fetch_ms = o->fetch_ms,
+		.fetchers = fetchers,
 	};
 
 	s->store = fs->store;
@@ -168,6 +193,7 @@ static int open_ctl(struct fs *fs, const struct fs_options *o, struct err *err)
 		.gid = o->gid,
 		.umask = o->umask,
 		.tree_path = fs->mountpoint,
+		.follows = fs->follows,
 		.kept = &fs->keep->connections[KEEP_CTL],
 		.kept_ctl = kept,
 	};
@@ -203,6 +229,7 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	fs->events = events;
 	fs->pins = o->pins;
 	fs->orders = o->orders;
+	fs->follows = o->follows;
 	fs->threads = o->threads;
 	sem_init(&fs->woken, 0, 0);
 	AUTO(fs_closep) struct fs *owner = fs;
@@ -224,16 +251,18 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	if (rc == 0 && !fs->taken_over)
 		rc = mountpoint_prepare(fs->mountpoint, err);
 	if (rc == 0)
-		rc = open_serving(fs, o, err);
+		rc = open_serving(fs, o, fetchers_of(transport, o->threads), err);
 	if (rc == 0)
 		rc = open_ctl(fs, o, err);
+	if (rc == 0 && fs->follows && !(fs->sights = sights_new(fs->follows)))
+		rc = err_set(err, -ENOMEM, "no memory for the mount");
 	if (rc == 0)
 		rc = open_plain(fs, o, err);
 	if (rc < 0)
 		return rc;
 	tree_set_env(&(struct tree_env){ .store = s, .ctl_target = fs->ctl_path,
 					  .plain_target = plain_path(fs->plain),
-					  .pins = fs->pins });
+					  .pins = fs->pins, .sights = fs->sights });
 	struct session_options so = {
 		.mountpoint = fs->mountpoint, .source = store_path(s), .subtype = MOUNT_SUBTYPE,
 		.allow_other = o->allow_other, .read_only = true, .parallel = true,
@@ -273,6 +302,7 @@ void fs_closep(struct fs **at)
 		plain_pause(fs->plain);
 	session_closep(&fs->session);
 	events_on_post(fs->events, NULL, NULL);
+	following_stop();
 	if (fs->pins)
 		pins_on_change(fs->pins, NULL, NULL);
 	plain_end(fs->plain);
@@ -284,6 +314,7 @@ void fs_closep(struct fs **at)
 	plain_closep(&fs->plain);
 	meter_freep(&s->meter);
 	serving_release(s);
+	sights_freep(&fs->sights);
 	keep_closep(&fs->own_keep);
 	sem_destroy(&fs->woken);
 	free(fs);
@@ -386,6 +417,7 @@ static int start(struct fs *fs, struct err *err)
 		events_on_post(fs->events, on_event, fs);
 		if (fs->pins)
 			pins_on_change(fs->pins, on_pins, fs);
+		following_start(fs->store, fs->follows, on_sources, fs);
 		rc = session_start(fs->session, fs->threads, on_ended, fs, err);
 	}
 	/* Not earlier: libfuse tells the kernel nothing before it knows of INIT. */

@@ -8,6 +8,7 @@ void look_release(struct look *l)
 {
 	state_freep(&l->state);
 	look_span_release(l);
+	sight_version_putp(&l->sight);
 }
 
 void look_span_release(struct look *l)
@@ -99,6 +100,36 @@ int look_block_object(struct look *l, uint64_t object, const struct block_row **
 		return gone(l, stat.shard, stat.height);
 	l->has_block = true;
 	return 0;
+}
+
+/* ---- following ---- */
+
+int look_sight(struct look *l, const struct node *n, const struct sight_version **out)
+{
+	uint64_t number = n->scope.view_number;
+
+	if (!l->sight || l->sight->number != number || l->sight->view->network != n->network) {
+		sight_version_putp(&l->sight);
+		l->sight = sights_get(tree_sights(), n->network, number);
+	}
+	*out = l->sight;
+	return l->sight ? 0
+			: err_set(l->err, -ESTALE, "what was told of following then is gone");
+}
+
+bool look_sight_newest(struct look *l, struct node *n)
+{
+	struct sight_version *v = sights_newest(tree_sights(), n->network);
+
+	if (!v)
+		return false;
+	sight_version_putp(&l->sight); /* a name that is interned next finds it held */
+	l->sight = v;
+	n->scope.kind = SCOPE_SIGHT;
+	n->scope.context = 0;
+	n->scope.height = n->scope.from = 0;
+	n->scope.view_number = v->number;
+	return true;
 }
 
 /* ---- what can be read ---- */

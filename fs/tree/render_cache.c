@@ -2,6 +2,8 @@
 
 #include <stdatomic.h>
 
+#include "core/store/tiers.h"
+
 #define SHARDS    16u
 #define CHAINS    2048u /* of a shard */
 #define LARGE_MAX 2u
@@ -277,6 +279,8 @@ bool render_cache_find(struct render_cache *c, struct render_key key, struct ren
 	struct rendering *r = *place_of(s, key);
 
 	*out = r && r->stage == READY ? use(s, r) : NULL;
+	if (*out && !key.how) /* of a file: a miss is counted by who makes it */
+		tier_add(TIER_RENDERINGS, 1, 0);
 	return *out;
 }
 
@@ -301,6 +305,8 @@ int render_cache_get(struct render_cache *c, struct render_key key, struct rende
 	pthread_mutex_lock(&s->shard_lock);
 	*out = find_made(s, key);
 	pthread_mutex_unlock(&s->shard_lock);
+	if (!key.how)
+		tier_add(TIER_RENDERINGS, *out != NULL, *out == NULL);
 	if (*out)
 		return 1;
 	struct rendering *r = calloc(1, sizeof *r);

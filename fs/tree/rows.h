@@ -36,6 +36,9 @@ enum row {
 	ROW_CP_RULES_SHARD, ROW_CP_RULES_BOTH, ROW_CP_RULES_HYPER, ROW_CP_EVIDENCE,
 	ROW_CP_PARAMETERS, ROW_CP_COMMITS,
 	ROW_SEGMENTS, ROW_SEGMENT,
+	ROW_GAP_CLAIM, ROW_SOURCES, ROW_SOURCE, ROW_SOURCE_ADDRESS, ROW_SOURCE_ERROR,
+	ROW_SOURCE_FAULTS, ROW_SOURCE_OPERATOR, ROW_SOURCE_RANGE, ROW_SOURCE_RATE,
+	ROW_SOURCE_REMARK, ROW_SOURCE_SCORE, ROW_SOURCE_STATUS, ROW_SOURCE_VERSION,
 	ROW_COUNT
 };
 
@@ -103,7 +106,9 @@ extern const struct entry_ops
 	name_ops,
 	/* rows_gaps.c */
 	gaps_ops, gaps_shard_ops, gap_ops, gap_status_ops, gap_reason_ops, gap_error_ops,
-	gap_tries_ops, gap_next_ops, heights_ops, map_ops,
+	gap_tries_ops, gap_next_ops, gap_claim_ops, heights_ops, map_ops,
+	/* rows_sources.c */
+	sources_ops, source_ops, source_file_ops,
 	/* rows_diffs.c */
 	diffs_ops, latest_ops, diverged_ops, diff_ops, report_ops, report_json_ops, retained_ops,
 	reasons_ops, retained_shard_ops, retained_account_ops, retained_set_ops,

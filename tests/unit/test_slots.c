@@ -1,6 +1,7 @@
 #include "core/base/trace.h"
 #include "fs/connection/ino.h"
 #include "fs/connection/slots.h"
+#include "fs/tree/sights.h"
 #include "tests/support/support.h"
 
 #include <sys/mman.h>
@@ -78,6 +79,29 @@ void network_on_publish(struct network *n, void (*call)(void *arg), void *arg)
 {
 	n->call = call;
 	n->arg = arg;
+}
+
+/* Of what is told of following there is one version, number 8. */
+static struct sight_version told = { .number = 8 };
+
+struct sights *tree_sights(void)
+{
+	return NULL;
+}
+
+struct sight_version *sights_get(struct sights *s, const struct network *n, uint64_t number)
+{
+	if (number != told.number)
+		return NULL;
+	told.owners++;
+	return &told;
+}
+
+void sight_version_putp(struct sight_version **v)
+{
+	if (*v)
+		(*v)->owners--;
+	*v = NULL;
 }
 
 static void publish(struct network *n)
@@ -164,6 +188,26 @@ static void a_place_stays_for_good(void **state)
 	assert_ptr_equal(again, slot);
 	slots_leave(s, again);
 	assert_int_equal(slots_used(s), 1);
+}
+
+static void a_slot_of_following_holds_its_version_as_long_as_it_lives(void **state)
+{
+	AUTO(slots_freep) struct slots *s = slots_new(INO_SLOTS, NULL, NULL);
+	struct scope c = { .kind = SCOPE_SIGHT, .view_number = 8 };
+	struct scope gone = { .kind = SCOPE_SIGHT, .view_number = 7 };
+	struct slot *slot, *same;
+
+	assert_int_equal(slots_intern(s, &networks[0], &gone, NULL, &slot), -ESTALE);
+	assert_int_equal(slots_intern(s, &networks[0], &c, NULL, &slot), 1);
+	assert_ptr_equal(slot->sight, &told);
+	assert_int_equal(slots_intern(s, &networks[0], &c, NULL, &same), 0);
+	assert_ptr_equal(same, slot);
+	slots_leave(s, same);
+	slots_give(slot, 1);
+	slots_leave(s, slot);
+	assert_int_equal(told.owners, 1);
+	slots_forget(s, slot->number, 1);
+	assert_int_equal(told.owners, 0);
 }
 
 static void a_settling_slot_holds_the_view_it_was_made_with(void **state)
@@ -557,6 +601,7 @@ int main(void)
 		slots_test(the_same_scope_is_the_same_slot),
 		slots_test(a_slot_lives_while_a_lookup_or_a_request_counts_it),
 		slots_test(a_place_stays_for_good),
+		slots_test(a_slot_of_following_holds_its_version_as_long_as_it_lives),
 		slots_test(a_settling_slot_holds_the_view_it_was_made_with),
 		slots_test(the_same_part_of_the_same_view_comes_back_as_it_was),
 		slots_test(the_newest_view_is_seen_once_it_is_published),
