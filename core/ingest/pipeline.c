@@ -10,23 +10,23 @@
 
 struct line { /* jobs that keep their order */
 	struct job *ring[JOBS_MAX];
-	bool        checked[JOBS_MAX];
-	uint64_t    put, picked, taken; /* tickets: next to put, to check, to take */
-	size_t      bytes;
+	bool checked[JOBS_MAX];
+	uint64_t put, picked, taken; /* tickets: next to put, to check, to take */
+	size_t bytes;
 };
 
 enum { URGENT, USUAL, LINE_COUNT };
 
 struct pipeline {
-	const struct chain_ops    *ops;
+	const struct chain_ops *ops;
 	const struct chain_params *params;
 	pthread_t threads[CHECKERS_MAX];
-	unsigned  thread_count;
+	unsigned thread_count;
 
 	pthread_mutex_t pipeline_lock; /* guards the rest; a leaf */
-	pthread_cond_t  room, work, done;
-	struct line     lines[LINE_COUNT];
-	bool            closed;
+	pthread_cond_t room, work, done;
+	struct line lines[LINE_COUNT];
+	bool closed;
 };
 
 void job_freep(struct job **j)

@@ -185,20 +185,20 @@ measure_split() {
 		peer_start node --archive "$archive" || fail "no node"
 		# Little memory, so that what comes is what is checked, and not all at once.
 		follow "$T/st" "$PEER_PORT" --set sync.memory=4M
-		samples > "$T/samples.$round"
+		samples > "$WORK/follow.samples.$round"
 		unmount
 		peer_stop node
-		# Both: from a tenth of the head's part on, until a tenth of it is left; one alone: what comes
-		# after the head's part is whole.
-		awk -v of="$heights" -v share="$T/split.share" -v lent="$T/split.lent" '
-			{ t[NR] = $1; f[NR] = $2; b[NR] = $3; mf[NR] = $4; mb[NR] = $5 }
+		# Both: from a tenth of the head's bytes until nine tenths of them. One alone: from when all of the
+		# head's came until most of history did. What is done with bytes that came says nothing of the
+		# line: when a shard is whole, all of it is replayed.
+		awk -v share="$T/split.share" -v lent="$T/split.lent" '
+			{ t[NR] = $1; f[NR] = $2; b[NR] = $3 }
 			END {
 				for (i = 1; i <= NR; i++) {
-					if (f[i] > 0 && !most) most = mf[i]
-					if (mf[i] < most * 0.9 && !from) from = i
-					if (mf[i] > most * 0.1 && mb[i] > 0) to = i
-					if (most && mf[i] == 0 && !alone) alone = i
-					if (mb[i] > 0 || !end) end = i
+					if (f[i] >= f[NR] * 0.1 && !from) from = i
+					if (f[i] <= f[NR] * 0.9) to = i
+					if (f[i] == f[NR] && !alone) alone = i
+					if (b[i] <= b[NR] * 0.95) end = i
 				}
 				if (!from || to <= from || !alone || end <= alone) exit 1
 				df = f[to] - f[from]; db = b[to] - b[from]; both = (df + db) / (t[to] - t[from])
@@ -207,10 +207,11 @@ measure_split() {
 				printf "%.4f\n", one / both >> lent
 				printf "# split round: %d + %d bytes in %.2f s; alone %d in %.2f s: forward %.3f, lent %.3f\n", df, db,
 					t[to] - t[from], b[end] - b[alone], t[end] - t[alone], df / (df + db), one / both > "/dev/stderr"
-			}' "$T/samples.$round" || { cat "$T/samples.$round" >&2; fail "too little came to tell the split"; }
+			}' "$WORK/follow.samples.$round" || fail "too little came to tell the split"
 	done
-	figure follow split "$(median < "$T/split.share")" "of the bytes are the head's, of 0.70"
-	figure follow "idle share" "$(median < "$T/split.lent")" "of both lanes' speed has one alone"
+	figure follow "split: the head's part of the bytes" "$(median < "$T/split.share")" "of 0.70"
+	figure follow split "$(median < "$T/split.share" | awk '{ printf "%.4f", $1 > 0.7 ? $1 - 0.7 : 0.7 - $1 }')" "from the head's weight"
+	figure follow idle-share "$(median < "$T/split.lent")" "of both lanes' speed has one alone"
 }
 
 for part in $FOLLOW_PARTS; do
