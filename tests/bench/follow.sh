@@ -210,7 +210,7 @@ measure_split() {
 			}' "$WORK/follow.samples.$round" || fail "too little came to tell the split"
 	done
 	figure follow "split: the head's part of the bytes" "$(median < "$T/split.share")" "of 0.70"
-	figure follow split "$(median < "$T/split.share" | awk '{ printf "%.4f", $1 > 0.7 ? $1 - 0.7 : 0.7 - $1 }')" "from the head's weight"
+	figure follow split "$(median < "$T/split.share" | awk '{ printf "%.4f", ($1 > 0.7 ? $1 - 0.7 : 0.7 - $1) }')" "from the head's weight"
 	figure follow idle-share "$(median < "$T/split.lent")" "of both lanes' speed has one alone"
 }
 
