@@ -32,6 +32,8 @@ struct writer {
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
+	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is none */
+	uint64_t urgent_ms;           /* of the newest urgent block */
 	bool     dirty;               /* the run holds something */
 	bool     inside;              /* the gate */
 	bool     committed;           /* since old states were last looked for */
