@@ -104,6 +104,9 @@ int compare_walk(const struct compare_ours *ours, const struct compare_theirs *t
 struct compare_state;
 int  compare_state_open(const struct view *v, uint32_t shard, uint64_t height,
 			struct compare_state **out, struct err *err) MUST_CHECK;
+/* The root that the block kept aside of this height signs. */
+int  compare_aside_root(const struct view *v, uint32_t shard, uint64_t height,
+			struct compare_root *out, struct err *err) MUST_CHECK;
 void compare_state_closep(struct compare_state **c);
 struct compare_ours compare_state_ours(struct compare_state *c);
 

@@ -27,8 +27,8 @@ void compare_state_closep(struct compare_state **at)
 	free(c);
 }
 
-static int decode_aside(struct compare_state *c, struct network *n, uint32_t shard, uint64_t height,
-			struct err *err)
+static int decode_aside(struct network *n, uint32_t shard, uint64_t height, bool verify,
+			struct chain_block **out, struct err *err)
 {
 	const struct block_bytes *aside = NULL;
 	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
@@ -48,11 +48,21 @@ static int decode_aside(struct compare_state *c, struct network *n, uint32_t sha
 	rc = buf_done(&canonical);
 	if (rc == 0)
 		rc = buf_done(&certificate);
-	/* Its signatures were checked when it came, and an item that fails one is no item: they are
-	 * checked again. */
 	if (rc == 0)
-		rc = c->ops->decode(network_params(n), shard == 0, true, &canonical, &certificate,
-				    &c->block, err);
+		rc = network_ops(n)->decode(network_params(n), shard == 0, verify, &canonical,
+					    &certificate, out, err);
+	return rc;
+}
+
+int compare_aside_root(const struct view *v, uint32_t shard, uint64_t height,
+		       struct compare_root *out, struct err *err)
+{
+	AUTO(chain_block_freep) struct chain_block *b = NULL;
+	int rc = decode_aside(v->network, shard, height, false, &b, err);
+
+	*out = (struct compare_root){ .there = rc == 0 && b->root_size == HASH20_SIZE };
+	if (out->there)
+		memcpy(out->root, b->root, HASH20_SIZE);
 	return rc;
 }
 
@@ -61,7 +71,8 @@ static int attempt(struct compare_state *c, const struct view *v, uint32_t shard
 		   struct err *err)
 {
 	struct chain_result result = { 0 };
-	int rc = decode_aside(c, v->network, shard, height, err);
+	/* An item whose signature fails is none: they are checked again. */
+	int rc = decode_aside(v->network, shard, height, true, &c->block, err);
 
 	if (rc == 0)
 		rc = c->ops->replay_new(network_params(v->network), shard, &c->replay, err);

@@ -75,7 +75,8 @@ struct source_ops {
 		      uint64_t bytes_max, uint32_t timeout_ms);
 	void (*cancel)(struct source *s, uint64_t request); /* nothing is told of it any more */
 	/* Asks for a node of the trie of its newest state; prefix: whole bytes. One request at a
-	 * time, with one answer, unless the source is closed. NULL: it cannot. */
+	 * time; a new one stands in for one that is out. One answer each, perhaps within this call,
+	 * unless the source is closed. NULL: it cannot. */
 	void (*node)(struct source *s, uint64_t request, uint32_t shard, struct slice prefix,
 		     uint32_t timeout_ms);
 	void (*words)(const struct source *s, struct source_words *out);
