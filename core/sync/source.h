@@ -56,13 +56,13 @@ struct source_listener {
 	 * tip, or pruned there). */
 	void (*came)(void *arg, uint64_t request);
 	void (*failed)(void *arg, uint64_t request, enum fault_kind fault, const char *sentence);
+	/* A fault that belongs to no request: the connection ended (FAULT_BROKEN), it is silent
+	 * (FAULT_TIMEOUT), another network (FAULT_LIE). */
+	void (*fault)(void *arg, enum fault_kind fault, const char *sentence);
 	/* Answers a request of ops->node. 0; -ENODATA: there is no such node; -EHOSTUNREACH: no
 	 * answer; -EPROTO, -EBADMSG. Only when rc is 0 there is a node. */
 	void (*node)(void *arg, uint64_t request, int rc, const struct source_node *node,
 		     const char *sentence);
-	/* A fault that belongs to no request: the connection ended (FAULT_BROKEN), it is silent
-	 * (FAULT_TIMEOUT), another network (FAULT_LIE). */
-	void (*fault)(void *arg, enum fault_kind fault, const char *sentence);
 };
 
 struct source_ops {

@@ -1,5 +1,6 @@
 /* Our state against the trie that a node told of: which accounts differ. The other trie is made here,
  * from the keys of recorded pages. */
+#include "core/base/sign.h"
 #include "core/checkpoint/recorded.h"
 #include "core/sync/compare.h"
 #include "tests/unit/follow_lab.h"
@@ -144,7 +145,7 @@ enum touch { TOUCH_ROOT, TOUCH_GONE, TOUCH_NEW };
 
 struct ours {
 	struct compare_ours whole;
-	uint64_t account; /* 0: none is touched */
+	uint64_t account; /* UINT64_MAX: none is touched */
 	enum touch touch;
 };
 
@@ -199,6 +200,7 @@ static int prepare(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
+	must(sign_init(), NULL);
 	trace_set_sink(fixture_silence, NULL);
 	chain_open(&chain, RECORDED);
 	chain_feed(&chain, 0, 1, HEIGHT + 1, 0);
@@ -247,7 +249,7 @@ static int compare_with(struct ours *ours, const struct compare_options *extra, 
 
 static void equal_states_are_known_by_one_node(void **state)
 {
-	struct ours ours = { .account = 0 };
+	struct ours ours = { .account = UINT64_MAX };
 	struct compare_totals t;
 	struct finds f;
 
@@ -313,6 +315,7 @@ static void bounds_end_it_and_say_so(void **state)
 /* ---- the follower ---- */
 
 static struct lab lab; /* large */
+static struct source_ops node_ops;
 static bool node_is_older;
 
 static void lab_node(struct source *s, uint64_t request, uint32_t shard, struct slice prefix,
@@ -365,20 +368,20 @@ static bool in_events(const char *text)
 /* Follows the block of HEIGHT with an account of our state spoiled; what the gap says of it. */
 static void follow_spoiled(uint64_t account, struct sync_claim *claim)
 {
-	struct source_ops ops = lab_ops;
 	struct follow_options o = lab_options();
 	struct source_entry e = { .name = "node", .operator_name = "node", .url = "script://node" };
 	struct source *s = &lab.sources[lab.source_count++];
 	struct err err = ERR_INIT;
 	uint64_t now_ms;
 
-	ops.node = lab_node;
+	node_ops = lab_ops;
+	node_ops.node = lab_node;
 	lab_follow(&lab, &o);
 	*s = (struct source){ .lab = &lab, .script = SCRIPT_HONEST, .connected = true };
 	int number = follow_source_add(lab.follow, &e, &s->to, &err);
 
 	must(number, &err);
-	follow_source_open(lab.follow, (unsigned)number, &ops, s);
+	follow_source_open(lab.follow, (unsigned)number, &node_ops, s);
 	for (uint32_t shard = 0; shard <= SHARD; shard++)
 		s->to.offers(s->to.arg, shard, (struct range){ 1, lab.head[shard] + 1 });
 	if (account) {
