@@ -126,10 +126,12 @@ int writer_report(struct writer *w, const struct ingest_report *r)
 	return 0;
 }
 
-int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash,
+int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash, bool named,
 		const char *sentence)
 {
-	struct ingest_report r = { .fate = FATE_LOST, .shard = shard, .height = height };
+	struct ingest_report r = {
+		.fate = FATE_LOST, .shard = shard, .height = height, .names_account = named
+	};
 
 	if (hash)
 		memcpy(r.hash, hash, HASH_SIZE);

@@ -40,6 +40,7 @@ struct ingest_report {
 	uint64_t bytes;    /* as received */
 	uint64_t check_us; /* of checkers and of ingest */
 	bool     lie;      /* the giver must have known: bytes against their own hash, signatures */
+	bool     names_account; /* FATE_STATE, FATE_LOST: the sentence says which one differs */
 	char     sentence[REASON_SIZE]; /* of what was refused */
 };
 

@@ -317,6 +317,14 @@ static void note_refusal(struct follow *f, uint32_t shard, uint64_t height)
 	f->refusals[number % REFUSALS_MAX] = (struct refusal){ shard, height, number };
 }
 
+/* What is known of it besides what its block says. */
+static const char *cause_of(struct follow *f, const struct ingest_report *r)
+{
+	const struct cause *known = &f->causes[r->shard];
+
+	return known->height == r->height && !r->names_account ? known->text : r->sentence;
+}
+
 static void tell_refused(struct follow *f, const struct given *g, const struct ingest_report *r)
 {
 	bool there = same_source(f, g);
@@ -332,8 +340,10 @@ static void tell_refused(struct follow *f, const struct given *g, const struct i
 			       .check_us = r->check_us,
 			       .fault = r->lie && there ? FAULT_LIE : FAULT_BROKEN,
 		       },
-		       r->sentence);
+		       r->fate == FATE_STATE ? cause_of(f, r) : r->sentence);
 	if (r->fate == FATE_STATE) {
+		if (!r->names_account)
+			follow_compare_begin(f, r->shard, r->height);
 		struct giver s = { .height = g->height,
 				   .shard = g->shard,
 				   .source = g->source,
@@ -406,7 +416,9 @@ static void tell_lost(struct follow *f, const struct ingest_report *r)
 					     .shard = r->shard,
 					     .range = range,
 					     .fault = FAULT_BROKEN },
-		       r->sentence);
+		       cause_of(f, r));
+	if (!r->names_account)
+		follow_compare_begin(f, r->shard, r->height);
 	if (known)
 		suspect(f, g);
 }

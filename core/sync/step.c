@@ -37,6 +37,7 @@ const char *const sync_event_names[SYNC_EVENT_COUNT] = {
 	[SYNC_WANT] = "want",
 	[SYNC_PAUSE] = "pause",
 	[SYNC_CAP] = "cap",
+	[SYNC_CAUSE] = "cause",
 };
 
 struct sync *sync_new(const struct sync_options *o, uint64_t now_ms)
@@ -613,6 +614,15 @@ static int on_anchor(struct sync *s, const struct sync_event *e)
 	return 0;
 }
 
+static int on_cause(struct sync *s, const struct sync_event *e)
+{
+	struct rest *rest = rest_of(s, e->shard, e->range.first);
+
+	if (rest)
+		snprintf(rest->error, sizeof rest->error, "%s", e->text ? e->text : "");
+	return 0;
+}
+
 static int on_event(struct sync *s, const struct sync_event *e, struct sync_actions *out)
 {
 	switch (e->kind) {
@@ -649,6 +659,8 @@ static int on_event(struct sync *s, const struct sync_event *e, struct sync_acti
 	case SYNC_CAP:
 		share_cap(&s->share, e->bytes, s->now_ms);
 		return 0;
+	case SYNC_CAUSE:
+		return on_cause(s, e);
 	default:
 		return -EINVAL;
 	}
