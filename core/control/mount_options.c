@@ -50,7 +50,7 @@ const struct mount_option_row mount_option_rows[] = {
 	[TAKEN_STORE] = { "store", "DIR", MOUNT_OPTION_TAKEN,
 			  "where what is followed is kept, when a source is mounted" },
 	[TAKEN_SOURCE] = { "source", "URL", MOUNT_OPTION_TAKEN,
-			   "follow this node, too: grpc://HOST:PORT; several with blanks between, or given again" },
+			   "follow this node, too: grpc://HOST:PORT; several by blanks, or again" },
 	/* mount(8) adds rw whenever nobody said ro. */
 	{ "rw", NULL, MOUNT_OPTION_IGNORED, "the mount is read-only all the same" },
 	{ "defaults", NULL, MOUNT_OPTION_IGNORED, NULL },
