@@ -252,20 +252,44 @@ static int collect_step(struct writer *w, struct err *err)
 	return MIN(rc, 0);
 }
 
+static bool is_behind(const struct writer *w)
+{
+	for (uint32_t s = 0; s < commit_view(w->commit)->shard_count; s++)
+		if (writer_is_behind(w, s))
+			return true;
+	return false;
+}
+
+/* A slice of what waits to be replayed, of each shard. */
+static int go_on(struct writer *w, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t s = 0; rc == 0 && s < commit_view(w->commit)->shard_count; s++)
+		rc = writer_advance(w, s, err);
+	return rc;
+}
+
+static bool is_stopped(const struct writer *w)
+{
+	return w->options.stop && atomic_load(w->options.stop);
+}
+
 static void *ingest_thread(void *arg)
 {
 	struct ingest *in = arg;
 	struct writer *w = &in->writer;
 	struct err err = ERR_INIT;
 	unsigned idle_ms = w->options.idle_ms ? (unsigned)w->options.idle_ms : IDLE_MS;
-	bool closed = false;
+	bool closed = false, behind = is_behind(w);
 	int rc = 0;
-	while (rc == 0 && !closed) {
-		AUTO(job_freep) struct job *job =
-			pipeline_take(in->pipeline, w->inside ? idle_ms : LOOK_MS, &closed);
+	/* Who is stopped leaves what waits to the next one. */
+	while (rc == 0 && !(closed && (!behind || is_stopped(w)))) {
+		unsigned wait_ms = behind ? 0 : w->inside ? idle_ms : LOOK_MS;
+		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, wait_ms, &closed);
 		bool look = !job && !closed && !w->inside && w->options.report &&
 			    !gate_closing(w->options.gate);
-		if (job || look)
+		if (job || look || behind)
 			rc = writer_enter(w, &err);
 		if (job && rc == 0) {
 			uint64_t now_ms = clock_mono_ms();
@@ -278,15 +302,18 @@ static void *ingest_thread(void *arg)
 			rc = writer_place(w, job, &err);
 		}
 		bool closing = gate_closing(w->options.gate);
+		if (rc == 0 && w->inside && !closing && !is_stopped(w))
+			rc = go_on(w, &err);
+		behind = is_behind(w);
 		if (rc == 0 && w->inside &&
-		    (!job || closing || writer_run_full(w, clock_mono_ms()))) {
+		    ((!job && !behind) || closing || writer_run_full(w, clock_mono_ms()))) {
 			rc = writer_take_damage(w, &err);
 			if (rc == 0)
 				rc = writer_commit(w, &err);
 			if (rc == 0 && !closing)
 				rc = collect_step(w, &err);
 		}
-		if (!w->dirty && (!job || closing) && !closed)
+		if (!w->dirty && (closing || (!job && !closed)))
 			writer_leave(w);
 		LOCKED(&in->ingest_lock);
 		in->totals = w->totals;
@@ -307,6 +334,17 @@ static void *ingest_thread(void *arg)
 	return NULL;
 }
 
+static int start_thread(struct ingest *in, struct err *err)
+{
+	if (in->started)
+		return 0;
+	int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
+	if (rc)
+		return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
+	in->started = true;
+	return 0;
+}
+
 int ingest_start(struct network *n, const struct ingest_options *o, struct ingest **out,
 		 struct err *err)
 {
@@ -320,8 +358,12 @@ int ingest_start(struct network *n, const struct ingest_options *o, struct inges
 	rc = pipeline_new(network_ops(n), network_params(n), o->checkers, &in->pipeline);
 	if (rc < 0)
 		return err_set(err, rc, "no threads to check blocks with: %s", strerror(-rc));
-	*out = TAKE(in);
-	return 0;
+	/* Who follows may get nothing for long; an import that gets nothing goes on at its end. */
+	if (o->report && is_behind(&in->writer))
+		rc = start_thread(in, err);
+	if (rc == 0)
+		*out = TAKE(in);
+	return rc;
 }
 
 int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
@@ -349,17 +391,6 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 	rc = writer_commit(w, err);
 	writer_leave(w);
 	return rc;
-}
-
-static int start_thread(struct ingest *in, struct err *err)
-{
-	if (in->started)
-		return 0;
-	int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
-	if (rc)
-		return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
-	in->started = true;
-	return 0;
 }
 
 /* Takes the job over. */
@@ -438,6 +469,12 @@ int ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, stru
 
 int ingest_finish(struct ingest *in, struct err *err)
 {
+	if (!in->started && is_behind(&in->writer)) {
+		int rc = start_thread(in, err);
+
+		if (rc < 0)
+			return rc;
+	}
 	pipeline_close(in->pipeline);
 	if (in->started)
 		pthread_join(in->thread, NULL);
@@ -458,6 +495,10 @@ int ingest_finish(struct ingest *in, struct err *err)
 	}
 	writer_leave(w);
 	in->totals = w->totals;
+	if (rc == 0 && is_stopped(w) && is_behind(w))
+		return err_set(err, -EINTR,
+			       "interrupted; blocks that are held wait to be replayed, and the same "
+			       "command goes on with them");
 	return rc;
 }
 

@@ -91,7 +91,8 @@ int  ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uin
 /* The same with a block that was split already, as a store keeps it; the bytes are copied. */
 int  ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
 			 struct slice certificate, struct err *err) MUST_CHECK;
-/* Drains, commits and stops. Called once, also after an error. */
+/* Drains, commits and stops. Called once, also after an error. What is held and waits to be replayed is
+ * replayed first, unless *stop is true: then it is left to the next ingest, and the code is -EINTR. */
 int  ingest_finish(struct ingest *in, struct err *err) MUST_CHECK;
 void ingest_totals(struct ingest *in, struct ingest_totals *out);
 void ingest_freep(struct ingest **in);

@@ -63,8 +63,11 @@ int writer_place(struct writer *w, struct job *job, struct err *err) MUST_CHECK;
  * ours. */
 int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row,
 		  struct err *err) MUST_CHECK;
-/* Replays what is held and follows the state of the shard. */
+/* Is there a block that is held and follows the state of the shard? */
+bool writer_is_behind(const struct writer *w, uint32_t shard);
+/* Replays such blocks for about ADVANCE_MS: there may be a whole history of them, and others wait. */
 int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
+#define ADVANCE_MS 10u
 
 /* collect.c: adds the next step of what is let go to the batch under construction. 1: there may be
  * more. */

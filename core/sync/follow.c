@@ -727,8 +727,8 @@ void follow_stand_back(struct follow *f)
 	}
 	if (!ingest)
 		return;
-	/* Behind a closed gate it would not end by itself. */
-	atomic_store(&f->ingest_stop, gate_closing(f->env.gate));
+	/* What waits to be replayed, or behind a closed gate, is left to the next one. */
+	atomic_store(&f->ingest_stop, true);
 	struct err why = ERR_INIT;
 	int rc = ingest_finish(ingest, &why);
 

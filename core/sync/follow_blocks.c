@@ -101,6 +101,8 @@ static void set_stopped(struct follow *f, const char *sentence)
 static void end_ingest(struct follow *f, const char *sentence)
 {
 	struct err err = ERR_INIT;
+
+	atomic_store(&f->ingest_stop, true); /* nobody waits here for what it has still to replay */
 	int rc = ingest_finish(f->ingest, &err);
 	const char *why = rc < 0 ? err_text(&err, rc) : sentence;
 
@@ -538,7 +540,7 @@ void follow_blocks_release(struct follow *f)
 	struct err err = ERR_INIT;
 
 	if (f->ingest) {
-		atomic_store(&f->ingest_stop, gate_closing(f->env.gate));
+		atomic_store(&f->ingest_stop, true); /* what waits is left to the next one */
 		int rc = ingest_finish(f->ingest, &err);
 
 		if (rc < 0 && rc != -EINTR)
