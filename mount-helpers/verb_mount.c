@@ -329,8 +329,6 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	/* Nothing is committed before the heights that the kernel knows of are held again. */
 	if (rc == 0 && !d->taken_over && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
-	if (rc == 0 && !(d->follows = follows_new()))
-		rc = err_set(err, -ENOMEM, "no memory for followers");
 	if (rc == 0)
 		rc = open_orders(d, c->settings, err);
 	o->pins = d->pins;
