@@ -335,6 +335,21 @@ static int usage(struct verb_call *c, const char *format, const char *word)
 	return EXIT_USAGE;
 }
 
+/* As mount(8) has it, every -o adds to those before. */
+static int add_to_list(struct verb_call *c, const char *more)
+{
+	const char *so_far = c->options[OPTION_OPTIONS];
+	size_t used = strlen(so_far), length = strlen(more);
+
+	if (used + 1 + length >= sizeof c->list)
+		return -EMSGSIZE;
+	memmove(c->list, so_far, used);
+	c->list[used] = ',';
+	memcpy(c->list + used + 1, more, length + 1);
+	c->options[OPTION_OPTIONS] = c->list;
+	return 0;
+}
+
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c)
 {
 	int used = 0;
@@ -372,6 +387,11 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 				     argument);
 		if (id == OPTION_SET)
 			c->sets[set_count++] = argument;
+		if (id == OPTION_OPTIONS && c->options[id]) {
+			if (add_to_list(c, argument) < 0)
+				return usage(c, "-o %s makes its list too long", argument);
+			continue;
+		}
 		c->options[id] = argument;
 	}
 	/* The daemon behind a socket has its store. */

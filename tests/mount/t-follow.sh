@@ -50,6 +50,8 @@ check "a network that is no preset needs its parameters" says "there is no prese
 	"$CHAINFS" mount grpc://127.0.0.1:1 "$T/mnt" --network nobody -o "store=$T/none"
 check "an address is checked" says "there is no host" \
 	"$CHAINFS" mount grpc:// "$T/mnt" --network $NET --config "$T/network.json" -o "store=$T/none"
+check "every -o is read, not the last alone" says "no-such-option" \
+	"$CHAINFS" mount grpc://127.0.0.1:1 "$T/mnt" --network $NET --config "$T/network.json" -o no-such-option=1 -o "store=$T/none"
 check "so is its protocol" says "speaks \"http\"" \
 	"$CHAINFS" mount http://127.0.0.1:1 "$T/mnt" --network $NET --config "$T/network.json" -o "store=$T/none"
 
