@@ -94,6 +94,21 @@ unmount "$T/mnt"
 check "a store alone lists its sources, too" eventually 20 says "127.0.0.1-$PORT	.*	-	0" "$CHAINFS" source list "$T/st"
 peer_stop two
 
+# ---- a store that is mounted while its disk is full ----
+
+if [ "$(id -u)" = 0 ] && mkdir "$T/disk" && mount -t tmpfs -o size=200m none "$T/disk" 2> /dev/null; then
+	follow_url "$T/disk/st" "$T/mnt" "$PORT" > /dev/null
+	unmount "$T/mnt"
+	eventually 20 says "127.0.0.1-$PORT	.*	-	0" "$CHAINFS" source list "$T/disk/st" > /dev/null
+	dd if=/dev/zero of="$T/disk/fill" bs=64k 2> /dev/null
+	mount_store "$T/disk/st" "$T/mnt"
+	same "nobody is followed" "$("$CHAINFS" source list "$T/disk/st" | cut -f5)" "-"
+	rm "$T/disk/fill"
+	check "until there is room again" eventually 30 says "	connected	" "$CHAINFS" source list "$T/disk/st"
+	unmount "$T/mnt"
+	eventually 20 umount "$T/disk"
+fi
+
 # ---- live: a node that grows, restarts, and a worker that is killed ----
 
 peer_start live --archive "$ARCHIVE" --at 100 || exit 1
