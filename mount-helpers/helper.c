@@ -23,7 +23,6 @@ struct helper {
 	const char *name; /* as it was called, without folders */
 	const char *words[2];
 	int word_count;
-	const char *options;
 	const char *namespace;
 	bool fake, sloppy, verbose, lazy, force;
 };
@@ -80,7 +79,15 @@ static void mount_usage(const struct helper *h)
 		 h->name);
 }
 
-static int parse_mount(struct helper *h, int argc, char **argv)
+/* -o may stand before the words and behind them, more than once. */
+static void join_options(struct buf *all, const char *list)
+{
+	if (all->n)
+		buf_u8(all, ',');
+	buf_str(all, list);
+}
+
+static int parse_mount(struct helper *h, int argc, char **argv, struct buf *all)
 {
 	int letter;
 	while ((letter = getopt(argc, argv, "+sfnvrwN:o:t:h")) != -1) {
@@ -98,7 +105,7 @@ static int parse_mount(struct helper *h, int argc, char **argv)
 			h->namespace = optarg;
 			break;
 		case 'o':
-			h->options = optarg;
+			join_options(all, optarg);
 			break;
 		case 'n': /* there is no mtab */
 		case 'r': /* it always is */
@@ -112,26 +119,12 @@ static int parse_mount(struct helper *h, int argc, char **argv)
 	return 0;
 }
 
-/* -o may stand before the words and behind them, more than once. */
-static int join_options(struct helper *h, struct buf *all)
-{
-	if (!h->options)
-		return 0;
-	if (all->n)
-		buf_u8(all, ',');
-	buf_str(all, h->options);
-	h->options = NULL;
-	return buf_done(all);
-}
-
 static int mount_words(struct helper *h, int argc, char **argv, struct buf *all)
 {
 	optind = 1;
 	opterr = 0;
 	while (optind < argc) {
-		int rc = parse_mount(h, argc, argv);
-		if (rc == 0)
-			rc = join_options(h, all);
+		int rc = parse_mount(h, argc, argv, all);
 		if (rc < 0)
 			return rc;
 		if (optind >= argc)

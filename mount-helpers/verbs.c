@@ -51,6 +51,15 @@ const struct verb verbs[] = {
 	  "block whose root does not come out later says so where its account is one of them.",
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_guessed,
 	  NULL },
+	{ "compare", "STORE URL", "which accounts differ between a store and a node",
+	  "Asks the node at URL, grpc://HOST:PORT, for the trie of its state, shard by shard, and\n"
+	  "goes down only where its hashes differ from ours: a line an account that differs, with\n"
+	  "its root and records here and there. A node has the trie of its newest height alone.\n"
+	  "Where the store still has the state of that height, that is compared, else its newest,\n"
+	  "and accounts that the blocks in between changed differ as well; both heights are said.\n"
+	  "Nothing is written. Exits with 4 when something differs. Of shard 0 nodes tell no trie.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_compare,
+	  NULL },
 	{ "mount", "STORE|URL MOUNTPOINT", "mounts a store, or follows a node and mounts that",
 	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with\n"
 	  "umount. A stale mount point of a daemon that died is cleared first.\n"

@@ -14,6 +14,7 @@ extern atomic_bool verbs_stop;
 int verb_demo(struct verb_call *c);
 void demo_store(const struct verb_call *c, char *out, size_t size); /* where its store will be */
 int verb_bootstrap(struct verb_call *c);
+int verb_compare(struct verb_call *c);
 int verb_doctor(struct verb_call *c);
 int verb_forge(struct verb_call *c);
 int verb_hand_over(struct verb_call *c);

@@ -98,6 +98,48 @@ uint64_t block_height_of(struct slice block)
 	return 0;
 }
 
+/* ---- a node of a trie ---- */
+
+void request_of_node(uint32_t shard, struct slice prefix, struct buf *out)
+{
+	wire_put_varint(out, 1, shard);
+	wire_put_bytes(out, 2, prefix);
+}
+
+/* Hex text; what is none has no hash. */
+static size_t hash_of(ProtobufCBinaryData text, uint8_t out[HASH_SIZE])
+{
+	if (text.len > 2 * HASH_SIZE || text.len % 2 ||
+	    hex_get((const char *)text.data, text.len, out, text.len / 2) < 0)
+		return 0;
+	return text.len / 2;
+}
+
+int node_read(struct slice message, struct source_node *out, struct err *err)
+{
+	AUTO(arena_freep) struct arena *arena = arena_new(message.n * 80 + (64u << 10));
+	ProtobufCMessage *m = NULL;
+	*out = (struct source_node){ 0 };
+	int rc = arena ? wire_unpack(&scr__trie_node__descriptor, message, &lax, arena, &m, err)
+		       : -ENOMEM;
+	if (rc < 0)
+		return err_note(err, rc, "a node of the trie");
+	const Scr__TrieNode *n = (const Scr__TrieNode *)(const void *)m;
+	out->records = n->num_messages;
+	out->hash_size = hash_of(n->hash, out->hash);
+	for (size_t i = 0; i < n->n_children; i++) {
+		const Scr__TrieNode *child = n->children[i];
+		uint8_t nibble = child->prefix.len ? child->prefix.data[child->prefix.len - 1] : 16;
+		if (nibble > 15)
+			return err_set(err, -EBADMSG,
+				       "a node of the trie: a child without its nibble");
+		out->children[nibble].there = true;
+		out->children[nibble].records = child->num_messages;
+		out->children[nibble].hash_size = hash_of(child->hash, out->children[nibble].hash);
+	}
+	return 0;
+}
+
 /* ---- taking an answer apart while it comes ---- */
 
 /* 1: a varint is whole, *size bytes of it; 0: more is to come; -EBADMSG. */

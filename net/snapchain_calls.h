@@ -42,6 +42,10 @@ bool event_read(struct slice message, uint32_t *shard, uint64_t *height);
 /* The height that a block's header claims, whatever else it is; 0: none. */
 uint64_t block_height_of(struct slice block);
 
+/* A node of a trie. */
+void request_of_node(uint32_t shard, struct slice prefix, struct buf *out);
+int  node_read(struct slice message, struct source_node *out, struct err *err) MUST_CHECK;
+
 /* Takes the messages of a repeated field 1 out of an answer that comes in parts, one at a time. */
 struct splitter {
 	size_t size_max;

@@ -315,53 +315,29 @@ void snapchain_client_closep(struct snapchain_client **out)
 	*out = NULL;
 }
 
-/* ---- the trie ---- */
+/* ---- what it has, and its trie ---- */
 
-/* Hex text; what is none has no hash. */
-static size_t hash_of(ProtobufCBinaryData text, uint8_t out[HASH_SIZE])
+int snapchain_heights(struct snapchain_client *c, uint64_t out[SHARD_MAX], struct err *err)
 {
-	if (text.len > 2 * HASH_SIZE || text.len % 2 ||
-	    hex_get((const char *)text.data, text.len, out, text.len / 2) < 0)
-		return 0;
-	return text.len / 2;
-}
-
-int snapchain_trie_read(struct slice message, struct snapchain_trie *out, struct err *err)
-{
-	static const struct wire_rules lax = { .strict = false };
-	AUTO(arena_freep) struct arena *arena = arena_new(message.n * 80 + (64u << 10));
-	ProtobufCMessage *m = NULL;
-	*out = (struct snapchain_trie){ 0 };
-	int rc = arena ? wire_unpack(&scr__trie_node__descriptor, message, &lax, arena, &m, err)
-		       : -ENOMEM;
-	if (rc < 0)
-		return err_note(err, rc, "a node of the trie");
-	const Scr__TrieNode *n = (const Scr__TrieNode *)(const void *)m;
-	out->records = n->num_messages;
-	out->hash_size = hash_of(n->hash, out->hash);
-	for (size_t i = 0; i < n->n_children; i++) {
-		const Scr__TrieNode *child = n->children[i];
-		uint8_t nibble = child->prefix.len ? child->prefix.data[child->prefix.len - 1] : 16;
-		if (nibble > 15)
-			return err_set(err, -EBADMSG,
-				       "a node of the trie: a child without its nibble");
-		out->children[nibble].there = true;
-		out->children[nibble].records = child->num_messages;
-		out->children[nibble].hash_size = hash_of(child->hash, out->children[nibble].hash);
-	}
-	return 0;
+	AUTO(buf_release) struct buf answer = BUF_INIT(0);
+	struct info info;
+	int rc = snapchain_ask(c, CALL_GET_INFO, SLICE_EMPTY, false, INFO_SIZE_MAX, &answer, err);
+	if (rc == 0)
+		rc = info_read(buf_slice(&answer), &info, err);
+	for (uint32_t i = 0; rc == 0 && i < SHARD_MAX; i++)
+		out[i] = info.has[i] ? info.max[i] : 0;
+	return rc;
 }
 
 int snapchain_trie_node(struct snapchain_client *c, uint32_t shard, struct slice prefix,
-			struct snapchain_trie *out, struct err *err)
+			struct source_node *out, struct err *err)
 {
 	AUTO(buf_release) struct buf request = BUF_INIT(REQUEST_SIZE_MAX);
 	AUTO(buf_release) struct buf answer = BUF_INIT(0);
-	wire_put_varint(&request, 1, shard);
-	wire_put_bytes(&request, 2, prefix);
+	request_of_node(shard, prefix, &request);
 	int rc = buf_done(&request);
 	if (rc == 0)
 		rc = snapchain_ask(c, CALL_TRIE, buf_slice(&request), false, INFO_SIZE_MAX, &answer,
 				   err);
-	return rc < 0 ? rc : snapchain_trie_read(buf_slice(&answer), out, err);
+	return rc < 0 ? rc : node_read(buf_slice(&answer), out, err);
 }

@@ -31,23 +31,11 @@ void snapchain_client_closep(struct snapchain_client **c); /* no call is running
 int  snapchain_ask(struct snapchain_client *c, const char *path, struct slice request, bool stream,
 		   size_t size_max, struct buf *out, struct err *err) MUST_CHECK;
 
-/* A node of a shard's trie, for whoever looks for the account by which two tries differ: records
- * below a prefix of whole bytes, and its children by their next nibble. */
-struct snapchain_trie {
-	uint64_t records;
-	uint8_t  hash[HASH_SIZE];
-	size_t   hash_size;
-	struct {
-		bool     there;
-		uint64_t records;
-		uint8_t  hash[HASH_SIZE];
-		size_t   hash_size;
-	} children[16];
-};
-
-/* -ENODATA also when a single record lies there, deeper: nodes do not tell the two apart. */
+/* -ENODATA also when a single record lies there, deeper: nodes do not tell the two apart. Down to
+ * accounts there is a node wherever there are records. */
 int snapchain_trie_node(struct snapchain_client *c, uint32_t shard, struct slice prefix,
-			struct snapchain_trie *out, struct err *err) MUST_CHECK;
-int snapchain_trie_read(struct slice message, struct snapchain_trie *out, struct err *err) MUST_CHECK;
+			struct source_node *out, struct err *err) MUST_CHECK;
+/* Heights by shard, as the node tells of itself; 0: none. */
+int snapchain_heights(struct snapchain_client *c, uint64_t out[SHARD_MAX], struct err *err) MUST_CHECK;
 
 #endif

@@ -65,6 +65,10 @@ struct source {
 	uint64_t event_ms, asked_ms; /* the newest event; when GetInfo was asked */
 	unsigned unanswered;  /* GetInfo in a row */
 	struct grpc_call *info_call, *event_call;
+	struct grpc_call *node_call; /* and what came of it */
+	uint64_t node_request;
+	struct source_node node;
+	int      node_rc;     /* -EPROTO: nothing came yet */
 	struct info info;
 	struct shard_state shards[SHARD_MAX];
 	struct fetch fetches[FETCHES_MAX];

@@ -196,3 +196,33 @@ void snapchain_replica_close(struct replica *r)
 	free(f);
 	*r = (struct replica){ 0 };
 }
+
+/* ---- whose state is compared with ours ---- */
+
+static int their_heights(void *arg, uint64_t out[SHARD_MAX], struct err *err)
+{
+	return snapchain_heights(arg, out, err);
+}
+
+static int their_node(void *arg, uint32_t shard, struct slice prefix, struct source_node *out,
+		      struct err *err)
+{
+	return snapchain_trie_node(arg, shard, prefix, out, err);
+}
+
+int snapchain_theirs_open(struct loop *l, const struct snapchain_options *o, uint32_t patience_ms,
+			  const atomic_bool *stop, struct compare_theirs *out, struct err *err)
+{
+	struct snapchain_client *c = NULL;
+	int rc = snapchain_client_open(l, o, patience_ms, stop, &c, err);
+	if (rc == 0)
+		*out = (struct compare_theirs){ c, their_heights, their_node };
+	return rc;
+}
+
+void snapchain_theirs_close(struct compare_theirs *t)
+{
+	struct snapchain_client *c = t->arg;
+	snapchain_client_closep(&c);
+	*t = (struct compare_theirs){ 0 };
+}

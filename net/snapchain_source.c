@@ -10,7 +10,7 @@
 #define INFO_TIMEOUT   5000u
 #define INFO_LATE_MAX  2u /* without an answer: another connection is tried */
 #define AGAIN_MIN_MS   1000u
-#define AGAIN_MAX_MS   30000u
+#define AGAIN_MAX_MS   10000u
 #define STEADY_MS      10000u /* a connection that lasted as long was a good one */
 #define SUBSCRIBE_MS   5000u  /* until it is tried again */
 #define HURRY_MS       20u    /* from an event to the look at the main shard; doubles */
@@ -221,6 +221,7 @@ static void connection_drop(struct source *s)
 	probe_stop(s);
 	grpc_cancel(&s->info_call);
 	grpc_cancel(&s->event_call);
+	grpc_cancel(&s->node_call);
 	h2_closep(&s->h2);
 	s->h2_ready = false;
 	s->poll_ms = s->subscribe_ms = UINT64_MAX;
@@ -236,12 +237,14 @@ static uint64_t wait_of(unsigned failures)
 static void connection_lost(struct source *s, enum fault_kind fault, const char *sentence)
 {
 	uint64_t now = loop_now_ms(s->loop);
-	bool was = s->connected;
+	bool was = s->connected, asked = s->node_call;
 	if (was && now - s->since_ms >= STEADY_MS)
 		s->failures = 0;
 	s->connect_ms = now + wait_of(s->failures++);
 	connection_drop(s);
 	fetches_fail(s, fault, sentence);
+	if (asked && !s->closed)
+		s->to.node(s->to.arg, s->node_request, -EHOSTUNREACH, NULL, sentence);
 	s->connected = false;
 	s->unanswered = 0;
 	snprintf(s->news, sizeof s->news, "%.*s", (int)sizeof s->news - 1, sentence);
@@ -383,6 +386,41 @@ static void subscribe(struct source *s)
 		s->subscribe_ms = loop_now_ms(s->loop) + SUBSCRIBE_MS;
 }
 
+/* ---- a node of its trie ---- */
+
+static void node_came(void *arg, struct buf *message)
+{
+	struct source *s = arg;
+	AUTO(buf_release) struct buf whole = *message;
+	*message = (struct buf)BUF_INIT(0);
+	s->node_rc = node_read(buf_slice(&whole), &s->node, NULL);
+}
+
+static void node_ended(void *arg, int status, bool local, const char *sentence)
+{
+	struct source *s = arg;
+	source_enter(s);
+	s->node_call = NULL;
+	int rc = status == GRPC_OK ? s->node_rc : local ? -EHOSTUNREACH : -ENODATA;
+	s->to.node(s->to.arg, s->node_request, rc, rc == 0 ? &s->node : NULL, sentence);
+	source_leave(s);
+}
+
+static void node_ask(struct source *s, uint64_t request, uint32_t shard, struct slice prefix,
+		     uint32_t timeout_ms)
+{
+	AUTO(buf_release) struct buf bytes = BUF_INIT(REQUEST_SIZE_MAX);
+	const struct grpc_options o = { .timeout_ms = timeout_ms, .message_max = INFO_SIZE_MAX };
+	const struct grpc_listener to = { s, node_came, NULL, node_ended };
+	request_of_node(shard, prefix, &bytes);
+	grpc_cancel(&s->node_call);
+	s->node_request = request;
+	s->node_rc = -EPROTO;
+	if (!s->h2_ready || buf_done(&bytes) < 0 ||
+	    grpc_start(s->h2, s->loop, CALL_TRIE, buf_slice(&bytes), &o, &to, &s->node_call) < 0)
+		s->to.node(s->to.arg, request, -EHOSTUNREACH, NULL, "it is not connected");
+}
+
 /* ---- a source ---- */
 
 static void fetch(struct source *s, uint64_t request, uint32_t shard, struct range range,
@@ -406,6 +444,7 @@ const struct source_ops snapchain_source_ops = {
 	.chain = "snapchain",
 	.fetch = fetch,
 	.cancel = fetch_cancel,
+	.node = node_ask,
 	.words = words,
 	.close = source_close,
 };

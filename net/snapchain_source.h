@@ -1,6 +1,6 @@
 /* snapchain_source.h: a Snapchain node as a source of blocks (core/sync/source.h), over gRPC.
  *
- * Connects by itself, and again after 1, 2, 4 … 30 s. GetInfo every second says what heights it
+ * Connects by itself, and again after 1, 2, 4 … 10 s. GetInfo every second says what heights it
  * has; its events of confirmed blocks say so sooner, and are otherwise not believed. Blocks are
  * handed on byte for byte as they came.
  *

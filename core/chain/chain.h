@@ -324,7 +324,8 @@ struct chain_ops {
 	void (*replay_free)(struct replay *r);
 	/* 0: rows of the block are in `st` (begun by the caller), *out says what happened, and the
 	 * legacy root equals the block's own. -EUCLEAN: it does not; *out names the account that
-	 * differs first (levels), and the caller aborts the block in `st`. -EOPNOTSUPP: an older
+	 * differs first (levels), and the caller aborts the block in `st`, where until then the rows
+	 * lie that came out. -EOPNOTSUPP: an older
 	 * protocol version. object_first: object id of item 0; item i has object_first + 2i, its
 	 * inner record + 1. hyper: keep retained rows and hyper's roots. */
 	int (*replay_block)(struct replay *r, struct state *st, const struct chain_block *b,

@@ -50,7 +50,7 @@ const struct mount_option_row mount_option_rows[] = {
 	[TAKEN_STORE] = { "store", "DIR", MOUNT_OPTION_TAKEN,
 			  "where what is followed is kept, when a source is mounted" },
 	[TAKEN_SOURCE] = { "source", "URL", MOUNT_OPTION_TAKEN,
-			   "follow this node, too: grpc://HOST:PORT; several with blanks between" },
+			   "follow this node, too: grpc://HOST:PORT; several by blanks, or again" },
 	/* mount(8) adds rw whenever nobody said ro. */
 	{ "rw", NULL, MOUNT_OPTION_IGNORED, "the mount is read-only all the same" },
 	{ "defaults", NULL, MOUNT_OPTION_IGNORED, NULL },
@@ -166,6 +166,19 @@ static int take_text(const char *value, char **out, struct err *err)
 	return 0;
 }
 
+/* Given again it is one more, behind a blank. */
+static int add_word(const char *value, char **out, struct err *err)
+{
+	char *both = NULL;
+	if (!*out)
+		return take_text(value, out, err);
+	if (asprintf(&both, "%s %s", *out, value) < 0)
+		return err_set(err, -ENOMEM, "no memory for the mount options");
+	free(*out);
+	*out = both;
+	return 0;
+}
+
 static int take(struct mount_options *o, int id, const char *value, struct err *err)
 {
 	uint32_t number = 0;
@@ -203,7 +216,7 @@ static int take(struct mount_options *o, int id, const char *value, struct err *
 	case TAKEN_STORE:
 		return take_text(value, &o->store, err);
 	case TAKEN_SOURCE:
-		return take_text(value, &o->source, err);
+		return add_word(value, &o->source, err);
 	case TAKEN_HYPER:
 		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
 			return err_set(err, -EINVAL, "-o hyper=%s: it is on or off", value);

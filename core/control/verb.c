@@ -335,19 +335,20 @@ static int usage(struct verb_call *c, const char *format, const char *word)
 	return EXIT_USAGE;
 }
 
-/* As mount(8) has it, every -o adds to those before. */
-static int add_to_list(struct verb_call *c, const char *more)
+/* As everywhere where things are mounted, -o may be given several times. False: too long. */
+static bool join_options(struct verb_call *c, const char **list)
 {
-	const char *so_far = c->options[OPTION_OPTIONS];
-	size_t used = strlen(so_far), length = strlen(more);
-
-	if (used + 1 + length >= sizeof c->list)
-		return -EMSGSIZE;
-	memmove(c->list, so_far, used);
-	c->list[used] = ',';
-	memcpy(c->list + used + 1, more, length + 1);
-	c->options[OPTION_OPTIONS] = c->list;
-	return 0;
+	const char *before = c->options[OPTION_OPTIONS];
+	if (!before)
+		return true;
+	size_t at = strlen(before), size = strlen(*list);
+	if (at + size + 2 > sizeof c->joined)
+		return false;
+	memmove(c->joined, before, at);
+	c->joined[at] = ',';
+	memcpy(c->joined + at + 1, *list, size + 1);
+	*list = c->joined;
+	return true;
 }
 
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c)
@@ -387,11 +388,8 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 				     argument);
 		if (id == OPTION_SET)
 			c->sets[set_count++] = argument;
-		if (id == OPTION_OPTIONS && c->options[id]) {
-			if (add_to_list(c, argument) < 0)
-				return usage(c, "-o %s makes its list too long", argument);
-			continue;
-		}
+		if (id == OPTION_OPTIONS && !join_options(c, &argument))
+			return usage(c, "-o %s is more than there is room for", argument);
 		c->options[id] = argument;
 	}
 	/* The daemon behind a socket has its store. */

@@ -99,15 +99,15 @@ struct verb_io {
 	unsigned columns;    /* of out, when that is a terminal; else 0 */
 };
 
-#define VERB_LIST_MAX 4096 /* bytes of all -o together */
+#define VERB_JOINED_SIZE 4096
 
 struct verb_call {
 	const struct verb *verb;
 	const char *words[VERB_WORDS_MAX]; /* after the verb; words[0] may be the store */
 	int         word_count;
 	const char *options[OPTION_COUNT]; /* NULL: not given; "" for those without argument */
-	char        list[VERB_LIST_MAX];   /* of -o, when it was given more than once */
 	const char *sets[VERB_SETS_MAX + 1]; /* of every --set, in order; NULL-terminated */
+	char        joined[VERB_JOINED_SIZE]; /* of several -o: their lists as one */
 	const char *cwd;
 	struct verb_io *io;
 	struct store   *store;             /* open, where the verb needs one */
@@ -135,7 +135,7 @@ struct verb_env {
 
 /* Parses words and options of `argv` (the verb's name first) into `c`. Prints the fault and gives
  * an exit code >= 0 when the call ends here (usage, help), -1 when the verb should run. The strings
- * are argv's own, but for -o given several times, which is one list in the end: `c` may not move. */
+ * are argv's own, or `c->joined`. */
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c);
 /* The verb that argv begins with; NULL: none. *used: its words, 1 or 2. */
 const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv, int *used);

@@ -152,8 +152,10 @@ static int load(struct writer *w, const struct block_row *row, struct job *job, 
 
 /* A block that waited as held leaves the shard; its height is a gap again. */
 static int take_out(struct writer *w, const struct block_row *row, const struct chain_block *b,
-		    const char *sentence, struct err *err)
+		    struct err *err)
 {
+	bool named = row->levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED;
+	const char *sentence = row->levels[named ? LEVEL_ACCOUNTS : LEVEL_STATE].reason;
 	struct shard_view *sv = &commit_view(w->commit)->shards[row->shard];
 	int rc = gaps_remove(&sv->gaps, (struct range){ row->height, row->height + 1 });
 	if (rc == 0)
@@ -173,7 +175,7 @@ static int take_out(struct writer *w, const struct block_row *row, const struct 
 		sv->tip_time = sv->replayed_time;
 		memcpy(sv->tip_hash, sv->replayed_hash, HASH_SIZE);
 	}
-	if (writer_lost(w, row->shard, row->height, row->hash, sentence) < 0)
+	if (writer_lost(w, row->shard, row->height, row->hash, named, sentence) < 0)
 		return err_set(err, -ENOMEM, "no memory to tell what was lost");
 	return writer_fault(w, row->shard, row->height, GAP_STATE, sentence, err);
 }
@@ -205,11 +207,8 @@ static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, str
 	rc = writer_replay(w, job->block, &row, err);
 	if (rc < 0)
 		return rc;
-	if (rc == 0 && !lane->stopped) {
-		int level = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED ? LEVEL_ACCOUNTS
-										 : LEVEL_STATE;
-		return take_out(w, &row, job->block, row.levels[level].reason, err);
-	}
+	if (rc == 0 && !lane->stopped)
+		return take_out(w, &row, job->block, err);
 	int put = commit_block(w->commit, &row);
 	if (put < 0)
 		return err_set(err, put, "shard %u height %" PRIu64 ": no memory for its row",

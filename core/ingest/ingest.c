@@ -10,6 +10,8 @@
 
 #define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
+#define RUN_MS_NEAR    100u        /* the same while tips come: one may have to wait for its commit */
+#define NEAR_MS        5000u       /* since the last one, that is */
 #define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
 #define LOOK_MS        250u        /* while nothing comes: at what readers found damaged */
@@ -124,10 +126,12 @@ int writer_report(struct writer *w, const struct ingest_report *r)
 	return 0;
 }
 
-int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash,
+int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash, bool named,
 		const char *sentence)
 {
-	struct ingest_report r = { .fate = FATE_LOST, .shard = shard, .height = height };
+	struct ingest_report r = {
+		.fate = FATE_LOST, .shard = shard, .height = height, .names_account = named
+	};
 
 	if (hash)
 		memcpy(r.hash, hash, HASH_SIZE);
@@ -146,6 +150,10 @@ bool writer_run_full(const struct writer *w, uint64_t now_ms)
 {
 	size_t bytes = commit_bytes_held(w->commit);
 	uint64_t run_ms = w->options.commit_ms ? w->options.commit_ms : RUN_MS_MAX;
+	if (w->urgent_ms && now_ms < w->urgent_ms + NEAR_MS)
+		run_ms = MIN(run_ms, RUN_MS_NEAR);
+	if (w->hurry_ms && now_ms >= w->hurry_ms)
+		return true;
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
 		bytes += w->lanes[s].state ? state_run_bytes(w->lanes[s].state) : 0;
 	return bytes > RUN_BYTES_MAX || (w->dirty && now_ms - w->run_started_ms > run_ms);
@@ -224,6 +232,7 @@ int writer_commit(struct writer *w, struct err *err)
 	add_totals(&w->totals, &w->pending);
 	w->pending = (struct ingest_totals){ 0 };
 	w->dirty = false;
+	w->hurry_ms = 0;
 	/* A block that is placed now is reported when its own rows are committed: what is told here was
 	 * placed before. */
 	tell_reports(w);
@@ -259,8 +268,13 @@ static void *ingest_thread(void *arg)
 		if (job || look)
 			rc = writer_enter(w, &err);
 		if (job && rc == 0) {
+			uint64_t now_ms = clock_mono_ms();
 			if (!w->dirty)
-				w->run_started_ms = clock_mono_ms();
+				w->run_started_ms = now_ms;
+			if (job->urgent)
+				w->urgent_ms = now_ms;
+			if (job->urgent && !w->hurry_ms)
+				w->hurry_ms = now_ms + idle_ms;
 			rc = writer_place(w, job, &err);
 		}
 		bool closing = gate_closing(w->options.gate);
@@ -376,7 +390,7 @@ int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct b
 }
 
 int ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
-		      struct buf *received, struct err *err)
+		      bool urgent, struct buf *received, struct err *err)
 {
 	int rc = start_thread(in, err);
 	if (rc < 0)
@@ -387,6 +401,7 @@ int ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint
 	job->shard = shard;
 	job->expected = expected;
 	job->tag = tag;
+	job->urgent = urgent;
 	job->received = *received;
 	rc = pipeline_try_put(in->pipeline, job);
 	if (rc == 0) {

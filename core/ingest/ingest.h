@@ -1,7 +1,7 @@
 /* ingest.h: the one writer of a network: check -> place -> replay -> roots -> commit -> publish.
  *
  * Blocks are submitted in any order of shards and heights. Each is checked on the pipeline's cores,
- * then ingest alone, in order of submission: refuses what fails (its height becomes a gap with the
+ * then ingest alone, in order of submission (urgent ones before others): refuses what fails (its height becomes a gap with the
  * reason), stores what does not, replays as far as the shard is without a gap, and commits runs of
  * blocks as one atomic batch. Blocks beyond a gap wait; filling the gap replays them.
  *
@@ -40,6 +40,7 @@ struct ingest_report {
 	uint64_t bytes;    /* as received */
 	uint64_t check_us; /* of checkers and of ingest */
 	bool     lie;      /* the giver must have known: bytes against their own hash, signatures */
+	bool     names_account; /* FATE_STATE, FATE_LOST: the sentence says which one differs */
 	char     sentence[REASON_SIZE]; /* of what was refused */
 };
 
@@ -82,9 +83,11 @@ int  ingest_set_hyper(struct ingest *in, bool on, struct err *err) MUST_CHECK;
 int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
 		   struct err *err) MUST_CHECK;
 /* The same for who may not wait: -EAGAIN when there is no room. What becomes of it is reported with
- * the tag, which is not 0. After every error `received` is still the caller's. */
+ * the tag, which is not 0. An urgent block, as a new tip, goes before all that are not, has room of
+ * its own, and is committed within idle_ms of being placed, however much else comes. After every
+ * error `received` is still the caller's. */
 int  ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
-		       struct buf *received, struct err *err) MUST_CHECK;
+		       bool urgent, struct buf *received, struct err *err) MUST_CHECK;
 /* The same with a block that was split already, as a store keeps it; the bytes are copied. */
 int  ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
 			 struct slice certificate, struct err *err) MUST_CHECK;

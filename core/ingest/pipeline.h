@@ -1,4 +1,5 @@
-/* pipeline.h: jobs checked on all cores and taken out in the order they were put in.
+/* pipeline.h: jobs checked on all cores and taken out in the order they were put in. Urgent ones are a
+ * line of their own that goes before the other, with as much room again.
  *
  * The submitter waits while the pipeline is full, by number of jobs or by bytes; the taker gets
  * jobs in order, each after its check. Nothing is dropped: who closes it drains what was put in.
@@ -17,6 +18,7 @@ struct job {
 	struct buf canonical, certificate;
 	size_t     weight;      /* bytes that it had when it was put in */
 	uint64_t   tag;         /* of who wants a report; 0: nobody does */
+	bool       urgent;      /* checked and taken before those that are not */
 	/* set by the check */
 	struct chain_block *block; /* NULL when rc < 0 */
 	int        rc;

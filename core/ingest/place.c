@@ -315,6 +315,7 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 						  ? row.levels[LEVEL_ACCOUNTS].reason
 						  : row.levels[LEVEL_STATE].reason;
 			w->now.fate = FATE_STATE;
+			w->now.names_account = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED;
 			snprintf(w->now.sentence, sizeof w->now.sentence, "%s", why);
 			return rc < 0 ? rc
 				      : writer_fault(w, b->shard, b->height, GAP_STATE, why, err);

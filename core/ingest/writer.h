@@ -32,6 +32,8 @@ struct writer {
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
+	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is none */
+	uint64_t urgent_ms;           /* of the newest urgent block */
 	bool     dirty;               /* the run holds something */
 	bool     inside;              /* the gate */
 	bool     committed;           /* since old states were last looked for */
@@ -49,8 +51,8 @@ void writer_leave(struct writer *w);
 /* Told after the next commit; a tag of 0 is only told with FATE_LOST. */
 int  writer_report(struct writer *w, const struct ingest_report *r) MUST_CHECK;
 /* A height that was held is a gap from now on. `hash`: of the block whose root did not come out;
- * NULL: its bytes are damaged. */
-int  writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash,
+ * NULL: its bytes are damaged. named: the sentence says which account differs. */
+int  writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash, bool named,
 		 const char *sentence) MUST_CHECK;
 
 /* place.c: a checked job becomes rows, or a fault of its height. */

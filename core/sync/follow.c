@@ -417,6 +417,14 @@ static void on_failed(void *arg, uint64_t request, enum fault_kind fault, const 
 	listened(f);
 }
 
+static void on_node(void *arg, uint64_t request, int rc, const struct source_node *node,
+		    const char *sentence)
+{
+	struct seat *seat = arg;
+
+	follow_compare_node(seat->follow, seat->number, request, rc, node, sentence);
+}
+
 static void on_fault(void *arg, enum fault_kind fault, const char *sentence)
 {
 	struct seat *seat = arg;
@@ -466,6 +474,7 @@ int follow_source_add(struct follow *f, const struct source_entry *e, struct sou
 		.block = on_block,
 		.came = on_came,
 		.failed = on_failed,
+		.node = on_node,
 		.fault = on_fault,
 	};
 	f->changed = true;
@@ -521,6 +530,7 @@ void follow_source_remove(struct follow *f, unsigned number)
 			NULL);
 		ops->close(source);
 	}
+	follow_compare_gone(f, number);
 	follow_pump(f);
 	f->changed = true;
 	listened(f);
@@ -590,6 +600,7 @@ uint64_t follow_step(struct follow *f)
 	follow_hear(f);
 	follow_ingest_tend(f, now_ms);
 	follow_submit(f);
+	follow_compare_tend(f);
 	if (f->wake_ms <= now_ms)
 		follow_enqueue(f, &(struct sync_event){ .kind = SYNC_TIME }, NULL);
 	follow_pump(f);
@@ -789,6 +800,7 @@ void follow_closep(struct follow **at)
 
 	if (!f)
 		return;
+	follow_compare_release(f);
 	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++)
 		if (f->seats[i].used && f->seats[i].source)
 			f->seats[i].ops->close(f->seats[i].source);

@@ -34,6 +34,29 @@ static int room_for_given(struct follow *f)
 	return 0;
 }
 
+/* It follows the chain closely, so nothing below it is still behind history in the queue. */
+static bool is_near(const struct follow *f, const struct asked *a, uint64_t height)
+{
+	struct sync_shard_status st;
+
+	if (a->lane != LANE_FORWARD || height + f->options.sync.look_ahead < f->head[a->shard])
+		return false;
+	sync_shard_status(f->sync, a->shard, &st);
+	return st.tip + f->options.sync.look_ahead >= st.head;
+}
+
+/* Its place in the queue: a tip goes before what else has no room in ingest yet. */
+static struct given *place_of(struct follow *f, bool near)
+{
+	size_t at = f->given_end++;
+
+	while (near && at > f->given_submitted && !f->given[at - 1].near_head) {
+		f->given[at] = f->given[at - 1];
+		at--;
+	}
+	return &f->given[at];
+}
+
 void follow_block(struct follow *f, struct asked *a, uint64_t height, struct buf *received)
 {
 	if (room_for_given(f) < 0) { /* it counts as not given */
@@ -41,7 +64,8 @@ void follow_block(struct follow *f, struct asked *a, uint64_t height, struct buf
 		follow_request_over(f, a, FAULT_KIND_COUNT, NULL);
 		return;
 	}
-	struct given *g = &f->given[f->given_end++];
+	bool near = is_near(f, a, height);
+	struct given *g = place_of(f, near);
 
 	*g = (struct given){
 		.tag = ++f->tag_last,
@@ -52,8 +76,7 @@ void follow_block(struct follow *f, struct asked *a, uint64_t height, struct buf
 		.shard = a->shard,
 		.height = height,
 		.came_ns = clock_mono_ns(),
-		.near_head = a->lane == LANE_FORWARD &&
-			     height + f->options.sync.look_ahead >= f->head[a->shard],
+		.near_head = near,
 		.received = *received,
 	};
 	*received = (struct buf)BUF_INIT(received->size_max);
@@ -97,8 +120,8 @@ void follow_submit(struct follow *f)
 		struct given *g = &f->given[f->given_submitted];
 		size_t bytes = g->received.n;
 		struct err err = ERR_INIT;
-		int rc = ingest_try_submit(f->ingest, g->shard, g->height, g->tag, &g->received,
-					   &err);
+		int rc = ingest_try_submit(f->ingest, g->shard, g->height, g->tag,
+					   g->near_head, &g->received, &err);
 
 		if (rc == -EAGAIN)
 			return;
@@ -294,6 +317,14 @@ static void note_refusal(struct follow *f, uint32_t shard, uint64_t height)
 	f->refusals[number % REFUSALS_MAX] = (struct refusal){ shard, height, number };
 }
 
+/* What is known of it besides what its block says. */
+static const char *cause_of(struct follow *f, const struct ingest_report *r)
+{
+	const struct cause *known = &f->causes[r->shard];
+
+	return known->height == r->height && !r->names_account ? known->text : r->sentence;
+}
+
 static void tell_refused(struct follow *f, const struct given *g, const struct ingest_report *r)
 {
 	bool there = same_source(f, g);
@@ -309,8 +340,10 @@ static void tell_refused(struct follow *f, const struct given *g, const struct i
 			       .check_us = r->check_us,
 			       .fault = r->lie && there ? FAULT_LIE : FAULT_BROKEN,
 		       },
-		       r->sentence);
+		       r->fate == FATE_STATE ? cause_of(f, r) : r->sentence);
 	if (r->fate == FATE_STATE) {
+		if (!r->names_account)
+			follow_compare_begin(f, r->shard, r->height);
 		struct giver s = { .height = g->height,
 				   .shard = g->shard,
 				   .source = g->source,
@@ -383,7 +416,9 @@ static void tell_lost(struct follow *f, const struct ingest_report *r)
 					     .shard = r->shard,
 					     .range = range,
 					     .fault = FAULT_BROKEN },
-		       r->sentence);
+		       cause_of(f, r));
+	if (!r->names_account)
+		follow_compare_begin(f, r->shard, r->height);
 	if (known)
 		suspect(f, g);
 }

@@ -1,5 +1,6 @@
 /* follow_inside.h: what the files of the follower share. follow.c wires, follow_blocks.c takes
- * blocks to ingest and hears what became of them, follow_sight.c tells others.
+ * blocks to ingest and hears what became of them, follow_compare.c finds the account of a root that
+ * does not come out, follow_sight.c tells others.
  *
  * What stands above the locks is the loop's thread's alone. Of what a lock guards, `sync`, `seats`
  * and the counters are changed by the loop alone, which need not take the lock to read them. */
@@ -77,6 +78,13 @@ struct refusal {
 	uint64_t height, number;
 };
 
+struct cause { /* of a shard's height whose root does not come out, as a comparison found it */
+	uint64_t height; /* 0: none is known */
+	char text[REASON_SIZE];
+};
+
+struct comparison; /* follow_compare.c */
+
 struct meter {
 	double heights, bytes;
 	uint64_t at_ms;
@@ -113,6 +121,9 @@ struct follow {
 	uint64_t generation_last;
 	bool changed;
 	uint64_t changed_told_ms;
+	struct comparison *comparison; /* NULL: none is under way */
+	uint64_t node_request_last;
+	struct cause causes[SHARD_MAX];
 
 	pthread_mutex_t reports_lock; /* guards what ingest told; a leaf */
 	struct told *reports;
@@ -164,6 +175,15 @@ void follow_ingest_tend(struct follow *f, uint64_t now_ms); /* begins, ends, sta
 bool follow_may_begin(struct follow *f);                    /* ingest, as soon as its time comes */
 void follow_compare(struct follow *f); /* what the coordinator thinks is held with what is */
 void follow_blocks_release(struct follow *f);
+
+/* ---- follow_compare.c ---- */
+/* The root of this block, which names no account itself, did not come out. */
+void follow_compare_begin(struct follow *f, uint32_t shard, uint64_t height);
+void follow_compare_node(struct follow *f, unsigned source, uint64_t request, int rc,
+			 const struct source_node *node, const char *sentence);
+void follow_compare_gone(struct follow *f, unsigned source); /* it answers no more */
+void follow_compare_tend(struct follow *f);
+void follow_compare_release(struct follow *f);
 
 /* ---- follow_sight.c ---- */
 void follow_meter(struct follow *f, uint32_t shard, enum lane lane, uint64_t heights,

@@ -20,6 +20,20 @@
 
 struct source; /* the protocol's own */
 
+/* A node of the trie of a shard's newest state: records below a prefix of whole bytes, and its
+ * children by their next nibble (compare.h). */
+struct source_node {
+	uint64_t records;
+	uint8_t  hash[HASH_SIZE];
+	size_t   hash_size;
+	struct {
+		bool     there;
+		uint64_t records;
+		uint8_t  hash[HASH_SIZE];
+		size_t   hash_size;
+	} children[16];
+};
+
 /* What it says of itself, in words that people read. */
 struct source_words {
 	bool connected;
@@ -45,6 +59,10 @@ struct source_listener {
 	/* A fault that belongs to no request: the connection ended (FAULT_BROKEN), it is silent
 	 * (FAULT_TIMEOUT), another network (FAULT_LIE). */
 	void (*fault)(void *arg, enum fault_kind fault, const char *sentence);
+	/* Answers a request of ops->node. 0; -ENODATA: there is no such node; -EHOSTUNREACH: no
+	 * answer; -EPROTO, -EBADMSG. Only when rc is 0 there is a node. */
+	void (*node)(void *arg, uint64_t request, int rc, const struct source_node *node,
+		     const char *sentence);
 };
 
 struct source_ops {
@@ -56,6 +74,11 @@ struct source_ops {
 	void (*fetch)(struct source *s, uint64_t request, uint32_t shard, struct range range,
 		      uint64_t bytes_max, uint32_t timeout_ms);
 	void (*cancel)(struct source *s, uint64_t request); /* nothing is told of it any more */
+	/* Asks for a node of the trie of its newest state; prefix: whole bytes. One request at a
+	 * time; a new one stands in for one that is out. One answer each, perhaps within this call,
+	 * unless the source is closed. NULL: it cannot. */
+	void (*node)(struct source *s, uint64_t request, uint32_t shard, struct slice prefix,
+		     uint32_t timeout_ms);
 	void (*words)(const struct source *s, struct source_words *out);
 	/* Ends it; nothing is told from now on. Memory goes when the loop has let go of it. */
 	void (*close)(struct source *s);

@@ -37,6 +37,7 @@ const char *const sync_event_names[SYNC_EVENT_COUNT] = {
 	[SYNC_WANT] = "want",
 	[SYNC_PAUSE] = "pause",
 	[SYNC_CAP] = "cap",
+	[SYNC_CAUSE] = "cause",
 };
 
 struct sync *sync_new(const struct sync_options *o, uint64_t now_ms)
@@ -336,6 +337,14 @@ static int on_source_removed(struct sync *s, const struct sync_event *e)
 	return 0;
 }
 
+static bool offers_any(const struct sync *s, const struct sync_source *src)
+{
+	for (uint32_t i = 0; i < s->options.shard_count; i++)
+		if (src->offers[i].first < src->offers[i].end)
+			return true;
+	return false;
+}
+
 static int on_offers(struct sync *s, const struct sync_event *e)
 {
 	struct sync_source *src = &s->sources[e->source];
@@ -343,7 +352,11 @@ static int on_offers(struct sync *s, const struct sync_event *e)
 
 	if (!src->there)
 		return -EINVAL;
+	bool had = offers_any(s, src);
+
 	src->offers[e->shard] = e->range;
+	if (!had && offers_any(s, src))
+		score_reached(&src->score, s->now_ms);
 	find_head(s, sh, e->shard);
 	find_base(s, sh);
 	if (e->range.first < e->range.end && e->range.end + STALE_HEIGHTS < sh->head)
@@ -601,6 +614,15 @@ static int on_anchor(struct sync *s, const struct sync_event *e)
 	return 0;
 }
 
+static int on_cause(struct sync *s, const struct sync_event *e)
+{
+	struct rest *rest = rest_of(s, e->shard, e->range.first);
+
+	if (rest)
+		snprintf(rest->error, sizeof rest->error, "%s", e->text ? e->text : "");
+	return 0;
+}
+
 static int on_event(struct sync *s, const struct sync_event *e, struct sync_actions *out)
 {
 	switch (e->kind) {
@@ -637,6 +659,8 @@ static int on_event(struct sync *s, const struct sync_event *e, struct sync_acti
 	case SYNC_CAP:
 		share_cap(&s->share, e->bytes, s->now_ms);
 		return 0;
+	case SYNC_CAUSE:
+		return on_cause(s, e);
 	default:
 		return -EINVAL;
 	}

@@ -63,6 +63,7 @@ enum sync_event_kind {
 	SYNC_WANT,           /* shard, range: somebody waits for it */
 	SYNC_PAUSE,          /* on: no backward requests until it is off */
 	SYNC_CAP,            /* bytes: a second */
+	SYNC_CAUSE,          /* shard, range.first, text: why the refused height rests, known by now */
 	SYNC_EVENT_COUNT
 };
 extern const char *const sync_event_names[SYNC_EVENT_COUNT];

@@ -31,6 +31,8 @@ check "remount is refused with a reason" says "takes no new options" "$MOUNT" "$
 check "-f mounts nothing and finds nothing wrong" exits 0 "$MOUNT" -f "$T/st" "$T/mnt" -o ro
 check "nothing is mounted" is_not_mounted "$T/mnt"
 check "-f finds wrong options" exits 1 "$MOUNT" -f "$T/st" "$T/mnt" -o coffee
+check "-o twice in a row counts twice" says "-o coffee" "$MOUNT" -f "$T/st" "$T/mnt" -o coffee -o ro
+check "by chainfs mount, too" says "-o coffee" "$CHAINFS" mount "$T/st" "$T/mnt" -o coffee -o ro
 check "-s lets unknown ones pass" exits 0 "$MOUNT" -sf "$T/st" "$T/mnt" -o coffee=2
 check "no store is a failed mount" exits 32 "$MOUNT" "$T/nothing" "$T/mnt"
 check "no folder, too" exits 32 "$MOUNT" "$T/st" "$T/nothing"

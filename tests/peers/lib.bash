@@ -1,7 +1,8 @@
 # lib.bash: peers for scripts. Source it after tests/support/lib.bash (or tests/mount/lib.bash).
 #
 # peer_start NAME OPTION…   starts one and waits until it listens; sets PEER_PID and PEER_PORT, and
-#                           PEER_PIDS[NAME], PEER_PORTS[NAME]. Its standard error is $T/peer.NAME.err
+#                           PEER_PIDS[NAME], PEER_PORTS[NAME]. Its standard error is $T/peer.NAME.err.
+#                           PEER_IN_NETWORK names the network namespace that it runs in, if set
 # peer_order NAME ORDER…    one order; its answer is printed. False when the answer is an error
 # peer_stop NAME            ends it
 #
@@ -20,7 +21,7 @@ peer_start() {
 	shift
 	rm -f "$T/peer.$name.in" "$T/peer.$name.out"
 	mkfifo "$T/peer.$name.in" "$T/peer.$name.out" || return 1
-	node "$PEERS/snapchain/peer.mjs" "$@" < "$T/peer.$name.in" > "$T/peer.$name.out" 2> "$T/peer.$name.err" &
+	${PEER_IN_NETWORK:+ip netns exec "$PEER_IN_NETWORK"} node "$PEERS/snapchain/peer.mjs" "$@" < "$T/peer.$name.in" > "$T/peer.$name.out" 2> "$T/peer.$name.err" &
 	PEER_PID=$!
 	# In this order: each side's open waits for the other's.
 	exec {in}> "$T/peer.$name.in" {out}< "$T/peer.$name.out"

@@ -45,6 +45,7 @@ static void every_option_that_means_something_is_taken(void **state)
 static void what_is_followed_is_taken_and_not_said_again(void **state)
 {
 	AUTO(mount_options_release) struct mount_options o;
+	AUTO(mount_options_release) struct mount_options again;
 	AUTO(buf_release) struct buf out = BUF_INIT(4096);
 
 	assert_int_equal(parse("network=n,config=/c,store=/s,source=grpc://a:1 grpc://b:2", &o), 0);
@@ -52,6 +53,8 @@ static void what_is_followed_is_taken_and_not_said_again(void **state)
 	assert_string_equal(o.config, "/c");
 	assert_string_equal(o.store, "/s");
 	assert_string_equal(o.source, "grpc://a:1 grpc://b:2");
+	assert_int_equal(parse("source=grpc://a:1,ro,source=grpc://b:2", &again), 0);
+	assert_string_equal(again.source, "grpc://a:1 grpc://b:2");
 	mount_options_write(&o, &out);
 	buf_u8(&out, 0);
 	assert_null(strstr((const char *)out.p, "grpc"));

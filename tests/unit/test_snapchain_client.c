@@ -160,7 +160,7 @@ static void an_answer_without_bounds_is_refused(void **state)
 static void a_node_of_the_trie_is_read(void **state)
 {
 	AUTO(buf_release) struct buf m = BUF_INIT(1000), child = BUF_INIT(100);
-	struct snapchain_trie t;
+	struct source_node t;
 	const uint8_t prefix[] = { 1, 2, 13 };
 	wire_put_bytes(&child, 1, SLICE_ARRAY(prefix));
 	wire_put_varint(&child, 2, 7);
@@ -168,7 +168,7 @@ static void a_node_of_the_trie_is_read(void **state)
 	wire_put_varint(&m, 2, 9);
 	wire_put_bytes(&m, 3, slice_str("a1b2c3"));
 	wire_put_message(&m, 4, buf_slice(&child));
-	assert_int_equal(snapchain_trie_read(buf_slice(&m), &t, NULL), 0);
+	assert_int_equal(node_read(buf_slice(&m), &t, NULL), 0);
 	assert_int_equal(t.records, 9);
 	assert_int_equal(t.hash_size, 3);
 	assert_int_equal(t.hash[2], 0xc3);
@@ -179,7 +179,7 @@ static void a_node_of_the_trie_is_read(void **state)
 	buf_clear(&child);
 	wire_put_varint(&child, 2, 7);
 	wire_put_message(&m, 4, buf_slice(&child));
-	assert_int_equal(snapchain_trie_read(buf_slice(&m), &t, NULL), -EBADMSG);
+	assert_int_equal(node_read(buf_slice(&m), &t, NULL), -EBADMSG);
 }
 
 int main(void)

@@ -116,7 +116,7 @@ static void on_fault(void *arg, enum fault_kind fault, const char *sentence)
 static struct source_listener listener_of(struct watch *w)
 {
 	return (struct source_listener){ w,       on_changed, on_offers, on_block,
-					 on_came, on_failed,  on_fault };
+					 on_came, on_failed,  on_fault, NULL };
 }
 
 static void do_open(void *arg)

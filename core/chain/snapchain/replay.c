@@ -359,7 +359,6 @@ int sc_replay_block(struct replay *r, struct state *st, const struct chain_block
 		    uint64_t object_first, bool hyper, struct chain_result *out, struct err *err)
 {
 	const struct sc_block *block = sc_block_of(b);
-	struct chain_result    first;
 	struct roots           roots = { .wanted = false };
 	struct err             ignored = ERR_INIT;
 	int rc = attempt(r, st, block, object_first, hyper, &clocks[0], &roots, out, err);
@@ -368,14 +367,12 @@ int sc_replay_block(struct replay *r, struct state *st, const struct chain_block
 
 	if (rc != -EUCLEAN || (!units && !keys))
 		return rc;
-	first = *out;
 	for (size_t i = 1; i < ARRAY_LEN(clocks); i++) {
-		int again;
-
 		if (clocks[i].keys_live ? !keys : !units)
 			continue;
 		state_block_abort(st);
-		again = state_block_begin(st, b->height);
+		int again = state_block_begin(st, b->height);
+
 		if (again == 0)
 			again = attempt(r, st, block, object_first, hyper, &clocks[i], &roots, out,
 					&ignored);
@@ -393,12 +390,14 @@ int sc_replay_block(struct replay *r, struct state *st, const struct chain_block
 		if (again != -EUCLEAN)
 			return err_note(err, again, "another try");
 	}
-	*out = first;
-	/* What it names lay in an arena that the later tries have reused. */
-	out->changes = NULL;
-	out->outcomes = NULL;
-	out->change_count = out->outcome_count = 0;
-	return rc;
+	/* What is told, and the rows that are left, are of the block's own clock. */
+	state_block_abort(st);
+	int again = state_block_begin(st, b->height);
+
+	if (again == 0)
+		again = attempt(r, st, block, object_first, hyper, &clocks[0], &roots, out,
+				&ignored);
+	return again == -EUCLEAN ? rc : err_note(err, again, "another try");
 }
 
 int sc_replay_propose(struct replay *r, struct state *st, const struct chain_block *b,

@@ -905,6 +905,9 @@ async function order(line) {
 		case "prune":
 			pruned = number(rest[0] ?? "", "prune");
 			return "ok";
+		case "forget":
+			if (!replicas.length) throw new Error("forget: there is no replica");
+			return `ok ${replicas.reduce((n, r) => n + r.forget(rest, archive), 0)}`;
 		case "tamper":
 			if (!replicas.length) throw new Error("tamper: there is no replica");
 			return `ok ${replicas.map((r) => r.tamper(rest)).join(" ")}`;

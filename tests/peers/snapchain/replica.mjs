@@ -313,6 +313,23 @@ export class Replica {
 		return (s.state = { items, trie, whole: trie.root().equals(signed) });
 	}
 
+	// forget([FID ["all"]]): the tries that are told of lack the first record of an account, or
+	// all of them; how many. Without an account they are whole again.
+	forget([fid, how], archive) {
+		let gone = 0;
+		for (const shard of this.shards.keys()) {
+			const state = this.state(shard, archive);
+			state.told = null;
+			if (fid === undefined) continue;
+			const of = (k) => k.readUInt32BE(1) === Number(fid);
+			const lacking = state.trie.keys.filter(of);
+			if (how !== "all") lacking.splice(1);
+			gone += lacking.length;
+			state.told = new Trie(state.trie.keys.filter((k) => !lacking.includes(k)));
+		}
+		return gone;
+	}
+
 	// The newest state that this node can tell of.
 	static newest(c, shard) {
 		const list = Replica.visible(c, shard).sort(
@@ -342,7 +359,7 @@ export class Replica {
 				c.STATUS.UNIMPLEMENTED,
 				"this peer was given no whole state of that shard",
 			);
-		const node = state.trie.node(prefix);
+		const node = (state.told ?? state.trie).node(prefix);
 		if (!node)
 			throw new c.Refusal(
 				c.STATUS.INTERNAL,
