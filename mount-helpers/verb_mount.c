@@ -117,6 +117,18 @@ static void hand_over(struct daemon *d)
 	fs_hand_over(d->fs);
 }
 
+/* Once the mount answers: the first ls waits for no node. */
+static void follow(struct daemon *d)
+{
+	struct err err = ERR_INIT;
+	int rc = store_writable(d->store, &err);
+	if (rc == 0 && d->live)
+		rc = live_begin(d->live);
+	if (rc < 0)
+		trace_warn("mount", "nothing is followed; what the store holds is served",
+			   "why=\"%s\"", err_text(&err, rc));
+}
+
 /* On the alerts' thread. What was opened for reading alone can be written only when it is opened
  * anew: by the next worker, under open files where it can take them over. */
 static void tell_room(void *arg, bool room, const char *sentence)
@@ -130,6 +142,7 @@ static void tell_room(void *arg, bool room, const char *sentence)
 		supervisor_tell(d->supervisor, "STATUS=%s serves %s", d->mountpoint,
 				store_path(d->store));
 		pins_retry(d->pins);
+		follow(d); /* what it was too full for when it was mounted */
 		return;
 	}
 	trace_info("mount", "the disk has room again, another process goes on and writes",
@@ -205,18 +218,6 @@ static void *watch_signals(void *arg)
 	return NULL;
 }
 
-/* Once the mount answers: the first ls waits for no node. */
-static void follow(struct daemon *d)
-{
-	struct err err = ERR_INIT;
-	int rc = store_writable(d->store, &err);
-	if (rc == 0 && d->live)
-		rc = live_begin(d->live);
-	if (rc < 0)
-		trace_warn("mount", "nothing is followed; what the store holds is served",
-			   "why=\"%s\"", err_text(&err, rc));
-}
-
 static void ready(void *arg)
 {
 	struct daemon *d = arg;
@@ -246,8 +247,8 @@ static int upgrade(void *arg, struct err *err)
 static void daemon_release(struct daemon *d)
 {
 	control_server_closep(&d->control);
+	alerts_freep(&d->alerts); /* it may tell of room, and begin to follow */
 	live_closep(&d->live); /* commits what came */
-	alerts_freep(&d->alerts);
 	if (d->watching) { /* it may be telling the mount to stop */
 		atomic_store(&d->ended, true);
 		pthread_kill(d->signals, SIGUSR1);
@@ -329,8 +330,6 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	/* Nothing is committed before the heights that the kernel knows of are held again. */
 	if (rc == 0 && !d->taken_over && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
-	if (rc == 0 && !(d->follows = follows_new()))
-		rc = err_set(err, -ENOMEM, "no memory for followers");
 	if (rc == 0)
 		rc = open_orders(d, c->settings, err);
 	o->pins = d->pins;

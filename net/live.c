@@ -402,6 +402,9 @@ void live_closep(struct live **at)
 		return;
 	struct call c = { .live = l };
 
+	/* While the loop still runs: who stands a follower back waits for it. */
+	if (l->loop)
+		follows_end(l->env.follows);
 	if (l->loop && loop_call(l->loop, call_end, &c) < 0)
 		trace_error("live", "the loop does not run; its followers are left", "");
 	loop_closep(&l->loop);

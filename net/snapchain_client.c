@@ -40,6 +40,7 @@ struct snapchain_client {
 	char host[H2_HOST_MAX];
 	uint32_t patience_ms;
 	const atomic_bool *stop;
+	atomic_bool met; /* it was connected once */
 	struct h2 *h2; /* the loop's, as the rest */
 	bool ready;
 	struct ask *waiting;
@@ -90,6 +91,7 @@ static void is_ready(void *arg)
 {
 	struct snapchain_client *c = arg;
 	c->ready = true;
+	atomic_store(&c->met, true);
 	while (c->waiting) {
 		struct ask *a = c->waiting;
 		c->waiting = a->next;
@@ -221,12 +223,18 @@ static enum reply reply_of(const struct ask *a, unsigned *resets)
 	return BAD;
 }
 
+/* A node that was there comes back; an address where nobody was is a mistake, more likely. */
+static uint32_t patience_of(const struct snapchain_client *c)
+{
+	return atomic_load(&c->met) ? c->patience_ms : MIN(c->patience_ms, CLIENT_UNMET_MS);
+}
+
 static int ask_all(struct ask *a, struct err *err)
 {
-	uint64_t until = clock_mono_ms() + a->client->patience_ms, wait = AGAIN_MIN_MS;
+	uint64_t began = clock_mono_ms(), wait = AGAIN_MIN_MS;
 	unsigned resets = 0;
 	for (;;) {
-		uint64_t now = clock_mono_ms();
+		uint64_t now = clock_mono_ms(), until = began + a->client->patience_ms;
 		a->timeout_ms =
 			(uint32_t)MIN(until > now ? until - now : 1, (uint64_t)CLIENT_TIMEOUT_MS);
 		int rc = ask_once(a, err);
@@ -248,7 +256,7 @@ static int ask_all(struct ask *a, struct err *err)
 		case AGAIN:
 			break;
 		}
-		if (clock_mono_ms() + wait >= until)
+		if (clock_mono_ms() + wait >= began + patience_of(a->client))
 			return err_set(err, -EHOSTUNREACH, "%s: %s%s%s", a->path, name,
 				       *name ? ": " : "", a->sentence);
 		rest(a->client, wait);

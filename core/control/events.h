@@ -1,9 +1,8 @@
 /* events.h: what happened, as lines that people and scripts follow (ctl/events), the newest few
  * thousand of them kept in memory.
  *
- * A line is "TIME NETWORK KIND key=value …": UTC time, then a word of a fixed vocabulary (block,
- * gap, refused, damaged, healed, repaired, head, hyper, import, mount, checkpoint, verify, pause,
- * freeze, source, ban, confirmed, follow, sync), then pairs in a fixed order. Numbered from 1.
+ * A line is "TIME NETWORK KIND key=value …": UTC time, then a word of a fixed vocabulary (that of
+ * the README in ctl), then pairs in a fixed order. Numbered from 1.
  * Threads  any. events_post() never waits for a reader; a reader too slow loses the oldest lines
  *          and is told how many ("… lost=N"). */
 #ifndef CHAINFS_CONTROL_EVENTS_H

@@ -141,6 +141,9 @@ void follows_freep(struct follows **l);
 int  follows_add(struct follows *l, struct network *n, struct follow *f) MUST_CHECK;
 /* Nobody gets it any more when this returns, and who had it has put it back. */
 void follows_remove(struct follows *l, struct network *n);
+/* From now on nobody gets any; returns when all are put back. Not on the loop that steps them: who
+ * has one may wait for a step. */
+void follows_end(struct follows *l);
 /* Counted; NULL: nobody follows that network. Accepts l NULL. */
 struct follow *follows_get(struct follows *l, const struct network *n);
 void follows_put(struct follows *l, struct follow **f);

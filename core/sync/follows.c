@@ -13,6 +13,7 @@ struct entry {
 struct follows {
 	pthread_mutex_t follows_lock; /* guards the rest; a leaf */
 	pthread_cond_t put;
+	bool ended; /* nobody gets any */
 	struct entry list[FOLLOWS_MAX];
 };
 
@@ -70,6 +71,15 @@ void follows_remove(struct follows *l, struct network *n)
 	*e = (struct entry){ .network = NULL };
 }
 
+void follows_end(struct follows *l)
+{
+	LOCKED(&l->follows_lock);
+	l->ended = true;
+	for (size_t i = 0; i < FOLLOWS_MAX; i++)
+		while (l->list[i].users)
+			pthread_cond_wait(&l->put, &l->follows_lock);
+}
+
 struct follow *follows_get(struct follows *l, const struct network *n)
 {
 	if (!l || !n)
@@ -77,7 +87,7 @@ struct follow *follows_get(struct follows *l, const struct network *n)
 	LOCKED(&l->follows_lock);
 	struct entry *e = find(l, n);
 
-	if (!e || e->leaving)
+	if (!e || e->leaving || l->ended)
 		return NULL;
 	e->users++;
 	return e->follow;

@@ -54,9 +54,9 @@ static const char readme_head[] = "What flows and what is ordered, beside the tr
 static const char readme_tail[] =
 	"\n"
 	"An order is one write of one line, by the owner alone; what is refused fails on the\n"
-	"write itself, and last_error says why. Kinds of events: block, checkpoint, freeze, gap,\n"
-	"head, hyper, import, mount, pause, refused, rollback, sync, trust, verify; of the reader\n"
-	"itself: events.\n";
+	"write itself, and last_error says why. Kinds of events: ban, block, checkpoint,\n"
+	"confirmed, damaged, disk, follow, freeze, gap, head, healed, hyper, import, mount, pause,\n"
+	"refused, repaired, rollback, source, sync, trust, verify; of the reader itself: events.\n";
 
 /* A pin's number: what it is called, kept for as long as ctl is there. Below it, above the row's
  * bits of an inode number, stand its files. */

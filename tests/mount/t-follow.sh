@@ -50,6 +50,8 @@ check "a network that is no preset needs its parameters" says "there is no prese
 	"$CHAINFS" mount grpc://127.0.0.1:1 "$T/mnt" --network nobody -o "store=$T/none"
 check "an address is checked" says "there is no host" \
 	"$CHAINFS" mount grpc:// "$T/mnt" --network $NET --config "$T/network.json" -o "store=$T/none"
+check "every -o is read, not the last alone" says "no-such-option" \
+	"$CHAINFS" mount grpc://127.0.0.1:1 "$T/mnt" --network $NET --config "$T/network.json" -o no-such-option=1 -o "store=$T/none"
 check "so is its protocol" says "speaks \"http\"" \
 	"$CHAINFS" mount http://127.0.0.1:1 "$T/mnt" --network $NET --config "$T/network.json" -o "store=$T/none"
 
@@ -91,6 +93,21 @@ check "who is not there cannot be pardoned" says "has no source two" "$CHAINFS" 
 unmount "$T/mnt"
 check "a store alone lists its sources, too" eventually 20 says "127.0.0.1-$PORT	.*	-	0" "$CHAINFS" source list "$T/st"
 peer_stop two
+
+# ---- a store that is mounted while its disk is full ----
+
+if [ "$(id -u)" = 0 ] && mkdir "$T/disk" && mount -t tmpfs -o size=200m none "$T/disk" 2> /dev/null; then
+	follow_url "$T/disk/st" "$T/mnt" "$PORT" > /dev/null
+	unmount "$T/mnt"
+	eventually 20 says "127.0.0.1-$PORT	.*	-	0" "$CHAINFS" source list "$T/disk/st" > /dev/null
+	dd if=/dev/zero of="$T/disk/fill" bs=64k 2> /dev/null
+	mount_store "$T/disk/st" "$T/mnt"
+	same "nobody is followed" "$("$CHAINFS" source list "$T/disk/st" | cut -f5)" "-"
+	rm "$T/disk/fill"
+	check "until there is room again" eventually 30 says "	connected	" "$CHAINFS" source list "$T/disk/st"
+	unmount "$T/mnt"
+	eventually 20 umount "$T/disk"
+fi
 
 # ---- live: a node that grows, restarts, and a worker that is killed ----
 

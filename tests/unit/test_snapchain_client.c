@@ -1,4 +1,5 @@
 /* A node asked by threads that wait: what is tried again, what is told, and blocks in windows. */
+#include "core/base/clock.h"
 #include "net/grpc.h"
 #include "net/snapchain_replica.h"
 
@@ -116,6 +117,24 @@ static void patience_ends_and_a_stop_ends_it_sooner(void **state)
 	desk_release(&d);
 }
 
+static void who_was_never_there_is_not_waited_for_long(void **state)
+{
+	struct desk d;
+	struct err err = ERR_INIT;
+	desk_open(&d, 50, 5000);
+	const struct snapchain_options o = { .host = "127.0.0.1", .port = 1 };
+	AUTO(snapchain_client_closep) struct snapchain_client *c = NULL;
+	AUTO(buf_release) struct buf out = BUF_INIT(0);
+	uint64_t began = clock_mono_ms();
+	assert_int_equal(snapchain_client_open(d.loop, &o, 60000, NULL, &c, NULL), 0);
+	assert_int_equal(snapchain_ask(c, CALL_TRIE, SLICE_EMPTY, false, 1000, &out, &err),
+			 -EHOSTUNREACH);
+	assert_true(clock_mono_ms() - began < 30000);
+	assert_non_null(strstr(err.text, "refused"));
+	snapchain_client_closep(&c);
+	desk_release(&d);
+}
+
 static void an_answer_without_bounds_is_refused(void **state)
 {
 	struct desk d;
@@ -169,6 +188,7 @@ int main(void)
 		cmocka_unit_test(blocks_are_asked_for_in_windows_both_ways),
 		cmocka_unit_test(what_may_come_out_is_tried_again_and_a_refusal_is_not),
 		cmocka_unit_test(patience_ends_and_a_stop_ends_it_sooner),
+		cmocka_unit_test(who_was_never_there_is_not_waited_for_long),
 		cmocka_unit_test(an_answer_without_bounds_is_refused),
 		cmocka_unit_test(a_node_of_the_trie_is_read),
 	};
