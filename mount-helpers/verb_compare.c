@@ -115,14 +115,13 @@ static void told(struct comparing *c, const struct compare_totals *t)
 		verb_print(c->call,
 			   "shard %u: equal as of %" PRIu64 ": root %s, %" PRIu64
 			   " accounts, %" PRIu64 " records\n",
-			   c->shard, c->at, root_text(&t->here, hex), t->accounts,
-			   t->here.records);
+			   c->shard, c->at, root_text(&t->here, hex), t->accounts, t->here.records);
 	} else {
 		verb_print(c->call,
-			   "shard %u: %" PRIu64 " accounts differ%s, of %" PRIu64
-			   " here; %u requests\n",
-			   c->shard, t->differences, t->cut ? ", and perhaps more" : "",
-			   t->accounts, t->requests);
+			   "shard %u: accounts that differ: %" PRIu64 "%s, accounts here: %" PRIu64
+			   ", requests: %u\n",
+			   c->shard, t->differences, t->cut ? " and perhaps more" : "", t->accounts,
+			   t->requests);
 	}
 }
 

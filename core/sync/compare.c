@@ -78,8 +78,7 @@ static struct part part_of(const struct walk *w, struct part of, unsigned depth,
 {
 	struct part out = { of.first, of.first };
 
-	while (out.first < of.end &&
-	       nibble_of(w->list.accounts[out.first].account, depth) < nibble)
+	while (out.first < of.end && nibble_of(w->list.accounts[out.first].account, depth) < nibble)
 		out.first++;
 	out.end = out.first;
 	while (out.end < of.end && nibble_of(w->list.accounts[out.end].account, depth) == nibble)
@@ -113,8 +112,8 @@ static int load_vshard(struct walk *w, unsigned vshard)
 		return rc;
 	for (size_t i = 1; i < w->list.count; i++)
 		if (w->list.accounts[i - 1].account >= w->list.accounts[i].account)
-			return err_set(w->err, -EUCLEAN, "vshard %02x: its accounts are in no order",
-				       vshard);
+			return err_set(w->err, -EUCLEAN,
+				       "vshard %02x: its accounts are in no order", vshard);
 	return 0;
 }
 
@@ -142,8 +141,7 @@ static int fold_ours(struct walk *w)
 
 static bool same(const struct compare_root *a, const struct compare_root *b)
 {
-	return a->there == b->there &&
-	       (!a->there || memcmp(a->root, b->root, HASH20_SIZE) == 0);
+	return a->there == b->there && (!a->there || memcmp(a->root, b->root, HASH20_SIZE) == 0);
 }
 
 /* A node of theirs as we fold them. */
@@ -210,14 +208,13 @@ static int differ(struct walk *w, const uint8_t prefix[TRIE_PREFIX_SIZE], struct
 	struct compare_difference d = { .account = get_be32(prefix + 1), .there = *there };
 
 	node_of(w, of, ACCOUNT_DEPTH, &d.here);
-	d.how = !d.here.there	? COMPARE_MISSING_HERE
+	d.how = !d.here.there   ? COMPARE_MISSING_HERE
 		: !there->there ? COMPARE_MISSING_THERE
 				: COMPARE_OTHER_ROOT;
 	w->totals->differences++;
 	if (w->options->found)
 		w->options->found(w->options->arg, &d);
-	if (!w->options->differences_max ||
-	    w->totals->differences < w->options->differences_max)
+	if (!w->options->differences_max || w->totals->differences < w->options->differences_max)
 		return 0;
 	w->totals->cut = true;
 	return 1;
@@ -255,8 +252,9 @@ static int find_theirs(struct walk *w, uint8_t prefix[TRIE_PREFIX_SIZE], unsigne
 	}
 	fold(as, &made);
 	if (!same(&made, said))
-		return err_set(w->err, -ESTALE, "what it tells of its trie does not make the root "
-						"that it told first: it moved on, or contradicts itself");
+		return err_set(w->err, -ESTALE,
+			       "what it tells of its trie does not make the root "
+			       "that it told first: it moved on, or contradicts itself");
 	for (unsigned i = 0; i < 16; i++)
 		if (!asked[i])
 			there[i].root = as[i];
@@ -330,7 +328,9 @@ int compare_walk(const struct compare_ours *ours, const struct compare_theirs *t
 	*out = (struct compare_totals){ .requests = 0 };
 	if (!w)
 		return err_set(err, -ENOMEM, "no memory to compare");
-	*w = (struct walk){ .ours = ours, .theirs = theirs, .options = o, .totals = out, .err = err };
+	*w = (struct walk){
+		.ours = ours, .theirs = theirs, .options = o, .totals = out, .err = err
+	};
 	/* Theirs first: what it is then is what is compared. */
 	int rc = ask(w, SLICE_EMPTY, &root);
 

@@ -82,8 +82,8 @@ static int attempt(struct compare_state *c, const struct view *v, uint32_t shard
 		return rc;
 	c->attempted = true;
 	/* Numbers of objects that nothing will be read by. */
-	rc = c->ops->replay_block(c->replay, c->held.state, c->block, v->next_object, false, &result,
-				  err);
+	rc = c->ops->replay_block(c->replay, c->held.state, c->block, v->next_object, false,
+				  &result, err);
 	return rc == -EUCLEAN ? 0 : rc;
 }
 

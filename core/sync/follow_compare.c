@@ -122,8 +122,8 @@ static int compare_with(struct comparison *c, const struct view *v,
 	int rc = ask(c, c->shard, SLICE_EMPTY, &top, err);
 
 	/* Ours is made only when there is something to compare it with. */
-	if (rc == 0 && (top.hash_size != HASH20_SIZE ||
-			memcmp(top.hash, signed_root->root, HASH20_SIZE) != 0))
+	if (rc == 0 &&
+	    (top.hash_size != HASH20_SIZE || memcmp(top.hash, signed_root->root, HASH20_SIZE) != 0))
 		rc = err_set(err, -ESTALE, "its trie is not that of the block");
 	if (rc == 0 && !*state)
 		rc = compare_state_open(v, c->shard, c->height, state, err);
@@ -145,8 +145,7 @@ static void compare_all(struct comparison *c)
 	struct compare_root signed_root;
 	struct err err = ERR_INIT;
 	int rc = compare_aside_root(v, c->shard, c->height, &signed_root, &err);
-	bool done = rc < 0 || !signed_root.there ||
-		    v->shards[c->shard].replayed + 1 != c->height;
+	bool done = rc < 0 || !signed_root.there || v->shards[c->shard].replayed + 1 != c->height;
 
 	for (unsigned from = 0; !done && !atomic_load(&c->stop) && next_source(c, from);
 	     from = c->source + 1) {

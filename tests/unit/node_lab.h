@@ -39,6 +39,7 @@ struct node {
 	bool hang_up, goaway, reset;
 	int status;   /* of GetBlocks and GetShardChunks; 0: it answers */
 	bool garbage; /* chunks that do not parse */
+	uint64_t trie_records; /* of whatever node of its trie is asked for; 0: it tells none */
 	unsigned asked, connections, events;
 	uint64_t event[64][2]; /* (shard, height): told to who has subscribed */
 	unsigned event_count;
@@ -184,6 +185,11 @@ static inline void node_answer(struct node *n, struct node_stream *s)
 		s->open = true;
 		s->events_sent = n->event_count;
 		n->events++;
+	} else if (strcmp(s->path, CALL_TRIE) == 0 && n->trie_records) {
+		AUTO(buf_release) struct buf m = BUF_INIT(128);
+		wire_put_varint(&m, 2, n->trie_records);
+		wire_put_bytes(&m, 3, slice_str("a1b2c3"));
+		node_frame(&s->out, buf_slice(&m));
 	} else {
 		s->status = GRPC_UNIMPLEMENTED;
 	}

@@ -89,11 +89,17 @@ static void foreign_hash(const struct foreign *f, size_t first, size_t end, size
 		return;
 	}
 	for (size_t i = first, next; i < end; i = next, n += HASH20_SIZE) {
-		for (next = i; next < end && nibble(f->keys[next], depth) == nibble(f->keys[i], depth);)
+		for (next = i;
+		     next < end && nibble(f->keys[next], depth) == nibble(f->keys[i], depth);)
 			next++;
 		foreign_hash(f, i, next, depth + 1, bytes + n);
 	}
 	hash_blake3_20(SLICE(bytes, n), out);
+}
+
+static bool begins(struct slice key, struct slice prefix)
+{
+	return !prefix.n || (key.n >= prefix.n && memcmp(key.p, prefix.p, prefix.n) == 0);
 }
 
 static int foreign_node(void *arg, uint32_t shard, struct slice prefix, struct source_node *out,
@@ -104,10 +110,9 @@ static int foreign_node(void *arg, uint32_t shard, struct slice prefix, struct s
 
 	assert_int_equal(shard, SHARD);
 	f->asked++;
-	while (first < f->count && (f->keys[first].n < prefix.n ||
-				    memcmp(f->keys[first].p, prefix.p, prefix.n) < 0))
+	while (first < f->count && !begins(f->keys[first], prefix))
 		first++;
-	for (end = first; end < f->count && memcmp(f->keys[end].p, prefix.p, prefix.n) == 0;)
+	for (end = first; end < f->count && begins(f->keys[end], prefix);)
 		end++;
 	if (first == end)
 		return err_set(err, -ENODATA, "Node not found for the given prefix");
@@ -227,7 +232,7 @@ static int clear(void **state)
 }
 
 static int compare_with(struct ours *ours, const struct compare_options *extra, struct finds *f,
-		   struct compare_totals *totals)
+			struct compare_totals *totals)
 {
 	AUTO(compare_state_closep) struct compare_state *c = NULL;
 	AUTO(view_putp) struct view *v = network_view_get(chain.network);
@@ -277,13 +282,12 @@ static void each_account_that_is_touched_is_named_and_no_other(void **state)
 
 			assert_int_equal(compare_with(&ours, NULL, &f, &t), 0);
 			assert_int_equal(f.count, 1);
-			assert_int_equal(f.list[0].account,
-					 ours.account + (touch == TOUCH_NEW));
+			assert_int_equal(f.list[0].account, ours.account + (touch == TOUCH_NEW));
 			assert_int_equal(f.list[0].how, how[touch]);
 			assert_int_equal(f.list[0].there.there, touch != TOUCH_NEW);
 			if (touch != TOUCH_NEW)
-				assert_memory_equal(f.list[0].there.root,
-						    all.accounts[i].root.root, HASH20_SIZE);
+				assert_memory_equal(f.list[0].there.root, all.accounts[i].root.root,
+						    HASH20_SIZE);
 			assert_true(t.requests <= 1 + 5 * 16);
 			assert_int_equal(t.requests, foreign.asked);
 		}
@@ -359,7 +363,8 @@ static bool in_events(const char *text)
 	AUTO(buf_release) struct buf lines = BUF_INIT(1u << 20);
 	uint64_t next = 0;
 
-	while (events_read(lab.events, &next, 1u << 16, &lines) == 0 && next <= events_last(lab.events))
+	while (events_read(lab.events, &next, 1u << 16, &lines) == 0 &&
+	       next <= events_last(lab.events))
 		;
 	buf_u8(&lines, 0);
 	return strstr((const char *)lines.p, text);
@@ -387,8 +392,9 @@ static void follow_spoiled(uint64_t account, struct sync_claim *claim)
 	if (account) {
 		char text[128];
 
-		snprintf(text, sizeof text, " state shard=%u height=%u account=%" PRIu64 " how=other-root",
-			 SHARD, HEIGHT, account);
+		snprintf(text, sizeof text,
+			 " state shard=%u height=%u account=%" PRIu64 " how=other-root", SHARD,
+			 HEIGHT, account);
 		lab_until(&lab, in_events(text));
 	} else {
 		lab_until(&lab, foreign.asked > 0 &&

@@ -26,6 +26,9 @@ struct watch {
 	bool wrong; /* a block that is not the node's, or out of order */
 	enum fault_kind failure;
 	char sentence[256];
+	unsigned nodes; /* answers about its trie, and the last */
+	uint64_t node_request, node_records;
+	int node_rc;
 };
 
 static void told(struct watch *w)
@@ -113,10 +116,24 @@ static void on_fault(void *arg, enum fault_kind fault, const char *sentence)
 	told(w);
 }
 
+static void on_node(void *arg, uint64_t request, int rc, const struct source_node *node,
+		    const char *sentence)
+{
+	struct watch *w = arg;
+	{
+		LOCKED(&w->watch_lock);
+		w->nodes++;
+		w->node_request = request;
+		w->node_rc = rc;
+		w->node_records = node ? node->records : 0;
+	}
+	told(w);
+}
+
 static struct source_listener listener_of(struct watch *w)
 {
 	return (struct source_listener){ w,       on_changed, on_offers, on_block,
-					 on_came, on_failed,  on_fault, NULL };
+					 on_came, on_failed,  on_fault, on_node };
 }
 
 static void do_open(void *arg)
@@ -433,6 +450,45 @@ static void nobody_there_is_a_fault_and_tried_again(void **state)
 	node_release(&n);
 }
 
+static void do_node(void *arg)
+{
+	static const uint8_t prefix[] = { 0x1e, 0, 0 };
+	struct order *o = arg;
+	if (o->w->source)
+		snapchain_source_ops.node(o->w->source, o->request, o->shard, SLICE_ARRAY(prefix),
+					  o->timeout_ms);
+}
+
+static void a_node_of_its_trie_is_told_once_for_each_request(void **state)
+{
+	struct node n;
+	struct watch w = { .options = { .silent_ms = 400, .poll_ms = 50 } };
+	struct order o = { .w = &w, .request = 7, .shard = 1, .timeout_ms = 10000 };
+	node_init(&n, 10);
+	node_start(&n);
+	watch_open(&w, &n);
+	EVENTUALLY(&w, w.offers[2].end == 11);
+	assert_int_equal(loop_call(w.loop, do_node, &o), 0);
+	EVENTUALLY(&w, w.nodes == 1);
+	assert_int_equal(w.node_rc, -ENODATA);
+	NODE_DOES(&n, n.trie_records = 9);
+	o.request = 8;
+	assert_int_equal(loop_call(w.loop, do_node, &o), 0);
+	EVENTUALLY(&w, w.nodes == 2);
+	assert_int_equal(w.node_rc, 0);
+	assert_int_equal(w.node_request, 8);
+	assert_int_equal(w.node_records, 9);
+	/* A connection that ends answers for it. */
+	NODE_DOES(&n, n.silent = true);
+	o.request = 9;
+	assert_int_equal(loop_call(w.loop, do_node, &o), 0);
+	EVENTUALLY(&w, w.nodes == 3);
+	assert_int_equal(w.node_rc, -EHOSTUNREACH);
+	assert_int_equal(w.node_request, 9);
+	watch_release(&w);
+	node_release(&n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +501,7 @@ int main(void)
 		cmocka_unit_test(refusals_and_deadlines_are_told),
 		cmocka_unit_test(a_listener_may_close_within_any_call),
 		cmocka_unit_test(nobody_there_is_a_fault_and_tried_again),
+		cmocka_unit_test(a_node_of_its_trie_is_told_once_for_each_request),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
