@@ -10,7 +10,9 @@ static void lane_text(struct verb_call *c, const struct follow_shard_sight *s, e
 
 	verb_print(c, "  %-8s %" PRIu64 " heights left, %.1f a second, %.0f bytes a second, %s\n",
 		   lane_names[lane], s->sync.missing[lane], r->heights_s, r->bytes_s,
-		   s->sync.missing[lane] ? sight_duration(r->eta_s, eta) : "done");
+		   s->sync.missing[lane] ? sight_duration(r->eta_s, eta) :
+		   sight_head(s)         ? "done" :
+					   "no source has told its head");
 }
 
 static void source_text(struct verb_call *c, const struct sight *s,

@@ -58,9 +58,6 @@ static const char readme_tail[] =
 	"confirmed, damaged, disk, follow, freeze, gap, head, healed, hyper, import, mount, pause,\n"
 	"refused, repaired, rollback, source, sync, trust, verify; of the reader itself: events.\n";
 
-/* A pin's number: what it is called, kept for as long as ctl is there. Below it, above the row's
- * bits of an inode number, stand its files. */
-
 void ctl_readme(struct ctl *c, struct buf *out)
 {
 	buf_str(out, readme_head);
