@@ -4,6 +4,7 @@
 # the reason, or, where its lie proves nothing, trusted less.
 #
 #     MODES="bad-hash silent" tests/mount/t-sources-many.sh       some lies alone
+#     MODES=all                                                   as in tests/slow
 . "$(dirname "$0")/lib.bash"
 . "$(dirname "$0")/../peers/lib.bash"
 
@@ -65,7 +66,7 @@ unmount "$T/other"
 lies() {
 	local mode=$1 banned=$2 store=$T/st.$1 name source
 	shift 2
-	case " ${MODES-$mode} " in *" $mode "*) ;; *) return ;; esac
+	case " ${MODES-bad-hash changed-transactions} " in *" $mode "* | " all ") ;; *) return ;; esac
 	peer_start liar --archive "$ARCHIVE" --lie "${mode%+*}" --seed "${TEST_SEED:-1}" "$@" || exit 1
 	peer_start hanging --archive "$ARCHIVE" --at $BELOW || exit 1
 	peer_start slow --archive "$ARCHIVE" --at $BELOW --latency 150 --rate 100000 || exit 1
