@@ -190,7 +190,7 @@ int doubt_range(struct doubt *d, uint32_t shard, struct range r)
 		size_t i = at_or_behind(l, h);
 		bool known = i < l->count && l->list[i].range.first <= h;
 		struct doubt_span s = known ? l->list[i] : (struct doubt_span){ .voice = 0 };
-		uint64_t behind = known	         ? s.range.end
+		uint64_t behind = known          ? s.range.end
 				  : i < l->count ? l->list[i].range.first
 						 : r.end;
 		struct range part = { h, MIN(behind, r.end) };

@@ -1,4 +1,4 @@
-/* Blocks on their way: from a source into ingest, and what becomes of them back to the coordinator. */
+/* Blocks on their way: from a source into ingest, and what became of them to the coordinator. */
 #include "core/sync/follow_inside.h"
 
 #include <stdio.h>

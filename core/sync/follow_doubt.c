@@ -17,10 +17,10 @@
 #define HEIGHTS_MAX   64u
 #define TIMEOUT_MS    30000u
 #define AGAIN_MS      10000u /* until who could not answer is asked again */
-#define WAIT_US 1000u
-#define LOOK_AGAIN_MS 1000u  /* until it is looked again who could */
-#define SPANS_AT_ONCE 16u    /* that somebody is looked for */
-#define REACH_FIRST   2048u  /* heights that are doubted below a root that does not come out */
+#define WAIT_US       1000u
+#define LOOK_AGAIN_MS 1000u /* until it is looked again who could */
+#define SPANS_AT_ONCE 16u   /* that somebody is looked for */
+#define REACH_FIRST   2048u /* heights that are doubted below a root that does not come out */
 #define REACH_MAX     65536u
 
 struct reach {
@@ -28,7 +28,7 @@ struct reach {
 	uint64_t heights;
 };
 
-struct question { /* the request that is out */
+struct question {         /* the request that is out */
 	uint64_t request; /* 0: none */
 	unsigned source;
 	uint64_t generation;
@@ -162,9 +162,9 @@ void follow_doubt_root(struct follow *f, uint32_t shard, uint64_t height)
 
 	if (doubt_left(d->words, shard) || d->taking)
 		return;
-	*reach = (struct reach){ height, reach->height == height
-						 ? MIN(8 * reach->heights, REACH_MAX)
-						 : REACH_FIRST };
+	*reach =
+		(struct reach){ height, reach->height == height ? MIN(8 * reach->heights, REACH_MAX)
+								: REACH_FIRST };
 	uint64_t first = height > reach->heights ? height - reach->heights : 1;
 	struct range r = { MAX(first, begins + 1), height };
 
@@ -225,7 +225,8 @@ static bool shape(struct follow *f, uint32_t shard, struct doubt_span *span, uin
 			if (h < end)
 				break;
 			end = h - 1;
-		} else if (h < end && bytes + row.canonical_size > f->options.sync.bounds.bytes_max) {
+		} else if (h < end &&
+			   bytes + row.canonical_size > f->options.sync.bounds.bytes_max) {
 			break;
 		} else {
 			bytes += row.canonical_size;
@@ -266,8 +267,7 @@ static bool ask(struct follow *f, uint32_t shard, struct doubt_span span)
 static void fault_of(struct follow *f, unsigned source, enum fault_kind fault, const char *text)
 {
 	follow_enqueue(f,
-		       &(struct sync_event){
-			       .kind = SYNC_FAULT, .source = source, .fault = fault },
+		       &(struct sync_event){ .kind = SYNC_FAULT, .source = source, .fault = fault },
 		       text);
 }
 
@@ -390,17 +390,16 @@ static void judge(struct follow *f, const struct seat *seat, const struct block_
 		compared(f, row->shard, row->height);
 	} else if (contested) {
 		contest_lost(f);
-	} else if (is_liar(f, follow_doubt_seat(f, voice)) || !status_of(f, seat->number, &status)) {
+	} else if (is_liar(f, follow_doubt_seat(f, voice)) ||
+		   !status_of(f, seat->number, &status)) {
 		is_false(f, row->shard, row->height, seat->entry.name);
 	} else {
-		*c = (struct contest){
-			.open = true,
-			.shard = row->shard,
-			.height = row->height,
-			.source = seat->number,
-			.generation = seat->generation,
-			.operator= status.operator,
-		};
+		*c = (struct contest){ .open = true,
+				       .shard = row->shard,
+				       .height = row->height,
+				       .source = seat->number,
+				       .generation = seat->generation,
+				       .operator= status.operator, };
 	}
 }
 
@@ -528,8 +527,7 @@ static void forget_above(struct follow *f)
 			continue;
 		doubt_forget(d->words, s, above);
 		follow_enqueue(
-			f,
-			&(struct sync_event){ .kind = SYNC_LOST, .shard = s, .range = above },
+			f, &(struct sync_event){ .kind = SYNC_LOST, .shard = s, .range = above },
 			NULL);
 		d->reach[s].height = 0;
 	}

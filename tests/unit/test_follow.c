@@ -1,4 +1,4 @@
-/* The follower with scripted sources: everything that honest ones have arrives, nothing else does. */
+/* The follower with scripted sources: all that honest ones have arrives, and nothing else does. */
 #include "core/base/sign.h"
 #include "tests/unit/follow_lab.h"
 
