@@ -234,10 +234,12 @@ static void convict(struct follow *f, const struct given *g, const struct ingest
 		if (s->height != g->height || s->shard != g->shard || !s->height ||
 		    memcmp(s->hash, r->hash, HASH_SIZE) != 0)
 			continue;
+		/* With the very same it did not come out for what lay below. */
+		bool same = memcmp(s->digest, r->digest, BLOCK_DIGEST_SIZE) == 0;
 		bool there =
 			f->seats[s->source].used && f->seats[s->source].generation == s->generation;
 
-		if (there && s->source != g->source) {
+		if (there && !same && s->source != g->source) {
 			char text[REASON_SIZE];
 
 			snprintf(text, sizeof text,
@@ -281,6 +283,7 @@ static void suspect(struct follow *f, unsigned source, uint64_t generation,
 			     .source = source,
 			     .generation = generation };
 	memcpy(s->hash, r->hash, HASH_SIZE);
+	memcpy(s->digest, r->digest, BLOCK_DIGEST_SIZE);
 	if (others)
 		follow_doubt_root(f, r->shard, r->height);
 }

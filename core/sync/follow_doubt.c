@@ -280,7 +280,8 @@ static void compared(struct follow *f, uint32_t shard, uint64_t height)
 }
 
 /* What is held is not what the header's block carries. */
-static void is_false(struct follow *f, uint32_t shard, uint64_t height, const char *shown_by)
+static void is_false(struct follow *f, uint32_t shard, uint64_t height, enum fault_kind fault,
+		     const char *shown_by)
 {
 	struct doubts *d = f->doubts;
 	const struct seat *giver = follow_doubt_seat(f, doubt_voice(d->words, shard, height));
@@ -297,7 +298,7 @@ static void is_false(struct follow *f, uint32_t shard, uint64_t height, const ch
 		d->lowest[shard] = height;
 	compared(f, shard, height);
 	if (giver && !is_liar(f, giver))
-		fault_of(f, giver->number, FAULT_LIE, d->reason);
+		fault_of(f, giver->number, fault, d->reason);
 }
 
 /* A third one had the same as we: who said otherwise is alone with it. */
@@ -315,12 +316,14 @@ static void contest_won(struct follow *f)
 	c->open = false;
 }
 
-static void contest_lost(struct follow *f)
+/* A third one does not have it either, which proves it; or there is none, and it may be either's. */
+static void contest_lost(struct follow *f, bool proved)
 {
 	struct contest *c = &f->doubts->contest;
 
 	c->open = false;
-	is_false(f, c->shard, c->height, f->seats[c->source].entry.name);
+	is_false(f, c->shard, c->height, proved ? FAULT_LIE : FAULT_PROTOCOL,
+		 f->seats[c->source].entry.name);
 }
 
 static void end_question(struct follow *f, bool ask_others)
@@ -389,10 +392,10 @@ static void judge(struct follow *f, const struct seat *seat, const struct block_
 			contest_won(f);
 		compared(f, row->shard, row->height);
 	} else if (contested) {
-		contest_lost(f);
+		contest_lost(f, true);
 	} else if (is_liar(f, follow_doubt_seat(f, voice)) ||
 		   !status_of(f, seat->number, &status)) {
-		is_false(f, row->shard, row->height, seat->entry.name);
+		is_false(f, row->shard, row->height, FAULT_LIE, seat->entry.name);
 	} else {
 		*c = (struct contest){ .open = true,
 				       .shard = row->shard,
@@ -559,8 +562,8 @@ static void end_taking(struct follow *f)
 
 /* ---- the loop's step ---- */
 
-/* Who says otherwise is heard against who gave it; without a third one he is believed, since a liar
- * or a root that does not come out is what brought it up. */
+/* Who says otherwise is heard against who gave it. Without a third one what is held goes, since a
+ * root that does not come out is what brought it up, and is asked for again. */
 static bool ask_third(struct follow *f)
 {
 	struct doubts *d = f->doubts;
@@ -572,7 +575,7 @@ static bool ask_third(struct follow *f)
 	if (ask(f, c->shard, span))
 		return true;
 	if (is_held(f, c->shard, c->height, &row))
-		contest_lost(f);
+		contest_lost(f, false);
 	c->open = false;
 	return false;
 }

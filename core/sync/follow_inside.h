@@ -70,7 +70,7 @@ struct giver {           /* who gave a block whose root did not come out */
 	uint32_t shard;
 	unsigned source;
 	uint64_t generation;
-	uint8_t hash[HASH_SIZE];
+	uint8_t hash[HASH_SIZE], digest[BLOCK_DIGEST_SIZE];
 };
 
 struct refusal {
