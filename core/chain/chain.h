@@ -116,7 +116,8 @@ struct chain_block {
 struct chain_peek {
 	uint32_t shard;
 	uint64_t height;
-	struct slice hash; /* as the block claims it, not checked; points into what was received */
+	struct slice hash; /* as the block claims it, not checked, or empty; points into what was
+			    * received */
 };
 
 /* ---- what replay tells ---- */
