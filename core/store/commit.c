@@ -439,7 +439,7 @@ int commit_changes_of(struct commit *c, uint32_t shard, uint64_t height, struct 
 	if (begin_value(c) < 0)
 		return c->failed;
 	buf_clear(&c->key);
-	changes_write(list, count, &c->key);
+	changes_write(list, count, !c->network->keep_told, &c->key);
 	int rc = buf_done(&c->key);
 
 	if (rc == 0)

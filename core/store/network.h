@@ -150,10 +150,12 @@ struct roots_row {
 };
 int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out) MUST_CHECK;
 
-/* Change list and outcomes as they were committed; the slices point into `bytes`. -ENODATA and
- * -EBADMSG: the block that the list was packed against is not held any more, or damaged. */
+/* Change list and outcomes as they were committed; the slices point into `bytes` and `told`. -ENODATA
+ * and -EBADMSG: the block that the list was packed against, or one whose item tells a key, is not
+ * held any more, or damaged. */
 struct change_list {
 	struct buf           bytes;
+	struct buf           told;  /* keys that the objects told */
 	struct chain_change *changes;
 	size_t               change_count;
 };
