@@ -340,6 +340,9 @@ struct chain_ops {
 	/* The key of the record that an object's bytes make; -EBADMSG: they make none. Nothing is
 	 * checked: asked of the objects of changes that say they are told. NULL: none is. */
 	int (*object_key)(uint16_t form, struct slice bytes, struct buf *key);
+	/* How many first bytes of a row's key, at least one, nearly always tell it from all others:
+	 * what names it for a while. Up to key.n. NULL: all of them. */
+	size_t (*key_short)(struct slice key);
 	/* emit may be NULL; it gets rows account by account while records are added. root_end:
 	 * CONTEXT_HYPER is equal to legacy when nothing was retained. */
 	int (*root_new)(uint32_t shard, bool hyper, chain_row_emit *emit, void *arg,

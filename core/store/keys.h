@@ -78,6 +78,10 @@ int key_hash_read(struct slice key, uint8_t prefix[8], uint32_t *shard, uint64_t
 int key_replay_read(struct slice key, uint8_t *kind, uint32_t *shard, uint64_t *height) MUST_CHECK;
 int key_deaths_read(struct slice key, uint32_t *shard, uint64_t *height) MUST_CHECK;
 
+/* Of a row of deaths, in the byte that says the space: the key is cut, and stands for all rows of
+ * this height whose keys begin so. */
+#define DEATH_CUT 0x80
+
 /* Order-preserving and prefix-free: 00 becomes 00 ff, then 00 00. */
 void key_escape(struct buf *out, struct slice key);
 /* Reads one escaped key and unescapes it into `out`; the reader stands behind it. */

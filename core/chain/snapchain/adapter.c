@@ -92,6 +92,7 @@ const struct chain_ops snapchain_ops = {
 	.record_join = sc_record_join,
 	.record_check = sc_record_check,
 	.object_key = sc_object_key,
+	.key_short = sc_key_short,
 	.root_new = sc_root_new,
 	.root_add = sc_root_add,
 	.root_end = sc_root_end,

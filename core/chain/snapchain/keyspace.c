@@ -309,3 +309,26 @@ void sc_key_retained(struct sc_key *k, enum sc_set set, uint32_t fid, const stru
 	sc_key_u8(k, (uint8_t)conflict->n);
 	sc_key_bytes(k, conflict->p, conflict->n);
 }
+
+/* ---- short forms ---- */
+
+#define HASH_REST     (HASH20_SIZE - 4)
+#define SELECTOR_HEAD 7 /* X 03 fid4 selector */
+#define RETAINED_HEAD 7 /* K set fid4, size of the conflict key */
+
+size_t sc_key_short(struct slice key)
+{
+	uint8_t kind = key.n ? key.p[0] : 0;
+
+	if (kind == 'R' && key.n == SC_RECORD_HEAD + SC_ORDER_SIZE)
+		return key.n - HASH_REST;
+	if (kind == 'X' && key.n >= SELECTOR_HEAD + HASH20_SIZE && key.p[1] == 0x03)
+		return key.n - HASH_REST;
+	if (kind == 'K' && key.n > RETAINED_HEAD &&
+	    key.n - RETAINED_HEAD >= key.p[RETAINED_HEAD - 1]) {
+		size_t conflict = key.p[RETAINED_HEAD - 1];
+
+		return RETAINED_HEAD + (conflict < HASH20_SIZE ? conflict : conflict - HASH_REST);
+	}
+	return key.n;
+}
