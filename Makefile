@@ -90,15 +90,17 @@ PROGRAM := $(if $(filter release,$(FLAVOUR)),$(BUILD)/chainfs,$(BIN)/chainfs)
 # A part of the tree has no main() to link.
 PROGRAM_BUILT := $(if $(filter $(patsubst %/,%,$(dir $(MAIN))),$(DIRS)),$(PROGRAM))
 
-TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c))
+TESTS         ?= $(sort $(wildcard tests/unit/test_*.c tests/prop/prop_*.c tests/sim/sim_*.c))
 TEST_PROGRAMS := $(TESTS:tests/%.c=$(BIN)/tests/%)
 SUPPORT       := $(patsubst %.c,$(BIN)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
 SCRIPTS       ?= $(sort $(wildcard tests/mount/*.sh tests/cli/*.sh))
 # These mount over rings, too; check-all does so with all that mount.
 RING_SCRIPTS  ?= $(filter $(SCRIPTS),$(addprefix tests/mount/t-,basic.sh tools.sh getdents.sh uring.sh))
 SLOW_SCRIPTS  ?= $(sort $(wildcard tests/slow/*.sh tests/package/*.sh))
+FAULT_SCRIPTS ?= $(sort $(wildcard tests/faults/*.sh))
 FUZZERS       := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZERS:tests/%.c=$(BIN)/tests/%)
+FAULT_PROGRAMS := $(BIN)/tests/faults/read_tree
 BENCHES       := $(sort $(wildcard tests/bench/*.c))
 BENCH_PROGRAMS := $(BENCHES:tests/%.c=$(BIN)/tests/%)
 PAPERS        := $(BUILD)/papers
@@ -108,8 +110,8 @@ PAPERS_MADE   := $(if $(filter release,$(FLAVOUR)),$(if $(PROGRAM_BUILT),$(PAPER
 
 # ---- the program -----------------------------------------------------------------------------
 
-.PHONY: all lib test-programs check check-all check-flavours check-valgrind coverage layers fuzz fuzz-run fuzz-programs \
-	bench bench-floors bench-programs papers install uninstall deb clean help
+.PHONY: all lib test-programs check faults check-all check-flavours check-valgrind coverage layers fuzz \
+	fuzz-run fuzz-programs bench bench-floors bench-programs papers install uninstall deb clean help
 
 all: $(PROGRAM_BUILT) $(LIBRARY) $(PAPERS_MADE) ## the program, its manual and completions (default)
 
@@ -174,12 +176,12 @@ $(TEST_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(SUPPORT) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(TEST_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS_ALL)
 
-$(FUZZ_PROGRAMS) $(BENCH_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRARY)
+$(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(FAULT_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
 
-test-programs: $(TEST_PROGRAMS) $(PROGRAM_BUILT)
+test-programs: $(TEST_PROGRAMS) $(FAULT_PROGRAMS) $(PROGRAM_BUILT)
 fuzz-programs: $(FUZZ_PROGRAMS)
 bench-programs: $(BENCH_PROGRAMS)
 
@@ -187,6 +189,9 @@ bench-programs: $(BENCH_PROGRAMS)
 check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
 	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS) \
 		--transport uring $(RING_SCRIPTS)
+
+faults: $(PROGRAM_BUILT) $(FAULT_PROGRAMS) ## what tests/faults breaks, with small counts: kills, power cuts, full disks, I/O errors
+	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(FAULT_SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
 check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts

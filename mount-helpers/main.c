@@ -6,6 +6,7 @@
 
 #include "core/base/sign.h"
 #include "core/base/trace.h"
+#include "mount-helpers/failstop.h"
 #include "mount-helpers/leaving.h"
 #include "mount-helpers/verbs.h"
 #include "net/control.h"
@@ -60,14 +61,11 @@ static void keep_standard_files(void)
 	base_closep(&fd);
 }
 
-/* Debian's RocksDB aborts on some I/O errors through this (it is built with its assertions on). One
- * line and a code that a supervisor knows, instead of a core: nothing acknowledged is lost. */
+/* A library's assert() comes here too. Beside main(), so that no test gets it. */
 __attribute__((noreturn)) void __assert_fail(const char *what, const char *file, unsigned line,
 					     const char *function)
 {
-	fprintf(stderr, "chainfs: stopped, a rule was broken: %s (%s:%u, %s)\n", what, file, line,
-		function);
-	_exit(EXIT_STORAGE);
+	failstop_assert(what, file, line, function);
 }
 
 /* What could not be told to the person is not done. A reader that went away (`| head`) is no
@@ -160,6 +158,8 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 		.cache_size = settings_number(c->settings, SETTING_LIMITS_CACHE),
 		.holder = holder,
 		.sync_off = verb_has(c, OPTION_NO_SYNC),
+		.damaged_too = c->verb->run == verb_fsck,
+		.mend = verb_has(c, OPTION_REPAIR),
 	};
 	int code = c->verb->check ? c->verb->check(c) : EXIT_DONE;
 	if (code == CHECK_APART)
@@ -188,6 +188,7 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	keep_standard_files();
+	failstop_arm();
 	struct sigaction stop = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);

@@ -41,6 +41,7 @@ struct daemon { /* everything that a mounted store runs with */
 	pthread_t       signals;
 	bool            watching;
 	atomic_bool     ended;     /* the mount, by itself */
+	atomic_bool     anew;      /* stopped so as to be started again */
 };
 
 struct mounting { /* what a start is made of */
@@ -86,6 +87,32 @@ static void tell_damage(void *arg, struct network *n, uint32_t shard, uint64_t h
 	struct daemon *d = arg;
 	events_post(d->events, network_name(n), "damaged",
 		    "shard=%u height=%" PRIu64 " reason=\"%s\"", shard, height, sentence);
+}
+
+/* On the alerts' thread. What was opened for reading alone can be written only when it is opened
+ * anew: a service manager starts us again, and without one the mount goes on as it is. */
+static void tell_room(void *arg, bool room, const char *sentence)
+{
+	struct daemon *d = arg;
+	if (!room) {
+		supervisor_tell(d->supervisor, "STATUS=read-only: disk full (%s)", sentence);
+		return;
+	}
+	if (!store_opened_full(d->store)) {
+		supervisor_tell(d->supervisor, "STATUS=%s serves %s", d->mountpoint,
+				store_path(d->store));
+		pins_retry(d->pins);
+		return;
+	}
+	if (d->supervisor->fd < 0) {
+		trace_warn("mount",
+			   "the disk has room again; to write to the store, mount it anew",
+			   "path=%s", d->mountpoint);
+		return;
+	}
+	atomic_store(&d->anew, true);
+	watch_stop(&d->watch);
+	fs_stop(d->fs);
 }
 
 static void signals_of_daemon(sigset_t *set)
@@ -243,8 +270,6 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	if (rc == 0 && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
 	if (rc == 0)
-		rc = alerts_new(d->store, d->events, c->settings, &d->alerts, err);
-	if (rc == 0)
 		rc = open_orders(d, c->settings, err);
 	o->pins = d->pins;
 	o->orders = d->orders;
@@ -252,12 +277,22 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 		rc = fs_open(d->store, d->events, m->mountpoint, o, &d->fs, err);
 	if (rc < 0 || store_read_only(d->store))
 		return rc;
-	return control_server_open(&(struct verb_env){ .store = d->store,
+	rc = alerts_new(d->store, d->events, c->settings, tell_room, d, &d->alerts, err);
+	if (rc < 0)
+		return rc;
+	rc = control_server_open(&(struct verb_env){ .store = d->store,
 						       .events = d->events,
 						       .pins = d->pins,
 						       .gate = d->gate,
 						       .settings = c->settings },
 				   verbs, verb_count, &d->control, err);
+	if (rc != -ENOSPC)
+		return rc;
+	/* A socket takes room, too. Reads are what counts; verbs are told that a process holds it. */
+	trace_warn("mount", "the disk is full: this daemon answers no verbs", "why=\"%s\"",
+		   err_text(err, rc));
+	*err = (struct err)ERR_INIT;
+	return 0;
 }
 
 static int serve(const struct mounting *m, int *ready_fd, struct err *err)
@@ -309,6 +344,9 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 	rc = fs_run(d.fs, ready, &d, err);
 	watch_stop(&d.watch);
 	supervisor_tell(d.supervisor, "STOPPING=1\nSTATUS=closing %s", store);
+	if (rc == 0 && atomic_load(&d.anew))
+		rc = err_set(err, -ENOSPC,
+			     "the disk has room again: ended, to be started anew and write");
 	return rc;
 }
 

@@ -29,7 +29,8 @@ int control_server_open(const struct verb_env *env, const struct verb *table, si
 void control_server_closep(struct control_server **s);
 
 /* Runs argv (the verb first) in the daemon that holds the store. 0 and *exit_code, -ECONNREFUSED
- * when no daemon listens there; other codes when the daemon went away in the middle. */
+ * when no daemon listens there; -EINTR when it was told to stop and said nothing for some seconds,
+ * as a daemon that is itself stopped; other codes when the daemon went away in the middle. */
 int control_call(const char *store_path, int argc, char **argv, struct verb_io *io, int *exit_code,
 		 struct err *err) MUST_CHECK;
 

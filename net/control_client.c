@@ -9,6 +9,9 @@
 
 #include "net/control.h"
 
+#include "core/base/clock.h"
+
+#define STOP_PATIENCE_MS 5000u /* of silence, after a stop was passed on */
 #define STOP_POLL_MS 100
 
 /* The path of a socket is bounded by 108 bytes, a store's is not: reach it through its folder. */
@@ -83,15 +86,18 @@ static int send_request(int fd, int argc, char **argv, bool terminal, struct err
 	return rc < 0 ? err_set(err, rc, "the daemon cannot be asked: %s", strerror(-rc)) : 0;
 }
 
-/* Exactly n bytes, passing a stop on while it waits. */
-static int receive(int fd, void *p, size_t n, struct verb_io *io, bool *told)
+/* Exactly n bytes, passing a stop on while it waits. A daemon that says nothing after that is
+ * stopped itself, or stuck: the caller need not be. *patience_ms: 0, or until when it may. */
+static int receive(int fd, void *p, size_t n, struct verb_io *io, uint64_t *patience_ms)
 {
 	size_t done = 0;
 	while (done < n) {
-		if (io->stop && atomic_load(io->stop) && !*told) {
-			*told = true;
+		if (io->stop && atomic_load(io->stop) && !*patience_ms) {
+			*patience_ms = clock_mono_ms() + STOP_PATIENCE_MS;
 			(void)send_frame(fd, 'k', "", 0);
 		}
+		if (*patience_ms && clock_mono_ms() > *patience_ms)
+			return -EINTR;
 		struct pollfd wait = { .fd = fd, .events = POLLIN };
 		int ready = poll(&wait, 1, STOP_POLL_MS);
 		if (ready == 0 || (ready < 0 && errno == EINTR))
@@ -114,14 +120,14 @@ static int call(int fd, const char *where, int argc, char **argv, struct verb_io
 	if (rc < 0)
 		return rc;
 	uint8_t body[CONTROL_PART_MAX];
-	bool told = false;
+	uint64_t patience_ms = 0;
 	while (rc == 0) {
 		uint8_t head[CONTROL_HEAD_SIZE];
-		rc = receive(fd, head, sizeof head, io, &told);
+		rc = receive(fd, head, sizeof head, io, &patience_ms);
 		if (rc < 0)
 			break;
 		uint32_t size = get_be32(head + 1);
-		rc = size > sizeof body ? -EPROTO : receive(fd, body, size, io, &told);
+		rc = size > sizeof body ? -EPROTO : receive(fd, body, size, io, &patience_ms);
 		if (rc < 0)
 			break;
 		if (head[0] == 'x' && size == 4) {
@@ -130,6 +136,11 @@ static int call(int fd, const char *where, int argc, char **argv, struct verb_io
 		}
 		(head[0] == 'o' ? io->out : io->err)(io->arg, (const char *)body, size);
 	}
+	if (rc == -EINTR)
+		return err_set(err, rc,
+			       "interrupted; the daemon of %s does not answer, what it "
+			       "acknowledged is kept",
+			       where);
 	return err_set(err, rc,
 		       "the daemon of %s went away in the middle: %s; what it acknowledged is kept",
 		       where, strerror(-rc));

@@ -106,3 +106,38 @@ int eth_sign(const uint8_t secret[32], const uint8_t digest[32],
 	signature[64] = (uint8_t)(0x1b + parity);
 	return 0;
 }
+
+bool ecdsa_verify(struct slice key, const uint8_t signature[ECDSA_SIGNATURE_SIZE],
+		  const uint8_t digest[32])
+{
+	secp256k1_ecdsa_signature parsed;
+	secp256k1_pubkey point;
+
+	assert(secp);
+	/* The library verifies the lower s alone. */
+	return secp256k1_ec_pubkey_parse(secp, &point, key.p, key.n) &&
+	       secp256k1_ecdsa_signature_parse_compact(secp, &parsed, signature) &&
+	       secp256k1_ecdsa_verify(secp, &parsed, digest, &point);
+}
+
+int ecdsa_key(const uint8_t secret[32], uint8_t key[33])
+{
+	secp256k1_pubkey point;
+	size_t size = 33;
+
+	if (!secp256k1_ec_pubkey_create(secp, &point, secret))
+		return -EINVAL;
+	secp256k1_ec_pubkey_serialize(secp, key, &size, &point, SECP256K1_EC_COMPRESSED);
+	return 0;
+}
+
+int ecdsa_sign(const uint8_t secret[32], const uint8_t digest[32],
+	       uint8_t signature[ECDSA_SIGNATURE_SIZE])
+{
+	secp256k1_ecdsa_signature made;
+
+	if (!secp256k1_ecdsa_sign(secp, &made, digest, secret, NULL, NULL))
+		return -EINVAL;
+	secp256k1_ecdsa_signature_serialize_compact(secp, signature, &made);
+	return 0;
+}

@@ -7,6 +7,7 @@
 
 #include "core/base/files.h"
 #include "core/base/trace.h"
+#include "core/checkpoint/sums.h"
 
 #define GONE       ".gone" /* of a checkpoint on its way out */
 #define NEW_PREFIX ".new-" /* of a pin's file until it is whole */
@@ -45,9 +46,20 @@ bool pin_name_is_good(const char *name)
 /* A folder of the network, made where it is not there. */
 int pin_folder_open(const char *path, bool make, struct err *err)
 {
-	if (make && mkdir(path, 0777) < 0 && errno != EEXIST)
+	bool made = make && mkdir(path, 0777) == 0;
+
+	if (make && !made && errno != EEXIST)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* The folder itself has to survive as well. */
+	AUTO(base_closep)
+	int above = made && fd >= 0 ? openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (above >= 0 && fsync(above) < 0) {
+		int rc = err_set(err, -errno, "%s: %s", path, strerror(errno));
+
+		base_closep(&fd);
+		return rc;
+	}
 
 	return fd < 0 ? err_set(err, -errno, "%s: %s", path, strerror(errno)) : fd;
 }
@@ -84,10 +96,6 @@ int pin_save(const struct store *s, const struct network *n, const char *name, u
 	AUTO(base_closep) int folder = pin_folder_open(path, true, err);
 	if (folder < 0)
 		return folder;
-	/* The folder itself has to survive as well. */
-	AUTO(base_closep) int above = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (above >= 0)
-		(void)!fsync(above);
 	snprintf(text, sizeof text, "%" PRIu64 "\n", height);
 	return write_file(folder, name, text, err);
 }
@@ -123,6 +131,7 @@ void checkpoint_remove(int folder, const char *name)
 	char gone[CHECKPOINT_NAME_SIZE + sizeof GONE],
 		part[CHECKPOINT_NAME_SIZE + sizeof PART_SUFFIX];
 
+	checkpoint_sums_remove(folder, name);
 	snprintf(gone, sizeof gone, "%s" GONE, name);
 	snprintf(part, sizeof part, "%s" PART_SUFFIX, name);
 	checkpoint_sweep(folder, gone);
@@ -225,9 +234,21 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 	if (!e || !info || strlen(name) >= sizeof e->name ||
 	    checkpoint_name_read(name, &e->height, e->prefix) < 0 || at < 0)
 		return;
-	if (fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err) < 0 ||
-	    checkpoint_info_read(buf_slice(&text), info, &err) < 0) {
+	int rc = fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ?
+			 -errno :
+			 files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err);
+
+	if (rc == 0 && checkpoint_info_read(buf_slice(&text), info, &err) < 0) {
+		/* Damaged is not absent: it stays listed, and who reads the file is told. */
+		struct block_row row;
+
+		trace_error("checkpoint", "info is damaged; chainfs fsck --repair builds it again",
+			    "network=%s name=%s error=\"%s\"", network_name(b->network), name,
+			    err.text);
+		info->shard_count = 1;
+		if (network_block(b->network, 0, e->height, &row) == 1)
+			info->shards[0].time = row.time;
+	} else if (rc < 0) {
 		trace_warn("checkpoint", "a folder is no checkpoint and is left alone",
 			   "network=%s name=%s error=\"%s\"", network_name(b->network), name,
 			   err.text);
@@ -259,7 +280,8 @@ int book_load_checkpoints(const struct store *s, struct book *b, struct err *err
 
 	rc = 0;
 	for (struct dirent *e; (e = readdir(d));) {
-		if (ends_with(e->d_name, GONE) || ends_with(e->d_name, PART_SUFFIX))
+		if (ends_with(e->d_name, GONE) || ends_with(e->d_name, PART_SUFFIX) ||
+		    strcmp(e->d_name, CHECKPOINT_MEND_FOLDER) == 0)
 			checkpoint_sweep(folder, e->d_name);
 		else if (e->d_name[0] != '.')
 			load_checkpoint(b, folder, e->d_name);

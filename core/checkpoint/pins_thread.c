@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/trace.h"
+#include "core/checkpoint/sums.h"
 
 /* ---- retention ---- */
 
@@ -236,10 +237,12 @@ static void build_one(struct pins *p)
 	int rc = checkpoints_path(p->store, n, parent, sizeof parent, &err);
 	AUTO(base_closep) int folder = rc < 0 ? rc : pin_folder_open(parent, true, &err);
 
-	rc = folder < 0 ? folder : 0;
+	rc = folder < 0 ? folder : store_writable(p->store, &err);
 	if (rc == 0)
 		rc = checkpoint_build(n, p->building_height, parent, &p->progress, &p->build_stop,
 				      name, &err);
+	if (rc == 0)
+		rc = checkpoint_sums_make(folder, name, &err);
 	note_built(p, rc, name, &err);
 	if (rc < 0 && folder >= 0) {
 		char part[CHECKPOINT_NAME_SIZE + sizeof PART_SUFFIX];

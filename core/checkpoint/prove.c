@@ -427,8 +427,12 @@ static int read_info(struct prover *p)
 
 	if (rc < 0)
 		return rc;
-	if (rc == 1)
-		rc = checkpoint_info_read(buf_slice(&text), &p->out->info, &why) == 0;
+	if (rc == 1) {
+		rc = checkpoint_info_read(buf_slice(&text), &p->out->info, &why);
+		if (rc == -ENOMEM)
+			return err_set(p->err, rc, "info: no memory");
+		rc = rc == 0;
+	}
 	if (rc == 0) {
 		prover_fault(p, PROOF_BYTES, "info", "%s", why.text);
 		memset(&p->out->info, 0, sizeof p->out->info);

@@ -4,12 +4,17 @@
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
 
+#define ROOM_MS 2000u /* between two looks at the disk */
+
 struct alerts {
 	const struct store *store;
 	struct events *events;
 	uint64_t cap, interval_ms;
+	alerts_room_call *on_room;
+	void *arg;
 	pthread_t thread;
-	bool past;
+	bool past, full; /* what was said last */
+	uint64_t cap_due_ms;
 
 	pthread_mutex_t end_lock; /* guards ended; a leaf */
 	pthread_cond_t end;
@@ -26,8 +31,36 @@ enum alert alert_step(bool *past, uint64_t bytes, uint64_t cap)
 	return now ? ALERT_PAST : ALERT_ENDED;
 }
 
-static void look(struct alerts *a)
+/* A store that was opened for reading alone stays so; that there is room again is said all the
+ * same, since who can open it anew has to know. */
+static void look_at_disk(struct alerts *a)
 {
+	struct err err = ERR_INIT;
+	bool full = (store_opened_full(a->store) && !a->full ? store_writable(a->store, &err) :
+							       store_space(a->store, &err)) < 0;
+
+	if (full == a->full)
+		return;
+	a->full = full;
+	if (full) {
+		trace_warn("store", "read-only: disk full; what is held is served", "why=\"%s\"",
+			   err.text);
+		events_post(a->events, "-", "disk", "state=full why=\"%s\"", err.text);
+	} else {
+		trace_info("store", "the disk has room again", "store=%s", store_path(a->store));
+		events_post(a->events, "-", "disk", "state=room");
+	}
+	if (a->on_room)
+		a->on_room(a->arg, !full, err.text);
+}
+
+static void look_at_hyper(struct alerts *a)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (!a->cap || now < a->cap_due_ms)
+		return;
+	a->cap_due_ms = now + a->interval_ms;
 	uint64_t bytes = metrics_hyper_bytes(a->store);
 
 	switch (alert_step(&a->past, bytes, a->cap)) {
@@ -51,7 +84,7 @@ static void look(struct alerts *a)
 /* True when it has to end. */
 static bool pause_between(struct alerts *a)
 {
-	uint64_t due_ms = clock_mono_ms() + a->interval_ms;
+	uint64_t due_ms = clock_mono_ms() + MIN(a->interval_ms, ROOM_MS);
 
 	LOCKED(&a->end_lock);
 	while (!a->ended)
@@ -65,7 +98,8 @@ static void *watch(void *arg)
 	struct alerts *a = arg;
 
 	do {
-		look(a);
+		look_at_disk(a);
+		look_at_hyper(a);
 	} while (!pause_between(a));
 	return NULL;
 }
@@ -78,20 +112,20 @@ static void release(struct alerts *a)
 }
 
 int alerts_new(const struct store *s, struct events *events, const struct settings *settings,
-	       struct alerts **out, struct err *err)
+	       alerts_room_call *on_room, void *arg, struct alerts **out, struct err *err)
 {
 	uint64_t cap = settings_number(settings, SETTING_HYPER_RETENTION_SOFT_CAP);
 
 	*out = NULL;
 	metrics_set_soft_cap(cap);
-	if (!cap)
-		return 0;
 	struct alerts *a = calloc(1, sizeof *a);
 	if (!a)
 		return err_set(err, -ENOMEM, "no memory for alerts");
 	a->store = s;
 	a->events = events;
 	a->cap = cap;
+	a->on_room = on_room;
+	a->arg = arg;
 	a->interval_ms = settings_number(settings, SETTING_HYPER_METRICS_INTERVAL);
 	pthread_mutex_init(&a->end_lock, NULL);
 	clock_cond_init(&a->end);

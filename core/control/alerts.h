@@ -1,5 +1,8 @@
-/* alerts.h: looks now and then whether hyper has grown past its soft cap, and says so once.
+/* alerts.h: looks now and then whether the disk is full, and whether hyper has grown past its soft
+ * cap, and says each so once.
  *
+ * While the store cannot be written to for want of room there is one event, "disk state=full
+ * why=…", and one when it can again, "disk state=room"; the same in the trace.
  * Past the cap there is one event, "hyper alert=soft-cap bytes=N cap=N", and one when it is below
  * again, "hyper alert=soft-cap-ended …"; the same in the trace. Nothing is refused and nothing
  * deleted. Its network is "-": the cap is one of all networks. hyper.retention_soft_cap and
@@ -19,9 +22,12 @@ enum alert alert_step(bool *past, uint64_t bytes, uint64_t cap);
 
 struct alerts;
 
-/* The store, events and settings stay the caller's, and outlive it. No cap: nothing is started. */
+/* How it stands with the disk, when that changed: on the alerts' thread, which holds no lock. */
+typedef void alerts_room_call(void *arg, bool room, const char *sentence);
+
+/* The store, events and settings stay the caller's, and outlive it. `on_room` may be NULL. */
 int alerts_new(const struct store *s, struct events *events, const struct settings *settings,
-	       struct alerts **out, struct err *err) MUST_CHECK;
+	       alerts_room_call *on_room, void *arg, struct alerts **out, struct err *err) MUST_CHECK;
 void alerts_freep(struct alerts **a);
 
 #endif

@@ -141,6 +141,16 @@ static void render_soft_cap(const struct store *s, struct buf *out)
 		cap && metrics_hyper_bytes(s) > cap);
 }
 
+static void render_writable(const struct store *s, struct buf *out)
+{
+	buf_fmt(out,
+		"# HELP chainfs_store_writable 0 while the store is read-only: the disk is full, or "
+		"its file system is read-only.\n"
+		"# TYPE chainfs_store_writable gauge\n"
+		"chainfs_store_writable %d\n",
+		store_writable(s, NULL) == 0);
+}
+
 static uint64_t gauge(const struct shard_view *sv, enum gauge which)
 {
 	switch (which) {
@@ -180,5 +190,6 @@ int metrics_render(const struct store *s, struct buf *out)
 	}
 	render_soft_cap(s, out);
 	render_transport(out);
+	render_writable(s, out);
 	return buf_done(out);
 }

@@ -38,6 +38,10 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				   "newest heights of each shard as of which the state stays "
 				   "readable; 0: all",
 				   NULL, 0, 0 },
+	[SETTING_IMPORT_COMMIT] = { "import.commit", SETTING_TIME, "1s",
+				    "how long an import gathers blocks before they are synced, "
+				    "acknowledged and seen; shorter costs a sync each time",
+				    NULL, 1, 60 * 1000 },
 	[SETTING_CHECKPOINTS_EVERY] = { "checkpoints.every", SETTING_NUMBER, "0",
 					"main heights between two checkpoints that are made by "
 					"themselves; 0: none are",

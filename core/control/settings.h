@@ -35,6 +35,7 @@ enum setting_id {
 	SETTING_HYPER_RETENTION_SOFT_CAP, /* size of what hyper retains, all networks; 0: none. Past it: an alert */
 	SETTING_HYPER_METRICS_INTERVAL,   /* time between two lines of `hyper metrics --tail` and alert checks */
 	SETTING_HISTORY_KEEP,             /* heights of each shard as of which the state stays readable; 0: all */
+	SETTING_IMPORT_COMMIT,            /* time after which an import acknowledges what it took, at most */
 	SETTING_CHECKPOINTS_EVERY,        /* main heights between two automatic checkpoints; 0: none */
 	SETTING_CHECKPOINTS_KEEP,         /* newest automatic ones that stay */
 	SETTING_MOUNT_THREADS,            /* FUSE workers; 0: a default */

@@ -339,6 +339,7 @@ int verb_import(struct verb_call *c)
 		.events = c->events,
 		.gate = c->gate,
 		.stop = c->io->stop,
+		.commit_ms = settings_number(c->settings, SETTING_IMPORT_COMMIT),
 		.history_keep = settings_number(c->settings, SETTING_HISTORY_KEEP),
 	};
 	if (rc == 0)

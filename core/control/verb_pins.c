@@ -86,6 +86,8 @@ int verb_pin(struct verb_call *c)
 	struct pin pin;
 	int rc = verb_network(c, &n, &err);
 
+	if (rc == 0)
+		rc = store_writable(c->store, &err);
 	if (rc == 0 && text &&
 	    (dec_get(text, strlen(text), UINT64_MAX - 1, &height) < 0 || !height))
 		rc = err_set(&err, -EINVAL, "--height %s is no height", text);

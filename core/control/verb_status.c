@@ -118,6 +118,7 @@ int verb_status(struct verb_call *c)
 	AUTO(buf_release) struct buf out = BUF_INIT(REPORT_SIZE_MAX);
 	struct json j = json_of(&out, JSON_PRETTY);
 	bool json = verb_has(c, OPTION_JSON);
+	struct err full = ERR_INIT;
 	if (json) {
 		json_object(&j, NULL);
 		soft_cap_json(c, &j);
@@ -125,6 +126,9 @@ int verb_status(struct verb_call *c)
 	} else {
 		verb_print(c, "store %s\nsize %" PRIu64 " bytes\n", store_path(c->store),
 			   store_size(c->store));
+		if (store_writable(c->store, &full) < 0)
+			verb_print(c, "read-only: %s%s\n",
+				   store_read_only(c->store) ? "" : "disk full, ", full.text);
 		soft_cap_text(c);
 		if (gate_is_paused(c->gate))
 			verb_print(c, "imports paused (ctl/pause)\n");
@@ -147,6 +151,7 @@ int verb_status(struct verb_call *c)
 	json_bool(&j, "paused", gate_is_paused(c->gate));
 	json_u64(&j, "size", store_size(c->store));
 	json_str(&j, "store", store_path(c->store));
+	json_bool(&j, "writable", store_writable(c->store, &full) == 0);
 	json_end(&j);
 	int rc = json_done(&j);
 	if (rc < 0)

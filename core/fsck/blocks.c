@@ -284,7 +284,7 @@ static int check_roots(struct fsck *k, const struct block_row *row, const struct
 		return rc;
 	if (rc != 1 || roots_row_read(value, &roots) < 0) {
 		fault(k, rc == 0 ? FSCK_MISSING : FSCK_DAMAGED, "roots", at, false,
-		      "the roots after the block %s; start anew from a checkpoint or by an import",
+		      "the roots after the block %s; fsck --repair makes the network anew",
 		      rc == 0 ? "are not there" : "do not parse");
 		return 0;
 	}
@@ -325,7 +325,7 @@ static int check_changes(struct fsck *k, const struct block_row *row, const stru
 	}
 	if (rc != 1) {
 		fault(k, rc == 0 ? FSCK_MISSING : FSCK_DAMAGED, "changes", at, false,
-		      "the change list %s; start anew from a checkpoint or by an import",
+		      "the change list %s; fsck --repair makes the network anew",
 		      rc == 0 ? "is not there" : "does not parse");
 		return rc == -ENOMEM ? rc : 0;
 	}
@@ -560,8 +560,7 @@ static int walk_shard(struct fsck *k, uint32_t shard, struct batch *batch)
 		if (block_row_read(db_iter_value(it), &row) < 0) {
 			done = drain(k, batch);
 			fault(k, FSCK_DAMAGED, "block", AT(s, row.height), false,
-			      "its row does not parse; start anew from a checkpoint or by an "
-			      "import");
+			      "its row does not parse; fsck --repair makes the network anew");
 			if (done == 0)
 				done = note_bad(&k->lanes[s], row.height);
 		} else if (gaps_has(g, row.height)) {

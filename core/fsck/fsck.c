@@ -25,6 +25,8 @@ void fault(struct fsck *k, enum fsck_class class, const char *part, struct at at
 
 	k->counts->faults[class]++;
 	k->counts->repairable += repairable;
+	k->counts->beyond += !repairable && class != FSCK_ORPHAN &&
+			     strcmp(part, "checkpoint") != 0;
 	if (k->lines++ >= LINES_MAX)
 		return;
 	va_start(args, format);
@@ -78,7 +80,7 @@ int unreadable(struct fsck *k, enum family family, int rc, const struct err *why
 	if (rc == -ENOMEM || rc == -EINTR)
 		return rc;
 	fault(k, FSCK_DAMAGED, families[family].name, NOWHERE(0), false,
-	      "the database cannot read on: %.300s; start anew from a checkpoint or by an import",
+	      "the database cannot read on: %.300s; fsck --repair makes the network anew",
 	      why->text[0] ? why->text : strerror(-rc));
 	return 0;
 }
@@ -132,7 +134,7 @@ static struct short_key meta_key(const char *name)
 static int meta_fault(struct fsck *k, struct at at, const char *name, int rc)
 {
 	fault(k, rc == 0 ? FSCK_MISSING : FSCK_DAMAGED, "view", at, false,
-	      "its row \"%s\" %s; start anew from a checkpoint or by an import", name,
+	      "its row \"%s\" %s; fsck --repair makes the network anew", name,
 	      rc == 0 ? "is not there" : "does not parse");
 	return -EUCLEAN;
 }
@@ -146,9 +148,11 @@ static int read_shard(struct fsck *k, uint32_t s)
 	if (rc != 1 || shard_view_read(value, sv) < 0)
 		return meta_fault(k, NOWHERE(s), META_SHARD, rc);
 	rc = look_up(k, FAMILY_META, key_meta_shard(META_GAPS, s), &value);
-	if (rc != 1 || gaps_read(value, &sv->gaps) < 0)
-		return meta_fault(k, NOWHERE(s), META_GAPS, rc);
-	return 0;
+	int parsed = rc == 1 ? gaps_read(value, &sv->gaps) : 0;
+
+	if (parsed == -ENOMEM)
+		return parsed;
+	return rc != 1 || parsed < 0 ? meta_fault(k, NOWHERE(s), META_GAPS, rc) : 0;
 }
 
 /* The view as its rows have it. 1; 0 nothing was ever committed; -EUCLEAN was told. */
@@ -170,7 +174,11 @@ static int read_view(struct fsck *k)
 	v->shard_count = (uint32_t)shards;
 	v->branch = (uint32_t)branch;
 	rc = look_up(k, FAMILY_META, meta_key(META_BRANCHES), &value);
-	if (rc != 1 || branches_read(value, &k->branches) < 0 || branch >= k->branches.count)
+	int parsed = rc == 1 ? branches_read(value, &k->branches) : 0;
+
+	if (parsed == -ENOMEM)
+		return parsed;
+	if (rc != 1 || parsed < 0 || branch >= k->branches.count)
 		return meta_fault(k, NOWHERE(0), META_BRANCHES, rc);
 	rc = look_up(k, FAMILY_META, meta_key(META_SEGMENTS), &value);
 	if (rc == 1) {
@@ -187,9 +195,11 @@ static int read_view(struct fsck *k)
 		if (rd_done(&r) < 0)
 			return meta_fault(k, NOWHERE(0), META_CARRIED, rc);
 	}
-	for (uint32_t s = 0; s < v->shard_count; s++)
-		if (read_shard(k, s) < 0)
-			return -EUCLEAN;
+	for (uint32_t s = 0; s < v->shard_count; s++) {
+		rc = read_shard(k, s);
+		if (rc < 0)
+			return rc;
+	}
 	return 1;
 }
 
@@ -304,7 +314,13 @@ static int walk_all(struct fsck *k)
 	for (size_t i = 0; i < ARRAY_LEN(walks); i++) {
 		int rc = walks[i](k);
 
-		if (rc < 0)
+		/* Rows that it needed cannot be read: the next walk needs others. */
+		if (rc == -EBADMSG || rc == -EIO || rc == -EUCLEAN)
+			fault(k, FSCK_DAMAGED, "database", NOWHERE(0), false,
+			      "a walk ended early, its rows cannot be read: %s; fsck --repair makes "
+			      "the network anew",
+			      strerror(-rc));
+		else if (rc < 0)
 			return rc;
 	}
 	return 0;
@@ -327,6 +343,11 @@ int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts
 	k->scratch = (struct buf)BUF_INIT(VALUE_BYTES_MAX);
 	int rc = take_moment(k, err);
 
+	if (n->lost)
+		fault(k, FSCK_DAMAGED, "log", NOWHERE(0),
+		      fix(k, (struct fix){ .kind = FIX_LOSS }),
+		      "the database lost what was acknowledged last, with a part of its log; the "
+		      "heights are gaps, import them again");
 	if (rc == 1)
 		rc = read_view(k);
 	if (rc == 1) {
@@ -340,6 +361,8 @@ int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts
 				rc == -EINTR ? "interrupted" : strerror(-rc));
 	} else if (rc == 0 || rc == -EUCLEAN) { /* nothing to walk, or it was told */
 		rc = rc == 0 ? walk_checkpoints(k) : 0;
+	} else if (rc == -ENOMEM) {
+		err_set(err, rc, "no memory to check network %s", network_name(n));
 	}
 	release(k);
 	if (rc == 0)

@@ -36,6 +36,7 @@ struct fsck_fault {
 struct fsck_counts {
 	uint64_t faults[FSCK_CLASS_COUNT];
 	uint64_t repairable;
+	uint64_t beyond; /* those that only making the network anew mends (rebuild.h) */
 	uint64_t blocks, items, rows, records, frames, checkpoints;
 	uint64_t waiting; /* damaged blocks that are gaps already, until they come again */
 	uint64_t unreferenced_bytes; /* of segments: what was healed or refused leaves some */

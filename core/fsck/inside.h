@@ -11,7 +11,7 @@
 
 #define VALUE_BYTES_MAX (512u << 20)
 
-enum fix_kind { FIX_DAMAGED, FIX_REBUILD, FIX_HASH, FIX_RECOUNT };
+enum fix_kind { FIX_DAMAGED, FIX_REBUILD, FIX_HASH, FIX_RECOUNT, FIX_LOSS };
 
 struct fix {
 	uint8_t kind; /* enum fix_kind */

@@ -34,6 +34,10 @@ static int one(struct repair *r, const struct fsck_fixes *x, const struct fix *f
 			 "shard %u height %" PRIu64 ": a hash that led nowhere is dropped",
 			 f->shard, f->height);
 		break;
+	case FIX_LOSS:
+		rc = repair_known(r, f->shard, f->height, NULL, 0, err);
+		snprintf(said, said_size, "heights that were lost are gaps now: import them again");
+		break;
 	default:
 		rc = repair_counters(
 			r, f->shard, x->sums[f->shard].items, x->sums[f->shard].bytes,
@@ -51,7 +55,8 @@ static int one(struct repair *r, const struct fsck_fixes *x, const struct fix *f
 int fsck_repair(struct repair *r, const struct fsck_fixes *x,
 		void (*told)(void *arg, const char *sentence), void *arg, struct err *err)
 {
-	static const enum fix_kind order[] = { FIX_RECOUNT, FIX_DAMAGED, FIX_HASH, FIX_REBUILD };
+	static const enum fix_kind order[] = { FIX_LOSS, FIX_RECOUNT, FIX_DAMAGED, FIX_HASH,
+						FIX_REBUILD };
 	int count = 0, rc = 0;
 
 	for (size_t o = 0; o < ARRAY_LEN(order) && rc == 0; o++)

@@ -267,8 +267,7 @@ static int compare_derived(void *arg, enum space space, struct slice key, struct
 		snprintf(whose, sizeof whose, "account %" PRIu64, account);
 	fault(r->k, rc == 0 ? FSCK_MISSING : FSCK_CONTRADICTION, "state",
 	      AT(r->shard, r->k->view->shards[r->shard].replayed), false,
-	      "%s of %s: its root, counts or sizes %s; start anew from a checkpoint or by an "
-	      "import",
+	      "%s of %s: its root, counts or sizes %s; fsck --repair makes the network anew",
 	      whose, space == SPACE_HYPER ? "hyper" : "both contexts",
 	      rc == 0 ? "are not there" : "are not those that its records make");
 	return 0;
@@ -282,14 +281,14 @@ static void compare_roots(struct fsck *k, uint32_t shard, bool hyper,
 
 	if (!chain_root_eq(&made[CONTEXT_LEGACY], &sv->legacy))
 		fault(k, FSCK_CONTRADICTION, "state", at, false,
-		      "the records of legacy do not make the root that the block signs; start anew "
-		      "from a checkpoint or by an import");
+		      "the records of legacy do not make the root that the block signs; fsck "
+		      "--repair makes the network anew");
 	if (!hyper)
 		return;
 	if (!chain_root_eq(&made[CONTEXT_HYPER], &sv->hyper))
 		fault(k, FSCK_CONTRADICTION, "state", at, false,
-		      "the records of hyper do not make its root; start anew from a checkpoint or "
-		      "by an import");
+		      "the records of hyper do not make its root; fsck --repair makes the "
+		      "network anew");
 	if (retained != sv->retained)
 		fault(k, FSCK_CONTRADICTION, "state", at, false,
 		      "%" PRIu64 " records are retained, the view says %" PRIu64, retained,
@@ -324,9 +323,14 @@ static int add_rows(struct fsck *k, struct chain_rooter *rooter, struct walker *
 			*derived += counts;
 		if (kind == CHAIN_ROW_RECORD && counts) {
 			rc = check_record(k, w);
-			if (rc == 0 && !broken &&
-			    k->ops->root_add(rooter, w->space, buf_slice(&w->key),
-					     buf_slice(&w->value), &why) < 0) {
+			int added = rc == 0 && !broken ?
+					    k->ops->root_add(rooter, w->space, buf_slice(&w->key),
+							     buf_slice(&w->value), &why) :
+					    0;
+
+			if (added == -ENOMEM)
+				return added; /* no fault of the store */
+			if (added < 0) {
 				broken = true;
 				odd_record(k, FSCK_CONTRADICTION, w, why.text);
 			}

@@ -54,10 +54,8 @@ static int look_again(struct writer *w, const struct damage *d, struct err *err)
 {
 	struct err why = ERR_INIT;
 	struct block_row row;
-	int rc = network_block(w->network, d->shard, d->height, &row);
-	if (rc == 1)
-		rc = network_block_check(w->network, &row, &why);
-	if (rc != -EBADMSG)
+	if (network_block(w->network, d->shard, d->height, &row) != 1 ||
+	    network_block_check(w->network, &row, &why) != -EBADMSG)
 		return 0;
 	trace_warn("ingest", "a damaged block; its height is a gap until the block comes again",
 		   "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"", network_name(w->network),

@@ -50,6 +50,11 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 	if (rc == -EBUSY)
 		return err_set(err, rc, "network %s: another import is writing it",
 			       network_name(n));
+	if (rc == -ENOSPC)
+		return err_set(err, rc,
+			       "network %s: its store was opened for reading alone, because the "
+			       "disk was full",
+			       network_name(n));
 	if (rc == -EROFS)
 		return err_set(err, rc,
 			       "network %s: its store is on a file system that is read-only",
@@ -90,9 +95,10 @@ void writer_release(struct writer *w)
 bool writer_run_full(const struct writer *w, uint64_t now_ms)
 {
 	size_t bytes = commit_bytes_held(w->commit);
+	uint64_t run_ms = w->options.commit_ms ? w->options.commit_ms : RUN_MS_MAX;
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
 		bytes += w->lanes[s].state ? state_run_bytes(w->lanes[s].state) : 0;
-	return bytes > RUN_BYTES_MAX || (w->dirty && now_ms - w->run_started_ms > RUN_MS_MAX);
+	return bytes > RUN_BYTES_MAX || (w->dirty && now_ms - w->run_started_ms > run_ms);
 }
 
 static void add_totals(struct ingest_totals *to, const struct ingest_totals *more)
@@ -103,6 +109,19 @@ static void add_totals(struct ingest_totals *to, const struct ingest_totals *mor
 	to->replayed += more->replayed;
 	to->items += more->items;
 	to->bytes += more->bytes;
+}
+
+/* For who has to know to the moment what was acknowledged: a line for each shard. */
+static void tell_committed(const struct writer *w)
+{
+	if (trace_get_level() < TRACE_DEBUG)
+		return;
+	AUTO(view_putp) struct view *v = network_view_get(w->network);
+	for (uint32_t s = 0; s < v->shard_count; s++)
+		trace_debug("ingest", "acknowledged",
+			    "network=%s shard=%u held=%" PRIu64 " replayed=%" PRIu64,
+			    network_name(w->network), s, gaps_held(&v->shards[s].gaps),
+			    v->shards[s].replayed);
 }
 
 int writer_commit(struct writer *w, struct err *err)
@@ -121,6 +140,7 @@ int writer_commit(struct writer *w, struct err *err)
 		if (rc < 0)
 			return err_note(err, rc, "network %s", network_name(w->network));
 		w->totals.commits++;
+		tell_committed(w);
 		metrics_add(COUNTER_COMMITS, 1);
 		w->committed = true;
 	}
@@ -235,15 +255,34 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 	return rc;
 }
 
+static int start_thread(struct ingest *in, struct err *err)
+{
+	if (in->started)
+		return 0;
+	int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
+	if (rc)
+		return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
+	in->started = true;
+	return 0;
+}
+
+/* Takes the job over. */
+static int put_job(struct ingest *in, struct job *job, struct err *err)
+{
+	int rc = pipeline_put(in->pipeline, job);
+	if (rc == 0)
+		return 0;
+	LOCKED(&in->ingest_lock);
+	return err_set(err, in->failed ? in->failed : rc, "%s",
+		       in->failed ? in->why.text : "ingest has stopped");
+}
+
 int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
 		  struct err *err)
 {
-	if (!in->started) {
-		int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
-		if (rc)
-			return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
-		in->started = true;
-	}
+	int rc = start_thread(in, err);
+	if (rc < 0)
+		return rc;
 	struct job *job = calloc(1, sizeof *job);
 	if (!job)
 		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", received->n);
@@ -251,12 +290,26 @@ int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct b
 	job->expected = expected;
 	job->received = *received;
 	*received = (struct buf)BUF_INIT(received->size_max);
-	int rc = pipeline_put(in->pipeline, job);
-	if (rc == 0)
-		return 0;
-	LOCKED(&in->ingest_lock);
-	return err_set(err, in->failed ? in->failed : rc, "%s",
-		       in->failed ? in->why.text : "ingest has stopped");
+	return put_job(in, job, err);
+}
+
+int ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
+			struct slice certificate, struct err *err)
+{
+	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
+	int rc = start_thread(in, err);
+	if (rc < 0)
+		return rc;
+	if (job) {
+		job->shard = shard;
+		job->expected = height;
+		job->canonical.size_max = job->certificate.size_max = BLOCK_SIZE_MAX;
+		buf_add(&job->canonical, canonical);
+		buf_add(&job->certificate, certificate);
+	}
+	if (!job || buf_done(&job->canonical) < 0 || buf_done(&job->certificate) < 0)
+		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", canonical.n);
+	return put_job(in, TAKE(job), err);
 }
 
 int ingest_finish(struct ingest *in, struct err *err)

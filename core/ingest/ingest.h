@@ -24,6 +24,7 @@ struct ingest_options {
 	/* Newest heights of the main shard as of which the state stays readable, and of every other
 	 * shard what they witness; what is older is let go, unless it is pinned. 0: nothing is. */
 	uint64_t history_keep;
+	uint64_t commit_ms;         /* a run of blocks is committed at this age; 0: a default */
 	struct events *events;      /* NULL: nobody listens */
 	struct gate *gate;          /* where it waits between two commits; NULL: nowhere */
 	const atomic_bool *stop;    /* ends that wait: -EINTR; NULL */
@@ -48,6 +49,9 @@ int  ingest_set_hyper(struct ingest *in, bool on, struct err *err) MUST_CHECK;
  * that is not known. */
 int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct buf *received,
 		   struct err *err) MUST_CHECK;
+/* The same with a block that was split already, as a store keeps it; the bytes are copied. */
+int  ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
+			 struct slice certificate, struct err *err) MUST_CHECK;
 /* Drains, commits and stops. Called once, also after an error. */
 int  ingest_finish(struct ingest *in, struct err *err) MUST_CHECK;
 void ingest_totals(struct ingest *in, struct ingest_totals *out);

@@ -142,9 +142,10 @@ void pipeline_freep(struct pipeline **out)
 
 int pipeline_put(struct pipeline *p, struct job *job)
 {
+	job->weight = job->received.n + job->canonical.n + job->certificate.n;
 	LOCKED(&p->pipeline_lock);
 	while (!p->closed && p->put > p->taken &&
-	       (p->put - p->taken == JOBS_MAX || p->bytes + job->received.n > JOB_BYTES_MAX))
+	       (p->put - p->taken == JOBS_MAX || p->bytes + job->weight > JOB_BYTES_MAX))
 		pthread_cond_wait(&p->room, &p->pipeline_lock);
 	if (p->closed) {
 		job_freep(&job);
@@ -153,7 +154,7 @@ int pipeline_put(struct pipeline *p, struct job *job)
 	size_t slot = p->put++ % JOBS_MAX;
 	p->ring[slot] = job;
 	p->checked[slot] = false;
-	p->bytes += job->received.n;
+	p->bytes += job->weight;
 	pthread_cond_signal(&p->work);
 	return 0;
 }
@@ -174,7 +175,7 @@ struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed)
 	}
 	size_t slot = p->taken++ % JOBS_MAX;
 	struct job *job = TAKE(p->ring[slot]);
-	p->bytes -= job->received.n;
+	p->bytes -= job->weight;
 	pthread_cond_signal(&p->room);
 	return job;
 }

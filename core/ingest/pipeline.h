@@ -15,6 +15,7 @@ struct job {
 	uint64_t   expected;  /* height by its place in the stream; 0: not known */
 	struct buf received;    /* empty when the block comes from the store, split already: */
 	struct buf canonical, certificate;
+	size_t     weight;      /* bytes that it had when it was put in */
 	/* set by the check */
 	struct chain_block *block; /* NULL when rc < 0 */
 	int        rc;

@@ -206,3 +206,22 @@ int repair_counters(struct repair *r, uint32_t shard, uint64_t items, uint64_t b
 	tell(r, "counters", shard, tip);
 	return 1;
 }
+
+int repair_known(struct repair *r, uint32_t shard, uint64_t known, const uint64_t *damaged,
+		 size_t damaged_count, struct err *err)
+{
+	int rc = begin(r, err);
+	if (rc < 0)
+		return rc;
+	struct shard_view *sv = &commit_view(r->writer.commit)->shards[shard];
+	sv->known = MAX(sv->known, known);
+	r->writer.network->lost = false; /* once this is committed */
+	for (size_t i = 0; i < damaged_count && rc == 0; i++)
+		if (damaged[i] <= sv->known && !gaps_has(&sv->gaps, damaged[i]))
+			rc = gaps_fault(&sv->gaps, damaged[i], GAP_DAMAGED,
+					"its bytes, or the row that leads to them, were damaged");
+	if (rc < 0)
+		return err_set(err, rc, "no memory for the gaps of shard %u", shard);
+	tell(r, "gaps", shard, sv->known);
+	return 1;
+}

@@ -34,4 +34,8 @@ int repair_hash(struct repair *r, const uint8_t prefix[8], uint32_t shard, uint6
 int repair_counters(struct repair *r, uint32_t shard, uint64_t items, uint64_t bytes,
 		    const uint64_t *refused, struct err *err) MUST_CHECK;
 
+/* Heights up to `known` exist; what of them is not held is a gap, those of `damaged` with that reason. */
+int repair_known(struct repair *r, uint32_t shard, uint64_t known, const uint64_t *damaged,
+		 size_t damaged_count, struct err *err) MUST_CHECK;
+
 #endif

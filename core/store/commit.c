@@ -56,7 +56,7 @@ int commit_new(struct network *n, struct commit **out)
 	AUTO(commit_freep) struct commit *c = NULL;
 
 	if (n->read_only)
-		return -EROFS;
+		return n->full ? -ENOSPC : -EROFS;
 	if (n->commit)
 		return -EBUSY;
 	c = calloc(1, sizeof *c);
@@ -703,6 +703,16 @@ static int put_carriers(struct commit *c)
 static int write_all(struct commit *c, struct err *err)
 {
 	struct network *n = c->network;
+	/* What the database writes later, of its own accord, is what it got here, twice at most while
+	 * it rewrites; a disk that it would find full is called full now, when nothing was begun. */
+	uint64_t room = segments_room(n->segments),
+		 needed = STORE_RESERVE_SIZE + 2 * (uint64_t)commit_bytes_held(c);
+
+	if (room < needed)
+		return err_set(err, -ENOSPC,
+			       "the disk is full: %" PRIu64 " bytes are free, %" PRIu64
+			       " have to be",
+			       room, needed);
 	/* Rows are compared with those that this process wrote; the first time all are written. */
 	const struct view_box *before = n->publications > 1 ? n->newest : NULL;
 	int rc = write_frame(c, err);
@@ -758,6 +768,7 @@ int commit_apply(struct commit *c, struct err *err)
 	n->carriers = c->carriers;
 	c->box->view.segment = n->committed.segment;
 	c->box->view.segment_size = n->committed.offset;
+	network_witness(n, &c->box->view, 0);
 	db_batch_clear(c->batch);
 	c->frame_count = c->late_count = c->hash_count = c->death_count = 0;
 	buf_clear(&c->late_bytes);

@@ -2,6 +2,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
+#include "core/store/room.h"
 
 #include <rocksdb/c.h>
 #include <stdatomic.h>
@@ -23,6 +24,8 @@
 #define LOG_LEVEL_WARN       2
 #define PACKED_AT_CLOSE_MAX  (32u << 20)  /* half a second of work */
 #define EPOCH_BITS            40            /* writes of one database while it is open */
+#define ROOM_TO_TIDY         (16u << 20)
+#define MANIFEST_STEP        (64u << 10)
 #define COMPACT_FORCE        2               /* kForce */
 
 struct db_cache {
@@ -51,6 +54,7 @@ struct pool {
 
 struct db {
 	rocksdb_t                       *rocks;
+	char                            *path;
 	rocksdb_options_t               *options;
 	rocksdb_column_family_handle_t  *handles[FAMILY_COUNT];
 	rocksdb_options_t               *family_options[FAMILY_COUNT];
@@ -77,10 +81,15 @@ const char *__tsan_default_suppressions(void)
 /* Turns RocksDB's words into a code, and frees them. */
 static int fault(char *words, struct err *err)
 {
-	int rc = strstr(words, "No space left") ? -ENOSPC : -EIO;
+	/* What fails a checksum or does not parse is damaged; else it could not be read. */
+	int rc = strstr(words, "No space left")		 ? -ENOSPC :
+		 strstr(words, "While lock file")	 ? -EBUSY :
+		 strncmp(words, "Corruption", 10) == 0 ? -EBADMSG :
+							 -EIO;
 
 	if (err)
-		err_set(err, rc, "database: %s", words);
+		err_set(err, rc, "database: %s%s",
+			rc == -EBUSY ? "another process has it open: " : "", words);
 	else
 		trace_error("store", "the database reports an error", "words=%s", words);
 	rocksdb_free(words);
@@ -182,6 +191,23 @@ static rocksdb_options_t *family_options(enum family f, rocksdb_block_based_tabl
 	return o;
 }
 
+/* The C interface has no other way to this one. `o` is taken over. */
+static rocksdb_options_t *without_fallocate(rocksdb_options_t *o)
+{
+	rocksdb_options_t *out = rocksdb_options_create();
+	char *words = NULL;
+
+	rocksdb_get_options_from_string(o, "allow_fallocate=false", out, &words);
+	if (!words) {
+		rocksdb_options_destroy(o);
+		return out;
+	}
+	trace_warn("store", "the database's log takes room in advance", "why=\"%s\"", words);
+	rocksdb_free(words);
+	rocksdb_options_destroy(out);
+	return o;
+}
+
 static rocksdb_options_t *database_options(const struct db_options *options)
 {
 	rocksdb_options_t *o = rocksdb_options_create();
@@ -208,7 +234,9 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
 	/* Opening reads no statistics out of every file: the mount answers sooner. */
 	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
-	return o;
+	/* A log that takes 70 MB of the disk in advance leaves a small one full. */
+	rocksdb_options_set_manifest_preallocation_size(o, MANIFEST_STEP);
+	return without_fallocate(o);
 }
 
 /* ---- iterators ---- */
@@ -332,11 +360,13 @@ static void tidy(struct db *db)
 {
 	uint64_t bytes = 0;
 
+	if (room_free(db->path) < ROOM_TO_TIDY) /* nothing is begun that a full disk would end */
+		return;
 	if (flush(db, NULL) < 0)
 		return;
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
 		bytes += db_family_bytes(db, f);
-	if (bytes <= PACKED_AT_CLOSE_MAX)
+	if (bytes <= PACKED_AT_CLOSE_MAX && room_free(db->path) >= ROOM_TO_TIDY + 2 * bytes)
 		db_compact(db);
 }
 
@@ -369,6 +399,7 @@ void db_closep(struct db **at)
 	if (db->options)
 		rocksdb_options_destroy(db->options);
 	pthread_mutex_destroy(&db->pool_lock);
+	free(db->path);
 	free(db);
 }
 
@@ -386,6 +417,9 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	pthread_mutex_init(&db->pool_lock, NULL);
 	db->epoch_first = (atomic_fetch_add(&opened, 1) + 1) << EPOCH_BITS;
 	atomic_init(&db->epoch, db->epoch_first);
+	db->path = strdup(path);
+	if (!db->path)
+		return err_set(err, -ENOMEM, "no memory for a database");
 	for (size_t f = 0; f < FAMILY_COUNT; f++) {
 		db->tables[f] = table_options(f, options->cache->lru);
 		db->family_options[f] = family_options(f, db->tables[f]);
@@ -410,6 +444,22 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 		return fault(words, err);
 	*out = TAKE(db);
 	return 0;
+}
+
+int db_salvage(const char *path, struct err *err)
+{
+	rocksdb_options_t *o = rocksdb_options_create();
+	char *words = NULL;
+
+	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
+	rocksdb_repair_db(o, path, &words);
+	rocksdb_options_destroy(o);
+	return words ? fault(words, err) : 0;
+}
+
+uint64_t db_sequence(struct db *db)
+{
+	return rocksdb_get_latest_sequence_number(db->rocks);
 }
 
 /* ---- point reads ---- */

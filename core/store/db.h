@@ -2,7 +2,8 @@
  *
  * Reads see the newest write. An iterator sees what was there when it was made, or when another one
  * that it inherits was: iterators that were put back are given out again while nothing was written.
- * Errors   -EIO with RocksDB's words, also for a damaged file: never "absent". -ENOSPC. The words
+ * Errors   with RocksDB's words: -EBADMSG for a damaged file, never "absent"; -EIO when it could not be
+ *          read; -ENOSPC; -EBUSY: another process has it open, past the store's own lock. The words
  *          go to `err`, or to the trace where err is NULL.
  * Memory   what an iterator gives holds until it moves.
  * Threads  a struct db: any, writes by one at a time. An iterator or a batch: one. */
@@ -31,6 +32,11 @@ struct db_options {
 
 int  db_open(const char *path, const struct db_options *options, struct db **out,
 	     struct err *err) MUST_CHECK;
+/* Makes a database that does not open into one that does, of the files that can be read: what was in the
+ * others is lost, and deleted rows may be back. For a copy. */
+int  db_salvage(const char *path, struct err *err) MUST_CHECK;
+/* Rows written and deleted, ever: it grows with each write. */
+uint64_t db_sequence(struct db *db);
 void db_closep(struct db **db); /* flushes first, so that the next open has nothing to replay */
 
 /* 1 and the value appended to `value`; 0 absent. */

@@ -10,6 +10,7 @@
 #include "core/store/recent.h"
 #include "core/store/rows.h"
 #include "core/store/segment.h"
+#include "core/store/witness.h"
 
 #include <stdatomic.h>
 
@@ -47,7 +48,8 @@ struct damage_listener {
 #define DAMAGES_MAX 256
 
 struct network {
-	char                    name[NETWORK_NAME_MAX + 1];
+	char                    name[NETWORK_NAME_MAX + 8]; /* or, beside its place, ".NAME.new" */
+	char                   *folder;
 	unsigned                index;
 	const struct chain_ops *ops;
 	struct chain_params    *params;
@@ -61,7 +63,11 @@ struct network {
 	struct cache           *cache;
 	struct recent          *recent;
 	struct dead            *dead;
-	bool                    read_only;
+	struct witness          witness;   /* what was acknowledged; ingest's */
+	struct manifest         manifest;
+	bool                    lost;      /* acknowledged commits, when it was opened; known heights
+					      are gaps */
+	bool                    read_only, full; /* as the place */
 	bool                    keep_told; /* hashes are kept where they stand (store.h) */
 	struct commit          *commit;    /* the one that is open; ingest's */
 
@@ -91,6 +97,7 @@ struct network_place {
 	struct damage_listener *on_damage;
 	bool             read_only;
 	bool             keep_told;
+	bool             full;      /* read_only, because the disk was when the store was opened */
 };
 
 int  network_open(const struct network_place *at, const char *name, struct network **out,
@@ -99,6 +106,15 @@ int  network_create(const struct network_place *at, const char *name, const stru
 		    struct slice params, const char *trust, unsigned index,
 		    struct err *err) MUST_CHECK;
 void network_closep(struct network **n);
+/* What its row "network" says; the slices point into it. -EUCLEAN. */
+struct identity {
+	unsigned     index;
+	char         kind[64], trust[32];
+	struct slice params;
+};
+int  network_identity_read(struct slice row, struct identity *out) MUST_CHECK;
+/* What is acknowledged from now on; at_least: of the database's sequence. */
+void network_witness(struct network *n, const struct view *v, uint64_t at_least);
 
 /* A reader as of (branch, height). */
 int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height,

@@ -29,7 +29,16 @@ void network_closep(struct network **at)
 	recent_freep(&n->recent);
 	dead_freep(&n->dead);
 	segments_closep(&n->segments);
+	bool opened = n->db != NULL;
+
 	db_closep(&n->db);
+	/* Closing wrote out what was in memory: the list of files has grown. */
+	if (opened && n->witness.sequence && !n->read_only) {
+		manifest_follow(&n->manifest, &n->witness);
+		witness_write(n->folder, &n->witness);
+	}
+	manifest_close(&n->manifest);
+	free(n->folder);
 	if (n->params)
 		n->ops->params_free(n->params);
 	buf_release(&n->params_text);
@@ -46,6 +55,7 @@ static struct network *network_alloc(const char *name)
 
 	if (!n)
 		return NULL;
+	n->manifest.file = -1;
 	snprintf(n->name, sizeof n->name, "%s", name);
 	n->params_text = (struct buf)BUF_INIT(PARAMS_BYTES_MAX);
 	pthread_mutex_init(&n->view_lock, NULL);
@@ -64,33 +74,61 @@ static void write_identity(const struct chain_ops *ops, struct slice params, con
 	buf_blob(out, params);
 }
 
+int network_identity_read(struct slice row, struct identity *out)
+{
+	struct rd r = rd_of(row);
+	uint64_t index = rd_varint(&r);
+	struct slice kind = rd_blob(&r), trust = rd_blob(&r), params = rd_blob(&r);
+
+	*out = (struct identity){ .index = (unsigned)index, .params = params };
+	if (rd_done(&r) < 0 || index > UINT32_MAX || kind.n >= sizeof out->kind ||
+	    trust.n >= sizeof out->trust)
+		return -EUCLEAN;
+	memcpy(out->kind, kind.p, kind.n);
+	memcpy(out->trust, trust.p, trust.n);
+	return 0;
+}
+
+/* One of an older program has no file of it yet. */
+static int keep_identity(struct network *n, const struct network_place *at, struct slice row,
+			 struct err *err)
+{
+	AUTO(buf_release) struct buf kept = BUF_INIT(PARAMS_BYTES_MAX);
+	int rc = at->read_only ? 1 : identity_read(n->folder, &kept);
+
+	if (rc < 0)
+		return err_set(err, rc, "its identity: %s", strerror(-rc));
+	if (rc == 1 && (at->read_only || slice_eq(buf_slice(&kept), row)))
+		return 0;
+	/* A disk without room is no reason not to open: the next start tries again. */
+	(void)!identity_write(n->folder, row, !at->sync_off, NULL);
+	return 0;
+}
+
 static int read_identity(struct network *n, const struct network_place *at, struct err *err)
 {
 	AUTO(buf_release) struct buf value = BUF_INIT(PARAMS_BYTES_MAX);
-	char kind[64] = "";
+	struct identity id;
 	int rc = db_get(n->db, FAMILY_META, slice_str(META_NETWORK), &value, err);
 
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
 		return err_set(err, -EUCLEAN, "its row of parameters is not there");
-	struct rd r = rd_of(buf_slice(&value));
-	uint64_t index = rd_varint(&r);
-	struct slice kind_text = rd_blob(&r), trust = rd_blob(&r), params = rd_blob(&r);
-
-	if (rd_done(&r) < 0 || index > UINT32_MAX || kind_text.n >= sizeof kind ||
-	    trust.n >= sizeof n->trust)
+	if (network_identity_read(buf_slice(&value), &id) < 0)
 		return err_set(err, -EUCLEAN, "its row of parameters does not parse");
-	memcpy(kind, kind_text.p, kind_text.n);
-	memcpy(n->trust, trust.p, trust.n);
-	n->index = (unsigned)index;
-	buf_add(&n->params_text, params);
+	snprintf(n->trust, sizeof n->trust, "%s", id.trust);
+	n->index = id.index;
+	buf_add(&n->params_text, id.params);
 	if (buf_done(&n->params_text) < 0)
 		return err_set(err, -ENOMEM, "no memory for its parameters");
-	n->ops = at->kind(kind);
+	rc = keep_identity(n, at, buf_slice(&value), err);
+	if (rc < 0)
+		return rc;
+	n->ops = at->kind(id.kind);
 	if (!n->ops)
 		return err_set(err, -EPROTONOSUPPORT,
-			       "it is of kind %s, which this program does not know", kind);
+			       "it is of kind %s, which this program does not know", id.kind);
 	return n->ops->params_parse(buf_slice(&n->params_text), &n->params, err);
 }
 
@@ -124,6 +162,39 @@ static int read_carriers(struct network *n, struct err *err)
 			       : 0;
 }
 
+void network_witness(struct network *n, const struct view *v, uint64_t at_least)
+{
+	struct witness *w = &n->witness;
+
+	w->sequence = MAX(db_sequence(n->db), at_least);
+	w->shard_count = v->shard_count;
+	for (uint32_t s = 0; s < v->shard_count; s++) {
+		const struct shard_view *sv = &v->shards[s];
+
+		w->shards[s] = (struct witness_shard){ sv->known, sv->begins, sv->base_height,
+						       sv->hyper_on };
+	}
+	manifest_follow(&n->manifest, w);
+	witness_write(n->folder, w);
+}
+
+/* A log that is damaged in its middle opens as of what lies before. What was acknowledged behind it is
+ * known to exist, and a gap until it is imported again. */
+static void find_loss(struct network *n, struct view *v)
+{
+	const struct witness *w = &n->witness;
+
+	if (!w->sequence || db_sequence(n->db) >= w->sequence)
+		return;
+	n->lost = true;
+	for (uint32_t s = 0; s < MIN(v->shard_count, w->shard_count); s++)
+		v->shards[s].known = MAX(v->shards[s].known, w->shards[s].known);
+	trace_error("store",
+		    "the database lost what was acknowledged: its log is damaged; the heights are "
+		    "gaps, an import fills them again",
+		    "network=%s", n->name);
+}
+
 static int open_parts(struct network *n, const struct network_place *at, struct err *err)
 {
 	char path[PATH_SIZE];
@@ -131,9 +202,20 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 				      .sync_off = at->sync_off,
 				      .read_only = at->read_only };
 
-	snprintf(path, sizeof path, "%s/%s/db", at->folder, n->name);
-	int rc = db_open(path, &options, &n->db, err);
+	if (asprintf(&n->folder, "%s/%s", at->folder, n->name) < 0) {
+		n->folder = NULL;
+		return err_set(err, -ENOMEM, "no memory for a path");
+	}
+	/* Before the database begins another list of files and drops this one. */
+	int rc = witness_read(n->folder, &n->witness) ?
+			 witness_manifest(n->folder, &n->witness, err) :
+			 0;
 
+	snprintf(path, sizeof path, "%s/%s/db", at->folder, n->name);
+	if (rc == 0)
+		rc = db_open(path, &options, &n->db, err);
+	if (rc == 0)
+		manifest_open(&n->manifest, n->folder);
 	if (rc == 0)
 		rc = read_identity(n, at, err);
 	if (rc == 0)
@@ -145,6 +227,7 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
 	n->read_only = at->read_only;
 	n->keep_told = at->keep_told;
+	n->full = at->full;
 	rc = at->read_only ? segments_open_read(path, n->committed, &n->segments, err)
 			   : segments_open(path, n->committed, at->sync_off, &n->segments, err);
 	if (rc < 0)
@@ -162,6 +245,12 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 		return rc;
 	box->view.segment = n->committed.segment;
 	box->view.segment_size = n->committed.offset;
+	find_loss(n, &box->view);
+	uint64_t acknowledged = n->lost ? n->witness.sequence : 0;
+
+	/* The database has begun another list of files. */
+	if (!at->read_only)
+		network_witness(n, &box->view, acknowledged);
 	view_publish(n, TAKE(box));
 	return 0;
 }
@@ -199,9 +288,11 @@ int network_create(const struct network_place *at, const char *name, const struc
 	snprintf(path, sizeof path, "%s/%s", at->folder, name);
 	if (mkdir(path, 0700) < 0)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	snprintf(path, sizeof path, "%s/%s/db", at->folder, name);
-	int rc = db_open(path, &options, &db, err);
+	int rc = identity_write(path, buf_slice(&value), !at->sync_off, err);
 
+	snprintf(path, sizeof path, "%s/%s/db", at->folder, name);
+	if (rc == 0)
+		rc = db_open(path, &options, &db, err);
 	if (rc == 0)
 		rc = db_batch_new(db, &batch);
 	if (rc < 0)

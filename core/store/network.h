@@ -237,7 +237,7 @@ int network_quiet(struct network *n, bool quiet, unsigned wait_ms, struct err *e
 /* ---- writing: ingest alone ---- */
 struct commit;
 
-/* -EBUSY: one is open; -EROFS: the store is. */
+/* -EBUSY: one is open; -EROFS: the store is; -ENOSPC: it was opened so, for want of room. */
 int  commit_new(struct network *n, struct commit **out) MUST_CHECK;
 void commit_freep(struct commit **c); /* what was not applied never happened */
 /* The view being built: the newest one's copy, changed freely until commit_apply publishes it. */

@@ -2,6 +2,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/trace.h"
+#include "core/store/room.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -111,6 +112,14 @@ static int check_files(struct segments *s, bool read_only, struct err *err)
 							    : 0;
 }
 
+/* The segments are found by way of their folder's own entry. */
+static int sync_above(int folder)
+{
+	AUTO(base_closep) int above = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return above < 0 ? -1 : fsync(above);
+}
+
 static int open_folder(const char *folder, struct segments_end end, bool sync_off, bool read_only,
 		       struct segments **out, struct err *err)
 {
@@ -127,9 +136,13 @@ static int open_folder(const char *folder, struct segments_end end, bool sync_of
 	if (!s->packer)
 		return err_set(err, -ENOMEM, "no memory for zstd");
 	ZSTD_CCtx_setParameter(s->packer, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-	if (end.segment == 0 && !read_only && mkdir(folder, 0700) < 0 && errno != EEXIST)
+	bool made = end.segment == 0 && !read_only && mkdir(folder, 0700) == 0;
+
+	if (!made && end.segment == 0 && !read_only && errno != EEXIST)
 		return failed(err, folder, 0);
 	s->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (made && s->folder >= 0 && !sync_off && sync_above(s->folder) < 0)
+		return failed(err, "sync of the folder above", 0);
 	/* Nothing was committed: there need not be a folder yet. */
 	if (s->folder < 0 && read_only && errno == ENOENT && end.segment == 0) {
 		*out = TAKE(s);
@@ -173,6 +186,11 @@ void segments_closep(struct segments **at)
 	buf_release(&s->kept);
 	buf_release(&s->rest);
 	free(s);
+}
+
+uint64_t segments_room(const struct segments *s)
+{
+	return room_free_at(s->folder);
 }
 
 struct segments_end segments_end(const struct segments *s)

@@ -62,6 +62,8 @@ void segments_closep(struct segments **s);
 int  segments_append(struct segments *s, struct slice bytes, const struct told *told,
 		     size_t told_count, struct frame_ref *out, struct err *err) MUST_CHECK;
 int  segments_sync(struct segments *s, struct err *err) MUST_CHECK;
+/* Bytes that are free on their disk. */
+uint64_t segments_room(const struct segments *s);
 struct segments_end segments_end(const struct segments *s);
 /* What was appended since `end` never happened. */
 void segments_rewind(struct segments *s, struct segments_end end);

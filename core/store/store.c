@@ -4,11 +4,11 @@
 #include "core/base/trace.h"
 #include "core/store/inside.h"
 #include "core/store/lock.h"
+#include "core/store/room.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define PATH_SIZE          4096
@@ -27,6 +27,13 @@ struct store {
 	pthread_mutex_t networks_lock; /* guards the list; a leaf. Readers of the mount walk it */
 	struct network *networks[NETWORKS_MAX]; /* ascending names; none leaves before the store */
 	size_t          network_count;
+
+	bool mend, damaged_too;
+	struct {
+		char       name[NETWORK_NAME_MAX + 1];
+		struct err why;
+	} *damaged;
+	size_t damaged_count;
 };
 
 /* ---- small things about paths ---- */
@@ -45,6 +52,16 @@ static int sync_folder(const char *path, struct err *err)
 	AUTO(base_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) < 0 ? files_error(err, path) : 0;
+}
+
+/* The entry of a new folder is in the one above. Best effort: that one need not be ours to open. */
+static void sync_above(const char *path)
+{
+	char above[PATH_SIZE];
+
+	if (path_of(above, path, "..", NULL) == 0 && sync_folder(above, NULL) < 0)
+		trace_warn("store", "the folder above a new store cannot be synced", "store=%s",
+			   path);
 }
 
 static bool name_is_good(const char *name)
@@ -145,55 +162,30 @@ static int look(const char *path, struct err *err)
 
 /* ---- room on the disk ---- */
 
-static int fill_reserve(int fd)
-{
-	int rc = posix_fallocate(fd, 0, STORE_RESERVE_SIZE);
-
-	return rc ? -rc : 0;
-}
-
-static int keep_reserve(const char *path, struct err *err)
-{
-	char file[PATH_SIZE];
-	AUTO(base_closep) int fd = -1;
-	struct stat st;
-	int rc = path_of(file, path, "reserve", err);
-
-	if (rc < 0)
-		return rc;
-	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return files_error(err, file);
-	if (st.st_size >= (off_t)STORE_RESERVE_SIZE)
-		return 0;
-	rc = fill_reserve(fd);
-	if (rc < 0)
-		return err_set(err, rc, "%s: %s", file, strerror(-rc));
-	return 0;
-}
-
 int store_reserve_release(struct store *s, struct err *err)
 {
-	char file[PATH_SIZE];
-	int rc = path_of(file, s->path, "reserve", err);
-
-	if (rc < 0)
-		return rc;
-	return unlink(file) < 0 && errno != ENOENT ? files_error(err, file) : 0;
+	return room_reserve_release(s->path, err);
 }
 
 int store_space(const struct store *s, struct err *err)
 {
-	struct statvfs fs;
-
-	if (statvfs(s->path, &fs) < 0)
-		return files_error(err, s->path);
-	uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+	uint64_t left = room_free(s->path);
 
 	if (left < 2ull * STORE_RESERVE_SIZE)
 		return err_set(err, -ENOSPC, "%s: %" PRIu64 " bytes are free, %u have to be",
 			       s->path, left, 2 * STORE_RESERVE_SIZE);
 	return 0;
+}
+
+int store_writable(const struct store *s, struct err *err)
+{
+	if (s->place.full)
+		return err_set(err, -ENOSPC,
+			       "%s was opened for reading alone, because the disk was full",
+			       s->path);
+	if (s->place.read_only)
+		return err_set(err, -EROFS, "%s is on a file system that is read-only", s->path);
+	return store_space(s, err);
 }
 
 static uint64_t folder_size(const char *path, bool top)
@@ -276,6 +268,32 @@ static int add_network(struct store *s, const char *name, struct network **out, 
 	return 0;
 }
 
+/* What damage makes of opening one. */
+static bool is_damage(int rc)
+{
+	return rc == -EBADMSG || rc == -EUCLEAN || rc == -EIO || rc == -ENOENT;
+}
+
+static int note_damaged(struct store *s, const char *name, const struct err *why)
+{
+	void *list = realloc(s->damaged, (s->damaged_count + 1) * sizeof *s->damaged);
+
+	if (!list)
+		return -ENOMEM;
+	s->damaged = list;
+	snprintf(s->damaged[s->damaged_count].name, sizeof s->damaged->name, "%.*s", NETWORK_NAME_MAX, name);
+	s->damaged[s->damaged_count++].why = *why;
+	return 0;
+}
+
+const char *store_damaged(const struct store *s, size_t i, const struct err **why)
+{
+	if (i >= s->damaged_count)
+		return NULL;
+	*why = &s->damaged[i].why;
+	return s->damaged[i].name;
+}
+
 static int remove_tree(const char *path, struct err *err)
 {
 	int rc = files_remove_tree(AT_FDCWD, path);
@@ -297,7 +315,16 @@ static int open_networks(struct store *s, struct err *err)
 		struct network *network;
 
 		if (name_is_good(name)) {
-			rc = add_network(s, name, &network, err);
+			struct err why = ERR_INIT;
+
+			rc = add_network(s, name, &network, &why);
+			if (is_damage(rc) && s->damaged_too)
+				rc = note_damaged(s, name, &why);
+			else if (is_damage(rc))
+				err_set(err, rc, "%.400s; chainfs fsck --repair makes it anew",
+					err_text(&why, rc));
+			else if (rc < 0)
+				err_set(err, rc, "%s", err_text(&why, rc));
 		} else if (name[0] == '.' && n > suffix + 1 &&
 			   strcmp(name + n - suffix, NEW_SUFFIX) == 0) {
 			char path[PATH_SIZE];
@@ -341,16 +368,125 @@ static int make_network(struct store *s, const char *name, const struct chain_op
 	return sync_folder(s->networks_folder, err);
 }
 
+/* ---- a network made anew ---- */
+
+static int beside(struct store *s, const char *name, char hidden[NETWORK_NAME_MAX + 16],
+		  char path[PATH_SIZE], struct err *err)
+{
+	snprintf(hidden, NETWORK_NAME_MAX + 16, ".%s" NEW_SUFFIX, name);
+	return path_of(path, s->networks_folder, hidden, err);
+}
+
+int store_network_beside(struct store *s, const char *name, const struct chain_ops *ops,
+			 struct slice params, const char *trust, unsigned index,
+			 struct network **out, struct err *err)
+{
+	char hidden[NETWORK_NAME_MAX + 16], path[PATH_SIZE];
+	int rc = beside(s, name, hidden, path, err);
+
+	if (rc == 0)
+		rc = remove_tree(path, err);
+	if (rc == 0)
+		rc = network_create(&s->place, hidden, ops, params, trust, index, err);
+	if (rc == 0)
+		rc = network_open(&s->place, hidden, out, err);
+	return rc;
+}
+
+void store_network_close(struct store *s, const char *name)
+{
+	for (size_t i = 0; i < s->network_count; i++) {
+		struct network *n = s->networks[i];
+
+		if (strcmp(network_name(n), name) != 0)
+			continue;
+		LOCKED(&s->networks_lock);
+		s->network_count--;
+		memmove(s->networks + i, s->networks + i + 1,
+			(s->network_count - i) * sizeof(struct network *));
+		network_closep(&n);
+		return;
+	}
+}
+
+/* Files are linked, folders made: the same bytes at two places. */
+static int link_tree(const char *from, const char *to, struct err *err)
+{
+	AUTO(files_dir_closep) DIR *dir = opendir(from);
+	const struct dirent *entry;
+	int rc = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : files_error(err, from);
+	if (mkdir(to, 0700) < 0)
+		return files_error(err, to);
+	while (rc == 0 && (entry = readdir(dir))) {
+		char source[PATH_SIZE], target[PATH_SIZE];
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		rc = path_of(source, from, entry->d_name, err);
+		if (rc == 0)
+			rc = path_of(target, to, entry->d_name, err);
+		if (rc < 0)
+			return rc;
+		if (lstat(source, &st) < 0)
+			return files_error(err, source);
+		if (S_ISDIR(st.st_mode))
+			rc = link_tree(source, target, err);
+		else if (link(source, target) < 0)
+			rc = files_error(err, target);
+	}
+	return rc < 0 ? rc : sync_folder(to, err);
+}
+
+int store_network_replace(struct store *s, const char *name, struct network **out, struct err *err)
+{
+	static const char *const kept[] = { "pins", "checkpoints" };
+	char hidden[NETWORK_NAME_MAX + 16], fresh[PATH_SIZE], place[PATH_SIZE];
+	int rc = beside(s, name, hidden, fresh, err);
+
+	if (rc == 0)
+		rc = path_of(place, s->networks_folder, name, err);
+	for (size_t i = 0; i < ARRAY_LEN(kept) && rc == 0; i++) {
+		char from[PATH_SIZE], to[PATH_SIZE];
+
+		rc = path_of(from, place, kept[i], err);
+		if (rc == 0)
+			rc = path_of(to, fresh, kept[i], err);
+		if (rc == 0)
+			rc = link_tree(from, to, err);
+	}
+	if (rc == 0)
+		rc = sync_folder(fresh, err);
+	if (rc < 0)
+		return rc;
+	/* At once: who opens the store finds the one or the other at its place, and takes what is
+	 * beside it away. */
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, place, RENAME_EXCHANGE) < 0)
+		return files_error(err, place);
+	rc = sync_folder(s->networks_folder, err);
+	if (rc == 0)
+		rc = remove_tree(fresh, err);
+	return rc < 0 ? rc : add_network(s, name, out, err);
+}
+
 bool store_read_only(const struct store *s)
 {
-	return s->place.read_only;
+	return s->place.read_only && !s->place.full;
+}
+
+bool store_opened_full(const struct store *s)
+{
+	return s->place.full;
 }
 
 int store_network_new(struct store *s, const char *name, const struct chain_ops *ops,
 		      struct slice params, const char *trust, struct network **out, struct err *err)
 {
 	if (s->place.read_only)
-		return err_set(err, -EROFS, "%s is on a file system that is read-only", s->path);
+		return store_writable(s, err);
 	if (!name_is_good(name))
 		return err_set(
 			err, -EINVAL,
@@ -396,9 +532,46 @@ void store_closep(struct store **at)
 	pthread_mutex_destroy(&s->networks_lock);
 	db_cache_freep(&s->place.db_cache);
 	lock_putp(&s->lock);
+	free(s->damaged);
 	free(s->networks_folder);
 	free(s->path);
 	free(s);
+}
+
+/* Does every network say that it is of this format, and is there one? */
+static bool networks_vouch(const struct store *s)
+{
+	AUTO(files_dir_closep) DIR *dir = opendir(s->networks_folder);
+	const struct dirent *entry;
+	bool any = false;
+
+	while (dir && (entry = readdir(dir))) {
+		AUTO(buf_release) struct buf row = BUF_INIT(32u << 20);
+		char path[PATH_SIZE];
+
+		if (!name_is_good(entry->d_name))
+			continue;
+		if (path_of(path, s->networks_folder, entry->d_name, NULL) < 0 ||
+		    identity_read(path, &row) != 1)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/* The format file of a store; one that is damaged is written anew when that is asked for. */
+static int mend_format(const struct store *s, unsigned *format, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = read_format(s->path, format, &why);
+
+	if (rc != -EPROTONOSUPPORT || !s->mend || !networks_vouch(s))
+		return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+	trace_warn("store", "the format file is written anew; every network is of this format",
+		   "store=%s", s->path);
+	*format = STORE_FORMAT;
+	rc = write_format(s->path, err);
+	return rc < 0 ? rc : 1;
 }
 
 /* The folder, ours or nobody's yet, and its lock. */
@@ -412,10 +585,12 @@ static int take_folder(struct store *s, const struct store_options *options, str
 		return rc;
 	if (rc == 0 && !options->create)
 		return err_set(err, -ENOENT, "there is no store at %s", s->path);
-	if (rc == 0 && mkdir(s->path, 0700) < 0 && errno != EEXIST)
+	if (rc == 0 && mkdir(s->path, 0700) == 0)
+		sync_above(s->path);
+	else if (rc == 0 && errno != EEXIST)
 		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
-	rc = read_format(s->path, &format, err);
+	rc = mend_format(s, &format, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && !options->create)
@@ -430,6 +605,42 @@ static int take_folder(struct store *s, const struct store_options *options, str
 		rc = 0;
 	}
 	return rc < 0 ? err_note(err, rc, "store %s", s->path) : 0;
+}
+
+/* Opening writes, and the database's library may end the process where it cannot. So a full disk
+ * gets the reserve back, and when that is not enough, the store is opened for reading alone. */
+static int make_room(struct store *s, struct err *err)
+{
+	uint64_t needed = room_to_open(s->networks_folder);
+
+	if (room_free(s->path) >= needed)
+		return 0;
+	int rc = room_reserve_release(s->path, err);
+
+	if (rc < 0)
+		return rc;
+	uint64_t left = room_free(s->path);
+
+	if (left >= needed) {
+		trace_warn("store", "the disk is full: the reserve is let go, so that the store opens",
+			   "store=%s free=%" PRIu64, s->path, left);
+		return 0;
+	}
+	s->place.read_only = s->place.full = true;
+	trace_warn("store", "the disk is full: the store is opened for reading alone",
+		   "store=%s free=%" PRIu64 " needed=%" PRIu64, s->path, left, needed);
+	return 0;
+}
+
+/* Again, once the databases are open and the room that is left is known. */
+static void keep_reserve(struct store *s)
+{
+	struct err err = ERR_INIT;
+
+	if (s->place.read_only || room_reserve_keep(s->path, ROOM_TO_OPEN, &err) == 0)
+		return;
+	trace_warn("store", "the reserve cannot be kept; going on without", "store=%s why=\"%s\"",
+		   s->path, err.text);
 }
 
 static int make_layout(struct store *s, const struct store_options *options, struct err *err)
@@ -450,15 +661,13 @@ static int make_layout(struct store *s, const struct store_options *options, str
 	rc = made ? 0 : write_format(s->path, err);
 	if (rc < 0)
 		return rc;
-	if (mkdir(s->networks_folder, 0700) < 0 && errno != EEXIST)
-		return files_error(err, s->networks_folder);
-	rc = keep_reserve(s->path, err);
-	if (rc < 0 && made) {
-		trace_warn("store", "the reserve cannot be kept; going on without",
-			   "store=%s reason=%s", s->path, strerror(-rc));
-		return 0;
-	}
-	return rc;
+	if (mkdir(s->networks_folder, 0700) == 0)
+		rc = sync_folder(s->path, err);
+	else if (errno != EEXIST)
+		rc = files_error(err, s->networks_folder);
+	if (rc < 0)
+		return rc;
+	return made ? make_room(s, err) : room_reserve_keep(s->path, 0, err);
 }
 
 int store_migrate(const char *path, struct err *err)
@@ -501,6 +710,8 @@ static int open_parts(struct store *s, const char *path, const struct store_opti
 	if (!s->path || !s->networks_folder || !s->place.db_cache)
 		return err_set(err, -ENOMEM, "no memory for store %s", path);
 	s->place.folder = s->networks_folder;
+	s->damaged_too = options->damaged_too;
+	s->mend = options->mend;
 	s->place.frame_cache_size = cache_size / 4;
 	s->place.sync_off = options->sync_off;
 	s->place.on_damage = &s->on_damage;
@@ -510,6 +721,8 @@ static int open_parts(struct store *s, const char *path, const struct store_opti
 		rc = make_layout(s, options, err);
 	if (rc == 0)
 		rc = open_networks(s, err);
+	if (rc == 0)
+		keep_reserve(s);
 	return rc;
 }
 

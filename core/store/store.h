@@ -6,6 +6,7 @@
  *     STORE/control                  socket of the daemon that holds the store
  *     STORE/networks/NAME/db/        one RocksDB a network
  *     STORE/networks/NAME/segments/  bytes of blocks, append-only
+ *     STORE/networks/NAME/identity, acknowledged   witness.h
  *     STORE/networks/NAME/pins/, checkpoints/  those of core/checkpoint/pins.h
  *
  * Errors   -EBUSY with the holder's words when another process owns it; -ENOTEMPTY for a folder
@@ -35,6 +36,12 @@ struct store_options {
 	size_t      cache_size;   /* bytes of block cache for all networks; 0: a default */
 	bool        sync_off;     /* generated chains and tests: no fsync. Never the default */
 	const struct chain_ops *(*kind)(const char *kind); /* adapters by kind; NULL: chain_kind() */
+	/* Networks that do not open, because something of theirs is damaged, are no error but listed
+	 * (store_damaged()). */
+	bool        damaged_too;
+	/* Besides, a format file that is damaged is written anew, where every network says that it is of
+	 * this format. */
+	bool        mend;
 };
 
 int  store_open(const char *path, const struct store_options *options, struct store **out,
@@ -54,8 +61,26 @@ int store_network_path(const struct store *s, const struct network *n, const cha
 int store_network_new(struct store *s, const char *name, const struct chain_ops *ops,
 		      struct slice params, const char *trust, struct network **out,
 		      struct err *err) MUST_CHECK;
+/* The i-th network that did not open, and why; NULL behind the last. */
+const char *store_damaged(const struct store *s, size_t i, const struct err **why);
+
+/* ---- a network made anew, by who has the store alone: nobody else reads or writes it ---- */
+/* An empty one beside the place of network `name`, as ".NAME.new", which the next open takes away when it
+ * did not get that place. The caller closes it (network_closep). */
+int store_network_beside(struct store *s, const char *name, const struct chain_ops *ops,
+			 struct slice params, const char *trust, unsigned index,
+			 struct network **out, struct err *err) MUST_CHECK;
+/* Closes the network of that name, if it is open: its files can be read from then on. */
+void store_network_close(struct store *s, const char *name);
+/* The one beside, closed by now, gets the place, at once, with pins/ and checkpoints/ of the one that was
+ * there, which is taken away. -EXDEV and the like: nothing has changed. */
+int store_network_replace(struct store *s, const char *name, struct network **out,
+			  struct err *err) MUST_CHECK;
 /* -ENOSPC when the disk that holds the store has less free than the reserve twice over. */
 int store_space(const struct store *s, struct err *err) MUST_CHECK;
+/* Can it be written to at this moment? 0; -ENOSPC: the disk is too full, or was when it was opened,
+ * and then it is open for reading alone until it is opened again; -EROFS. Any thread. */
+int store_writable(const struct store *s, struct err *err) MUST_CHECK;
 /* Gives the reserve back to the disk, so that a stop on a full one comes to its end. The next open
  * keeps a new one when there is room. */
 int store_reserve_release(struct store *s, struct err *err) MUST_CHECK;
@@ -78,6 +103,9 @@ int store_migrate(const char *path, struct err *err) MUST_CHECK;
 /* It lies on a read-only file system and was opened for reading alone: nobody holds a lock,
  * everything that writes is -EROFS with a sentence. */
 bool store_read_only(const struct store *s);
+/* It was opened for reading alone because not even the reserve made enough room: the lock is held,
+ * what writes to a network is -ENOSPC. Files beside it can be removed, which makes room. */
+bool store_opened_full(const struct store *s);
 
 /* Who holds the store at `path`: copies the lock's text; -ENOENT when nobody does. */
 int store_holder(const char *path, char *out, size_t out_size) MUST_CHECK;

@@ -181,7 +181,13 @@ int archive_writer_finish(struct archive_writer *w, struct slice network_json, s
 	if (fd < 0)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
 	int rc = write_whole(fd, path, network_json.p, network_json.n, err);
-	return rc < 0 ? rc : sync_file(fd, path, err);
+	if (rc == 0)
+		rc = sync_file(fd, path, err);
+	AUTO(base_closep)
+	int folder = rc < 0 ? -1 : open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (rc == 0 && folder < 0)
+		rc = err_set(err, -errno, "%s: %s", w->folder, strerror(errno));
+	return rc < 0 ? rc : sync_file(folder, w->folder, err);
 }
 
 void archive_writer_closep(struct archive_writer **w)

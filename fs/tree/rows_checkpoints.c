@@ -6,6 +6,7 @@
  * one is -ESTALE. */
 #include "core/base/files.h"
 #include "core/checkpoint/pins.h"
+#include "core/checkpoint/sums.h"
 #include "fs/tree/path.h"
 #include "fs/tree/rows.h"
 
@@ -181,9 +182,23 @@ static int disk_open(struct look *l, const struct node *n)
 		return at == -ENOENT ? -ESTALE : at;
 	path_of(n, path);
 	/* A fifo that came to be there must not hold a thread. */
-	int fd = openat(at, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO(base_closep) int fd = openat(at, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char parent[PATH_SIZE];
 
-	return fd >= 0 ? fd : errno == ENOENT ? -ESTALE : -errno;
+	if (fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	int rc = checkpoints_path(tree_env()->store, l->view->network, parent, sizeof parent, l->err);
+	AUTO(base_closep) int folder = rc < 0 ? -1 : open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (rc < 0 || folder < 0)
+		return rc < 0 ? rc : -errno;
+	rc = checkpoint_sums_check(folder, e.name, path, fd, l->err);
+	if (rc < 0)
+		return rc;
+	int own = fd;
+
+	fd = -1;
+	return own;
 }
 
 /* ---- checkpoints/ ---- */

@@ -166,6 +166,60 @@ static void the_text_of_a_killed_holder_is_no_obstacle(void **state)
 	assert_int_equal(try_open(path, false, &s, NULL), 0);
 }
 
+static void *let_go_later(void *lock)
+{
+	usleep(100000);
+	lock_putp(lock);
+	return NULL;
+}
+
+/* Who is killed is gone as a process before the last of its threads closes its files. */
+static void a_holder_that_is_being_ended_is_waited_for(void **state)
+{
+	AUTO(cleanup) char path[128];
+	char file[160], holder[32];
+	int lock, next;
+	pthread_t thread;
+	pid_t dead = fork();
+
+	if (dead == 0)
+		_exit(0);
+	assert_int_equal(waitpid(dead, NULL, 0), dead);
+	fixture_folder(path);
+	snprintf(file, sizeof file, "%s/lock", path);
+	snprintf(holder, sizeof holder, "test, pid %d", (int)dead);
+	assert_int_equal(lock_take(file, holder, &lock, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, let_go_later, &lock), 0);
+	assert_int_equal(lock_take(file, "next", &next, NULL), 0);
+	pthread_join(thread, NULL);
+	/* One that lives is not. */
+	snprintf(holder, sizeof holder, "test, pid %d", (int)getpid());
+	lock_putp(&next);
+	assert_int_equal(lock_take(file, holder, &lock, NULL), 0);
+	assert_int_equal(lock_take(file, "next", &next, NULL), -EBUSY);
+	lock_putp(&lock);
+}
+
+static void the_lock_keeps_its_room_when_it_is_let_go(void **state)
+{
+	AUTO(cleanup) char path[128];
+	struct store *s = NULL;
+	struct stat held, free;
+	char lock[200];
+
+	fixture_folder(path);
+	snprintf(lock, sizeof lock, "%s/lock", path);
+	assert_int_equal(try_open(path, true, &s, NULL), 0);
+	assert_int_equal(store_writable(s, NULL), 0);
+	assert_int_equal(stat(lock, &held), 0);
+	store_closep(&s);
+	assert_int_equal(stat(lock, &free), 0);
+	/* So that a disk without a byte left takes the words of the next holder. */
+	assert_true(held.st_size > 0);
+	assert_int_equal(free.st_size, held.st_size);
+	assert_true(free.st_blocks > 0);
+}
+
 static int make(struct store *s, const char *name, struct network **out, struct err *err)
 {
 	return store_network_new(s, name, &fixture_ops, slice_str("{\"a\":1}\n"), "preset", out,
@@ -299,6 +353,8 @@ int main(void)
 		cmocka_unit_test(a_format_of_tomorrow_is_refused_with_a_sentence),
 		cmocka_unit_test(a_second_holder_is_told_who_the_first_one_is),
 		cmocka_unit_test(the_text_of_a_killed_holder_is_no_obstacle),
+		cmocka_unit_test(a_holder_that_is_being_ended_is_waited_for),
+		cmocka_unit_test(the_lock_keeps_its_room_when_it_is_let_go),
 		cmocka_unit_test(networks_are_found_again_by_name_in_order),
 		cmocka_unit_test(bad_names_are_refused),
 		cmocka_unit_test(a_network_that_was_never_made_whole_is_removed),

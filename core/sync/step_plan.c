@@ -1,0 +1,560 @@
+/* What goes out: which heights, of which lane, to which source. */
+#include "core/sync/step_inside.h"
+
+#include <stdio.h>
+
+#define URGENT_ROOM 2u /* requests */
+#define TRY_ONE_IN  8u /* backward requests by which a half-open source is tried */
+
+/* ---- choosing among what is equal ---- */
+
+static uint64_t draw(struct sync *s)
+{
+	uint64_t z = s->random += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static double draw_below_one(struct sync *s)
+{
+	return (double)(draw(s) >> 11) / (double)(UINT64_C(1) << 53);
+}
+
+/* ---- what is out ---- */
+
+static uint64_t bytes_out(const struct sync *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
+		sum += s->requests[i].id ? s->requests[i].bytes : 0;
+	for (size_t i = 0; i < s->arrived_count; i++)
+		sum += s->arrived[i].bytes;
+	return sum;
+}
+
+static unsigned requests_out(const struct sync *s, enum lane lane)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
+		count += s->requests[i].id && s->requests[i].lane == lane &&
+			 !s->requests[i].tip_check;
+	return count;
+}
+
+/* Whatever keeps a height from being asked for: it is asked for, it came, it rests. */
+static bool is_busy(const struct sync *s, uint32_t shard, uint64_t height, struct range *by)
+{
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
+		const struct request *r = &s->requests[i];
+
+		if (r->id && !r->tip_check && r->shard == shard && range_has(r->range, height)) {
+			*by = r->range;
+			return true;
+		}
+	}
+	for (size_t i = 0; i < s->arrived_count; i++)
+		if (s->arrived[i].shard == shard && range_has(s->arrived[i].range, height)) {
+			*by = s->arrived[i].range;
+			return true;
+		}
+	for (size_t i = 0; i < s->rest_count; i++)
+		if (s->rests[i].shard == shard && s->rests[i].until_ms > s->now_ms &&
+		    range_has(s->rests[i].range, height)) {
+			*by = s->rests[i].range;
+			return true;
+		}
+	return false;
+}
+
+/* Where `r` ends so that nothing busy is in it; `up`: seen from its first height, else its last. */
+static void cut_at_busy(const struct sync *s, uint32_t shard, bool up, struct range by,
+			struct range *r)
+{
+	if (!ranges_meet(by, *r))
+		return;
+	if (up)
+		r->end = MIN(r->end, by.first);
+	else
+		r->first = MAX(r->first, by.end);
+}
+
+static void cut_free(const struct sync *s, uint32_t shard, bool up, struct range *r)
+{
+	const struct gaps *g = &s->shards[shard].held;
+	size_t i = gaps_range_at(g, up ? r->first : r->end - 1);
+
+	if (up && i < g->held_count)
+		cut_at_busy(s, shard, up, g->held[i], r);
+	if (!up && i > 0)
+		cut_at_busy(s, shard, up, g->held[i - 1], r);
+	for (i = 0; i < SYNC_REQUESTS_MAX; i++)
+		if (s->requests[i].id && !s->requests[i].tip_check && s->requests[i].shard == shard)
+			cut_at_busy(s, shard, up, s->requests[i].range, r);
+	for (i = 0; i < s->arrived_count; i++)
+		if (s->arrived[i].shard == shard)
+			cut_at_busy(s, shard, up, s->arrived[i].range, r);
+	for (i = 0; i < s->rest_count; i++)
+		if (s->rests[i].shard == shard && s->rests[i].until_ms > s->now_ms)
+			cut_at_busy(s, shard, up, s->rests[i].range, r);
+}
+
+/* The lowest height in `in` that may be asked for; in.end: none. */
+static uint64_t lowest_free(const struct sync *s, uint32_t shard, struct range in)
+{
+	const struct gaps *g = &s->shards[shard].held;
+	uint64_t h = in.first;
+
+	while (h < in.end) {
+		size_t i = gaps_range_at(g, h);
+		struct range by;
+
+		if (i < g->held_count && g->held[i].first <= h)
+			h = g->held[i].end;
+		else if (is_busy(s, shard, h, &by))
+			h = by.end;
+		else
+			return h;
+	}
+	return in.end;
+}
+
+/* One above the highest height in `in` that may be asked for; in.first: none. */
+static uint64_t highest_free(const struct sync *s, uint32_t shard, struct range in)
+{
+	const struct gaps *g = &s->shards[shard].held;
+	uint64_t end = in.end;
+
+	while (end > in.first) {
+		size_t i = gaps_range_at(g, end - 1);
+		struct range by;
+
+		if (i < g->held_count && g->held[i].first <= end - 1)
+			end = g->held[i].first;
+		else if (is_busy(s, shard, end - 1, &by))
+			end = by.first;
+		else
+			return end;
+	}
+	return in.first;
+}
+
+/* ---- which source ---- */
+
+/* Some room at a source is for what is urgent alone: history never keeps a tip from being asked
+ * for. */
+static bool can_ask(const struct sync *s, const struct sync_source *src, uint32_t shard,
+		    uint64_t height, bool urgent)
+{
+	return src->there &&
+	       src->requests < s->options.source_requests + (urgent ? URGENT_ROOM : 0) &&
+	       range_has(src->offers[shard], height) && score_usable(&src->score, s->now_ms);
+}
+
+static double weight_of(const struct sync *s, const struct sync_source *src, enum lane lane)
+{
+	double score = score_value(&src->score, s->now_ms);
+	unsigned most = s->options.source_requests;
+	unsigned room = most > src->requests ? most - src->requests : 1;
+
+	/* Ahead it counts who answers soon, in history who gives most. */
+	if (lane == LANE_FORWARD)
+		return score * score / MAX(src->rate.round_trip_ms, 1.0);
+	return score * room * (src->rate.per_ms + 0.01);
+}
+
+/* SYNC_SOURCES_MAX: nobody that is free now. */
+static unsigned pick_source(struct sync *s, uint32_t shard, uint64_t height, enum lane lane,
+			    bool urgent)
+{
+	double weights[SYNC_SOURCES_MAX] = { 0 }, sum = 0;
+	bool try_one = lane == LANE_BACKWARD && draw(s) % TRY_ONE_IN == 0;
+	unsigned last = SYNC_SOURCES_MAX;
+
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++) {
+		const struct sync_source *src = &s->sources[i];
+
+		if (!can_ask(s, src, shard, height, urgent))
+			continue;
+		last = i;
+		if (try_one && score_circuit(&src->score, s->now_ms) == CIRCUIT_HALF_OPEN)
+			return i;
+		sum += weights[i] = weight_of(s, src, lane);
+	}
+	double at = draw_below_one(s) * sum;
+
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++) {
+		if (weights[i] <= 0)
+			continue;
+		at -= weights[i];
+		if (at < 0)
+			return i;
+	}
+	return last;
+}
+
+static bool is_offered(const struct sync *s, uint32_t shard, uint64_t height)
+{
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++)
+		if (s->sources[i].there && range_has(s->sources[i].offers[shard], height) &&
+		    score_circuit(&s->sources[i].score, s->now_ms) != CIRCUIT_BANNED)
+			return true;
+	return false;
+}
+
+/* One above the highest offered height below `end`; 0: there is none. */
+static uint64_t offered_below(const struct sync *s, uint32_t shard, uint64_t end)
+{
+	uint64_t best = 0;
+
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++) {
+		const struct sync_source *src = &s->sources[i];
+
+		if (src->there && src->offers[shard].first < end &&
+		    src->offers[shard].end > src->offers[shard].first &&
+		    score_circuit(&src->score, s->now_ms) != CIRCUIT_BANNED)
+			best = MAX(best, MIN(src->offers[shard].end, end));
+	}
+	return best;
+}
+
+/* ---- sending ---- */
+
+static struct request *free_request(struct sync *s)
+{
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
+		if (!s->requests[i].id)
+			return &s->requests[i];
+	return NULL;
+}
+
+static struct request *send(struct sync *s, unsigned source, uint32_t shard, struct range range,
+			    enum lane lane, bool tip_check, struct sync_actions *out)
+{
+	struct request *r = free_request(s);
+	struct sync_source *src = &s->sources[source];
+
+	if (!r || !action_room(out))
+		return NULL;
+	uint32_t timeout_ms = rate_timeout_ms(&src->rate, &s->options.bounds);
+
+	*r = (struct request){
+		.id = ++s->request_last,
+		.source = source,
+		.shard = shard,
+		.lane = lane,
+		.range = range,
+		.asked_ms = s->now_ms,
+		.deadline_ms = s->now_ms + timeout_ms,
+		.bytes = rate_bytes(&src->rate, range.end - range.first),
+		.tip_check = tip_check,
+	};
+	src->requests++;
+	score_asked(&src->score, s->now_ms);
+	share_bytes(&s->share, lane, (double)r->bytes, s->now_ms);
+	struct sync_action *a = action_add(out, tip_check ? SYNC_CHECK_TIP : SYNC_FETCH);
+
+	a->request = r->id;
+	a->source = source;
+	a->shard = shard;
+	a->range = range;
+	a->lane = lane;
+	a->timeout_ms = timeout_ms;
+	return r;
+}
+
+/* ---- which heights ---- */
+
+enum sent { SENT, NOTHING_TO_ASK, NOBODY_TO_ASK };
+
+static enum sent send_range(struct sync *s, uint32_t shard, struct range in, enum lane lane,
+			    bool urgent, struct sync_actions *out)
+{
+	bool up = lane == LANE_FORWARD;
+	uint64_t height = up ? lowest_free(s, shard, in) : highest_free(s, shard, in);
+
+	if (height == (up ? in.end : in.first))
+		return NOTHING_TO_ASK;
+	if (!up)
+		height--;
+	if (!is_offered(s, shard, height)) {
+		uint64_t end = up ? 0 : offered_below(s, shard, height);
+
+		return end > in.first ? send_range(s, shard, (struct range){ in.first, end }, lane,
+						   urgent, out)
+				      : NOTHING_TO_ASK;
+	}
+	unsigned source = pick_source(s, shard, height, lane, urgent);
+
+	if (source == SYNC_SOURCES_MAX)
+		return NOBODY_TO_ASK;
+	const struct sync_source *src = &s->sources[source];
+	uint64_t size = rate_ask(&src->rate, &s->options.bounds);
+	struct range r =
+		up ? (struct range){ height, MIN(height + size, in.end) }
+		   : (struct range){ height + 1 > size ? height + 1 - size : 1, height + 1 };
+
+	r.first = MAX(MAX(r.first, in.first), src->offers[shard].first);
+	r.end = MIN(r.end, src->offers[shard].end);
+	cut_free(s, shard, up, &r);
+	return send(s, source, shard, r, lane, false, out) ? SENT : NOBODY_TO_ASK;
+}
+
+/* What forward may ask for of a shard: a little above the tip. */
+static struct range ahead(const struct sync *s, uint32_t shard)
+{
+	const struct shard *sh = &s->shards[shard];
+
+	if (!sh->base || sh->tip >= sh->head)
+		return (struct range){ 1, 1 };
+	return (struct range){ sh->tip + 1,
+			       MIN(sh->head, sh->tip + MAX(s->options.look_ahead,
+							   s->options.bounds.heights_max)) +
+				       1 };
+}
+
+static struct range behind(const struct sync *s, uint32_t shard)
+{
+	uint64_t base = s->shards[shard].base;
+
+	return (struct range){ 1, MAX(base, 1u) };
+}
+
+/* The shard of that lane that has most to catch up with goes first. */
+static enum sent send_lane(struct sync *s, enum lane lane, bool urgent, struct sync_actions *out)
+{
+	bool tried[SHARD_MAX] = { false };
+	enum sent outcome = NOTHING_TO_ASK;
+
+	for (uint32_t n = 0; n < s->options.shard_count; n++) {
+		uint32_t best = SHARD_MAX;
+		uint64_t most = 0;
+
+		for (uint32_t i = 0; i < s->options.shard_count; i++) {
+			struct range r = lane == LANE_FORWARD ? ahead(s, i) : behind(s, i);
+			uint64_t due = lane == LANE_FORWARD
+					       ? s->shards[i].head - lowest_free(s, i, r) + 2
+					       : highest_free(s, i, r);
+
+			if (tried[i] || r.first >= r.end || (best < SHARD_MAX && due <= most))
+				continue;
+			best = i;
+			most = due;
+		}
+		if (best == SHARD_MAX)
+			break;
+		tried[best] = true;
+		enum sent sent =
+			send_range(s, best, lane == LANE_FORWARD ? ahead(s, best) : behind(s, best),
+				   lane, urgent, out);
+
+		if (sent == SENT)
+			return SENT;
+		if (sent == NOBODY_TO_ASK)
+			outcome = NOBODY_TO_ASK;
+	}
+	return outcome;
+}
+
+/* Somebody waits for it: before everything else, and whatever is paused. */
+static void send_wants(struct sync *s, struct sync_actions *out)
+{
+	for (size_t i = s->want_count; i-- > 0;) {
+		struct want *w = &s->wants[i];
+		enum sent sent = send_range(s, w->shard, w->range, LANE_FORWARD, true, out);
+
+		if (sent == NOTHING_TO_ASK)
+			*w = s->wants[--s->want_count];
+	}
+}
+
+/* Is what forward asks for next close to the head? */
+static bool is_urgent(const struct sync *s)
+{
+	for (uint32_t i = 0; i < s->options.shard_count; i++) {
+		const struct shard *sh = &s->shards[i];
+		struct range r = ahead(s, i);
+
+		if (r.first < r.end && lowest_free(s, i, r) < r.end &&
+		    sh->head - sh->tip <= s->options.look_ahead)
+			return true;
+	}
+	return false;
+}
+
+/* ---- requests that take long ---- */
+
+static void time_out(struct sync *s, struct sync_actions *out)
+{
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
+		struct request *r = &s->requests[i];
+
+		if (!r->id || r->deadline_ms > s->now_ms)
+			continue;
+		struct sync_source *src = &s->sources[r->source];
+		struct sync_action *a = action_add(out, SYNC_CANCEL);
+
+		a->request = r->id;
+		a->source = r->source;
+		a->shard = r->shard;
+		a->range = r->range;
+		a->lane = r->lane;
+		rate_timed_out(&src->rate);
+		score_fault(&src->score, FAULT_TIMEOUT, "it did not answer in time", s->now_ms);
+		if (r->tip_check)
+			s->shards[r->shard].asked.height = 0;
+		share_bytes(&s->share, r->lane, -(double)r->bytes, s->now_ms);
+		request_end(s, r);
+	}
+}
+
+/* Twice as long as an answer of this source takes. */
+static uint64_t late_ms(const struct sync *s, const struct request *r)
+{
+	const struct rate *rate = &s->sources[r->source].rate;
+	double heights = (double)(r->range.end - r->range.first);
+	double takes = MAX(rate->round_trip_ms, rate->per_ms > 0 ? heights / rate->per_ms : 0);
+
+	return r->asked_ms + MIN((uint64_t)(2 * takes) + 20, (r->deadline_ms - r->asked_ms) / 2);
+}
+
+static void send_twins(struct sync *s, struct sync_actions *out)
+{
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
+		struct request *r = &s->requests[i];
+		unsigned best = SYNC_SOURCES_MAX;
+
+		if (!r->id || r->twin || r->tip_check || late_ms(s, r) > s->now_ms)
+			continue;
+		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++)
+			if (s->sources[k].operator!= s->sources[r->source].operator&&
+			    can_ask(s, &s->sources[k], r->shard, r->range.first, true) &&
+			    range_has(s->sources[k].offers[r->shard], r->range.end - 1) &&
+			    (best == SYNC_SOURCES_MAX ||
+			     weight_of(s, &s->sources[k], LANE_FORWARD) >
+				     weight_of(s, &s->sources[best], LANE_FORWARD)))
+				best = k;
+		if (best == SYNC_SOURCES_MAX)
+			continue;
+		struct request *twin = send(s, best, r->shard, r->range, r->lane, false, out);
+
+		if (!twin)
+			return;
+		twin->twin = r->id;
+		r->twin = twin->id;
+	}
+}
+
+/* ---- tips ---- */
+
+static bool has_voted(const struct tip *t, uint32_t operator)
+{
+	for (unsigned i = 0; i < t->operator_count; i++)
+		if (t->operators[i] == operator)
+			return true;
+	return false;
+}
+
+static bool is_asked_about(const struct sync *s, uint32_t shard)
+{
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
+		if (s->requests[i].id && s->requests[i].tip_check && s->requests[i].shard == shard)
+			return true;
+	return false;
+}
+
+static void ask_about_tips(struct sync *s, struct sync_actions *out)
+{
+	for (uint32_t shard = 0; shard < s->options.shard_count; shard++) {
+		struct shard *sh = &s->shards[shard];
+
+		if (s->options.operators < 2 || is_asked_about(s, shard))
+			continue;
+		if (!sh->asked.height && sh->newest.height > sh->confirmed)
+			sh->asked = sh->newest;
+		for (unsigned i = 0; sh->asked.height && i < SYNC_SOURCES_MAX; i++) {
+			const struct sync_source *src = &s->sources[i];
+			uint64_t h = sh->asked.height;
+
+			if (has_voted(&sh->asked, src->operator) ||
+			    !can_ask(s, src, shard, h, true))
+				continue;
+			send(s, i, shard, (struct range){ h, h + 1 }, LANE_FORWARD, true, out);
+			break;
+		}
+	}
+}
+
+/* ---- when to be asked again ---- */
+
+static void wake(uint64_t at_ms, struct sync_actions *out)
+{
+	out->wake_ms = MIN(out->wake_ms, at_ms);
+}
+
+static void find_wake(struct sync *s, struct sync_actions *out)
+{
+	uint64_t open_ms;
+
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
+		const struct request *r = &s->requests[i];
+
+		if (!r->id)
+			continue;
+		wake(r->deadline_ms, out);
+		if (!r->twin && !r->tip_check && late_ms(s, r) > s->now_ms)
+			wake(late_ms(s, r), out);
+	}
+	for (size_t i = 0; i < s->rest_count; i++)
+		if (s->rests[i].until_ms > s->now_ms)
+			wake(s->rests[i].until_ms, out);
+	for (size_t i = 0; i < SYNC_SOURCES_MAX; i++)
+		if (s->sources[i].there)
+			wake(score_wakes_ms(&s->sources[i].score, s->now_ms), out);
+	if (!share_open(&s->share, s->now_ms, &open_ms))
+		wake(open_ms, out);
+}
+
+/* ---- all of it ---- */
+
+static bool is_bounded(const struct sync *s)
+{
+	uint64_t out = bytes_out(s);
+
+	return out > 0 && out >= s->options.bytes_max;
+}
+
+void sync_plan(struct sync *s, struct sync_actions *out)
+{
+	bool wants[LANE_COUNT] = { true, !s->paused }, idle = true;
+	uint64_t open_ms;
+
+	time_out(s, out);
+	send_wants(s, out);
+	ask_about_tips(s, out);
+	while (action_room(out)) {
+		for (int i = 0; i < LANE_COUNT; i++)
+			wants[i] =
+				wants[i] && requests_out(s, (enum lane)i) < s->options.requests[i];
+		bool urgent = wants[LANE_FORWARD] && is_urgent(s);
+		enum lane lane = urgent ? LANE_FORWARD : share_next(&s->share, wants);
+
+		if (lane == LANE_COUNT)
+			break;
+		if (is_bounded(s) || !share_open(&s->share, s->now_ms, &open_ms)) {
+			idle = false;
+			break;
+		}
+		enum sent sent = send_lane(s, lane, urgent, out);
+
+		idle = idle && sent != SENT;
+		if (sent != SENT)
+			wants[lane] = false;
+	}
+	if (idle)
+		send_twins(s, out);
+	find_wake(s, out);
+}
