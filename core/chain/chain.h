@@ -341,7 +341,7 @@ struct chain_ops {
 	 * checked: asked of the objects of changes that say they are told. NULL: none is. */
 	int (*object_key)(uint16_t form, struct slice bytes, struct buf *key);
 	/* How many first bytes of a row's key, at least one, nearly always tell it from all others:
-	 * what names it for a while. Up to key.n. NULL: all of them. */
+	 * what names it for a while. Up to key.n. NULL: all of them. None begins another one. */
 	size_t (*key_short)(struct slice key);
 	/* emit may be NULL; it gets rows account by account while records are added. root_end:
 	 * CONTEXT_HYPER is equal to legacy when nothing was retained. */

@@ -312,23 +312,20 @@ void sc_key_retained(struct sc_key *k, enum sc_set set, uint32_t fid, const stru
 
 /* ---- short forms ---- */
 
-#define HASH_REST     (HASH20_SIZE - 4)
-#define SELECTOR_HEAD 7 /* X 03 fid4 selector */
-#define RETAINED_HEAD 7 /* K set fid4, size of the conflict key */
+#define RECORD_SHORT   (SC_RECORD_HEAD + 4 + 4) /* time, four bytes of the hash */
+#define CONFLICT_SHORT (7 + 1 + 4 + 4)          /* head, type, fid, four bytes of a hash */
 
+/* Keys that begin alike are cut at the same size, so that no short form begins another. */
 size_t sc_key_short(struct slice key)
 {
-	uint8_t kind = key.n ? key.p[0] : 0;
+	uint8_t kind = key.n > 7 ? key.p[0] : 0;
+	bool contested = kind == 'X' && key.p[1] == 0x03 &&
+			 (key.p[6] == 0x57 || key.p[6] == 0x58 || key.p[6] == 0x5b ||
+			  key.p[6] == 0x5c);
 
+	if (kind == 'K')
+		contested = key.p[1] == SC_SET_CASTS || key.p[1] == SC_SET_REACTIONS;
 	if (kind == 'R' && key.n == SC_RECORD_HEAD + SC_ORDER_SIZE)
-		return key.n - HASH_REST;
-	if (kind == 'X' && key.n >= SELECTOR_HEAD + HASH20_SIZE && key.p[1] == 0x03)
-		return key.n - HASH_REST;
-	if (kind == 'K' && key.n > RETAINED_HEAD &&
-	    key.n - RETAINED_HEAD >= key.p[RETAINED_HEAD - 1]) {
-		size_t conflict = key.p[RETAINED_HEAD - 1];
-
-		return RETAINED_HEAD + (conflict < HASH20_SIZE ? conflict : conflict - HASH_REST);
-	}
-	return key.n;
+		return RECORD_SHORT;
+	return contested ? MIN(key.n, (size_t)CONFLICT_SHORT) : key.n;
 }
