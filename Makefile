@@ -34,7 +34,8 @@ PKG_CONFIG ?= pkg-config
 PROTOC_C   ?= protoc-c
 SCDOC      ?= scdoc
 
-PACKAGES := fuse3 liburing libsodium libprotobuf-c libuv libcjson libzstd libsecp256k1 nettle yaml-0.1 \
+PACKAGES := fuse3 liburing libsodium libprotobuf-c libuv libnghttp2 gnutls libcjson libzstd libsecp256k1 nettle \
+	yaml-0.1 \
 	$(EXTRA_PACKAGES)
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCHAINFS_VERSION='"$(VERSION)"' -I. -I$(GEN) \
@@ -58,7 +59,7 @@ LDFLAGS_tsan   := -fsanitize=thread
 # For valgrind: no second malloc, and code that it can follow.
 CFLAGS_plain   := -O1 -g -fno-omit-frame-pointer
 
-CFLAGS_cov     := -O0 -g --coverage
+CFLAGS_cov     := -O0 -g --coverage -DCHAINFS_COVERAGE
 LDFLAGS_cov    := --coverage
 
 CFLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
@@ -185,8 +186,18 @@ test-programs: $(TEST_PROGRAMS) $(FAULT_PROGRAMS) $(PROGRAM_BUILT)
 fuzz-programs: $(FUZZ_PROGRAMS)
 bench-programs: $(BENCH_PROGRAMS)
 
+# What the peers of tests/peers are made of: the versions of package-lock.json. Without them the
+# scripts that need a peer are skipped, and say so.
+.PHONY: peers
+PEERS_LOCK := tests/peers/package-lock.json
+peers: ## the packages of tests/peers (needs npm)
+	@if [ tests/peers/node_modules/.package-lock.json -nt $(PEERS_LOCK) ]; then :; \
+	elif ! command -v npm > /dev/null; then echo "peers: npm is not here; what needs a peer is skipped"; \
+	elif ! npm ci --prefix tests/peers --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null; then \
+		echo "peers: npm ci failed; what needs a peer is skipped"; fi
+
 # A quarter of the rounds; check-all does them all.
-check: layers test-programs ## unit and property tests, then mounts and verbs, in some minutes
+check: layers peers test-programs ## unit and property tests, then mounts and verbs, in some minutes
 	@TEST_ROUNDS=$${TEST_ROUNDS:-25} tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(TEST_PROGRAMS) $(SCRIPTS) \
 		--transport uring $(RING_SCRIPTS)
 
@@ -194,7 +205,7 @@ faults: $(PROGRAM_BUILT) $(FAULT_PROGRAMS) ## what tests/faults breaks, with sma
 	@tests/run.sh --flavour $(FLAVOUR) --chainfs $(PROGRAM) $(FAULT_SCRIPTS)
 
 # One run over all flavours, so that the last line is the total of everything.
-check-all: layers ## the same also under the sanitizers, fuzz corpora, slow scripts
+check-all: layers peers ## the same also under the sanitizers, fuzz corpora, slow scripts
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release test-programs bench-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=asan test-programs
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=tsan test-programs
@@ -230,7 +241,7 @@ check-valgrind: ## unit and property tests under valgrind (needs valgrind)
 
 .PHONY: check-valgrind-run
 check-valgrind-run: test-programs
-	@TEST_ROUNDS=$${TEST_ROUNDS:-2} TEST_TIMEOUT_S=$${TEST_TIMEOUT_S:-1800} TEST_WRAP="valgrind -q --error-exitcode=99 \
+	@TEST_ROUNDS=$${TEST_ROUNDS:-2} SIM_RUNS=$${SIM_RUNS:-50} TEST_TIMEOUT_S=$${TEST_TIMEOUT_S:-1800} TEST_WRAP="valgrind -q --error-exitcode=99 \
 		--leak-check=full --errors-for-leak-kinds=definite --track-origins=no --suppressions=tests/valgrind.supp" \
 		tests/run.sh --flavour plain $(TEST_PROGRAMS)
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fs/mount/mount.h"
+#include "mount-helpers/following.h"
 #include "mount-helpers/verbs.h"
 
 /* As mount(8) documents them. */
@@ -22,7 +23,6 @@ struct helper {
 	const char *name; /* as it was called, without folders */
 	const char *words[2];
 	int word_count;
-	const char *options;
 	const char *namespace;
 	bool fake, sloppy, verbose, lazy, force;
 };
@@ -79,7 +79,15 @@ static void mount_usage(const struct helper *h)
 		 h->name);
 }
 
-static int parse_mount(struct helper *h, int argc, char **argv)
+/* -o may stand before the words and behind them, more than once. */
+static void join_options(struct buf *all, const char *list)
+{
+	if (all->n)
+		buf_u8(all, ',');
+	buf_str(all, list);
+}
+
+static int parse_mount(struct helper *h, int argc, char **argv, struct buf *all)
 {
 	int letter;
 	while ((letter = getopt(argc, argv, "+sfnvrwN:o:t:h")) != -1) {
@@ -97,7 +105,7 @@ static int parse_mount(struct helper *h, int argc, char **argv)
 			h->namespace = optarg;
 			break;
 		case 'o':
-			h->options = optarg;
+			join_options(all, optarg);
 			break;
 		case 'n': /* there is no mtab */
 		case 'r': /* it always is */
@@ -111,26 +119,12 @@ static int parse_mount(struct helper *h, int argc, char **argv)
 	return 0;
 }
 
-/* -o may stand before the words and behind them, more than once. */
-static int join_options(struct helper *h, struct buf *all)
-{
-	if (!h->options)
-		return 0;
-	if (all->n)
-		buf_u8(all, ',');
-	buf_str(all, h->options);
-	h->options = NULL;
-	return buf_done(all);
-}
-
 static int mount_words(struct helper *h, int argc, char **argv, struct buf *all)
 {
 	optind = 1;
 	opterr = 0;
 	while (optind < argc) {
-		int rc = parse_mount(h, argc, argv);
-		if (rc == 0)
-			rc = join_options(h, all);
+		int rc = parse_mount(h, argc, argv, all);
 		if (rc < 0)
 			return rc;
 		if (optind >= argc)
@@ -169,7 +163,13 @@ static int mount_main(struct helper *h, int argc, char **argv)
 	int used;
 	char *verb[] = { "mount", NULL };
 	struct verb_call c = { .io = h->io, .verb = verb_find(verbs, verb_count, 1, verb, &used) };
-	int code = mount_start(&c, &o, store, at, false, &err);
+	char path[PATH_MAX];
+	rc = following_prepare(&c, &o, store, path, sizeof path, &err);
+	if (rc < 0) {
+		complain(h, "%s: %s\n", at, err_text(&err, rc));
+		return helper_exit_of(exit_of(rc));
+	}
+	int code = mount_start(&c, &o, path, at, false, &err);
 	if (code != EXIT_DONE)
 		complain(h, "%s: %s\n", at, err_text(&err, -EIO));
 	else if (h->verbose)

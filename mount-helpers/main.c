@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/base/sign.h"
@@ -185,6 +186,16 @@ static int run_on_store(struct verb_call *c, int argc, char **argv)
 	return code;
 }
 
+/* Of a terminal; 0: it is none. */
+static unsigned columns_of(int fd)
+{
+	struct winsize size;
+
+	if (!isatty(fd))
+		return 0;
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+}
+
 int main(int argc, char **argv)
 {
 	keep_standard_files();
@@ -194,7 +205,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	struct verb_io io = { to_stdout, to_stderr, NULL, .terminal = isatty(STDERR_FILENO),
-			      .stop = &verbs_stop };
+			      .columns = columns_of(STDOUT_FILENO), .stop = &verbs_stop };
 	struct verb_call call = { .io = &io };
 
 	if (sign_init() < 0) {

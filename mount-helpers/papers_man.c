@@ -133,8 +133,12 @@ static void put_mount_options(struct buf *out)
 			continue;
 		buf_str(out, "*");
 		put_text(out, row->name, "");
-		buf_fmt(out, "%s*", row->argument ? "=" : "");
-		if (row->argument && strchr(row->argument, '|'))
+		bool optional = row->argument && row->argument[0] == '[';
+
+		buf_fmt(out, "%s*", row->argument && !optional ? "=" : "");
+		if (optional)
+			put_text(out, "[=", ""), put_words(out, row->argument + 2);
+		else if (row->argument && strchr(row->argument, '|'))
 			put_text(out, row->argument, "");
 		else if (row->argument)
 			put_words(out, row->argument);

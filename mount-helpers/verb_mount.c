@@ -1,9 +1,10 @@
-/* chainfs mount and umount, and the daemon that stays behind. */
+/* chainfs mount, umount and upgrade, and the worker of a mount. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,15 +14,22 @@
 #include "core/checkpoint/pins.h"
 #include "core/control/orders.h"
 #include "core/ingest/ingest.h"
+#include "core/sync/follow.h"
 #include "fs/mount/mount.h"
 #include "fs/mount/occupants.h"
+#include "fs/connection/keep.h"
+#include "mount-helpers/keeper.h"
 #include "mount-helpers/leaving.h"
 #include "mount-helpers/verbs.h"
 #include "mount-helpers/watch.h"
+#include "mount-helpers/following.h"
 #include "net/control.h"
+#include "net/live.h"
 
 #define EVENTS_MAX  8192
 #define PATH_SIZE   4096
+#define LIST_SIZE_MAX (2 * PATH_SIZE)
+#define UPGRADE_POLL_US 5000
 #define TOLD_MAX    20 /* lines about who keeps a mount busy */
 
 struct daemon { /* everything that a mounted store runs with */
@@ -31,9 +39,12 @@ struct daemon { /* everything that a mounted store runs with */
 	struct pins    *pins;
 	struct orders  *orders;
 	struct fs      *fs;
+	struct follows *follows;
+	struct live    *live;
 	struct control_server *control;
 	struct alerts  *alerts;
-	int            *ready_fd;  /* -1 in front: told when the mount answers, then closed */
+	bool            in_front;
+	struct worker  *worker;
 	const char     *mountpoint;
 	const struct supervisor *supervisor;
 	const struct settings_sources *sources; /* for SIGHUP; NULL: it stops as SIGTERM does */
@@ -41,8 +52,12 @@ struct daemon { /* everything that a mounted store runs with */
 	pthread_t       signals;
 	bool            watching;
 	atomic_bool     ended;     /* the mount, by itself */
+	atomic_bool     handing_over;
+	bool            taken_over; /* from a worker before us */
 	atomic_bool     anew;      /* stopped so as to be started again */
 };
+
+#define AGAIN_MAX (VERB_SETS_MAX * 2 + 16)
 
 struct mounting { /* what a start is made of */
 	struct verb_call *call;
@@ -52,10 +67,15 @@ struct mounting { /* what a start is made of */
 	struct supervisor supervisor;
 	struct settings_sources sources;
 	struct settings *settings;        /* where the call has not got those that count */
+	bool   in_front;
+	int    ready_fd, keep_fd;         /* -1: none */
+	char  *again[AGAIN_MAX];          /* how the program goes on after an upgrade */
+	struct buf list;                  /* of mount options, as it will be told */
 };
 
 static void mounting_release(struct mounting *m)
 {
+	buf_release(&m->list);
 	supervisor_release(&m->supervisor);
 	if (m->settings)
 		m->call->settings = NULL;
@@ -89,8 +109,28 @@ static void tell_damage(void *arg, struct network *n, uint32_t shard, uint64_t h
 		    "shard=%u height=%" PRIu64 " reason=\"%s\"", shard, height, sentence);
 }
 
+/* On any thread but those that end with the mount. */
+static void hand_over(struct daemon *d)
+{
+	atomic_store(&d->handing_over, true);
+	watch_stop(&d->watch);
+	fs_hand_over(d->fs);
+}
+
+/* Once the mount answers: the first ls waits for no node. */
+static void follow(struct daemon *d)
+{
+	struct err err = ERR_INIT;
+	int rc = store_writable(d->store, &err);
+	if (rc == 0 && d->live)
+		rc = live_begin(d->live);
+	if (rc < 0)
+		trace_warn("mount", "nothing is followed; what the store holds is served",
+			   "why=\"%s\"", err_text(&err, rc));
+}
+
 /* On the alerts' thread. What was opened for reading alone can be written only when it is opened
- * anew: a service manager starts us again, and without one the mount goes on as it is. */
+ * anew: by the next worker, under open files where it can take them over. */
 static void tell_room(void *arg, bool room, const char *sentence)
 {
 	struct daemon *d = arg;
@@ -102,12 +142,13 @@ static void tell_room(void *arg, bool room, const char *sentence)
 		supervisor_tell(d->supervisor, "STATUS=%s serves %s", d->mountpoint,
 				store_path(d->store));
 		pins_retry(d->pins);
+		follow(d); /* what it was too full for when it was mounted */
 		return;
 	}
-	if (d->supervisor->fd < 0) {
-		trace_warn("mount",
-			   "the disk has room again; to write to the store, mount it anew",
-			   "path=%s", d->mountpoint);
+	trace_info("mount", "the disk has room again, another process goes on and writes",
+		   "path=%s", d->mountpoint);
+	if (fs_survives(d->fs)) {
+		hand_over(d);
 		return;
 	}
 	atomic_store(&d->anew, true);
@@ -122,6 +163,7 @@ static void signals_of_daemon(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGUSR1); /* our own wake-up; another's changes nothing */
+	sigaddset(set, SIGUSR2); /* the keeper's: leave it to the next worker */
 }
 
 /* What can change under a mount that lives: how much it tells. The rest waits for the next
@@ -161,6 +203,11 @@ static void *watch_signals(void *arg)
 			reload(d);
 			continue;
 		}
+		if (number == SIGUSR2) {
+			trace_info("mount", "handing over", "");
+			hand_over(d);
+			break;
+		}
 		trace_info("mount", "stopping", "signal=%d", number);
 		supervisor_tell(d->supervisor, "STOPPING=1\nSTATUS=stopping, unmounting %s",
 				d->mountpoint);
@@ -175,29 +222,33 @@ static void ready(void *arg)
 {
 	struct daemon *d = arg;
 	struct err err = ERR_INIT;
-	char byte = 0;
 	int rc = watch_start(&d->watch, &err);
 	if (rc < 0)
 		trace_error("mount", "the service manager gets no sign of life", "why=\"%s\"",
 			    err_text(&err, rc));
-	if (*d->ready_fd < 0) {
-		supervisor_tell(d->supervisor, "READY=1\nSTATUS=%s serves %s", d->mountpoint,
-				store_path(d->store));
-		return;
-	}
-	/* Not earlier: an automounter knows by the process group whom it must not keep waiting. */
-	setsid();
-	/* From here on nobody reads our words but a log; the shell gets its prompt back. */
-	if (write(*d->ready_fd, &byte, 1) < 0)
-		trace_warn("mount", "nobody waited for the mount", "errno=%d", errno);
-	base_closep(d->ready_fd);
-	*d->ready_fd = -1;
+	/* As the keeper does, for the same reason; before it has told anybody. */
+	if (!d->in_front && !d->taken_over)
+		setsid();
+	worker_ready(d->worker, fs_survives(d->fs));
+	follow(d);
+}
+
+static void mounted(void *arg, int main_fd, int ctl_fd, int plain_fd)
+{
+	struct daemon *d = arg;
+	worker_mounted(d->worker, main_fd, ctl_fd, plain_fd);
+}
+
+static int upgrade(void *arg, struct err *err)
+{
+	return worker_upgrade(((struct daemon *)arg)->worker, err);
 }
 
 static void daemon_release(struct daemon *d)
 {
 	control_server_closep(&d->control);
-	alerts_freep(&d->alerts);
+	alerts_freep(&d->alerts); /* it may tell of room, and begin to follow */
+	live_closep(&d->live); /* commits what came */
 	if (d->watching) { /* it may be telling the mount to stop */
 		atomic_store(&d->ended, true);
 		pthread_kill(d->signals, SIGUSR1);
@@ -208,6 +259,7 @@ static void daemon_release(struct daemon *d)
 	orders_closep(&d->orders);
 	pins_closep(&d->pins);
 	gate_freep(&d->gate);
+	follows_freep(&d->follows);
 	store_closep(&d->store);
 	events_freep(&d->events);
 }
@@ -243,9 +295,13 @@ static int open_orders(struct daemon *d, const struct settings *s, struct err *e
 	d->gate = gate_new();
 	if (!d->gate)
 		return err_set(err, -ENOMEM, "no memory for imports to wait");
+	d->follows = follows_new();
+	if (!d->follows)
+		return err_set(err, -ENOMEM, "no memory to follow anything");
 	int rc = pins_open(d->store, d->events, &r, &d->pins, err);
 	struct orders_env env = {
-		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate
+		.store = d->store, .events = d->events, .pins = d->pins, .gate = d->gate,
+		.follows = d->follows,
 	};
 	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
@@ -257,7 +313,8 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	struct verb_call *c = m->call;
 	char holder[PATH_SIZE + 64];
 
-	snprintf(holder, sizeof holder, "mount at %s, pid %d", m->mountpoint, (int)getpid());
+	snprintf(holder, sizeof holder, "mount at %s, pid %d", m->mountpoint,
+		 (int)d->worker->keep->keeper);
 	struct store_options so = {
 		.holder = holder,
 		.cache_size = cache_size_of(c->settings, SETTING_LIMITS_CACHE, 4),
@@ -265,14 +322,20 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	int rc = store_open(m->store, &so, &d->store, err);
 	if (rc == 0 && !(d->events = events_new(EVENTS_MAX)))
 		rc = err_set(err, -ENOMEM, "no memory for events");
+	if (rc == 0 && d->taken_over)
+		events_go_on(d->events, keep_events_last(o->keep),
+			     atomic_load(&o->keep->ctl.events_size));
 	if (rc == 0)
 		store_on_damage(d->store, tell_damage, d);
-	if (rc == 0 && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
+	/* Nothing is committed before the heights that the kernel knows of are held again. */
+	if (rc == 0 && !d->taken_over && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
 	if (rc == 0)
 		rc = open_orders(d, c->settings, err);
 	o->pins = d->pins;
 	o->orders = d->orders;
+	o->follows = d->follows;
+	o->fetch_ms = m->options->fetch_ms;
 	if (rc == 0)
 		rc = fs_open(d->store, d->events, m->mountpoint, o, &d->fs, err);
 	if (rc < 0 || store_read_only(d->store))
@@ -280,11 +343,23 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	rc = alerts_new(d->store, d->events, c->settings, tell_room, d, &d->alerts, err);
 	if (rc < 0)
 		return rc;
+	struct live_env live = { .store = d->store,
+				 .events = d->events,
+				 .gate = d->gate,
+				 .follows = d->follows,
+				 .settings = c->settings };
+	rc = live_open(&live, &d->live, err);
+	if (rc < 0)
+		return rc;
 	rc = control_server_open(&(struct verb_env){ .store = d->store,
+						       .follows = d->follows,
+						       .live = d->live,
 						       .events = d->events,
 						       .pins = d->pins,
 						       .gate = d->gate,
-						       .settings = c->settings },
+						       .settings = c->settings,
+						       .upgrade = upgrade,
+						       .upgrade_arg = d },
 				   verbs, verb_count, &d->control, err);
 	if (rc != -ENOSPC)
 		return rc;
@@ -295,16 +370,27 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	return 0;
 }
 
-static int serve(const struct mounting *m, int *ready_fd, struct err *err)
+/* What the system refuses to a mount is a failed mount. */
+static int mount_exit(int rc)
 {
+	int code = exit_of(rc);
+	return code == EXIT_SYSTEM ? EXIT_MOUNT : code;
+}
+
+/* The worker: an exit code. */
+static int serve(void *arg, struct worker *w, struct err *err)
+{
+	const struct mounting *m = arg;
 	struct verb_call *c = m->call;
 	const struct mount_options *options = m->options;
 	const char *store = m->store, *mountpoint = m->mountpoint;
 	/* A terminal that closes is a stop: without it the mount would stay behind, dead. */
-	bool own_terminal = *ready_fd < 0 && m->supervisor.fd < 0;
-	AUTO(daemon_release) struct daemon d = { .ready_fd = ready_fd,
+	bool own_terminal = m->in_front && w->supervisor.fd < 0;
+	AUTO(daemon_release) struct daemon d = { .in_front = m->in_front,
+						 .worker = w,
+						 .taken_over = keep_is_taken_over(w->keep),
 						 .mountpoint = mountpoint,
-						 .supervisor = &m->supervisor,
+						 .supervisor = &w->supervisor,
 						 .sources = own_terminal ? NULL : &m->sources,
 						 .watch = WATCH_NONE };
 	struct fs_options o = {
@@ -319,17 +405,19 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 				     options->transport :
 				     settings_text(c->settings, SETTING_MOUNT_TRANSPORT),
 		.render_cache = cache_size_of(c->settings, SETTING_MOUNT_RENDER_CACHE, 8),
+		.keep = w->keep,
+		.mounted = mounted,
+		.mounted_arg = &d,
 	};
 	sigset_t set;
 	bool hyper = options->hyper == MOUNT_HYPER_ON;
 	int rc = verb_hyper(c, &hyper, err);
 	if (rc == 0)
 		rc = limit_memory(c->settings, err);
+	if (rc == 0)
+		rc = watch_fork(&d.watch, d.supervisor, mountpoint, err);
 	if (rc < 0)
-		return rc;
-	rc = watch_fork(&d.watch, d.supervisor, mountpoint, err);
-	if (rc < 0)
-		return rc;
+		return mount_exit(rc);
 	supervisor_tell(d.supervisor, "STATUS=opening %s", store);
 	/* Before the first thread, so that all leave these signals to the one that waits. */
 	signals_of_daemon(&set);
@@ -339,27 +427,37 @@ static int serve(const struct mounting *m, int *ready_fd, struct err *err)
 	if (rc == 0)
 		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)
-		return rc;
+		return mount_exit(rc);
 	d.watching = true;
 	rc = fs_run(d.fs, ready, &d, err);
 	watch_stop(&d.watch);
+	if (atomic_load(&d.handing_over))
+		return rc < 0 ? mount_exit(rc) : WORKER_HANDED_OVER;
 	supervisor_tell(d.supervisor, "STOPPING=1\nSTATUS=closing %s", store);
 	if (rc == 0 && atomic_load(&d.anew))
 		rc = err_set(err, -ENOSPC,
 			     "the disk has room again: ended, to be started anew and write");
-	return rc;
+	return mount_exit(rc);
 }
 
-/* What the system refuses to a mount is a failed mount. */
-static int mount_exit(int rc)
+static int keep(struct mounting *m, struct err *err)
 {
-	int code = exit_of(rc);
-	return code == EXIT_SYSTEM ? EXIT_MOUNT : code;
+	struct keeper_task task = {
+		.store = m->store,
+		.mountpoint = m->mountpoint,
+		.supervisor = &m->supervisor,
+		.ready_fd = &m->ready_fd,
+		.again = m->again,
+		.keep_fd = m->keep_fd,
+		.work = serve,
+		.arg = m,
+	};
+	return keeper_run(&task, err);
 }
 
-/* The daemon's process: serves, and tells the parent's pipe how the start went: a zero byte when
+/* The daemon's process: keeps, and tells the parent's pipe how the start went: a zero byte when
  * the mount answers, else the sentence. */
-__attribute__((noreturn)) static void daemon_process(const struct mounting *m, int ready_fd)
+__attribute__((noreturn)) static void daemon_process(struct mounting *m, int ready_fd)
 {
 	struct err err = ERR_INIT;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -371,14 +469,15 @@ __attribute__((noreturn)) static void daemon_process(const struct mounting *m, i
 	}
 	if (chdir("/") < 0)
 		trace_warn("mount", "stays in the folder where it was started", "errno=%d", errno);
-	int rc = serve(m, &ready_fd, &err);
-	if (rc < 0 && ready_fd >= 0) {
+	m->ready_fd = ready_fd;
+	int code = keep(m, &err);
+	if (code != EXIT_DONE && m->ready_fd >= 0) {
 		char line[ERR_TEXT_SIZE + 8];
-		int n = snprintf(line, sizeof line, "%c%s", mount_exit(rc), err_text(&err, rc));
-		if (write(ready_fd, line, (size_t)n) < 0) /* the parent has gone */
+		int n = snprintf(line, sizeof line, "%c%s", code, err_text(&err, -EIO));
+		if (write(m->ready_fd, line, (size_t)n) < 0) /* the parent has gone */
 			_exit(EXIT_MOUNT);
 	}
-	_exit(mount_exit(rc));
+	_exit(code);
 }
 
 /* What the daemon says, and its exit code. Ctrl-C stops it, too. */
@@ -427,7 +526,7 @@ static int settle_settings(struct mounting *m, struct err *err)
 	return 0;
 }
 
-static int start_daemon(const struct mounting *m, struct err *err)
+static int start_daemon(struct mounting *m, struct err *err)
 {
 	int pipe_fds[2];
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
@@ -449,11 +548,44 @@ static int start_daemon(const struct mounting *m, struct err *err)
 	return code;
 }
 
+/* The same mount in words; the second of them is the keeper's. Whether hyper is kept stands in the
+ * store by then. */
+static int say_again(struct mounting *m, struct err *err)
+{
+	static char *const head[] = { "chainfs", "keep", NULL };
+	size_t n = ARRAY_LEN(head);
+
+	m->list = (struct buf)BUF_INIT(LIST_SIZE_MAX);
+	mount_options_write(m->options, &m->list);
+	buf_u8(&m->list, 0);
+	if (buf_done(&m->list) < 0)
+		return err_set(err, -ENOMEM, "no memory for the mount options");
+	memcpy(m->again, head, sizeof head);
+	m->again[n++] = m->store;
+	m->again[n++] = m->mountpoint;
+	m->again[n++] = "-o";
+	m->again[n++] = (char *)m->list.p;
+	if (m->in_front)
+		m->again[n++] = "--foreground";
+	if (m->settings_file) {
+		m->again[n++] = "--settings";
+		m->again[n++] = m->settings_file;
+	}
+	for (size_t i = 0; i < VERB_SETS_MAX && m->call->sets[i]; i++) {
+		m->again[n++] = "--set";
+		m->again[n++] = (char *)m->call->sets[i];
+	}
+	m->again[n] = NULL;
+	return 0;
+}
+
 int mount_start(struct verb_call *c, const struct mount_options *o, const char *store,
 		const char *mountpoint, bool foreground, struct err *err)
 {
-	AUTO(mounting_release) struct mounting m = { .call = c, .options = o };
-	int nobody = -1, rc = 0;
+	AUTO(mounting_release) struct mounting m = { .call = c, .options = o,
+						     .in_front = foreground, .ready_fd = -1,
+						     .keep_fd = -1 };
+	int rc = 0;
 	supervisor_open(&m.supervisor);
 	if (!(m.store = realpath(store, NULL)))
 		rc = err_set(err, -errno, "%s: %s", store, strerror(errno));
@@ -461,10 +593,52 @@ int mount_start(struct verb_call *c, const struct mount_options *o, const char *
 		rc = mountpoint_full(mountpoint, m.mountpoint, err);
 	if (rc == 0)
 		rc = settle_settings(&m, err);
+	if (rc == 0)
+		rc = say_again(&m, err);
 	if (rc < 0)
 		return mount_exit(rc);
 	leaving_wait(m.store);
-	return foreground ? mount_exit(serve(&m, &nobody, err)) : start_daemon(&m, err);
+	return foreground ? keep(&m, err) : start_daemon(&m, err);
+}
+
+/* What a program of an earlier version left in its place: descriptors, and the words that mean the
+ * same mount. "meaning" asks what it would take over. */
+int verb_keep(struct verb_call *c)
+{
+	AUTO(mount_options_release) struct mount_options o = { 0 };
+	struct err err = ERR_INIT;
+	unsigned long watchdog_ms;
+	int stores;
+	if (strcmp(c->words[0], "meaning") == 0) {
+		verb_print(c, "%016" PRIx64 "\n", keep_meaning());
+		return EXIT_DONE;
+	}
+	AUTO(mounting_release) struct mounting m = { .call = c, .options = &o,
+						     .supervisor = SUPERVISOR_NONE,
+						     .in_front = verb_has(c, OPTION_FOREGROUND),
+						     .ready_fd = -1 };
+	if (c->word_count != 3 || sscanf(c->words[0], "%d,%d,%lu,%d", &m.keep_fd, &m.supervisor.fd,
+					 &watchdog_ms, &stores) != 4)
+		return EXIT_USAGE;
+	m.supervisor.watchdog_ms = watchdog_ms;
+	m.supervisor.stores = stores;
+	if (m.supervisor.fd >= 0)
+		fcntl(m.supervisor.fd, F_SETFD, FD_CLOEXEC);
+	snprintf(m.mountpoint, sizeof m.mountpoint, "%s", c->words[2]);
+	int rc = mount_options_parse(c->options[OPTION_OPTIONS], false, getuid(), getgid(), &o,
+				     &err);
+	if (rc == 0 && !(m.store = strdup(c->words[1])))
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = settle_settings(&m, &err);
+	if (rc == 0)
+		rc = say_again(&m, &err);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	int code = keep(&m, &err);
+	if (code != EXIT_DONE)
+		verb_say(c, "chainfs: %s\n", err_text(&err, -EIO));
+	return code;
 }
 
 int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, bool foreground)
@@ -475,7 +649,14 @@ int mount_serve(struct verb_call *c, const char *store, const char *mountpoint, 
 				     &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	int code = mount_start(c, &o, store, mountpoint, foreground, &err);
+	char path[PATH_SIZE];
+	rc = following_prepare(c, &o, store, path, sizeof path, &err);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	/* What was loaded knew of no store: that one's own file counts, too. */
+	if (strcmp(path, store) != 0)
+		c->settings = NULL;
+	int code = mount_start(c, &o, path, mountpoint, foreground, &err);
 	if (code != EXIT_DONE)
 		verb_say(c, "chainfs %s: %s\n", c->verb->name, err_text(&err, -EIO));
 	return code;
@@ -542,4 +723,66 @@ int verb_umount(struct verb_call *c)
 		return exit_of(rc);
 	}
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
+}
+
+/* ---- upgrading ---- */
+
+/* In the daemon. Says first who it is: the answer may be cut off by what it asks for. */
+int verb_hand_over(struct verb_call *c)
+{
+	struct err err = ERR_INIT;
+	verb_print(c, "%d\n", (int)getpid());
+	int rc = c->env && c->env->upgrade ?
+			 c->env->upgrade(c->env->upgrade_arg, &err) :
+			 err_set(&err, -ENOTSUP, "no daemon holds the store");
+	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
+}
+
+struct upgrading {
+	struct verb_io *io;
+	long            before; /* the process that was asked; 0: it did not say */
+};
+
+static void take_out(void *arg, const char *text, size_t size)
+{
+	char word[16];
+	snprintf(word, sizeof word, "%.*s", (int)MIN(size, sizeof word - 1), text);
+	((struct upgrading *)arg)->before = strtol(word, NULL, 10);
+}
+
+static void take_err(void *arg, const char *text, size_t size)
+{
+	struct verb_io *io = ((struct upgrading *)arg)->io;
+	io->err(io->arg, text, size);
+}
+
+/* Returns once the next worker answers. */
+int verb_upgrade(struct verb_call *c)
+{
+	char full[PATH_MAX];
+	struct mount_info m;
+	struct err err = ERR_INIT;
+	int code = EXIT_DONE;
+	int rc = mountpoint_full(c->words[0], full, &err);
+	if (rc == 0)
+		rc = mountpoint_find(full, &m, &err);
+	if (rc >= 0 && (rc == 0 || strcmp(m.type, "fuse." MOUNT_SUBTYPE) != 0))
+		rc = err_set(&err, -EINVAL, "%s: no store is mounted there", full);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	char *argv[] = { "hand-over", m.source, NULL };
+	struct upgrading u = { .io = c->io };
+	struct verb_io io = { take_out, take_err, &u, .stop = c->io->stop };
+	rc = control_call(m.source, 2, argv, &io, &code, &err);
+	if (rc == -ECONNREFUSED)
+		return verb_fail(c, rc, &err);
+	/* Our call may have been cut off by what it asked for. */
+	if (rc == 0 && code != EXIT_DONE && code != EXIT_INTERRUPTED)
+		return code;
+	struct statfs st;
+	while (u.before > 0 && (kill((pid_t)u.before, 0) == 0 || errno == EPERM) && !verb_stopped(c))
+		usleep(UPGRADE_POLL_US);
+	if (statfs(full, &st) < 0)
+		return verb_fail(c, err_set(&err, -errno, "%s: %s", full, strerror(errno)), &err);
+	return EXIT_DONE;
 }

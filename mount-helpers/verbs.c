@@ -35,19 +35,83 @@ const struct verb verbs[] = {
 	  OPT(NETWORK) | OPT(CONFIG) | OPT(TRUST_ARCHIVE) | OPT(JSON) | OPT(QUIET) | OPT(NO_SYNC) |
 		  OPT(HELP),
 	  false, verb_restore, NULL },
-	{ "mount", "STORE MOUNTPOINT", "mounts a store",
+	{ "bootstrap", "STORE SOURCE", "starts a store from the state of a node",
+	  "Takes the state that a node replicates, SOURCE grpc://HOST:PORT, or recorded pages of one,\n"
+	  "SOURCE a folder, and proves it up to the root that validators signed: the newest snapshot\n"
+	  "whose certificate holds, or that of --height. Shard 0 is replayed from its first block.\n"
+	  "Makes STORE, which must not exist; an import or a mount goes on with the next height. What\n"
+	  "no root covers is guessed, and such accounts are marked (chainfs guessed). When something\n"
+	  "does not prove, nothing is made.",
+	  STORE_NONE, 2, 2,
+	  OPT(NETWORK) | OPT(CONFIG) | OPT(TRUST_ARCHIVE) | OPT(HYPER) | OPT(HEIGHT) | OPT(JSON) |
+		  OPT(QUIET) | OPT(NO_SYNC) | OPT(SETTINGS) | OPT(SET) | OPT(HELP),
+	  false, verb_bootstrap, NULL },
+	{ "guessed", "STORE", "accounts of which a bootstrap had to guess something",
+	  "One line an account: shard, account, what was guessed of it, which no root covers. A\n"
+	  "block whose root does not come out later says so where its account is one of them.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_guessed,
+	  NULL },
+	{ "compare", "STORE URL", "which accounts differ between a store and a node",
+	  "Asks the node at URL, grpc://HOST:PORT, for the trie of its state, shard by shard, and\n"
+	  "goes down only where its hashes differ from ours: a line an account that differs, with\n"
+	  "its root and records here and there. A node has the trie of its newest height alone.\n"
+	  "Where the store still has the state of that height, that is compared, else its newest,\n"
+	  "and accounts that the blocks in between changed differ as well; both heights are said.\n"
+	  "Nothing is written. Exits with 4 when something differs. Of shard 0 nodes tell no trie.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(HELP), false, verb_compare,
+	  NULL },
+	{ "mount", "STORE|URL MOUNTPOINT", "mounts a store, or follows a node and mounts that",
 	  "Returns once ls works below MOUNTPOINT; a daemon stays behind and ends with\n"
-	  "umount. A stale mount point of a daemon that died is cleared first.",
-	  STORE_LOCAL, 2, 2, OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP), false,
-	  verb_mount, NULL },
+	  "umount. A stale mount point of a daemon that died is cleared first.\n"
+	  "Of the address of a node, grpc://HOST:PORT, a store is made where there is none:\n"
+	  "-o store=DIR, else chainfs/HOST-PORT below $XDG_DATA_HOME or ~/.local/share, of root\n"
+	  "below /var/lib. Who the network's validators are no node can vouch for: a new store\n"
+	  "needs --network NAME of a preset, or --config FILE. A store whose networks name\n"
+	  "sources follows them whenever it is mounted; -o source=URL names one more.",
+	  STORE_LOCAL, 2, 2,
+	  OPT(NETWORK) | OPT(CONFIG) | OPT(HYPER) | OPT(FOREGROUND) | OPT(OPTIONS) | OPT(HELP),
+	  false, verb_mount, NULL },
+	{ "source add", "STORE URL [OPERATOR]", "names a node that a network is followed from",
+	  "Writes it to the network's file of sources, under --name or one made of the address.\n"
+	  "A daemon that holds the store begins at once, others when the store is mounted.\n"
+	  "Sources of one OPERATOR count as one voice when a tip is confirmed.",
+	  STORE_OPEN, 2, 3, OPT(NETWORK) | OPT(NAME) | OPT(RPC) | OPT(HELP), false,
+	  verb_source_add, NULL },
+	{ "source remove", "STORE NAME", "no longer follows a node",
+	  "What was fetched from it stays.", STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(RPC) | OPT(HELP),
+	  false, verb_source_remove, NULL },
+	{ "source pardon", "STORE NAME", "lifts the ban of a node",
+	  "Whatever it did is forgotten. Needs the daemon that follows it: bans end with it.",
+	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(RPC) | OPT(HELP), false, verb_source_pardon, NULL },
+	{ "source list", "STORE", "the nodes that are followed, and how far they are used",
+	  "A line a source: network, name, address, operator, state (connecting, connected, open,\n"
+	  "half-open, banned; - without a daemon), score in thousandths, heights and bytes that it\n"
+	  "gave, and what was wrong last.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(RPC) | OPT(HELP), false,
+	  verb_source_list, NULL },
 	{ "umount", "MOUNTPOINT", "unmounts; the daemon behind it ends",
 	  "As umount(8) does, which works as well. A busy mount is refused unless --lazy detaches "
 	  "it.",
 	  STORE_NONE, 1, 1, OPT(LAZY) | OPT(HELP), false, verb_umount, NULL },
+	{ "upgrade", "MOUNTPOINT", "lets the installed program take over a mount",
+	  "The daemon finishes what is in hand and leaves the mount to the program that lies at\n"
+	  "its path by now, under the same process number. Open files, working directories and\n"
+	  "readers go on; it returns once the mount answers. A program for which inode numbers\n"
+	  "mean something else is refused, and nothing changes.",
+	  STORE_NONE, 1, 1, OPT(HELP), false, verb_upgrade, NULL },
+	{ "hand-over", "STORE", "what upgrade asks of a daemon", "Asks the keeper of the mount.",
+	  STORE_OPEN, 1, 1, OPT(HELP), true, verb_hand_over, NULL },
+	{ "keep", "KEPT [STORE MOUNTPOINT]", "what a keeper becomes",
+	  "Goes on with descriptors that another program of ours left open; \"meaning\" says what\n"
+	  "both must agree on.",
+	  STORE_NONE, 1, 3,
+	  OPT(OPTIONS) | OPT(FOREGROUND) | OPT(SETTINGS) | OPT(SET) | OPT(HELP), true, verb_keep,
+	  NULL },
 	{ "status", "STORE", "what a store holds",
-	  "Heights held and replayed, roots of both contexts, retained records, by network and "
-	  "shard.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_status, NULL },
+	  "Heights held and replayed, roots of both contexts, retained records, by network and\n"
+	  "shard; of a network that is followed also how far it is, how fast, and its sources.\n"
+	  "--watch goes on with that until Ctrl-C: bars on a terminal, else a line a second.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(WATCH) | OPT(RPC) | OPT(HELP), false, verb_status, NULL },
 	{ "gaps", "STORE", "which heights are missing, and why",
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
 	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_gaps, NULL },
@@ -83,6 +147,34 @@ const struct verb verbs[] = {
 	  "and verdict. One that is complete already is left alone.",
 	  STORE_OPEN, 2, 2, OPT(NETWORK) | OPT(HEIGHT) | OPT(JSON) | OPT(HELP), false,
 	  verb_checkpoint, NULL },
+	{ "trust add", "STORE", "writes a signed block down as a checkpoint that is trusted",
+	  "Checks the certificate of the main block --height (the newest that is replayed), or of\n"
+	  "the block in --evidence FILE, which the store need not hold, against the validators of\n"
+	  "its height, and appends it to the registry of the network with the block as evidence.\n"
+	  "From then on another block of that height is refused.",
+	  STORE_OPEN, 1, 1,
+	  OPT(NETWORK) | OPT(HEIGHT) | OPT(SHARD) | OPT(EVIDENCE) | OPT(HELP), false,
+	  verb_trust_add, NULL },
+	{ "trust pin", "STORE HEIGHT HASH [REASON]", "says which block of a height is the right one",
+	  "Your own word, of the main shard or --shard: from then on another block of that height is\n"
+	  "refused. Where the store holds another one, the pin is refused, unless --force rolls back\n"
+	  "below it.",
+	  STORE_OPEN, 3, 4, OPT(NETWORK) | OPT(SHARD) | OPT(FORCE) | OPT(HELP), false,
+	  verb_trust_pin, NULL },
+	{ "trust list", "STORE", "what was decided about blocks of a network, and by whom",
+	  "One line a decision, the newest last: shard, height, hash, state, source, who, time,\n"
+	  "reason.",
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_trust_list, NULL },
+	{ "distrust", "STORE HEIGHT|CHECKPOINT REASON", "refuses a block from now on",
+	  "Appends to the registry that the block held at that height, or the one that CHECKPOINT\n"
+	  "names (HEIGHT-HASH, 8 digits of it), is not to be trusted. Where the store holds it, it\n"
+	  "rolls back below it. Only trust pin brings it back.",
+	  STORE_OPEN, 3, 3, OPT(NETWORK) | OPT(SHARD) | OPT(HELP), false, verb_distrust, NULL },
+	{ "rollback", "STORE HEIGHT|CHECKPOINT [REASON]", "goes back to an earlier height",
+	  "The state is as of that main height again, and of every other shard as of what its block\n"
+	  "witnesses. Blocks above become gaps with the reason, to be imported or fetched again. One\n"
+	  "commit: it happened or it did not.",
+	  STORE_OPEN, 2, 3, OPT(NETWORK) | OPT(JSON) | OPT(HELP), false, verb_rollback, NULL },
 	{ "fsck", "STORE", "walks all of a store and says what is wrong with it",
 	  "Computes again whatever can be computed: bytes against digests and hashes, rows\n"
 	  "against blocks, indexes in both directions, accounts and roots from records,\n"

@@ -13,10 +13,19 @@ extern atomic_bool verbs_stop;
 
 int verb_demo(struct verb_call *c);
 void demo_store(const struct verb_call *c, char *out, size_t size); /* where its store will be */
+int verb_bootstrap(struct verb_call *c);
+int verb_compare(struct verb_call *c);
 int verb_doctor(struct verb_call *c);
 int verb_forge(struct verb_call *c);
+int verb_hand_over(struct verb_call *c);
+int verb_keep(struct verb_call *c);
 int verb_mount(struct verb_call *c);
+int verb_source_add(struct verb_call *c);
+int verb_source_list(struct verb_call *c);
+int verb_source_pardon(struct verb_call *c);
+int verb_source_remove(struct verb_call *c);
 int verb_umount(struct verb_call *c);
+int verb_upgrade(struct verb_call *c);
 
 /* Mounts `store` on `mountpoint` and serves: in front, or in a process of its own that is ready
  * when this returns 0. Prints its own sentence; returns an exit code. */

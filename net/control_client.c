@@ -58,7 +58,8 @@ static int send_frame(int fd, char kind, const char *text, size_t size)
 }
 
 /* The request as JSON; NULL without memory. The caller frees it with cJSON_free(). */
-static char *request_text(int argc, char **argv, const char *cwd, bool terminal)
+static char *request_text(int argc, char **argv, const char *cwd,
+			  const struct verb_io *io)
 {
 	cJSON *root = cJSON_CreateObject(), *words = cJSON_AddArrayToObject(root, "argv");
 	bool whole = words != NULL;
@@ -66,18 +67,19 @@ static char *request_text(int argc, char **argv, const char *cwd, bool terminal)
 	for (int i = 0; i < argc && whole; i++)
 		whole = cJSON_AddItemToArray(words, cJSON_CreateString(argv[i]));
 	whole = whole && cJSON_AddStringToObject(root, "cwd", cwd) &&
-		cJSON_AddBoolToObject(root, "terminal", terminal);
+		cJSON_AddBoolToObject(root, "terminal", io->terminal) &&
+		cJSON_AddNumberToObject(root, "columns", io->columns);
 	char *text = whole ? cJSON_PrintUnformatted(root) : NULL;
 	cJSON_Delete(root);
 	return text;
 }
 
-static int send_request(int fd, int argc, char **argv, bool terminal, struct err *err)
+static int send_request(int fd, int argc, char **argv, const struct verb_io *io, struct err *err)
 {
 	char cwd[4096];
 	if (!getcwd(cwd, sizeof cwd))
 		return err_set(err, -errno, "the current folder: %s", strerror(errno));
-	char *text = request_text(argc, argv, cwd, terminal);
+	char *text = request_text(argc, argv, cwd, io);
 	if (!text)
 		return err_set(err, -ENOMEM, "no memory to ask the daemon");
 	size_t size = strlen(text);
@@ -116,7 +118,7 @@ static int receive(int fd, void *p, size_t n, struct verb_io *io, uint64_t *pati
 static int call(int fd, const char *where, int argc, char **argv, struct verb_io *io,
 		int *exit_code, struct err *err)
 {
-	int rc = send_request(fd, argc, argv, io->terminal, err);
+	int rc = send_request(fd, argc, argv, io, err);
 	if (rc < 0)
 		return rc;
 	uint8_t body[CONTROL_PART_MAX];

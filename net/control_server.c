@@ -13,6 +13,7 @@
 #include "core/base/queue.h"
 #include "core/base/trace.h"
 
+#define COLUMNS_MAX 1000 /* of a terminal, that a caller may tell */
 #define LINES_MAX 256u /* frames that wait for a slow client; then the verb waits */
 #define ARGC_MAX  64
 
@@ -109,7 +110,9 @@ static int run_verb(struct call *c)
 		.events = s->env.events,
 		.pins = s->env.pins,
 		.gate = s->env.gate,
+		.follows = s->env.follows,
 		.settings = s->env.settings,
+		.env = &s->env,
 	};
 	int code = verb_parse(s->table, s->table_count, c->argc, c->argv, &call);
 	if (code >= 0)
@@ -221,6 +224,10 @@ static bool parse_request(struct call *c, struct slice body)
 	}
 	c->io = (struct verb_io){ emit_out, emit_err, c, .stop = &c->stop };
 	c->io.terminal = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->request, "terminal"));
+	const cJSON *columns = cJSON_GetObjectItemCaseSensitive(c->request, "columns");
+
+	if (cJSON_IsNumber(columns) && columns->valuedouble > 0)
+		c->io.columns = (unsigned)MIN(columns->valuedouble, COLUMNS_MAX);
 	return c->argc > 0;
 }
 

@@ -1,5 +1,6 @@
 #include "net/supervisor.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -8,6 +9,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/trace.h"
+#include "net/channel.h"
 
 #define MESSAGE_SIZE 2048
 
@@ -63,6 +65,10 @@ void supervisor_open(struct supervisor *s)
 		s->fd = -1;
 	} else {
 		s->watchdog_ms = watchdog_wanted();
+		/* systemd says so from version 254 on, others where they can. */
+		const char *most = getenv("FDSTORE");
+
+		s->stores = most && *most && strcmp(most, "0") != 0;
 	}
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
@@ -86,11 +92,61 @@ void supervisor_tell(const struct supervisor *s, const char *format, ...)
 	int n = vsnprintf(message, sizeof message, format, ap);
 
 	va_end(ap);
-	if (n <= 0)
+	if (n > 0)
+		supervisor_relay(s, message, MIN((size_t)n, sizeof message - 1));
+}
+
+void supervisor_relay(const struct supervisor *s, const char *lines, size_t size)
+{
+	if (s->fd < 0)
 		return;
 	/* It never waits for a manager that does not read: the next sign of life comes soon. */
-	if (send(s->fd, message, MIN((size_t)n, sizeof message - 1), MSG_NOSIGNAL | MSG_DONTWAIT) <
-	    0)
-		trace_debug("mount", "the service manager did not take a message", "errno=%d",
-			    errno);
+	int rc = s->by_channel ? channel_send(s->fd, SUPERVISOR_RELAYED, lines, size, NULL, 0)
+		 : send(s->fd, lines, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno
+									     : 0;
+
+	if (rc < 0)
+		trace_debug("mount", "the service manager did not take a message", "errno=%d", -rc);
+}
+
+void supervisor_store(const struct supervisor *s, const char *name, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof fd)];
+	} extra = { .bytes = { 0 } };
+	char text[128];
+	int n = snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+	struct iovec part = { text, (size_t)n };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = extra.bytes,
+			    .msg_controllen = sizeof extra.bytes };
+
+	if (s->fd < 0 || s->by_channel || !s->stores)
+		return;
+	extra.head.cmsg_level = SOL_SOCKET;
+	extra.head.cmsg_type = SCM_RIGHTS;
+	extra.head.cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(&extra.head), &fd, sizeof fd);
+	if (sendmsg(s->fd, &m, MSG_NOSIGNAL) < 0)
+		trace_warn("mount", "the service manager does not store a descriptor",
+			   "name=%s errno=%d", name, errno);
+}
+
+int supervisor_stored(const char *name)
+{
+	const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	const char *at = getenv("LISTEN_FDNAMES");
+	uint64_t fds, whom;
+
+	if (!count || !pid || !at || dec_get(count, strlen(count), 1024, &fds) < 0 ||
+	    dec_get(pid, strlen(pid), INT32_MAX, &whom) < 0 || (pid_t)whom != getpid())
+		return -1;
+	for (int fd = STDERR_FILENO + 1; fds; fds--, fd++) {
+		size_t n = strcspn(at, ":");
+
+		if (n == strlen(name) && strncmp(at, name, n) == 0)
+			return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : fd;
+		at += n + (at[n] == ':');
+	}
+	return -1;
 }

@@ -38,7 +38,7 @@ FNR == 1 { files++; own = layer(FILENAME) }
 /^[ \t]*#[ \t]*include[ \t]*</ {
 	split($0, part, /[<>]/); name = part[2]
 	if ((name ~ /^(uv|netdb|libwebsockets|sys\/socket|sys\/un)\.h$/ ||
-	     name ~ /^(uv|nghttp2|curl|netinet|arpa)\//) && own != "net")
+	     name ~ /^(uv|nghttp2|gnutls|curl|netinet|arpa)\//) && own != "net")
 		refuse("sockets live in net/ alone")
 	if (name ~ /^(fuse3\/|linux\/)?fuse(_[a-z]*)?\.h$/ && own != "fs")
 		refuse("FUSE lives in fs/ alone")

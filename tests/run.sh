@@ -8,13 +8,14 @@
 # A cmocka program counts test by test (TAP). A script (*.sh) counts its "ok"/"not ok" lines, or as
 # one test when it prints none; exit 77 says that it was skipped, its last line says why. A program
 # that dies, or stops before its plan is through, is a failure besides. A fuzzer replays its corpus.
-# TEST_JOBS of them run at a time, each at most TEST_TIMEOUT_S; but alone what makes the kernel forget its
+# TEST_JOBS of them run at a time, each at most TEST_TIMEOUT_S (those of tests/slow: SLOW_TIMEOUT_S); but alone what makes the kernel forget its
 # caches, which others count on, or uses devices of the machine: scripts with a line "# alone: why".
 # TEST_WRAP is a command that programs run under (valgrind, say).
 # TEST_TIMES=1 says how many seconds each took, and how many of a processor (daemons are not counted), the slowest first.
 cd "$(dirname "$0")/.." || exit 1
 
 TEST_TIMEOUT_S=${TEST_TIMEOUT_S:-300}
+SLOW_TIMEOUT_S=${SLOW_TIMEOUT_S:-2400}
 TEST_JOBS=${TEST_JOBS:-$(nproc)}
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}
@@ -52,9 +53,10 @@ run_one() # FLAVOUR CHAINFS FILE RESULT TRANSPORT
 		command+=($TEST_WRAP "$file")
 		;;
 	esac
-	local rc TIMEFORMAT="%R %U %S"
+	local rc limit=$TEST_TIMEOUT_S TIMEFORMAT="%R %U %S"
+	case $file in *tests/slow/*) limit=$SLOW_TIMEOUT_S ;; esac
 	{
-		time CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$TEST_TIMEOUT_S" "${command[@]}" \
+		time CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$limit" "${command[@]}" \
 			> "$result.out" 2>&1 < /dev/null
 		rc=$?
 	} 2> "$result.took"
@@ -123,7 +125,7 @@ for name_file in "$results"/*.name; do
 	elif [ "$rc" != 0 ] && [ "$fails" = 0 ]; then
 		fails=1
 		why="ended with status $rc"
-		[ "$rc" = 124 ] && why="took longer than $TEST_TIMEOUT_S s"
+		[ "$rc" = 124 ] && why="took too long"
 	elif [ "$plan" -gt $((oks + fails + skips)) ]; then
 		fails=$((fails + 1))
 		why="planned $plan tests, ran $((oks + fails + skips - 1))"

@@ -238,6 +238,54 @@ struct chain_envelope {
 	size_t       change_count;
 };
 
+/* ---- a state that a node hands out, page by page (core/checkpoint/bootstrap.h) ----
+ *
+ * What comes is not trusted: an item has to be what its key says, an account has to have the root
+ * that is claimed of it, and all of them the root that the block signs. What no root covers is made
+ * of the records as well as can be; an account for which that is a guess gets a mark among the
+ * rules' rows, with what was guessed. */
+struct chain_snapshot { /* one that is offered; slices point into the message */
+	uint32_t     shard;
+	uint64_t     height;
+	struct slice block; /* as received, with its certificate; empty: none came with it */
+};
+
+struct chain_page_item {
+	struct slice key;   /* of the trie; empty in the lists of one account */
+	uint16_t     form;
+	struct slice bytes; /* of the object */
+};
+
+struct chain_claim { /* what a page says of one of its accounts, all pages of it together */
+	uint64_t account, records;
+	uint8_t  root[ROOT_SIZE_MAX];
+	uint8_t  root_size;
+};
+
+struct chain_page { /* of a message that outlives it */
+	struct chain_page_item *items;
+	struct chain_claim     *claims;
+	size_t       item_count, claim_count;
+	struct slice token; /* of the next page; empty: there is none */
+};
+
+enum chain_shared { CHAIN_SHARED_NONE, CHAIN_SHARED_HOME, CHAIN_SHARED_ALL };
+
+/* Takes the items of a shard in key order; what an account's records and rules come to is handed
+ * out when the account is complete: records ascending by key, as root_add() wants them. */
+struct chain_replica;
+struct chain_replica_sink {
+	void *arg;
+	/* rest: of the row's value, behind the object id. */
+	int (*record)(void *arg, struct slice key, struct slice rest, const struct chain_object *o);
+	int (*rule)(void *arg, struct slice key, struct slice value);
+};
+
+struct chain_replica_end {
+	uint64_t marked;           /* accounts of which something was guessed */
+	bool     sequence_guessed; /* as is how much of the main shard's blocks has come to this one */
+};
+
 struct chain_ops {
 	const char *kind;         /* "snapchain" */
 	const char *block_suffix; /* ".pb": block.pb, commits.pb, records as they came */
@@ -277,7 +325,8 @@ struct chain_ops {
 	void (*replay_free)(struct replay *r);
 	/* 0: rows of the block are in `st` (begun by the caller), *out says what happened, and the
 	 * legacy root equals the block's own. -EUCLEAN: it does not; *out names the account that
-	 * differs first (levels), and the caller aborts the block in `st`. -EOPNOTSUPP: an older
+	 * differs first (levels), and the caller aborts the block in `st`, where until then the rows
+	 * lie that came out. -EOPNOTSUPP: an older
 	 * protocol version. object_first: object id of item 0; item i has object_first + 2i, its
 	 * inner record + 1. hyper: keep retained rows and hyper's roots. */
 	int (*replay_block)(struct replay *r, struct state *st, const struct chain_block *b,
@@ -320,6 +369,11 @@ struct chain_ops {
 	size_t (*signer_count)(const struct chain_params *p, uint32_t shard, uint64_t height);
 	int (*render_signers)(const struct chain_params *p, uint32_t shard, uint64_t height,
 			      struct slice certificate, struct buf *out);
+	/* The set of a height by what decides (core/sync/quorum.h). -ENOENT: none is configured. */
+	int (*signer_set)(const struct chain_params *p, uint32_t shard, uint64_t height,
+			  uint8_t out[HASH_SIZE]);
+	/* Does another set sign the height above? */
+	bool (*signers_end)(const struct chain_params *p, uint32_t shard, uint64_t height);
 	int (*render_limits)(const struct chain_params *p, struct state *st, uint64_t account,
 			     uint64_t time, struct buf *out);
 	/* Trie key of a record key (for envelopes and proofs). */
@@ -352,6 +406,45 @@ struct chain_ops {
 	int (*root_end)(struct chain_rooter *r, struct chain_root out[CONTEXT_COUNT],
 			uint64_t *retained, struct err *err);
 	void (*root_free)(struct chain_rooter *r);
+	/* ---- a state as a node hands it out ---- */
+	/* The i-th snapshot that a message of metadata offers: 1; 0 behind the last. -EBADMSG. */
+	int (*replica_snapshot)(struct slice message, size_t i, struct chain_snapshot *out,
+				struct err *err);
+	int (*replica_page)(struct slice message, struct chain_page *out, struct err *err);
+	/* A list of one account's objects, by number from 0; NULL behind the last: what it is called. */
+	const char *(*replica_list_name)(unsigned list);
+	int (*replica_list)(unsigned list, struct slice message, struct chain_page *out,
+			    struct err *err);
+	void (*replica_page_release)(struct chain_page *p);
+	int (*replica_new)(const struct chain_params *p, uint32_t shard,
+			   const struct chain_replica_sink *sink, struct chain_replica **out,
+			   struct err *err);
+	void (*replica_free)(struct chain_replica *r);
+	/* What the records do not tell and blocks do. Before the first item: blocks of the shard,
+	 * descending from the snapshot's own, until it answers 1, or there are no more; then those of
+	 * the main shard, ascending from 1. */
+	int (*replica_below)(struct chain_replica *r, const struct chain_block *b, struct err *err);
+	int (*replica_main)(struct chain_replica *r, const struct chain_block *b, struct err *err);
+	/* Does the item belong to the account whose items come now, and is it what its key says?
+	 * -EBADMSG, -EKEYREJECTED. With an empty key, any account that it belongs to: one of a list. */
+	int (*replica_add)(struct chain_replica *r, uint64_t account,
+			   const struct chain_page_item *item, struct err *err);
+	/* What blocks of the main shard told that belongs to the account and may have been refused. */
+	int (*replica_add_told)(struct chain_replica *r, uint64_t account, struct err *err);
+	/* The account is complete: its root and number of records; then its rows come. claim: what was
+	 * claimed of it, NULL nothing. -EBADMSG. */
+	int (*replica_account)(struct chain_replica *r, uint64_t account,
+			       const struct chain_claim *claim, struct err *err);
+	/* What came of the account so far is forgotten: a page that was to go on with it is refused. */
+	void (*replica_drop)(struct chain_replica *r);
+	/* Rules' rows of the shard as a whole. */
+	int (*replica_end)(struct chain_replica *r, struct chain_replica_end *out, struct err *err);
+	/* Does the state of the main shard have the records of a set (chain_set.id) as other shards
+	 * have them? Of every account; of those that are at home there; not at all. */
+	enum chain_shared (*replica_shared)(uint8_t set_id);
+	/* Marks: rules' rows below this prefix; whose, and what was guessed, in words. */
+	void (*mark_prefix)(struct buf *out);
+	int (*mark_read)(struct slice key, struct slice value, uint64_t *account, char text[REASON_SIZE]);
 	/* HyperEnvelope of a block as bytes, or as JSON. */
 	int (*render_envelope)(const struct chain_envelope *e, bool json, struct buf *out);
 };

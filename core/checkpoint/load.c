@@ -1,6 +1,7 @@
 #include "core/checkpoint/load.h"
 
 #include "core/base/files.h"
+#include "core/checkpoint/fill.h"
 #include "core/checkpoint/pack.h"
 #include "core/ingest/ingest.h"
 
@@ -9,9 +10,6 @@
 
 #define PATH_SIZE      4096
 #define VSHARDS        256u
-#define CARRIER_TARGET (128u << 10) /* bytes of one carrier: what is unpacked to read one object */
-#define RUN_BYTES_MAX  (32u << 20)  /* rows and bytes of a batch */
-#define ROW_COST       200u         /* of memory and batch, beside a row's own bytes */
 #define TELL_RECORDS   1024u        /* between two looks at *stop, and two calls of progress */
 
 /* ---- files ---- */
@@ -32,42 +30,20 @@ static int hold_file(const char *folder, const char *name, struct files_held *ou
 
 /* ---- one load ---- */
 
-struct waiting { /* a stat record that waits for its carrier */
-	uint64_t object;
-	struct stat_record stat;
-};
-
 struct loading {
 	const struct load *from;
 	const struct checkpoint_info *info;
 	const struct chain_ops *ops;
-	const struct store *store;
 	struct network *network;
-	struct commit *commit;
+	struct fill fill;
 
 	const struct checkpoint_shard *shard; /* the one that is being read */
-	struct state *state;
-	struct chain_rooter *rooter;
-	size_t run_bytes; /* put since the last commit */
-	struct buf carried;
-	struct waiting *waiting;
-	size_t waiting_count, waiting_cap;
-	uint64_t records, records_total;
-	struct buf text, value; /* scratch */
+	uint64_t records_total;
 };
 
 static void loading_release(struct loading *r)
 {
-	if (r->rooter)
-		r->ops->root_free(r->rooter);
-	r->rooter = NULL;
-	state_freep(&r->state);
-	commit_freep(&r->commit);
-	buf_release(&r->carried);
-	buf_release(&r->text);
-	buf_release(&r->value);
-	free(r->waiting);
-	r->waiting = NULL;
+	fill_release(&r->fill);
 }
 
 static int stopped(const struct loading *r, struct err *err)
@@ -82,154 +58,26 @@ static int changed(const struct loading *r, struct err *err)
 	return err_set(err, -EBADMSG, "%s was changed while it was read", r->from->folder);
 }
 
-/* ---- batches ---- */
-
-/* Objects whose bytes were gathered get their carrier. */
-static int put_carrier(struct loading *r, struct err *err)
-{
-	uint64_t carrier;
-
-	if (r->waiting_count == 0)
-		return 0;
-	int rc = commit_carried(r->commit, buf_slice(&r->carried), &carrier, err);
-
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; rc == 0 && i < r->waiting_count; i++) {
-		r->waiting[i].stat.carrier = carrier;
-		rc = commit_stat(r->commit, r->waiting[i].object, &r->waiting[i].stat);
-	}
-	r->waiting_count = 0;
-	buf_clear(&r->carried);
-	return rc < 0 ? err_set(err, rc, "no memory for stat records") : 0;
-}
-
-static int apply(struct loading *r, struct err *err)
-{
-	int rc = put_carrier(r, err);
-
-	if (rc < 0)
-		return rc;
-	rc = state_block_end(r->state);
-	if (rc == 0)
-		rc = commit_state(r->commit, r->state);
-	if (rc < 0)
-		return err_set(err, rc, "the rows of shard %u cannot be written: %s",
-			       r->shard->shard, strerror(-rc));
-	rc = store_space(r->store, err);
-	if (rc == 0)
-		rc = commit_apply(r->commit, err);
-	r->run_bytes = 0;
-	return rc;
-}
-
-/* Rows of one height in several batches: nobody reads the store before the last. */
-static int next_batch(struct loading *r, struct err *err)
-{
-	int rc = r->run_bytes < RUN_BYTES_MAX ? 1 : apply(r, err);
-
-	if (rc)
-		return MIN(rc, 0);
-	rc = state_block_begin(r->state, r->shard->height);
-	return rc < 0 ? err_set(err, rc, "the next batch cannot begin: %s", strerror(-rc)) : 0;
-}
-
-static int put_row(void *arg, enum space space, struct slice key, struct slice value)
-{
-	struct loading *r = arg;
-
-	r->run_bytes += key.n + value.n + ROW_COST;
-	return state_put(r->state, space, key, value, true);
-}
-
-/* ---- records ---- */
-
-static int object_sizes(struct loading *r, const struct pack_record *rec, struct stat_record *out)
-{
-	struct chain_object o = { .form = rec->form, .bytes = rec->object, .time = rec->time };
-
-	for (int line = 0; line < 2; line++) {
-		buf_clear(&r->text);
-		int rc = r->ops->render_object(&o, line, &r->text);
-
-		if (rc == 0)
-			rc = buf_done(&r->text);
-		if (rc < 0)
-			return rc;
-		*(line ? &out->line_size : &out->json_size) = (uint32_t)r->text.n;
-	}
-	return 0;
-}
-
-/* The object gets an id of this store; its bytes and stat record wait for their carrier. */
-static int put_object(struct loading *r, const struct pack_record *rec, uint64_t *object)
-{
-	struct view *v = commit_view(r->commit);
-	struct stat_record stat = {
-		.type = rec->inner ? OBJECT_INNER : OBJECT_ITEM,
-		.form = rec->form,
-		.shard = r->shard->shard,
-		.height = rec->height,
-		.item = rec->item,
-		.time = rec->time,
-		.offset = (uint32_t)r->carried.n,
-		.size = (uint32_t)rec->object.n,
-		.renderer = r->ops->renderer,
-	};
-	int rc = object_sizes(r, rec, &stat);
-
-	if (rc < 0)
-		return rc;
-	if (r->waiting_count == r->waiting_cap) {
-		size_t cap = MAX(2 * r->waiting_cap, 1024);
-		struct waiting *more = realloc(r->waiting, cap * sizeof *more);
-
-		if (!more)
-			return -ENOMEM;
-		r->waiting = more;
-		r->waiting_cap = cap;
-	}
-	buf_add(&r->carried, rec->object);
-	if (buf_done(&r->carried) < 0)
-		return buf_done(&r->carried);
-	*object = v->next_object++;
-	r->waiting[r->waiting_count++] = (struct waiting){ *object, stat };
-	r->run_bytes += rec->object.n + sizeof(struct waiting);
-	return 0;
-}
-
 static int put_record(struct loading *r, enum space space, const struct pack_record *rec,
 		      struct err *err)
 {
-	uint64_t object = 0;
+	int rc = fill_record(&r->fill,
+			     &(struct fill_record){
+				     .space = space,
+				     .key = rec->key,
+				     .rest = rec->value,
+				     .object = { rec->form, rec->object, rec->time },
+				     .height = rec->height,
+				     .item = rec->item,
+				     .inner = rec->inner,
+			     },
+			     err);
 
-	if (r->carried.n && r->carried.n + rec->object.n > CARRIER_TARGET) {
-		int rc = put_carrier(r, err);
-
-		if (rc < 0)
-			return rc;
-	}
-	int rc = put_object(r, rec, &object);
-
-	buf_clear(&r->value);
-	if (rc == 0)
-		rc = r->ops->record_join(object, rec->value, &r->value);
-	if (rc == 0)
-		rc = buf_done(&r->value);
-	if (rc == 0)
-		rc = put_row(r, space, rec->key, buf_slice(&r->value));
-	if (rc < 0)
-		return err_set(err, rc, "a record of height %" PRIu64 " cannot be put: %s",
-			       rec->height, strerror(-rc));
-	rc = r->ops->root_add(r->rooter, space, rec->key, buf_slice(&r->value), err);
-	if (rc < 0)
+	if (rc < 0 || r->fill.records % TELL_RECORDS != 0)
 		return rc;
-	if (++r->records % TELL_RECORDS == 0) {
-		if (r->from->progress)
-			r->from->progress(r->from->arg, r->records, r->records_total);
-		rc = stopped(r, err);
-	}
-	return rc < 0 ? rc : next_batch(r, err);
+	if (r->from->progress)
+		r->from->progress(r->from->arg, r->fill.records, r->records_total);
+	return stopped(r, err);
 }
 
 /* ---- packs ---- */
@@ -303,13 +151,9 @@ static int put_rules(struct loading *r, enum space space, struct err *err)
 	while (rc == 0 && (rc = pack_row_next(&reader, &key, &value, err)) == 1) {
 		if (r->ops->row_kind(key) != CHAIN_ROW_RULE)
 			return err_set(err, -EBADMSG, "%s: a row that is none of the rules'", name);
-		rc = put_row(r, space, key, value);
-		if (rc < 0)
-			return err_set(err, rc, "%s: a row cannot be put: %s", name, strerror(-rc));
-		if (++count % TELL_RECORDS == 0)
+		rc = fill_rule(&r->fill, space, key, value, err);
+		if (rc == 0 && ++count % TELL_RECORDS == 0)
 			rc = stopped(r, err);
-		if (rc == 0)
-			rc = next_batch(r, err);
 	}
 	return rc < 0 ? err_note(err, rc, "%s", name) : 0;
 }
@@ -319,9 +163,8 @@ static int end_roots(struct loading *r, struct err *err)
 	const struct checkpoint_shard *s = r->shard;
 	struct chain_root roots[CONTEXT_COUNT];
 	uint64_t retained;
-	int rc = r->ops->root_end(r->rooter, roots, &retained, err);
+	int rc = fill_roots(&r->fill, roots, &retained, err);
 
-	r->ops->root_free(TAKE(r->rooter));
 	if (rc < 0)
 		return rc;
 	if (!chain_root_eq(&roots[CONTEXT_LEGACY], &s->legacy) ||
@@ -334,16 +177,8 @@ static int end_roots(struct loading *r, struct err *err)
 /* Rows as of the shard's height, all of which are new. */
 static int put_shard(struct loading *r, struct err *err)
 {
-	uint32_t shard = r->shard->shard;
-	int rc = state_open(r->network, shard, UINT64_MAX, &r->state, err);
+	int rc = fill_begin(&r->fill, r->shard->shard, r->shard->height, r->info->hyper, err);
 
-	if (rc == 0)
-		rc = r->ops->root_new(shard, r->info->hyper, put_row, r, &r->rooter, err);
-	if (rc < 0)
-		return rc;
-	rc = state_block_begin(r->state, r->shard->height);
-	if (rc < 0)
-		return err_set(err, rc, "shard %u: %s", shard, strerror(-rc));
 	for (unsigned v = 0; rc == 0 && v < VSHARDS; v++)
 		rc = put_vshard(r, v, err);
 	if (rc == 0)
@@ -352,10 +187,7 @@ static int put_shard(struct loading *r, struct err *err)
 		rc = put_rules(r, SPACE_BOTH, err);
 	if (rc == 0 && r->info->hyper)
 		rc = put_rules(r, SPACE_HYPER, err);
-	if (rc == 0)
-		rc = apply(r, err);
-	state_freep(&r->state);
-	return rc;
+	return rc == 0 ? fill_end(&r->fill, err) : rc;
 }
 
 /* ---- blocks, and where the shards stand ---- */
@@ -397,13 +229,13 @@ static int put_block(struct loading *r, struct err *err)
 	    memcmp(b->hash, r->shard->hash, HASH_SIZE) != 0 ||
 	    (commit != VERDICT_OK && (shard == 0 || commit != VERDICT_ABSENT)))
 		return changed(r, err);
-	return ingest_restored(r->commit, b, err);
+	return ingest_restored(r->fill.commit, b, err);
 }
 
 static int put_place(struct loading *r, struct err *err)
 {
 	const struct checkpoint_shard *s = r->shard;
-	struct shard_view *sv = &commit_view(r->commit)->shards[s->shard];
+	struct shard_view *sv = &commit_view(r->fill.commit)->shards[s->shard];
 	bool at_base = s->base_height && s->height <= s->base_height;
 	struct roots_row roots = {
 		.legacy = s->legacy,
@@ -423,7 +255,7 @@ static int put_place(struct loading *r, struct err *err)
 	memcpy(sv->base_root, s->base_root, sizeof sv->base_root);
 	sv->diverged = roots.has_hyper && !slice_eq(SLICE(s->legacy.root, s->legacy.root_size),
 						    SLICE(s->hyper.root, s->hyper.root_size));
-	int rc = commit_roots(r->commit, s->shard, s->height, &roots);
+	int rc = commit_roots(r->fill.commit, s->shard, s->height, &roots);
 
 	return rc < 0 ? err_set(err, rc, "no memory for the roots of shard %u", s->shard) : 0;
 }
@@ -436,7 +268,7 @@ static int put_shards(struct loading *r, struct err *err)
 		r->records_total += r->info->shards[i].legacy.records + r->info->shards[i].retained;
 	for (uint32_t i = 0; rc == 0 && i < r->info->shard_count; i++) {
 		r->shard = &r->info->shards[i];
-		if (r->shard->shard >= commit_view(r->commit)->shard_count)
+		if (r->shard->shard >= commit_view(r->fill.commit)->shard_count)
 			return err_set(err, -EBADMSG, "the network has no shard %u",
 				       r->shard->shard);
 		rc = put_shard(r, err);
@@ -448,8 +280,8 @@ static int put_places(struct loading *r, struct err *err)
 {
 	int rc = 0;
 
-	for (uint32_t s = 0; s < commit_view(r->commit)->shard_count; s++)
-		commit_view(r->commit)->shards[s].hyper_on = r->info->hyper;
+	for (uint32_t s = 0; s < commit_view(r->fill.commit)->shard_count; s++)
+		commit_view(r->fill.commit)->shards[s].hyper_on = r->info->hyper;
 	for (uint32_t i = 0; rc == 0 && i < r->info->shard_count; i++) {
 		r->shard = &r->info->shards[i];
 		rc = put_block(r, err);
@@ -467,22 +299,17 @@ int checkpoint_load(const struct load *from, const struct store *s, struct netwo
 		.from = from,
 		.info = from->info,
 		.ops = network_ops(n),
-		.store = s,
 		.network = n,
-		.carried = BUF_INIT(CARRIER_TARGET + PACK_ENTRY_MAX),
-		.text = BUF_INIT(BLOCK_SIZE_MAX),
-		.value = BUF_INIT(STATE_VALUE_MAX),
 	};
-	int rc = commit_new(n, &r.commit);
+	int rc = fill_init(&r.fill, s, n, err);
 
-	if (rc < 0)
-		return err_set(err, rc, "no memory for a batch");
-	rc = put_shards(&r, err);
+	if (rc == 0)
+		rc = put_shards(&r, err);
 	if (rc == 0)
 		rc = put_places(&r, err);
 	if (rc == 0)
-		rc = commit_apply(r.commit, err);
+		rc = commit_apply(r.fill.commit, err);
 	if (rc == 0 && from->progress)
-		from->progress(from->arg, r.records, r.records);
+		from->progress(from->arg, r.fill.records, r.fill.records);
 	return rc;
 }

@@ -3,15 +3,14 @@
 
 #include "core/base/files.h"
 #include "core/checkpoint/load.h"
+#include "core/checkpoint/part.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define PATH_SIZE       4096
 #define PARAMS_SIZE_MAX (16u << 20)
-#define PART_SUFFIX     ".part"
 
 struct restore {
 	const char *folder;
@@ -30,36 +29,7 @@ static void restore_release(struct restore *r)
 	r->params = NULL;
 }
 
-static int remove_tree(const char *path, struct err *err)
-{
-	int rc = files_remove_tree(AT_FDCWD, path);
-
-	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
-}
-
 /* ---- the store ---- */
-
-/* What an earlier try left; -EBUSY while somebody works on it. */
-static int clear(const char *part, struct err *err)
-{
-	char holder[256];
-
-	if (store_holder(part, holder, sizeof holder) == 0)
-		return err_set(err, -EBUSY, "%s is being made: %s", part, holder);
-	return remove_tree(part, err);
-}
-
-static int sync_parent(const char *path, struct err *err)
-{
-	char parent[PATH_SIZE];
-	const char *slash = strrchr(path, '/');
-
-	snprintf(parent, sizeof parent, "%.*s", slash ? (int)MAX(slash - path, 1) : 1,
-		 slash ? path : ".");
-	AUTO(base_closep) int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 || fsync(fd) < 0 ? files_error(err, parent) : 0;
-}
 
 static int make(struct restore *r, const char *part, const struct checkpoint_info *info,
 		struct err *err)
@@ -100,16 +70,7 @@ static int place(struct restore *r, const char *part, const char *path, struct e
 	store_closep(&r->store);
 	if (r->stop && atomic_load(r->stop))
 		return err_set(err, -EINTR, "interrupted; nothing was made");
-	if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) < 0) {
-		if (errno == EEXIST)
-			return err_set(err, -EEXIST, "%s came to be meanwhile", path);
-		if (errno != EINVAL)
-			return files_error(err, path);
-		/* A file system without that word: rename() replaces an empty folder at most. */
-		if (rename(part, path) < 0)
-			return files_error(err, path);
-	}
-	return sync_parent(path, err);
+	return part_place(part, path, err);
 }
 
 /* ---- what is asked, and whether it proves ---- */
@@ -175,17 +136,11 @@ int checkpoint_restore(const char *folder, const char *path, const struct restor
 		.options = o,
 		.stop = stop,
 	};
-	char part[PATH_SIZE];
+	char part[PART_PATH_MAX];
 	struct stat st;
 	struct checkpoint_info info;
-	size_t size = strlen(path);
 
 	*proof = (struct proof){ .records = 0 };
-	while (size > 1 && path[size - 1] == '/') /* "store/" is made beside its place, not in it */
-		size--;
-	if ((size_t)snprintf(part, sizeof part, "%.*s" PART_SUFFIX, (int)MIN(size, PATH_SIZE), path) >=
-	    sizeof part)
-		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", path);
 	if (lstat(path, &st) == 0)
 		return err_set(err, -EEXIST, "%s is there already; a restore makes a new store",
 			       path);
@@ -198,7 +153,7 @@ int checkpoint_restore(const char *folder, const char *path, const struct restor
 	if (rc == 0)
 		rc = proved(&r, proof, err);
 	if (rc == 0)
-		rc = clear(part, err);
+		rc = part_begin(path, part, err);
 	if (rc < 0)
 		return rc;
 	rc = make(&r, part, &proof->info, err);
@@ -206,8 +161,7 @@ int checkpoint_restore(const char *folder, const char *path, const struct restor
 		rc = place(&r, part, path, err);
 	if (rc < 0) {
 		restore_release(&r);
-		if (remove_tree(part, NULL) < 0)
-			return err_note(err, rc, "%s could not be taken away again", part);
+		rc = part_drop(part, rc, err);
 	}
 	return rc;
 }

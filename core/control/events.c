@@ -53,6 +53,16 @@ void events_freep(struct events **at)
 	free(e);
 }
 
+void events_go_on(struct events *e, uint64_t last, uint64_t size)
+{
+	LOCKED(&e->events_lock);
+	e->last = last;
+	e->size = size;
+	/* A line that is not there begins where the text did end. */
+	for (size_t i = 0; i < e->lines_max; i++)
+		e->lines[i].start = size;
+}
+
 /* ---- posting ---- */
 
 /* One line stays one line, whatever came in an argument. */

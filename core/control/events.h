@@ -1,9 +1,8 @@
 /* events.h: what happened, as lines that people and scripts follow (ctl/events), the newest few
  * thousand of them kept in memory.
  *
- * A line is "TIME NETWORK KIND key=value …": UTC time, then a word of a fixed vocabulary (block,
- * gap, refused, damaged, healed, repaired, head, hyper, import, mount, checkpoint, verify, pause,
- * freeze), then pairs in a fixed order. Numbered from 1.
+ * A line is "TIME NETWORK KIND key=value …": UTC time, then a word of a fixed vocabulary (that of
+ * the README in ctl), then pairs in a fixed order. Numbered from 1.
  * Threads  any. events_post() never waits for a reader; a reader too slow loses the oldest lines
  *          and is told how many ("… lost=N"). */
 #ifndef CHAINFS_CONTROL_EVENTS_H
@@ -17,6 +16,9 @@ struct events;
 
 struct events *events_new(size_t lines_max);
 void events_freep(struct events **e);
+/* Before the first post: numbers and sizes go on behind those of a process before, whose lines are
+ * lost. */
+void events_go_on(struct events *e, uint64_t last, uint64_t size);
 void events_post(struct events *e, const char *network, const char *kind, const char *format, ...)
 	PRINTF_LIKE(4, 5);
 uint64_t events_last(struct events *e); /* number of the newest line, 0: none */

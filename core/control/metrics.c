@@ -1,7 +1,8 @@
 #include "core/control/metrics.h"
 
-#include <stdatomic.h>
+#include "core/control/metrics_sync.h"
 
+#include <stdatomic.h>
 
 static atomic_uint_fast64_t counters[COUNTER_COUNT];
 
@@ -171,7 +172,7 @@ static uint64_t gauge(const struct shard_view *sv, enum gauge which)
 	return 0;
 }
 
-int metrics_render(const struct store *s, struct buf *out)
+int metrics_render(const struct store *s, struct follows *follows, struct buf *out)
 {
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		buf_fmt(out, "# HELP %s %s\n# TYPE %s counter\n%s %" PRIu64 "\n",
@@ -191,5 +192,6 @@ int metrics_render(const struct store *s, struct buf *out)
 	render_soft_cap(s, out);
 	render_transport(out);
 	render_writable(s, out);
+	metrics_sync(s, follows, out);
 	return buf_done(out);
 }

@@ -7,6 +7,8 @@
 
 #include "core/store/network.h"
 
+struct follows;
+
 enum counter { /* process-wide, only ever grow */
 	COUNTER_FUSE_REQUESTS, COUNTER_FUSE_ERRORS, COUNTER_FUSE_BYTES, COUNTER_FUSE_CHANGES,
 	COUNTER_RENDERINGS, COUNTER_PLAIN_OPENS, COUNTER_PLAIN_PASSED, COUNTER_PLAIN_READS,
@@ -28,6 +30,7 @@ void     metrics_set_soft_cap(uint64_t bytes);
 /* What carries the requests of this process's mount, a name that lives for ever; NULL: no mount. */
 void     metrics_set_transport(const char *name);
 const char *metrics_transport(void);
-int      metrics_render(const struct store *s, struct buf *out) MUST_CHECK;
+/* follows NULL: nobody follows anything. */
+int      metrics_render(const struct store *s, struct follows *follows, struct buf *out) MUST_CHECK;
 
 #endif

@@ -5,7 +5,7 @@
 #define ID_MAX    (UINT32_MAX - 1) /* the last one means "nobody said" to the kernel */
 #define UMASK_MAX 0777u
 
-enum {
+enum taken {
 	TAKEN_RO,
 	TAKEN_ALLOW_OTHER,
 	TAKEN_UID,
@@ -13,8 +13,13 @@ enum {
 	TAKEN_UMASK,
 	TAKEN_THREADS,
 	TAKEN_TRANSPORT,
+	TAKEN_FETCH,
 	TAKEN_SETTINGS,
 	TAKEN_HYPER,
+	TAKEN_NETWORK,
+	TAKEN_CONFIG,
+	TAKEN_STORE,
+	TAKEN_SOURCE,
 	TAKEN_COUNT
 };
 
@@ -32,10 +37,20 @@ const struct mount_option_row mount_option_rows[] = {
 			    "threads that answer the kernel; 0: as many as pay" },
 	[TAKEN_TRANSPORT] = { "transport", "NAME", MOUNT_OPTION_TAKEN,
 			      "how requests come: classic, uring (fast), or auto" },
+	[TAKEN_FETCH] = { "fetch", "[=SECONDS]", MOUNT_OPTION_TAKEN,
+			  "a look at a missing block waits for it, at most so long (default 5)" },
 	[TAKEN_SETTINGS] = { "settings", "FILE", MOUNT_OPTION_TAKEN,
 			     "read settings from this file and no other" },
 	[TAKEN_HYPER] = { "hyper", "on|off", MOUNT_OPTION_TAKEN,
 			  "keep what legacy prunes; written to the store" },
+	[TAKEN_NETWORK] = { "network", "NAME", MOUNT_OPTION_TAKEN,
+			    "the network that is followed; of a new store: a preset" },
+	[TAKEN_CONFIG] = { "config", "FILE", MOUNT_OPTION_TAKEN,
+			   "of a new store: parameters of that network" },
+	[TAKEN_STORE] = { "store", "DIR", MOUNT_OPTION_TAKEN,
+			  "where what is followed is kept, when a source is mounted" },
+	[TAKEN_SOURCE] = { "source", "URL", MOUNT_OPTION_TAKEN,
+			   "follow this node, too: grpc://HOST:PORT; several by blanks, or again" },
 	/* mount(8) adds rw whenever nobody said ro. */
 	{ "rw", NULL, MOUNT_OPTION_IGNORED, "the mount is read-only all the same" },
 	{ "defaults", NULL, MOUNT_OPTION_IGNORED, NULL },
@@ -141,6 +156,29 @@ static int parse_umask(const char *value, uint32_t *out, struct err *err)
 	return 0;
 }
 
+static int take_text(const char *value, char **out, struct err *err)
+{
+	char *copy = strdup(value);
+	if (!copy)
+		return err_set(err, -ENOMEM, "no memory for the mount options");
+	free(*out);
+	*out = copy;
+	return 0;
+}
+
+/* Given again it is one more, behind a blank. */
+static int add_word(const char *value, char **out, struct err *err)
+{
+	char *both = NULL;
+	if (!*out)
+		return take_text(value, out, err);
+	if (asprintf(&both, "%s %s", *out, value) < 0)
+		return err_set(err, -ENOMEM, "no memory for the mount options");
+	free(*out);
+	*out = both;
+	return 0;
+}
+
 static int take(struct mount_options *o, int id, const char *value, struct err *err)
 {
 	uint32_t number = 0;
@@ -162,14 +200,23 @@ static int take(struct mount_options *o, int id, const char *value, struct err *
 		break;
 	case TAKEN_TRANSPORT:
 		return parse_transport(value, &o->transport, err);
-	case TAKEN_SETTINGS: {
-		char *copy = strdup(value);
-		if (!copy)
-			return err_set(err, -ENOMEM, "no memory for the mount options");
-		free(o->settings);
-		o->settings = copy;
+	case TAKEN_FETCH:
+		number = MOUNT_FETCH_S;
+		if (value)
+			rc = parse_number("fetch", value, MOUNT_FETCH_S_MAX, &number, err);
+		if (rc == 0)
+			o->fetch_ms = number * 1000;
 		break;
-	}
+	case TAKEN_SETTINGS:
+		return take_text(value, &o->settings, err);
+	case TAKEN_NETWORK:
+		return take_text(value, &o->network, err);
+	case TAKEN_CONFIG:
+		return take_text(value, &o->config, err);
+	case TAKEN_STORE:
+		return take_text(value, &o->store, err);
+	case TAKEN_SOURCE:
+		return add_word(value, &o->source, err);
 	case TAKEN_HYPER:
 		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
 			return err_set(err, -EINVAL, "-o hyper=%s: it is on or off", value);
@@ -220,7 +267,8 @@ static int one_option(struct mount_options *o, char *word, bool sloppy, struct e
 		return err_set(err, -EINVAL, "-o %s: %s", word, row->about);
 	if (row->kind == MOUNT_OPTION_IGNORED)
 		return 0;
-	if (row->argument && (!value || !*value))
+	bool optional = row->argument && row->argument[0] == '[';
+	if (row->argument && !optional && (!value || !*value))
 		return err_set(err, -EINVAL, "-o %s: it is written %s=%s", word, word,
 			       row->argument);
 	if (!row->argument && value)
@@ -243,13 +291,66 @@ int mount_options_parse(const char *list, bool sloppy, uint32_t uid, uint32_t gi
 			return rc;
 	}
 	*out = o;
-	o.settings = NULL;
+	o = (struct mount_options){ 0 };
 	return 0;
+}
+
+/* ---- said again ---- */
+
+/* No default: the compiler asks for every option that comes. */
+static void write_one(const struct mount_options *o, enum taken id, struct buf *out)
+{
+	switch (id) {
+	case TAKEN_RO:
+		buf_str(out, "ro");
+		break;
+	case TAKEN_ALLOW_OTHER:
+		buf_str(out, o->allow_other ? ",allow_other" : "");
+		break;
+	case TAKEN_UID:
+		buf_fmt(out, ",uid=%" PRIu32, o->uid);
+		break;
+	case TAKEN_GID:
+		buf_fmt(out, ",gid=%" PRIu32, o->gid);
+		break;
+	case TAKEN_UMASK:
+		buf_fmt(out, ",umask=%o", (unsigned)o->umask);
+		break;
+	case TAKEN_THREADS:
+		buf_fmt(out, ",threads=%u", o->threads);
+		break;
+	case TAKEN_TRANSPORT:
+		if (o->transport)
+			buf_fmt(out, ",transport=%s", o->transport);
+		break;
+	case TAKEN_FETCH:
+		if (o->fetch_ms)
+			buf_fmt(out, ",fetch=%u", o->fetch_ms / 1000);
+		break;
+	case TAKEN_SETTINGS:
+	case TAKEN_HYPER:
+	case TAKEN_NETWORK:
+	case TAKEN_CONFIG:
+	case TAKEN_STORE:
+	case TAKEN_SOURCE:
+	case TAKEN_COUNT:
+		break;
+	}
+}
+
+void mount_options_write(const struct mount_options *o, struct buf *out)
+{
+	for (enum taken id = 0; id < TAKEN_COUNT; id++)
+		write_one(o, id, out);
 }
 
 void mount_options_release(struct mount_options *o)
 {
 	free(o->settings);
+	free(o->network);
+	free(o->config);
+	free(o->store);
+	free(o->source);
 	*o = (struct mount_options){ 0 };
 }
 
@@ -261,7 +362,8 @@ void mount_options_help(struct buf *out)
 	for (size_t i = 0; i < TAKEN_COUNT; i++) {
 		const struct mount_option_row *row = &mount_option_rows[i];
 		char left[40];
-		snprintf(left, sizeof left, "%s%s%s", row->name, row->argument ? "=" : "",
+		snprintf(left, sizeof left, "%s%s%s", row->name,
+			 row->argument && row->argument[0] != '[' ? "=" : "",
 			 row->argument ? row->argument : "");
 		buf_fmt(out, "  %-18s %s\n", left, row->about);
 	}

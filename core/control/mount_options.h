@@ -12,6 +12,8 @@
 #include "core/base/err.h"
 
 #define MOUNT_THREADS_MAX 64u
+#define MOUNT_FETCH_S     5u /* when -o fetch says no number */
+#define MOUNT_FETCH_S_MAX 300u
 
 struct mount_options {
 	bool     allow_other;
@@ -19,7 +21,10 @@ struct mount_options {
 	uint32_t umask;
 	unsigned threads;   /* 0: a default */
 	const char *transport; /* a word of mount.transport's; NULL: nobody said */
+	unsigned fetch_ms;  /* of -o fetch; 0: nothing is fetched by a look */
 	char    *settings;  /* the file of settings; NULL: searched as always */
+	/* Of what is followed; NULL: nobody said. */
+	char    *network, *config, *store, *source;
 	enum { MOUNT_HYPER_KEEP, MOUNT_HYPER_ON, MOUNT_HYPER_OFF } hyper; /* KEEP: as the store has it */
 };
 
@@ -31,7 +36,7 @@ enum mount_option_kind {
 
 struct mount_option_row {
 	const char *name;     /* "x-*": all that begin with x- */
-	const char *argument; /* what stands behind "=", NULL: nothing has to */
+	const char *argument; /* what stands behind "=", "[=…]": may, NULL: nothing has to */
 	uint8_t     kind;     /* enum mount_option_kind */
 	const char *about;    /* a clause; of one that is refused: why */
 };
@@ -42,6 +47,9 @@ extern const size_t mount_option_row_count;
  * too (mount -s). A list of NULL is an empty one. */
 int  mount_options_parse(const char *list, bool sloppy, uint32_t uid, uint32_t gid,
 			 struct mount_options *out, struct err *err) MUST_CHECK;
+/* What mount_options_parse() reads again as the same, but for the file of settings, hyper and what
+ * is followed, which were acted upon. */
+void mount_options_write(const struct mount_options *o, struct buf *out);
 void mount_options_release(struct mount_options *o);
 void mount_options_help(struct buf *out);
 

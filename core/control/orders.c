@@ -4,9 +4,18 @@
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
+#include "core/control/trust_orders.h"
 #include "core/control/verb.h"
+#include "core/sync/follow.h"
 
 #define REPORT_SIZE_MAX (4u << 20) /* of a verification: what comes behind is left out */
+
+/* Heights that somebody asked for. */
+struct wanted {
+	struct network *network;
+	uint32_t shard;
+	struct range range;
+};
 
 struct orders {
 	struct orders_env env;
@@ -23,6 +32,9 @@ struct orders {
 	char asked[ORDER_SIZE_MAX]; /* of the verification */
 	struct buf report;
 	struct err last;
+	struct wanted wanted[ORDER_WANTS_MAX]; /* the oldest first */
+	size_t wanted_count;
+	char trust_said[ORDER_SIZE_MAX]; /* of the newest decision */
 };
 
 /* ---- freezing ---- */
@@ -242,6 +254,201 @@ static int order_verify(struct orders *o, const char *text, struct err *err)
 	return err_set(err, rc, "no thread to verify with: %s", strerror(-rc));
 }
 
+/* ---- following ---- */
+
+static int nobody(struct err *err)
+{
+	return err_set(err, -EOPNOTSUPP, "no network is followed here");
+}
+
+/* How many networks were told. */
+static size_t tell_each(struct orders *o, void (*tell)(struct follow *f, uint64_t value),
+			uint64_t value)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < store_network_count(o->env.store); i++) {
+		struct follow *f =
+			follows_get(o->env.follows, store_network_at(o->env.store, i));
+
+		if (!f)
+			continue;
+		tell(f, value);
+		follows_put(o->env.follows, &f);
+		told++;
+	}
+	return told;
+}
+
+static void pause_backward(struct follow *f, uint64_t on)
+{
+	follow_pause_backward(f, on);
+}
+
+static int order_backward(struct orders *o, const char *text, struct err *err)
+{
+	bool off = strcmp(text, "off") == 0;
+
+	if (!off && strcmp(text, "on") != 0)
+		return err_set(err, -EINVAL, "backward takes on or off");
+	if (!tell_each(o, pause_backward, off))
+		return nobody(err);
+	events_post(o->env.events, NULL, "sync", "backward=%s", text);
+	return 0;
+}
+
+/* "512k" */
+static int rate_read(const char *text, uint64_t *out)
+{
+	static const char units[] = "kMG";
+	size_t size = strlen(text);
+	const char *unit = size ? strchr(units, text[size - 1]) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+
+	return dec_get(text, size - (unit != NULL), UINT64_MAX >> shift, out) < 0
+		       ? -EINVAL
+		       : (*out <<= shift, 0);
+}
+
+static int order_cap(struct orders *o, const char *text, struct err *err)
+{
+	uint64_t cap;
+
+	if (rate_read(text, &cap) < 0)
+		return err_set(err, -EINVAL,
+			       "cap takes bytes a second, with k, M or G behind it, or 0 for none");
+	if (!tell_each(o, follow_cap, cap))
+		return nobody(err);
+	events_post(o->env.events, NULL, "sync", "cap=%" PRIu64, cap);
+	return 0;
+}
+
+/* "[NETWORK] SHARD FIRST-LAST" */
+static int wanted_read(struct orders *o, char *text, struct wanted *out, struct err *err)
+{
+	char *words[4] = { NULL }, *rest = text, shard_range[ORDER_SIZE_MAX];
+	size_t count = 0;
+	bool has_shard;
+
+	for (char *word; count < 4 && (word = strsep(&rest, " "));)
+		if (*word)
+			words[count++] = word;
+	if (count < 2 || count > 3)
+		return err_set(err, -EINVAL, "fetch takes \"[NETWORK] SHARD FIRST-LAST\"");
+	size_t networks = store_network_count(o->env.store);
+
+	if (count == 2 && networks != 1)
+		return err_set(err, -EINVAL,
+			       "the store holds %zu networks; say NETWORK SHARD FIRST-LAST",
+			       networks);
+	out->network = count == 2 ? store_network_at(o->env.store, 0)
+				  : store_network_find(o->env.store, words[0]);
+	if (!out->network)
+		return err_set(err, -ENOENT, "%s holds no network %.80s", store_path(o->env.store),
+			       words[0]);
+	snprintf(shard_range, sizeof shard_range, "%s:%s", words[count - 2], words[count - 1]);
+	int rc = verb_range_read(shard_range, &has_shard, &out->shard, &out->range, NULL);
+
+	if (rc < 0)
+		return err_set(err, rc, "fetch takes \"[NETWORK] SHARD FIRST-LAST\"");
+	AUTO(view_putp) struct view *v = network_view_get(out->network);
+
+	return out->shard < v->shard_count
+		       ? 0
+		       : err_set(err, -ENOENT, "network %s has no shard %" PRIu32,
+				 network_name(out->network), out->shard);
+}
+
+/* Is a height of it missing? */
+static bool is_missing(const struct wanted *w, const struct view *v)
+{
+	const struct gaps *g = &v->shards[w->shard].gaps;
+	size_t at = gaps_range_at(g, w->range.first);
+
+	return at == g->held_count || g->held[at].first > w->range.first ||
+	       g->held[at].end < w->range.end;
+}
+
+static void remember(struct orders *o, const struct wanted *w)
+{
+	LOCKED(&o->orders_lock);
+	if (o->wanted_count == ORDER_WANTS_MAX)
+		memmove(o->wanted, o->wanted + 1, --o->wanted_count * sizeof *o->wanted);
+	o->wanted[o->wanted_count++] = *w;
+}
+
+static int order_fetch(struct orders *o, const char *text, struct err *err)
+{
+	char copy[ORDER_SIZE_MAX];
+	struct wanted w;
+
+	snprintf(copy, sizeof copy, "%s", text);
+	int rc = wanted_read(o, copy, &w, err);
+
+	if (rc < 0)
+		return rc;
+	struct follow *f = follows_get(o->env.follows, w.network);
+
+	if (!f)
+		return err_set(err, -EOPNOTSUPP, "nobody follows network %s here",
+			       network_name(w.network));
+	rc = follow_want(f, w.shard, w.range, 0);
+	follows_put(o->env.follows, &f);
+	if (rc < 0)
+		return err_set(err, rc, "the request was not taken; ask again");
+	remember(o, &w);
+	return 0;
+}
+
+static void read_wanted(struct orders *o, struct buf *out)
+{
+	struct wanted list[ORDER_WANTS_MAX];
+	size_t count;
+
+	pthread_mutex_lock(&o->orders_lock);
+	count = o->wanted_count;
+	memcpy(list, o->wanted, count * sizeof *list);
+	pthread_mutex_unlock(&o->orders_lock);
+	for (size_t i = 0; i < count; i++) {
+		AUTO(view_putp) struct view *v = network_view_get(list[i].network);
+
+		if (is_missing(&list[i], v))
+			buf_fmt(out, "%s %" PRIu32 " %010" PRIu64 "-%010" PRIu64 "\n",
+				network_name(list[i].network), list[i].shard, list[i].range.first,
+				list[i].range.end - 1);
+	}
+}
+
+/* Of the first network that is followed: an order goes to all of them. */
+static bool any_sight(struct orders *o, struct follow_sight *out)
+{
+	for (size_t i = 0; i < store_network_count(o->env.store); i++) {
+		struct follow *f =
+			follows_get(o->env.follows, store_network_at(o->env.store, i));
+
+		if (!f)
+			continue;
+		follow_sight(f, out);
+		follows_put(o->env.follows, &f);
+		return true;
+	}
+	return false;
+}
+
+static void read_following(struct orders *o, enum order which, struct buf *out)
+{
+	struct follow_sight sight;
+
+	if (which == ORDER_FETCH)
+		read_wanted(o, out);
+	else if (!any_sight(o, &sight))
+		return; /* nothing to say is an empty file */
+	else if (which == ORDER_CAP)
+		buf_fmt(out, "%" PRIu64 "\n", sight.cap);
+	else
+		buf_str(out, sight.paused ? "off\n" : "on\n");
+}
+
 /* ---- orders as text ---- */
 
 static int order_pause(struct orders *o, const char *text, struct err *err)
@@ -283,6 +490,29 @@ static int order_log_level(struct orders *o, const char *text, struct err *err)
 	return err_set(err, -EINVAL, "log-level takes error, warn, info or debug");
 }
 
+/* Not behind a closed gate: who opens it would wait behind us. */
+static int order_trust(struct orders *o, const char *text, struct err *err)
+{
+	AUTO(buf_release) struct buf said = BUF_INIT(ORDER_SIZE_MAX - 1);
+	struct trust_order t = {
+		.store = o->env.store,
+		.events = o->env.events,
+		.gate = o->env.gate,
+		.stop = &o->verify_stop,
+		.said = &said,
+		.follows = o->env.follows,
+	};
+
+	if (gate_closing(o->env.gate))
+		return err_set(err, -EAGAIN, "imports are paused or frozen; nothing was decided");
+	int rc = trust_order_line(&t, text, err);
+
+	LOCKED(&o->orders_lock);
+	snprintf(o->trust_said, sizeof o->trust_said, "%.*s", (int)said.n,
+		 said.n ? (const char *)said.p : "");
+	return rc;
+}
+
 static int refuse(struct orders *o, int rc, const struct err *err)
 {
 	LOCKED(&o->orders_lock);
@@ -298,6 +528,10 @@ int orders_write(struct orders *o, enum order which, struct slice text)
 		[ORDER_FREEZE] = order_freeze,
 		[ORDER_LOG_LEVEL] = order_log_level,
 		[ORDER_VERIFY] = order_verify,
+		[ORDER_BACKWARD] = order_backward,
+		[ORDER_CAP] = order_cap,
+		[ORDER_FETCH] = order_fetch,
+		[ORDER_TRUST] = order_trust,
 	};
 	char copy[ORDER_SIZE_MAX + 1];
 	struct err err = ERR_INIT;
@@ -336,6 +570,11 @@ int orders_read(struct orders *o, enum order which, struct buf *out)
 	case ORDER_LOG_LEVEL:
 		buf_fmt(out, "%s\n", trace_level_names[trace_get_level()]);
 		break;
+	case ORDER_BACKWARD:
+	case ORDER_CAP:
+	case ORDER_FETCH:
+		read_following(o, which, out);
+		break;
 	default: {
 		AUTO(buf_release) struct buf copy = BUF_INIT(REPORT_SIZE_MAX);
 
@@ -344,6 +583,8 @@ int orders_read(struct orders *o, enum order which, struct buf *out)
 		pthread_mutex_lock(&o->orders_lock);
 		if (which == ORDER_LAST_ERROR && o->last.text[0])
 			buf_fmt(&copy, "%s\n", o->last.text);
+		if (which == ORDER_TRUST)
+			buf_str(&copy, o->trust_said);
 		if (which == ORDER_VERIFY && o->verifying)
 			buf_fmt(&copy, "running %s\n", o->asked);
 		if (which == ORDER_VERIFY)

@@ -8,12 +8,18 @@
  *     log-level   error, warn, info, debug
  *     verify      NETWORK, "NETWORK FIRST-LAST", "NETWORK CHECKPOINT": the checks of the verb, in
  *                 the background; what it found is read afterwards
+ *     backward    on, off: history is fetched, or waits until it is on again
+ *     cap         bytes a second that following may take, with k, M or G; 0: as many as come
+ *     fetch       "[NETWORK] SHARD FIRST-LAST": these heights are asked for before others; what was
+ *                 asked for and is not held yet is read, a line a request
+ *     trust       a decision about blocks (trust_orders.h); what it did is read afterwards
  *     last_error  read only: why the last order was refused
  *
  * Pins are named NAME, and NETWORK:NAME where the store holds several networks; both are always
  * understood.
  *
- * Errors   -EINVAL for words that are none of these, -EMSGSIZE over ORDER_SIZE_MAX, -EBUSY while a
+ * What is ordered of following goes to every network that is followed, but for fetch.
+ * Errors   -EINVAL for words that are none of these, -EOPNOTSUPP where nobody follows, -EMSGSIZE over ORDER_SIZE_MAX, -EBUSY while a
  *          verification runs, -EAGAIN when imports or the database did not come to rest, -EACCES
  *          for what is read only; those of pins.h. The sentence is kept for last_error.
  * Threads  any. A freeze waits until everything rests, up to FREEZE_WAIT_MS; the rest does not
@@ -28,17 +34,24 @@
 #define FREEZE_SECONDS      60u
 #define FREEZE_SECONDS_MAX  86400u
 #define FREEZE_WAIT_MS      30000u
+#define ORDER_WANTS_MAX     64u /* ranges asked for that are remembered */
 #define ORDER_PIN_NAME_SIZE (NETWORK_NAME_MAX + 1 + PIN_NAME_MAX + 1)
 
-enum order { ORDER_PAUSE, ORDER_FREEZE, ORDER_LOG_LEVEL, ORDER_VERIFY, ORDER_LAST_ERROR, ORDER_COUNT };
+enum order {
+	ORDER_PAUSE, ORDER_FREEZE, ORDER_LOG_LEVEL, ORDER_VERIFY, ORDER_BACKWARD, ORDER_CAP, ORDER_FETCH,
+	ORDER_TRUST, ORDER_LAST_ERROR, ORDER_COUNT
+};
 
 struct orders;
+
+struct follows; /* core/sync/follow.h */
 
 struct orders_env { /* all of these live longer */
 	struct store  *store;
 	struct events *events;
 	struct pins   *pins;
 	struct gate   *gate;
+	struct follows *follows; /* NULL: nobody follows anything */
 };
 
 int  orders_open(const struct orders_env *env, struct orders **out, struct err *err) MUST_CHECK;

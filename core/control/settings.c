@@ -59,15 +59,17 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				      "else classic; -o transport=NAME goes before it",
 				      "classic|uring|auto", 0, 0 },
 	[SETTING_MOUNT_RENDER_CACHE] = { "mount.render_cache", SETTING_SIZE, "64M",
-					 "memory for files that were made to be read", NULL,
+					 "memory for files that were made to be read, and listings", NULL,
 					 64u << 10, 1ull << 40 },
 	[SETTING_LIMITS_CACHE] = { "limits.cache", SETTING_SIZE, "256M",
-				   "memory for what was read from the store, of all networks", NULL,
+				   "memory for what was read from the store, of all networks; each of "
+				   "them keeps up to half as much of what was written last, 16 to 128 M",
+				   NULL,
 				   1u << 20, 1ull << 40 },
 	[SETTING_LIMITS_MEMORY] = { "limits.memory", SETTING_SIZE, "0",
 				    "address space of a daemon (RLIMIT_AS); its caches take at "
 				    "most "
-				    "three eighths of it, and a daemon that comes to the end of it "
+				    "half of it, and a daemon that comes to the end of it "
 				    "ends, which loses nothing acknowledged. 0: no limit",
 				    NULL, 512u << 20, 0 },
 	[SETTING_LIMITS_DISK] = { "limits.disk", SETTING_SIZE, "0",
@@ -79,6 +81,32 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				      "threads that check blocks; 0: one a core; --checkers N goes "
 				      "before it",
 				      NULL, 0, 64 },
+	[SETTING_SYNC_FROM] = { "sync.from", SETTING_TEXT, "head",
+				"where following begins in a network that is far behind, or empty: "
+				"head has the newest blocks first and history behind them, and the "
+				"state when history is whole; start goes upwards from height 1 and "
+				"has a state from the first block on",
+				"head|start", 0, 0 },
+	[SETTING_SYNC_BACKWARD] = { "sync.backward", SETTING_BOOL, "true",
+				    "fetch history, too, and not only what follows the head", NULL,
+				    0, 0 },
+	[SETTING_SYNC_BANDWIDTH] = { "sync.bandwidth", SETTING_SIZE, "0",
+				     "bytes a second that are fetched from sources, of a network; "
+				     "0: no limit",
+				     NULL, 1u << 10, 0 },
+	[SETTING_SYNC_WEIGHT_FORWARD] = { "sync.weight_forward", SETTING_NUMBER, "70",
+					  "percent of line and processors that are the head's while "
+					  "history is fetched beside it; neither waits for the other "
+					  "when that has nothing to do",
+					  NULL, 1, 99 },
+	[SETTING_SYNC_MEMORY] = { "sync.memory", SETTING_SIZE, "64M",
+				  "memory for what is asked for or not committed yet, of a "
+				  "network",
+				  NULL, 1u << 20, 4ull << 30 },
+	[SETTING_SYNC_OPERATORS] = { "sync.operators", SETTING_NUMBER, "2",
+				     "operators of sources that must have the same block before a "
+				     "tip is called confirmed",
+				     NULL, 1, 8 },
 	[SETTING_LOG_LEVEL] = { "log.level", SETTING_TEXT, "info",
 				"the least important lines that are still written; with debug a "
 				"daemon keeps the standard error of who started it",

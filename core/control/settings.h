@@ -45,6 +45,12 @@ enum setting_id {
 	SETTING_LIMITS_MEMORY,            /* size: bound of the daemon's address space; 0: none */
 	SETTING_LIMITS_DISK,              /* size of a store at which imports stop with a sentence; 0: none */
 	SETTING_LIMITS_CHECKERS,          /* threads that check blocks; 0: one a core */
+	SETTING_SYNC_FROM,                /* text: head, start */
+	SETTING_SYNC_BACKWARD,            /* bool, true: history is fetched */
+	SETTING_SYNC_BANDWIDTH,           /* size: bytes a second of what is fetched; 0: no limit */
+	SETTING_SYNC_WEIGHT_FORWARD,      /* percent of the line that is the head's */
+	SETTING_SYNC_MEMORY,              /* size of what is asked for or not committed yet, a network */
+	SETTING_SYNC_OPERATORS,           /* that must agree before a tip is confirmed */
 	SETTING_LOG_LEVEL,                /* text: error, warn, info, debug */
 	SETTING_COUNT
 };

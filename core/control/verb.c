@@ -6,6 +6,7 @@
 #include "core/control/mount_options.h"
 #include "core/ingest/gate.h"
 #include "core/store/network.h"
+#include "core/sync/follow.h"
 
 #define LINE_SIZE 4096
 
@@ -20,6 +21,7 @@ const struct exit_row exit_rows[] = {
 	{ EXIT_INTERRUPTED,
 	  "interrupted; what was acknowledged is kept, the same command goes on" },
 	{ EXIT_MOUNT, "the mount failed" },
+	{ EXIT_GIVEN_UP, "worker after worker died, and the mount was given up" },
 	{ EXIT_STORAGE,
 	  "the storage library stopped at an I/O error; nothing acknowledged is lost" },
 };
@@ -75,7 +77,11 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_ORIGIN] = { "origin", 0, NULL, "say where each value comes from" },
 	[OPTION_HEIGHT] = { "height", 0, "HEIGHT",
 			    "a main height (default: the newest that is replayed)" },
+	[OPTION_EVIDENCE] = { "evidence", 0, "FILE",
+			      "a signed block, as a source gives it" },
+	[OPTION_FORCE] = { "force", 0, NULL, "roll back what contradicts it" },
 	[OPTION_NAME] = { "name", 0, "NAME", "name of it" },
+	[OPTION_WATCH] = { "watch", 'w', NULL, "go on, once a second, until interrupted" },
 	[OPTION_HELP] = { "help", 'h', NULL, "this text" },
 };
 static_assert(OPTION_COUNT <= 64, "options are a 64-bit set");
@@ -329,6 +335,22 @@ static int usage(struct verb_call *c, const char *format, const char *word)
 	return EXIT_USAGE;
 }
 
+/* As everywhere where things are mounted, -o may be given several times. False: too long. */
+static bool join_options(struct verb_call *c, const char **list)
+{
+	const char *before = c->options[OPTION_OPTIONS];
+	if (!before)
+		return true;
+	size_t at = strlen(before), size = strlen(*list);
+	if (at + size + 2 > sizeof c->joined)
+		return false;
+	memmove(c->joined, before, at);
+	c->joined[at] = ',';
+	memcpy(c->joined + at + 1, *list, size + 1);
+	*list = c->joined;
+	return true;
+}
+
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c)
 {
 	int used = 0;
@@ -366,6 +388,8 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 				     argument);
 		if (id == OPTION_SET)
 			c->sets[set_count++] = argument;
+		if (id == OPTION_OPTIONS && !join_options(c, &argument))
+			return usage(c, "-o %s is more than there is room for", argument);
 		c->options[id] = argument;
 	}
 	/* The daemon behind a socket has its store. */
@@ -415,4 +439,18 @@ void verb_help_all(const struct verb *table, size_t count, struct buf *out)
 	buf_str(out, "\nchainfs VERB --help says more of each. Exit codes:\n\n");
 	for (size_t i = 0; i < exit_row_count; i++)
 		buf_fmt(out, "  %3d  %s\n", exit_rows[i].code, exit_rows[i].meaning);
+}
+
+void verb_turn(const struct verb_call *c, const struct network *n, struct turn *out)
+{
+	struct follows *l = c->env ? c->env->follows : NULL;
+
+	*out = (struct turn){ .follows = l, .follow = follows_get(l, n) };
+	follow_stand_back(out->follow);
+}
+
+void turn_release(struct turn *t)
+{
+	follow_go_on(t->follow);
+	follows_put(t->follows, &t->follow);
 }

@@ -26,6 +26,7 @@ enum exit_code {
 	EXIT_SPACE = 6,
 	EXIT_INTERRUPTED = 8,
 	EXIT_MOUNT = 32,
+	EXIT_GIVEN_UP = 70,
 	EXIT_STORAGE = 74,
 };
 struct exit_row {
@@ -51,7 +52,8 @@ enum option_id {
 	OPTION_SHARD, OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS,
 	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_SETTINGS, OPTION_SET,
 	OPTION_RPC, OPTION_BLOCK, OPTION_CONTEXT, OPTION_LATEST, OPTION_TAIL, OPTION_REPAIR, OPTION_ORIGIN,
-	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_HELP, OPTION_COUNT
+	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_WATCH, OPTION_EVIDENCE, OPTION_FORCE, OPTION_HELP,
+	OPTION_COUNT
 };
 
 struct option_row {
@@ -66,6 +68,7 @@ extern const struct option_row option_rows[OPTION_COUNT];
 #define VERB_SETS_MAX  16
 
 struct verb_call;
+struct follows;
 
 struct verb {
 	const char *name;                   /* "import"; of two words where verbs share a subject: "hyper diff" */
@@ -93,7 +96,10 @@ struct verb_io {
 	void *arg;
 	bool  terminal;      /* err is one: progress may be redrawn */
 	atomic_bool *stop;   /* set when the caller gave up (Ctrl-C, socket closed) */
+	unsigned columns;    /* of out, when that is a terminal; else 0 */
 };
+
+#define VERB_JOINED_SIZE 4096
 
 struct verb_call {
 	const struct verb *verb;
@@ -101,13 +107,16 @@ struct verb_call {
 	int         word_count;
 	const char *options[OPTION_COUNT]; /* NULL: not given; "" for those without argument */
 	const char *sets[VERB_SETS_MAX + 1]; /* of every --set, in order; NULL-terminated */
+	char        joined[VERB_JOINED_SIZE]; /* of several -o: their lists as one */
 	const char *cwd;
 	struct verb_io *io;
 	struct store   *store;             /* open, where the verb needs one */
 	struct events  *events;            /* of the daemon; NULL outside */
 	struct pins    *pins;              /* the same */
 	struct gate    *gate;              /* the same: where imports wait (core/ingest/gate.h) */
+	struct follows *follows;           /* the same: who follows which network */
 	const struct settings *settings;   /* as loaded for this process; NULL: the defaults */
+	const struct verb_env *env;        /* of the daemon; NULL outside */
 };
 
 /* What a daemon lends to the verbs that run in it. */
@@ -116,12 +125,17 @@ struct verb_env {
 	struct events *events;
 	struct pins   *pins;
 	struct gate   *gate;
+	struct follows *follows; /* core/sync/follow.h */
+	struct live   *live;     /* net/live.h, for verbs that may know it; NULL: nothing is followed */
 	const struct settings *settings;
+	/* Lets the program that lies at our path by now take over; NULL: nobody can. */
+	int          (*upgrade)(void *arg, struct err *err);
+	void          *upgrade_arg;
 };
 
 /* Parses words and options of `argv` (the verb's name first) into `c`. Prints the fault and gives
  * an exit code >= 0 when the call ends here (usage, help), -1 when the verb should run. The strings
- * are argv's own. */
+ * are argv's own, or `c->joined`. */
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c);
 /* The verb that argv begins with; NULL: none. *used: its words, 1 or 2. */
 const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv, int *used);
@@ -160,10 +174,21 @@ int verb_range(const struct verb_call *c, bool *has_shard, uint32_t *shard, stru
 /* Where what is written is paused or frozen, says so and waits. -EINTR: interrupted meanwhile. */
 int verb_wait(struct verb_call *c, const char *who, struct err *err) MUST_CHECK;
 
+/* While a verb writes to a network itself, its follower stands back. */
+struct turn {
+	struct follows *follows;
+	struct follow  *follow; /* NULL: nobody follows it */
+};
+/* Before anything of the network is opened for writing; waits until what the follower took is
+ * committed. */
+void verb_turn(const struct verb_call *c, const struct network *n, struct turn *out);
+void turn_release(struct turn *t);
+
 /* The verbs of core. Those that mount are in mount-helpers. */
 int verb_import(struct verb_call *c);
 int verb_import_check(struct verb_call *c); /* is there such an archive? */
 int verb_status(struct verb_call *c);
+int verb_guessed(struct verb_call *c);
 int verb_gaps(struct verb_call *c);
 int verb_verify(struct verb_call *c);
 int verb_hyper_diff(struct verb_call *c);
@@ -182,5 +207,10 @@ int verb_restore(struct verb_call *c);
 int verb_pin(struct verb_call *c);
 int verb_unpin(struct verb_call *c);
 int verb_checkpoints(struct verb_call *c);
+int verb_trust_add(struct verb_call *c);
+int verb_trust_pin(struct verb_call *c);
+int verb_trust_list(struct verb_call *c);
+int verb_distrust(struct verb_call *c);
+int verb_rollback(struct verb_call *c);
 
 #endif

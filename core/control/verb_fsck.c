@@ -241,6 +241,7 @@ static int mend_checkpoints(struct call *k, const char *folder)
 /* Faults that remain, orphans left out; negative. */
 static int check_network(struct verb_call *c, struct network *n, struct err *err)
 {
+	AUTO(turn_release) struct turn turn = { NULL, NULL };
 	AUTO(repair_freep) struct repair *repair = NULL;
 	AUTO(fsck_fixes_freep) struct fsck_fixes *fixes = NULL;
 	struct call k = { .call = c, .network = n };
@@ -251,8 +252,10 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 	int repaired = -1;
 	int rc = checkpoints_path(c->store, n, checkpoints, sizeof checkpoints, err);
 	/* Before the walk, so that what it found is what is mended. */
-	if (rc == 0 && verb_has(c, OPTION_REPAIR))
+	if (rc == 0 && verb_has(c, OPTION_REPAIR)) {
+		verb_turn(c, n, &turn);
 		rc = repair_begin(n, c->events, c->gate, c->io->stop, &repair, err);
+	}
 	if (rc == 0)
 		rc = fsck_run(n, &o, &counts, &fixes, err);
 	clear_progress(&k);

@@ -18,6 +18,7 @@ struct import { /* one import */
 	struct network   *network;
 	const struct chain_ops *ops;
 	struct archive   *archive;
+	struct turn       turn;
 	struct ingest    *ingest;
 	struct range      wanted[SHARD_MAX];   /* half-open; everything by default */
 	uint64_t          expected[SHARD_MAX]; /* height that should come next in the stream */
@@ -281,6 +282,7 @@ static void report(struct import *im, const struct ingest_totals *t, const char 
 static void import_release(struct import *im)
 {
 	ingest_freep(&im->ingest);
+	turn_release(&im->turn);
 	archive_closep(&im->archive);
 }
 
@@ -342,8 +344,10 @@ int verb_import(struct verb_call *c)
 		.commit_ms = settings_number(c->settings, SETTING_IMPORT_COMMIT),
 		.history_keep = settings_number(c->settings, SETTING_HISTORY_KEEP),
 	};
-	if (rc == 0)
+	if (rc == 0) {
+		verb_turn(c, im.network, &im.turn);
 		rc = ingest_start(im.network, &o, &im.ingest, &err);
+	}
 	if (rc == 0 && (verb_has(c, OPTION_HYPER) || (hyper && is_new(im.network))))
 		rc = ingest_set_hyper(im.ingest, hyper, &err);
 	if (rc < 0)

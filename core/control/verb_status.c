@@ -2,8 +2,9 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/checkpoint/bootstrap.h"
 #include "core/control/metrics.h"
-#include "core/control/verb.h"
+#include "core/control/verb_status.h"
 #include "core/ingest/gate.h"
 #include "core/store/network.h"
 
@@ -17,19 +18,30 @@ static const char *root_text(const struct chain_root *r, char out[2 * ROOT_SIZE_
 	return out;
 }
 
-static void status_json(const struct view *v, struct json *j)
+/* Accounts of which a bootstrap had to guess something. */
+static uint64_t guessed(struct network *n, uint32_t shard)
+{
+	int count = bootstrap_marked(n, shard, NULL, NULL, NULL);
+
+	return count > 0 ? (uint64_t)count : 0;
+}
+
+/* s NULL: nobody follows it. */
+static void status_json(const struct view *v, const struct sight *s, struct json *j)
 {
 	char hex[2 * ROOT_SIZE_MAX + 1];
 	json_object(j, NULL);
 	json_str(j, "kind", network_ops(v->network)->kind);
 	json_str(j, "name", network_name(v->network));
 	json_array(j, "shards");
-	for (uint32_t s = 0; s < v->shard_count; s++) {
-		const struct shard_view *sv = &v->shards[s];
+	for (uint32_t k = 0; k < v->shard_count; k++) {
+		const struct shard_view *sv = &v->shards[k];
 		json_object(j, NULL);
 		if (sv->begins)
 			json_u64(j, "begins", sv->begins);
 		json_u64(j, "bytes", sv->bytes);
+		if (guessed(v->network, k))
+			json_u64(j, "guessed_accounts", guessed(v->network, k));
 		json_u64(j, "held", gaps_held(&sv->gaps));
 		json_bool(j, "hyper", sv->hyper_on);
 		json_u64(j, "hyper_base", sv->base_height);
@@ -43,11 +55,13 @@ static void status_json(const struct view *v, struct json *j)
 		json_u64(j, "refused_items", sv->refused_items);
 		json_u64(j, "replayed", sv->replayed);
 		json_u64(j, "retained", sv->retained);
-		json_u64(j, "shard", s);
+		json_u64(j, "shard", k);
 		json_u64(j, "tip", sv->tip);
 		json_end(j);
 	}
 	json_end(j);
+	if (s)
+		status_sync_json(s, j);
 	json_str(j, "validators_from", network_trust(v->network));
 	json_end(j);
 }
@@ -74,6 +88,11 @@ static void status_text(struct verb_call *c, const struct view *v)
 		if (sv->begins)
 			verb_print(c, ", from the state of a checkpoint at %" PRIu64, sv->begins);
 		verb_print(c, "\n");
+		if (guessed(v->network, s))
+			verb_print(c,
+				   "  guessed  something of %" PRIu64
+				   " accounts (chainfs guessed)\n",
+				   guessed(v->network, s));
 		verb_print(c, "  legacy   root %s, %" PRIu64 " records\n",
 			   root_text(&sv->legacy, hex), sv->legacy.records);
 		if (sv->hyper_on)
@@ -115,12 +134,15 @@ int verb_status(struct verb_call *c)
 		if (rc < 0)
 			return verb_fail(c, rc, &err);
 	}
+	if (verb_has(c, OPTION_WATCH))
+		return verb_status_watch(c, only);
 	AUTO(buf_release) struct buf out = BUF_INIT(REPORT_SIZE_MAX);
 	struct json j = json_of(&out, JSON_PRETTY);
 	bool json = verb_has(c, OPTION_JSON);
 	struct err full = ERR_INIT;
 	if (json) {
 		json_object(&j, NULL);
+		status_caches_json(&j);
 		soft_cap_json(c, &j);
 		json_array(&j, "networks");
 	} else {
@@ -140,10 +162,17 @@ int verb_status(struct verb_call *c)
 		if (only && n != only)
 			continue;
 		AUTO(view_putp) struct view *v = network_view_get(n);
+		AUTO(sight_release) struct sight s;
+		int followed = sight_take(c->follows, n, &s);
+
+		if (followed < 0)
+			return verb_fail(c, followed, NULL);
 		if (json)
-			status_json(v, &j);
+			status_json(v, followed ? &s : NULL, &j);
 		else
 			status_text(c, v);
+		if (!json && followed)
+			status_sync_text(c, &s);
 	}
 	if (!json)
 		return EXIT_DONE;

@@ -510,7 +510,7 @@ static int put_waiting(struct fsck *k, const struct block_row *row, struct batch
 		return rc;
 	k->referenced[row->bytes.segment] +=
 		(uint64_t)row->bytes.canonical_size + row->bytes.certificate_size;
-	if (gaps_next(g, row->height, &cursor, &gap) && gap.fault)
+	if (gaps_next(g, row->height, &cursor, &gap) && gap.fault && gap.fault != &g->rolled)
 		k->counts->waiting++;
 	else
 		fault(k, FSCK_ORPHAN, "block", AT(row->shard, row->height), false,

@@ -1,4 +1,5 @@
 /* Replaying what follows the state of a shard, in both contexts. */
+#include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
 #include "core/ingest/envelope.h"
@@ -152,8 +153,10 @@ static int load(struct writer *w, const struct block_row *row, struct job *job, 
 
 /* A block that waited as held leaves the shard; its height is a gap again. */
 static int take_out(struct writer *w, const struct block_row *row, const struct chain_block *b,
-		    const char *sentence, struct err *err)
+		    struct err *err)
 {
+	bool named = row->levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED;
+	const char *sentence = row->levels[named ? LEVEL_ACCOUNTS : LEVEL_STATE].reason;
 	struct shard_view *sv = &commit_view(w->commit)->shards[row->shard];
 	int rc = gaps_remove(&sv->gaps, (struct range){ row->height, row->height + 1 });
 	if (rc == 0)
@@ -173,6 +176,8 @@ static int take_out(struct writer *w, const struct block_row *row, const struct 
 		sv->tip_time = sv->replayed_time;
 		memcpy(sv->tip_hash, sv->replayed_hash, HASH_SIZE);
 	}
+	if (writer_lost(w, row->shard, row->height, row->hash, named, sentence) < 0)
+		return err_set(err, -ENOMEM, "no memory to tell what was lost");
 	return writer_fault(w, row->shard, row->height, GAP_STATE, sentence, err);
 }
 
@@ -199,15 +204,14 @@ static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, str
 	if (rc < 0)
 		return err_set(err, rc, "shard %u height %" PRIu64 ": %.300s", shard, height,
 			       err_text(&why, rc));
+	if (!w->dirty)
+		w->run_started_ms = clock_mono_ms();
 	w->dirty = true;
 	rc = writer_replay(w, job->block, &row, err);
 	if (rc < 0)
 		return rc;
-	if (rc == 0 && !lane->stopped) {
-		int level = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED ? LEVEL_ACCOUNTS
-										 : LEVEL_STATE;
-		return take_out(w, &row, job->block, row.levels[level].reason, err);
-	}
+	if (rc == 0 && !lane->stopped)
+		return take_out(w, &row, job->block, err);
 	int put = commit_block(w->commit, &row);
 	if (put < 0)
 		return err_set(err, put, "shard %u height %" PRIu64 ": no memory for its row",
@@ -215,24 +219,41 @@ static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, str
 	return rc;
 }
 
+bool writer_is_behind(const struct writer *w, uint32_t shard)
+{
+	const struct shard_view *sv = &commit_view(w->commit)->shards[shard];
+
+	return !w->lanes[shard].stopped && gaps_has(&sv->gaps, sv->replayed + 1);
+}
+
+/* What was placed in this run is in no view that can be read yet. The block below is looked at when
+ * this one turns out damaged. */
+static bool is_readable(const struct writer *w, uint32_t shard, uint64_t height)
+{
+	AUTO(view_putp) struct view *v = network_view_get(w->network);
+	const struct gaps *g = &v->shards[shard].gaps;
+
+	return gaps_has(g, height) && (height == 1 || gaps_has(g, height - 1));
+}
+
 int writer_advance(struct writer *w, uint32_t shard, struct err *err)
 {
-	const struct lane *lane = &w->lanes[shard];
-	const struct shard_view *sv = &commit_view(w->commit)->shards[shard];
-	if (lane->stopped || !gaps_has(&sv->gaps, sv->replayed + 1))
-		return 0;
-	/* What waits may still be in the run: it must be readable from the store. */
-	int rc = writer_commit(w, err);
-	while (rc == 0) {
+	uint64_t until_ms = clock_mono_ms() + ADVANCE_MS;
+
+	while (writer_is_behind(w, shard)) {
 		/* A commit publishes the view and begins another copy. */
-		sv = &commit_view(w->commit)->shards[shard];
-		if (lane->stopped || !gaps_has(&sv->gaps, sv->replayed + 1))
-			return 0;
-		rc = replay_waiting(w, shard, sv->replayed + 1, err);
+		uint64_t height = commit_view(w->commit)->shards[shard].replayed + 1;
+		int rc = is_readable(w, shard, height) ? 0 : writer_commit(w, err);
+
 		if (rc == 0)
+			rc = replay_waiting(w, shard, height, err);
+		if (rc <= 0)
+			return rc;
+		uint64_t now_ms = clock_mono_ms();
+		if (writer_run_full(w, now_ms) && (rc = writer_commit(w, err)) < 0)
+			return rc;
+		if (now_ms >= until_ms)
 			return 0;
-		if (rc == 1)
-			rc = writer_run_full(w, w->run_started_ms) ? writer_commit(w, err) : 0;
 	}
-	return rc;
+	return 0;
 }

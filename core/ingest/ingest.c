@@ -1,14 +1,20 @@
 #include "core/ingest/ingest.h"
 
+#include <stdio.h>
+
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "core/control/trust_orders.h"
 #include "core/ingest/writer.h"
 
 #define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
+#define RUN_MS_NEAR    100u        /* the same while tips come: one may have to wait for its commit */
+#define NEAR_MS        5000u       /* since the last one, that is */
 #define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
+#define LOOK_MS        250u        /* while nothing comes: at what readers found damaged */
 
 struct ingest {
 	struct writer    writer;
@@ -61,6 +67,9 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 			       network_name(n));
 	if (rc < 0)
 		return err_set(err, rc, "network %s: no memory for a batch", network_name(n));
+	rc = trust_load(network_folder(n), &w->trust, err);
+	if (rc < 0)
+		return rc;
 	struct view *v = commit_view(w->commit);
 	for (uint32_t s = 0; s < v->shard_count; s++) {
 		rc = state_open(n, s, UINT64_MAX, &w->lanes[s].state, err);
@@ -68,6 +77,10 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 			rc = w->ops->replay_new(network_params(n), s, &w->lanes[s].replay, err);
 		if (rc < 0)
 			return err_note(err, rc, "network %s: shard %u", network_name(n), s);
+		/* A base of just now, and nobody there yet who dropped what an earlier one had. */
+		w->lanes[s].purge = v->shards[s].hyper_on && v->shards[s].replayed > 0 &&
+				    v->shards[s].base_height == v->shards[s].replayed &&
+				    v->shards[s].retained == 0;
 	}
 	/* The submitter skips what the newest view says is held. */
 	rc = writer_take_damage(w, err);
@@ -90,12 +103,57 @@ void writer_release(struct writer *w)
 	}
 	commit_freep(&w->commit);
 	ranges_release(&w->ranges);
+	trust_release(&w->trust);
+	free(w->reports);
+	w->reports = NULL;
+	w->report_count = w->report_cap = 0;
+}
+
+int writer_report(struct writer *w, const struct ingest_report *r)
+{
+	if (!w->options.report || (!r->tag && r->fate != FATE_LOST))
+		return 0;
+	if (w->report_count == w->report_cap) {
+		size_t cap = w->report_cap * 2 + 64;
+		struct ingest_report *list = realloc(w->reports, cap * sizeof *list);
+
+		if (!list)
+			return -ENOMEM;
+		w->reports = list;
+		w->report_cap = cap;
+	}
+	w->reports[w->report_count++] = *r;
+	return 0;
+}
+
+int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash, bool named,
+		const char *sentence)
+{
+	struct ingest_report r = {
+		.fate = FATE_LOST, .shard = shard, .height = height, .names_account = named
+	};
+
+	if (hash)
+		memcpy(r.hash, hash, HASH_SIZE);
+	snprintf(r.sentence, sizeof r.sentence, "%s", sentence);
+	return writer_report(w, &r);
+}
+
+static void tell_reports(struct writer *w)
+{
+	if (w->report_count)
+		w->options.report(w->options.report_arg, w->reports, w->report_count);
+	w->report_count = 0;
 }
 
 bool writer_run_full(const struct writer *w, uint64_t now_ms)
 {
 	size_t bytes = commit_bytes_held(w->commit);
 	uint64_t run_ms = w->options.commit_ms ? w->options.commit_ms : RUN_MS_MAX;
+	if (w->urgent_ms && now_ms < w->urgent_ms + NEAR_MS)
+		run_ms = MIN(run_ms, RUN_MS_NEAR);
+	if (w->hurry_ms && now_ms >= w->hurry_ms)
+		return true;
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
 		bytes += w->lanes[s].state ? state_run_bytes(w->lanes[s].state) : 0;
 	return bytes > RUN_BYTES_MAX || (w->dirty && now_ms - w->run_started_ms > run_ms);
@@ -124,6 +182,26 @@ static void tell_committed(const struct writer *w)
 			    v->shards[s].replayed);
 }
 
+/* The last block of a set of signers is what later ones are trusted by: it is written down as a
+ * checkpoint with its certificate. It is no loss of the import when that fails. */
+static void record_borders(struct writer *w)
+{
+	for (size_t i = 0; i < w->border_count; i++) {
+		AUTO(buf_release) struct buf said = BUF_INIT(1u << 16);
+		struct err err = ERR_INIT;
+		struct trust_order o = {
+			.network = w->network, .events = w->options.events, .said = &said
+		};
+		int rc = trust_order_add(&o, 0, w->borders[i], SLICE_EMPTY, &err);
+
+		if (rc < 0)
+			trace_warn("ingest", "the end of a set of signers is not written down",
+				   "network=%s height=%" PRIu64 " error=\"%s\"",
+				   network_name(w->network), w->borders[i], err_text(&err, rc));
+	}
+	w->border_count = 0;
+}
+
 int writer_commit(struct writer *w, struct err *err)
 {
 	if (w->dirty) {
@@ -144,11 +222,20 @@ int writer_commit(struct writer *w, struct err *err)
 		metrics_add(COUNTER_COMMITS, 1);
 		w->committed = true;
 	}
+	record_borders(w);
+	/* What was decided meanwhile holds from the next run on. */
+	int trusted = trust_refresh(network_folder(w->network), &w->trust, err);
+	if (trusted < 0)
+		return trusted;
 	metrics_add(COUNTER_BLOCKS_IMPORTED, w->pending.blocks);
 	metrics_add(COUNTER_BLOCKS_REFUSED, w->pending.refused);
 	add_totals(&w->totals, &w->pending);
 	w->pending = (struct ingest_totals){ 0 };
 	w->dirty = false;
+	w->hurry_ms = 0;
+	/* A block that is placed now is reported when its own rows are committed: what is told here was
+	 * placed before. */
+	tell_reports(w);
 	return 0;
 }
 
@@ -165,32 +252,68 @@ static int collect_step(struct writer *w, struct err *err)
 	return MIN(rc, 0);
 }
 
+static bool is_behind(const struct writer *w)
+{
+	for (uint32_t s = 0; s < commit_view(w->commit)->shard_count; s++)
+		if (writer_is_behind(w, s))
+			return true;
+	return false;
+}
+
+/* A slice of what waits to be replayed, of each shard. */
+static int go_on(struct writer *w, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t s = 0; rc == 0 && s < commit_view(w->commit)->shard_count; s++)
+		rc = writer_advance(w, s, err);
+	return rc;
+}
+
+static bool is_stopped(const struct writer *w)
+{
+	return w->options.stop && atomic_load(w->options.stop);
+}
+
 static void *ingest_thread(void *arg)
 {
 	struct ingest *in = arg;
 	struct writer *w = &in->writer;
 	struct err err = ERR_INIT;
-	bool closed = false;
+	unsigned idle_ms = w->options.idle_ms ? (unsigned)w->options.idle_ms : IDLE_MS;
+	bool closed = false, behind = is_behind(w);
 	int rc = 0;
-	while (rc == 0 && !closed) {
-		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, IDLE_MS, &closed);
-		if (job)
+	/* Who is stopped leaves what waits to the next one. */
+	while (rc == 0 && !(closed && (!behind || is_stopped(w)))) {
+		unsigned wait_ms = behind ? 0 : w->inside ? idle_ms : LOOK_MS;
+		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, wait_ms, &closed);
+		bool look = !job && !closed && !w->inside && w->options.report &&
+			    !gate_closing(w->options.gate);
+		if (job || look || behind)
 			rc = writer_enter(w, &err);
 		if (job && rc == 0) {
+			uint64_t now_ms = clock_mono_ms();
 			if (!w->dirty)
-				w->run_started_ms = clock_mono_ms();
+				w->run_started_ms = now_ms;
+			if (job->urgent)
+				w->urgent_ms = now_ms;
+			if (job->urgent && !w->hurry_ms)
+				w->hurry_ms = now_ms + idle_ms;
 			rc = writer_place(w, job, &err);
 		}
 		bool closing = gate_closing(w->options.gate);
+		if (rc == 0 && w->inside && !closing && !is_stopped(w))
+			rc = go_on(w, &err);
+		behind = is_behind(w);
 		if (rc == 0 && w->inside &&
-		    (!job || closing || writer_run_full(w, clock_mono_ms()))) {
+		    ((!job && !behind) || closing || writer_run_full(w, clock_mono_ms()))) {
 			rc = writer_take_damage(w, &err);
 			if (rc == 0)
 				rc = writer_commit(w, &err);
 			if (rc == 0 && !closing)
 				rc = collect_step(w, &err);
 		}
-		if (!w->dirty && (!job || closing) && !closed)
+		if (!w->dirty && (closing || (!job && !closed)))
 			writer_leave(w);
 		LOCKED(&in->ingest_lock);
 		in->totals = w->totals;
@@ -211,6 +334,17 @@ static void *ingest_thread(void *arg)
 	return NULL;
 }
 
+static int start_thread(struct ingest *in, struct err *err)
+{
+	if (in->started)
+		return 0;
+	int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
+	if (rc)
+		return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
+	in->started = true;
+	return 0;
+}
+
 int ingest_start(struct network *n, const struct ingest_options *o, struct ingest **out,
 		 struct err *err)
 {
@@ -224,8 +358,12 @@ int ingest_start(struct network *n, const struct ingest_options *o, struct inges
 	rc = pipeline_new(network_ops(n), network_params(n), o->checkers, &in->pipeline);
 	if (rc < 0)
 		return err_set(err, rc, "no threads to check blocks with: %s", strerror(-rc));
-	*out = TAKE(in);
-	return 0;
+	/* Who follows may get nothing for long; an import that gets nothing goes on at its end. */
+	if (o->report && is_behind(&in->writer))
+		rc = start_thread(in, err);
+	if (rc == 0)
+		*out = TAKE(in);
+	return rc;
 }
 
 int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
@@ -255,17 +393,6 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 	return rc;
 }
 
-static int start_thread(struct ingest *in, struct err *err)
-{
-	if (in->started)
-		return 0;
-	int rc = pthread_create(&in->thread, NULL, ingest_thread, in);
-	if (rc)
-		return err_set(err, -rc, "no thread to ingest with: %s", strerror(rc));
-	in->started = true;
-	return 0;
-}
-
 /* Takes the job over. */
 static int put_job(struct ingest *in, struct job *job, struct err *err)
 {
@@ -293,6 +420,34 @@ int ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct b
 	return put_job(in, job, err);
 }
 
+int ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
+		      bool urgent, struct buf *received, struct err *err)
+{
+	int rc = start_thread(in, err);
+	if (rc < 0)
+		return rc;
+	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
+	if (!job)
+		return err_set(err, -ENOMEM, "no memory for a block of %zu bytes", received->n);
+	job->shard = shard;
+	job->expected = expected;
+	job->tag = tag;
+	job->urgent = urgent;
+	job->received = *received;
+	rc = pipeline_try_put(in->pipeline, job);
+	if (rc == 0) {
+		TAKE(job);
+		*received = (struct buf)BUF_INIT(received->size_max);
+		return 0;
+	}
+	job->received = (struct buf)BUF_INIT(0);
+	if (rc == -EAGAIN)
+		return rc;
+	LOCKED(&in->ingest_lock);
+	return err_set(err, in->failed ? in->failed : rc, "%s",
+		       in->failed ? in->why.text : "ingest has stopped");
+}
+
 int ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
 			struct slice certificate, struct err *err)
 {
@@ -314,6 +469,12 @@ int ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, stru
 
 int ingest_finish(struct ingest *in, struct err *err)
 {
+	if (!in->started && is_behind(&in->writer)) {
+		int rc = start_thread(in, err);
+
+		if (rc < 0)
+			return rc;
+	}
 	pipeline_close(in->pipeline);
 	if (in->started)
 		pthread_join(in->thread, NULL);
@@ -334,6 +495,10 @@ int ingest_finish(struct ingest *in, struct err *err)
 	}
 	writer_leave(w);
 	in->totals = w->totals;
+	if (rc == 0 && is_stopped(w) && is_behind(w))
+		return err_set(err, -EINTR,
+			       "interrupted; blocks that are held wait to be replayed, and the same "
+			       "command goes on with them");
 	return rc;
 }
 

@@ -8,19 +8,25 @@
 #define JOB_BYTES_MAX (16u << 20)
 #define CHECKERS_MAX  64u
 
+struct line { /* jobs that keep their order */
+	struct job *ring[JOBS_MAX];
+	bool checked[JOBS_MAX];
+	uint64_t put, picked, taken; /* tickets: next to put, to check, to take */
+	size_t bytes;
+};
+
+enum { URGENT, USUAL, LINE_COUNT };
+
 struct pipeline {
-	const struct chain_ops    *ops;
+	const struct chain_ops *ops;
 	const struct chain_params *params;
 	pthread_t threads[CHECKERS_MAX];
-	unsigned  thread_count;
+	unsigned thread_count;
 
 	pthread_mutex_t pipeline_lock; /* guards the rest; a leaf */
-	pthread_cond_t  room, work, done;
-	struct job     *ring[JOBS_MAX];
-	bool            checked[JOBS_MAX];
-	uint64_t        put, picked, taken; /* tickets: next to put, to check, to take */
-	size_t          bytes;
-	bool            closed;
+	pthread_cond_t room, work, done;
+	struct line lines[LINE_COUNT];
+	bool closed;
 };
 
 void job_freep(struct job **j)
@@ -57,6 +63,7 @@ int job_load(struct network *n, const struct block_row *row, struct job *job, st
 void job_check(const struct chain_ops *ops, const struct chain_params *params, struct job *job)
 {
 	bool main_shard = job->shard == 0;
+	uint64_t began_ns = clock_mono_ns();
 	job->rc = 0;
 	if (!job->canonical.n) {
 		job->canonical.size_max = job->certificate.size_max = BLOCK_SIZE_MAX;
@@ -66,6 +73,16 @@ void job_check(const struct chain_ops *ops, const struct chain_params *params, s
 	if (job->rc == 0)
 		job->rc = ops->decode(params, main_shard, true, &job->canonical, &job->certificate,
 				      &job->block, &job->err);
+	job->check_us = (clock_mono_ns() - began_ns) / 1000;
+}
+
+/* The next one to check; NULL: there is none. */
+static struct line *line_to_check(struct pipeline *p)
+{
+	for (int i = 0; i < LINE_COUNT; i++)
+		if (p->lines[i].picked < p->lines[i].put)
+			return &p->lines[i];
+	return NULL;
 }
 
 static void *checker(void *arg)
@@ -73,16 +90,17 @@ static void *checker(void *arg)
 	struct pipeline *p = arg;
 	pthread_mutex_lock(&p->pipeline_lock);
 	for (;;) {
-		while (p->picked == p->put && !p->closed)
+		struct line *line;
+		while (!(line = line_to_check(p)) && !p->closed)
 			pthread_cond_wait(&p->work, &p->pipeline_lock);
-		if (p->picked == p->put)
+		if (!line)
 			break;
-		size_t slot = p->picked++ % JOBS_MAX;
-		struct job *job = p->ring[slot];
+		size_t slot = line->picked++ % JOBS_MAX;
+		struct job *job = line->ring[slot];
 		pthread_mutex_unlock(&p->pipeline_lock);
 		job_check(p->ops, p->params, job);
 		pthread_mutex_lock(&p->pipeline_lock);
-		p->checked[slot] = true;
+		line->checked[slot] = true;
 		pthread_cond_signal(&p->done);
 	}
 	pthread_mutex_unlock(&p->pipeline_lock);
@@ -130,8 +148,9 @@ void pipeline_freep(struct pipeline **out)
 	pipeline_close(p);
 	for (unsigned i = 0; i < p->thread_count; i++)
 		pthread_join(p->threads[i], NULL);
-	for (; p->taken < p->put; p->taken++)
-		job_freep(&p->ring[p->taken % JOBS_MAX]);
+	for (struct line *l = p->lines; l < p->lines + LINE_COUNT; l++)
+		for (; l->taken < l->put; l->taken++)
+			job_freep(&l->ring[l->taken % JOBS_MAX]);
 	pthread_cond_destroy(&p->room);
 	pthread_cond_destroy(&p->work);
 	pthread_cond_destroy(&p->done);
@@ -140,42 +159,83 @@ void pipeline_freep(struct pipeline **out)
 	*out = NULL;
 }
 
+/* Holding the lock, as the rest: one that is too large for the bounds goes in alone. */
+static bool has_room(const struct pipeline *p, const struct job *job)
+{
+	const struct line *l = &p->lines[job->urgent ? URGENT : USUAL];
+	return l->put == l->taken ||
+	       (l->put - l->taken < JOBS_MAX && l->bytes + job->weight <= JOB_BYTES_MAX);
+}
+
+static void add_job(struct pipeline *p, struct job *job)
+{
+	struct line *l = &p->lines[job->urgent ? URGENT : USUAL];
+	size_t slot = l->put++ % JOBS_MAX;
+	l->ring[slot] = job;
+	l->checked[slot] = false;
+	l->bytes += job->weight;
+	pthread_cond_signal(&p->work);
+}
+
 int pipeline_put(struct pipeline *p, struct job *job)
 {
 	job->weight = job->received.n + job->canonical.n + job->certificate.n;
 	LOCKED(&p->pipeline_lock);
-	while (!p->closed && p->put > p->taken &&
-	       (p->put - p->taken == JOBS_MAX || p->bytes + job->weight > JOB_BYTES_MAX))
+	while (!p->closed && !has_room(p, job))
 		pthread_cond_wait(&p->room, &p->pipeline_lock);
 	if (p->closed) {
 		job_freep(&job);
 		return -EPIPE;
 	}
-	size_t slot = p->put++ % JOBS_MAX;
-	p->ring[slot] = job;
-	p->checked[slot] = false;
-	p->bytes += job->weight;
-	pthread_cond_signal(&p->work);
+	add_job(p, job);
 	return 0;
+}
+
+int pipeline_try_put(struct pipeline *p, struct job *job)
+{
+	job->weight = job->received.n + job->canonical.n + job->certificate.n;
+	LOCKED(&p->pipeline_lock);
+	if (p->closed)
+		return -EPIPE;
+	if (!has_room(p, job))
+		return -EAGAIN;
+	add_job(p, job);
+	return 0;
+}
+
+static struct line *line_to_take(struct pipeline *p)
+{
+	for (struct line *l = p->lines; l < p->lines + LINE_COUNT; l++)
+		if (l->taken < l->put && l->checked[l->taken % JOBS_MAX])
+			return l;
+	return NULL;
+}
+
+static bool is_empty(const struct pipeline *p)
+{
+	for (int i = 0; i < LINE_COUNT; i++)
+		if (p->lines[i].taken < p->lines[i].put)
+			return false;
+	return true;
 }
 
 struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed)
 {
 	uint64_t due_ms = clock_mono_ms() + wait_ms;
+	struct line *line;
 	LOCKED(&p->pipeline_lock);
 	*closed = false;
-	while (p->taken == p->put || !p->checked[p->taken % JOBS_MAX]) {
-		if (p->taken == p->put && p->closed) {
+	while (!(line = line_to_take(p))) {
+		if (p->closed && is_empty(p)) {
 			*closed = true;
 			return NULL;
 		}
-		if (clock_cond_wait(&p->done, &p->pipeline_lock, due_ms) &&
-		    (p->taken == p->put || !p->checked[p->taken % JOBS_MAX]))
+		if (clock_cond_wait(&p->done, &p->pipeline_lock, due_ms) && !line_to_take(p))
 			return NULL;
 	}
-	size_t slot = p->taken++ % JOBS_MAX;
-	struct job *job = TAKE(p->ring[slot]);
-	p->bytes -= job->weight;
+	size_t slot = line->taken++ % JOBS_MAX;
+	struct job *job = TAKE(line->ring[slot]);
+	line->bytes -= job->weight;
 	pthread_cond_signal(&p->room);
 	return job;
 }

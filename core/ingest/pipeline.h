@@ -1,4 +1,5 @@
-/* pipeline.h: jobs checked on all cores and taken out in the order they were put in.
+/* pipeline.h: jobs checked on all cores and taken out in the order they were put in. Urgent ones are a
+ * line of their own that goes before the other, with as much room again.
  *
  * The submitter waits while the pipeline is full, by number of jobs or by bytes; the taker gets
  * jobs in order, each after its check. Nothing is dropped: who closes it drains what was put in.
@@ -16,10 +17,13 @@ struct job {
 	struct buf received;    /* empty when the block comes from the store, split already: */
 	struct buf canonical, certificate;
 	size_t     weight;      /* bytes that it had when it was put in */
+	uint64_t   tag;         /* of who wants a report; 0: nobody does */
+	bool       urgent;      /* checked and taken before those that are not */
 	/* set by the check */
 	struct chain_block *block; /* NULL when rc < 0 */
 	int        rc;
 	struct err err;
+	uint64_t   check_us;
 };
 
 void job_freep(struct job **j);
@@ -30,6 +34,8 @@ int  pipeline_new(const struct chain_ops *ops, const struct chain_params *params
 		  struct pipeline **out) MUST_CHECK;
 void pipeline_freep(struct pipeline **p); /* closes, drops what was not taken, joins the threads */
 int  pipeline_put(struct pipeline *p, struct job *job) MUST_CHECK; /* owns it; -EPIPE after close */
+/* -EAGAIN when it would have to wait, -EPIPE after close: the job is still the caller's then. */
+int  pipeline_try_put(struct pipeline *p, struct job *job) MUST_CHECK;
 void pipeline_close(struct pipeline *p);
 /* The next job, checked. NULL with *closed: closed and empty; NULL without: nothing for wait_ms. */
 struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed);

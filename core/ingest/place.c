@@ -1,4 +1,5 @@
 /* Placing a checked block: where it belongs, whether it may stand there, and the rows it leaves. */
+#include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/ingest/index.h"
 #include "core/ingest/writer.h"
@@ -40,13 +41,25 @@ static int refuse(struct writer *w, const struct job *job, uint64_t height, cons
 			 height);
 	else
 		snprintf(text, sizeof text, "%.150s", sentence);
+	w->now.fate = FATE_REFUSED;
+	w->now.height = height ? height : job->expected;
+	snprintf(w->now.sentence, sizeof w->now.sentence, "%.*s", REASON_SIZE - 1, text);
 	return writer_fault(w, job->shard, job->expected ? job->expected : height, GAP_REFUSED,
 			    text, err);
 }
 
-/* The first level that forbids the block, as a sentence; NULL when it may be stored. */
+/* The same of what proves by itself that who gave it lied. */
+static int refuse_lie(struct writer *w, const struct job *job, uint64_t height,
+		      const char *sentence, struct err *err)
+{
+	w->now.lie = true;
+	return refuse(w, job, height, sentence, err);
+}
+
+/* The first level that forbids the block, as a sentence; NULL when it may be stored. *failed: it was
+ * checked, and does not hold. */
 static const char *forbidden(const struct writer *w, const struct chain_block *b, char *text,
-			     size_t size)
+			     size_t size, bool *failed)
 {
 	for (int l = LEVEL_STRUCTURE; l <= LEVEL_COMMIT; l++) {
 		const struct level_result *r = &b->levels[l];
@@ -54,6 +67,7 @@ static const char *forbidden(const struct writer *w, const struct chain_block *b
 		    (r->verdict == VERDICT_ABSENT && w->options.allow_uncommitted))
 			continue;
 		const char *reason = r->reason[0] ? r->reason : verdict_names[r->verdict];
+		*failed = r->verdict == VERDICT_FAILED;
 		bool named = strncmp(reason, level_names[l], strlen(level_names[l])) == 0;
 		snprintf(text, size, "%s%s%.90s%s", named ? "" : level_names[l], named ? "" : ": ",
 			 reason,
@@ -230,8 +244,19 @@ int ingest_restored(struct commit *c, const struct chain_block *b, struct err *e
 	return put_rows(c, b, &row, err);
 }
 
+static void note_border(struct writer *w, const struct chain_block *b)
+{
+	const struct trust_row *known = trust_find(&w->trust, b->shard, b->height, b->hash);
+
+	if (b->shard == 0 && b->levels[LEVEL_COMMIT].verdict == VERDICT_OK && !known &&
+	    w->border_count < BORDERS_MAX &&
+	    w->ops->signers_end(network_params(w->network), b->shard, b->height))
+		w->borders[w->border_count++] = b->height;
+}
+
 static void count_taken(struct writer *w, const struct chain_block *b)
 {
+	note_border(w, b);
 	w->lanes[b->shard].last_height = b->height;
 	memcpy(w->lanes[b->shard].last_hash, b->hash, HASH_SIZE);
 	w->pending.blocks++;
@@ -286,14 +311,14 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 			return rc;
 		if (rc == 0 && !w->lanes[b->shard].stopped) {
 			rc = commit_aside(w->commit, b->shard, b->height, &row.bytes);
-			if (rc == 0)
-				rc = writer_fault(w, b->shard, b->height, GAP_STATE,
-						  row.levels[LEVEL_ACCOUNTS].verdict ==
-								  VERDICT_FAILED
-							  ? row.levels[LEVEL_ACCOUNTS].reason
-							  : row.levels[LEVEL_STATE].reason,
-						  err);
-			return rc;
+			const char *why = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED
+						  ? row.levels[LEVEL_ACCOUNTS].reason
+						  : row.levels[LEVEL_STATE].reason;
+			w->now.fate = FATE_STATE;
+			w->now.names_account = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED;
+			snprintf(w->now.sentence, sizeof w->now.sentence, "%s", why);
+			return rc < 0 ? rc
+				      : writer_fault(w, b->shard, b->height, GAP_STATE, why, err);
 		}
 	}
 	rc = put_rows(w->commit, b, &row, err);
@@ -310,7 +335,7 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	return next ? writer_advance(w, b->shard, err) : 0;
 }
 
-int writer_place(struct writer *w, struct job *job, struct err *err)
+static int place(struct writer *w, struct job *job, struct err *err)
 {
 	struct view *v = commit_view(w->commit);
 	char text[REASON_SIZE];
@@ -320,14 +345,20 @@ int writer_place(struct writer *w, struct job *job, struct err *err)
 			       job->received.n);
 	if (job->rc < 0) {
 		snprintf(text, sizeof text, "structure: %.140s", err_text(&job->err, job->rc));
-		return refuse(w, job, 0, text, err);
+		return refuse_lie(w, job, 0, text, err);
 	}
 	if (b->shard != job->shard || b->shard >= v->shard_count) {
 		snprintf(text, sizeof text, "structure: it is of shard %u", b->shard);
 		return refuse(w, job, b->height, text, err);
 	}
-	const char *why = forbidden(w, b, text, sizeof text);
+	bool failed = false;
+	const char *why = forbidden(w, b, text, sizeof text, &failed);
 	if (why)
+		return failed ? refuse_lie(w, job, b->height, why, err)
+			      : refuse(w, job, b->height, why, err);
+	char judged[TRUST_JUDGED_SIZE];
+	why = trust_judge(&w->trust, b->shard, b->height, b->hash, judged);
+	if (why) /* it may be signed all the same: no lie of who gave it */
 		return refuse(w, job, b->height, why, err);
 	if (gaps_has(&v->shards[b->shard].gaps, b->height)) {
 		struct block_row row;
@@ -338,6 +369,7 @@ int writer_place(struct writer *w, struct job *job, struct err *err)
 			return refuse(w, job, b->height,
 				      "header: another block of this height is held", err);
 		w->pending.held++;
+		w->now.fate = FATE_HELD;
 		return 0;
 	}
 	struct block_row row;
@@ -355,4 +387,27 @@ int writer_place(struct writer *w, struct job *job, struct err *err)
 	if (text[0])
 		return refuse(w, job, b->height, text, err);
 	return store_block(w, b, err);
+}
+
+int writer_place(struct writer *w, struct job *job, struct err *err)
+{
+	uint64_t began_ns = clock_mono_ns();
+	const struct chain_block *b = job->block;
+
+	w->now = (struct ingest_report){
+		.tag = job->tag,
+		.fate = FATE_TAKEN,
+		.shard = job->shard,
+		.height = b ? b->height : job->expected,
+		.bytes = job->weight,
+	};
+	if (b)
+		memcpy(w->now.hash, b->hash, HASH_SIZE);
+	int rc = place(w, job, err);
+
+	if (rc < 0 || !job->tag)
+		return rc;
+	w->now.check_us = job->check_us + (clock_mono_ns() - began_ns) / 1000;
+	rc = writer_report(w, &w->now);
+	return rc < 0 ? err_set(err, rc, "no memory to tell what became of a block") : 0;
 }

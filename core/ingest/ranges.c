@@ -29,7 +29,8 @@ int ranges_held(struct ranges *r, const struct block_row *row)
 	return note(r, (struct range_note){ .shard = row->shard,
 					    .height = row->height,
 					    .a = line_index_size(row),
-					    .b = row->line_bytes });
+					    .b = row->line_bytes,
+					    .time = row->time });
 }
 
 static uint64_t hyper_line(uint64_t height, const struct roots_row *roots)
@@ -49,11 +50,13 @@ int ranges_replayed(struct ranges *r, uint32_t shard, uint64_t height,
 
 /* ---- one range ---- */
 
+struct sizes {
+	bool known;
+	uint64_t a, b, time;
+};
+
 struct whole { /* by place in the range */
-	struct sizes {
-		bool known;
-		uint64_t a, b;
-	} of[RANGE_SIZE];
+	struct sizes of[RANGE_SIZE];
 };
 
 static int stored_blocks(struct network *n, uint32_t shard, struct range r, struct whole *w)
@@ -66,7 +69,8 @@ static int stored_blocks(struct network *n, uint32_t shard, struct range r, stru
 		struct sizes *s = &w->of[row.height % RANGE_SIZE];
 
 		if (!s->known)
-			*s = (struct sizes){ true, line_index_size(&row), row.line_bytes };
+			*s = (struct sizes){ true, line_index_size(&row), row.line_bytes,
+					     row.time };
 		rc = 0;
 	}
 	return MIN(rc, 0);
@@ -83,14 +87,15 @@ static int stored_roots(struct network *n, uint32_t shard, struct range r, struc
 			return rc;
 		if (rc == 1)
 			*s = (struct sizes){ true, line_roots_size(h, &row.legacy),
-					     hyper_line(h, &row) };
+					     hyper_line(h, &row), 0 };
 	}
 	return 0;
 }
 
-/* Sums over the heights of `r`: those noted first, the others as they are stored. */
+/* Sums over the heights of `r`, and the last one's time: those noted first, the others as they are
+ * stored. */
 static int add_up(struct network *n, const struct range_note *list, size_t count, struct range r,
-		  uint64_t *a, uint64_t *b)
+		  struct sizes *out)
 {
 	AUTO(base_freep) struct whole *w = calloc(1, sizeof *w);
 	uint64_t noted = 0;
@@ -102,15 +107,15 @@ static int add_up(struct network *n, const struct range_note *list, size_t count
 		struct sizes *s = &w->of[list[i].height % RANGE_SIZE];
 
 		noted += !s->known;
-		*s = (struct sizes){ true, list[i].a, list[i].b };
+		*s = (struct sizes){ true, list[i].a, list[i].b, list[i].time };
 	}
 	if (noted < r.end - r.first)
 		rc = list->roots ? stored_roots(n, list->shard, r, w)
 				 : stored_blocks(n, list->shard, r, w);
-	*a = *b = 0;
+	*out = (struct sizes){ .time = w->of[RANGE_SIZE - 1].time };
 	for (size_t i = 0; i < RANGE_SIZE; i++) {
-		*a += w->of[i].a;
-		*b += w->of[i].b;
+		out->a += w->of[i].a;
+		out->b += w->of[i].b;
 	}
 	return rc;
 }
@@ -129,25 +134,27 @@ static bool is_whole(const struct shard_view *sv, bool roots, struct range r)
 static int fill(struct network *n, const struct shard_view *sv, const struct range_note *list,
 		size_t count, struct range_row *row)
 {
-	uint64_t number = list->height / RANGE_SIZE, a, b;
+	uint64_t number = list->height / RANGE_SIZE;
+	struct sizes sum;
 	struct range r = { MAX(number * RANGE_SIZE, 1), (number + 1) * RANGE_SIZE };
 
 	if (!is_whole(sv, list->roots, r))
 		return 0;
-	int rc = add_up(n, list, count, r, &a, &b);
+	int rc = add_up(n, list, count, r, &sum);
 
 	if (rc < 0)
 		return rc;
 	if (!list->roots) {
-		row->index_bytes = a;
-		row->items_bytes = b;
+		row->index_bytes = sum.a;
+		row->items_bytes = sum.b;
+		row->time = sum.time;
 	} else {
 		/* Hyper's file begins above its base: one that does not hold the whole range is
 		 * added up by who asks. */
 		bool all = sv->hyper_on && (sv->base_height == 0 || sv->base_height < r.first);
 
-		row->roots_bytes[CONTEXT_LEGACY] = a;
-		row->roots_bytes[CONTEXT_HYPER] = all ? b : 0;
+		row->roots_bytes[CONTEXT_LEGACY] = sum.a;
+		row->roots_bytes[CONTEXT_HYPER] = all ? sum.b : 0;
 	}
 	return 1;
 }

@@ -15,6 +15,7 @@ struct range_note {
 	uint64_t height;
 	size_t turn;   /* the later one of a height counts */
 	uint64_t a, b; /* bytes: index and items; or legacy's and hyper's line */
+	uint64_t time; /* of a block */
 };
 
 struct ranges {

@@ -3,9 +3,12 @@
 #ifndef CHAINFS_INGEST_WRITER_H
 #define CHAINFS_INGEST_WRITER_H
 
+#include "core/checkpoint/trust.h"
 #include "core/ingest/ingest.h"
 #include "core/ingest/pipeline.h"
 #include "core/ingest/ranges.h"
+
+#define BORDERS_MAX 16 /* of a run; those beyond are recorded by who orders it */
 
 struct lane { /* one shard */
 	struct state  *state;
@@ -22,13 +25,21 @@ struct writer {
 	struct ingest_options options;
 	struct commit *commit;
 	struct ranges  ranges;        /* sizes of what the run holds */
+	uint64_t       borders[BORDERS_MAX]; /* main heights of the run at which a set of signers ends */
+	size_t         border_count;
+	struct trust   trust;         /* which blocks may stand where; as of the last commit */
 	struct lane    lanes[SHARD_MAX];
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
+	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is none */
+	uint64_t urgent_ms;           /* of the newest urgent block */
 	bool     dirty;               /* the run holds something */
 	bool     inside;              /* the gate */
 	bool     committed;           /* since old states were last looked for */
+	struct ingest_report now;      /* of the block that is being placed */
+	struct ingest_report *reports; /* of the run */
+	size_t   report_count, report_cap;
 };
 
 int writer_open(struct writer *w, struct network *n, const struct ingest_options *o,
@@ -37,6 +48,12 @@ void writer_release(struct writer *w);
 /* Writing begins behind the gate, and ends with a commit that leaves nothing of the run. */
 int  writer_enter(struct writer *w, struct err *err) MUST_CHECK;
 void writer_leave(struct writer *w);
+/* Told after the next commit; a tag of 0 is only told with FATE_LOST. */
+int  writer_report(struct writer *w, const struct ingest_report *r) MUST_CHECK;
+/* A height that was held is a gap from now on. `hash`: of the block whose root did not come out;
+ * NULL: its bytes are damaged. named: the sentence says which account differs. */
+int  writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash, bool named,
+		 const char *sentence) MUST_CHECK;
 
 /* place.c: a checked job becomes rows, or a fault of its height. */
 int writer_place(struct writer *w, struct job *job, struct err *err) MUST_CHECK;
@@ -46,8 +63,11 @@ int writer_place(struct writer *w, struct job *job, struct err *err) MUST_CHECK;
  * ours. */
 int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row,
 		  struct err *err) MUST_CHECK;
-/* Replays what is held and follows the state of the shard. */
+/* Is there a block that is held and follows the state of the shard? */
+bool writer_is_behind(const struct writer *w, uint32_t shard);
+/* Replays such blocks for about ADVANCE_MS: there may be a whole history of them, and others wait. */
 int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
+#define ADVANCE_MS 10u
 
 /* collect.c: adds the next step of what is let go to the batch under construction. 1: there may be
  * more. */

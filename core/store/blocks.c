@@ -440,6 +440,8 @@ void range_row_write(const struct range_row *row, struct buf *out)
 	buf_varint(out, row->items_bytes);
 	for (size_t i = 0; i < CONTEXT_COUNT; i++)
 		buf_varint(out, row->roots_bytes[i]);
+	if (row->time)
+		buf_varint(out, row->time);
 }
 
 int range_row_read(struct slice in, struct range_row *out)
@@ -450,6 +452,7 @@ int range_row_read(struct slice in, struct range_row *out)
 	out->items_bytes = rd_varint(&r);
 	for (size_t i = 0; i < CONTEXT_COUNT; i++)
 		out->roots_bytes[i] = rd_varint(&r);
+	out->time = rd_left(&r) ? rd_varint(&r) : 0; /* rows of before have none */
 	return done(&r);
 }
 

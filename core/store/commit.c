@@ -477,6 +477,12 @@ void commit_delete(struct commit *c, enum family family, struct slice key)
 	db_batch_delete(c->batch, family, key);
 }
 
+void commit_delete_range(struct commit *c, enum family family, struct slice first,
+			 struct slice end)
+{
+	db_batch_delete_range(c->batch, family, first, end);
+}
+
 /* ---- deaths ---- */
 
 /* c->deaths: size 2 ‖ shard 1 ‖ height 8 ‖ branch 4 ‖ space 1 ‖ key, so that sorting groups them by

@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/store/room.h"
+#include "core/store/tiers.h"
 
 #include <rocksdb/c.h>
 #include <stdatomic.h>
@@ -11,7 +12,10 @@
 #define FILTER_BITS          10            /* a key: one absent key in a hundred costs a read */
 #define FILE_SIZE            (64u << 20)
 #define WAL_SIZE_MAX         (192u << 20)  /* what a start after a kill has to replay at most */
-#define WRITE_MEMORY_MAX     (128u << 20)  /* of all families together, before the fullest is written out */
+/* Rows of all families of a database that no file holds yet, before the fullest family is written
+ * out: two thirds of the cache, within these. */
+#define WRITE_MEMORY_MIN     (16u << 20) /* less makes thousands of small files */
+#define WRITE_MEMORY_MAX     (128u << 20)
 #define BYTES_PER_SYNC       (1u << 20)
 #define OPEN_FILES_MAX       400           /* of 1,024 descriptors, for each network */
 #define POOL_SIZE_MAX        8             /* idle iterators of a family and order */
@@ -23,6 +27,10 @@
 #define RECOVERY_POINT_IN_TIME 2           /* kPointInTimeRecovery */
 #define LOG_LEVEL_WARN       2
 #define PACKED_AT_CLOSE_MAX  (32u << 20)  /* half a second of work */
+#define SETTLE_SHARE         8            /* a close may take this part of the time it was open */
+#define SETTLE_MS_MAX        5000u
+#define SETTLE_POLL_US       20000
+#define SETTLE_IDLE_MS       500
 #define EPOCH_BITS            40            /* writes of one database while it is open */
 #define ROOM_TO_TIDY         (16u << 20)
 #define MANIFEST_STEP        (64u << 10)
@@ -30,6 +38,7 @@
 
 struct db_cache {
 	rocksdb_cache_t *lru;
+	size_t           write_memory; /* of each database that is opened with it */
 };
 
 struct db_batch {
@@ -62,7 +71,7 @@ struct db {
 	rocksdb_readoptions_t           *read_ordered, *read_stem;
 	rocksdb_writeoptions_t          *write;
 	_Atomic uint64_t                 epoch;
-	uint64_t                         epoch_first;
+	uint64_t                         epoch_first, opened_ms;
 
 	pthread_mutex_t                  pool_lock; /* guards pools; a leaf */
 	struct pool                      pools[FAMILY_COUNT][DB_ORDER_COUNT];
@@ -102,8 +111,10 @@ struct db_cache *db_cache_new(size_t bytes)
 {
 	struct db_cache *c = malloc(sizeof *c);
 
-	if (c)
-		c->lru = rocksdb_cache_create_lru(bytes);
+	if (!c)
+		return NULL;
+	c->lru = rocksdb_cache_create_lru(bytes);
+	c->write_memory = MIN(MAX(bytes / 3 * 2, (size_t)WRITE_MEMORY_MIN), (size_t)WRITE_MEMORY_MAX);
 	return c;
 }
 
@@ -221,7 +232,7 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	 * gap and is filled again; a store that does not open is not. */
 	rocksdb_options_set_wal_recovery_mode(o, RECOVERY_POINT_IN_TIME);
 	rocksdb_options_set_max_total_wal_size(o, WAL_SIZE_MAX);
-	rocksdb_options_set_db_write_buffer_size(o, WRITE_MEMORY_MAX);
+	rocksdb_options_set_db_write_buffer_size(o, options->cache->write_memory);
 	/* The disk gets files as they are written and not all at once at their end. */
 	rocksdb_options_set_bytes_per_sync(o, BYTES_PER_SYNC);
 	rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);
@@ -232,11 +243,68 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	rocksdb_options_set_keep_log_file_num(o, 1);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
-	/* Opening reads no statistics out of every file: the mount answers sooner. */
+	/* Opening reads no statistics out of every file: the mount answers sooner. So it does with one
+	 * thread for a family's first files and not sixteen, which cost more to start than they save. */
 	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
+	rocksdb_options_set_max_file_opening_threads(o, 1);
 	/* A log that takes 70 MB of the disk in advance leaves a small one full. */
 	rocksdb_options_set_manifest_preallocation_size(o, MANIFEST_STEP);
 	return without_fallocate(o);
+}
+
+/* ---- what its cache had ---- */
+
+/* The library counts on each thread by itself, at no cost; what a thread has not told yet is told
+ * by its next read. */
+struct counted {
+	rocksdb_perfcontext_t *of_thread;
+	uint64_t hits, misses;
+};
+static pthread_key_t counted_key;
+static pthread_once_t counted_once = PTHREAD_ONCE_INIT;
+static _Thread_local struct counted *counted;
+
+static void counted_end(void *at)
+{
+	rocksdb_perfcontext_destroy(((struct counted *)at)->of_thread);
+	free(at);
+}
+
+static void counted_init(void)
+{
+	if (pthread_key_create(&counted_key, counted_end) != 0)
+		trace_debug("store", "hits of the database's cache are not counted", "");
+}
+
+static bool counted_begin(void)
+{
+	pthread_once(&counted_once, counted_init);
+	struct counted *own = calloc(1, sizeof *own);
+
+	if (!own)
+		return false;
+	own->of_thread = rocksdb_perfcontext_create();
+	if (pthread_setspecific(counted_key, own) != 0) {
+		counted_end(own);
+		return false;
+	}
+	counted = own;
+	return true;
+}
+
+static void count_blocks(void)
+{
+	if (!counted && !counted_begin())
+		return;
+	struct counted *c = counted;
+	uint64_t hits = rocksdb_perfcontext_metric(c->of_thread, rocksdb_block_cache_hit_count);
+	uint64_t misses = rocksdb_perfcontext_metric(c->of_thread, rocksdb_block_read_count);
+
+	if (hits == c->hits && misses == c->misses)
+		return;
+	tier_add(TIER_ROWS, hits - c->hits, misses - c->misses);
+	c->hits = hits;
+	c->misses = misses;
 }
 
 /* ---- iterators ---- */
@@ -326,6 +394,7 @@ void db_iter_freep(struct db_iter **at)
 {
 	struct db_iter *it = TAKE(*at);
 
+	count_blocks();
 	if (it && !(is_current(it) && pool_put(it)))
 		iter_free(it);
 }
@@ -354,6 +423,35 @@ static int flush(struct db *db, struct err *err)
 	return words ? fault(words, err) : 0;
 }
 
+static bool any_family(struct db *db, const char *property)
+{
+	bool any = false;
+
+	for (size_t f = 0; f < FAMILY_COUNT && !any; f++) {
+		uint64_t n = 0;
+
+		any = rocksdb_property_int_cf(db->rocks, db->handles[f], property, &n) == 0 && n;
+	}
+	return any;
+}
+
+/* After much was written files are still to be merged. Whoever opens next would do that beside its
+ * reads, and one that is opened for moments only would begin with it each time and never finish.
+ * A merge that is due and that nobody begins never will be: the disk is full, or it was forbidden. */
+static void settle(struct db *db)
+{
+	uint64_t now = clock_mono_ms(), seen = now;
+	uint64_t end = now + MIN((now - db->opened_ms) / SETTLE_SHARE, SETTLE_MS_MAX);
+
+	for (; now < end && now - seen < SETTLE_IDLE_MS; now = clock_mono_ms()) {
+		if (any_family(db, "rocksdb.num-running-compactions"))
+			seen = now;
+		else if (!any_family(db, "rocksdb.compaction-pending"))
+			return;
+		usleep(SETTLE_POLL_US);
+	}
+}
+
 /* So that the next open has no log to replay. Nothing is lost when it fails: it is all in the log.
  * A small store is packed besides, which big ones come to by themselves as they grow. */
 static void tidy(struct db *db)
@@ -368,6 +466,8 @@ static void tidy(struct db *db)
 		bytes += db_family_bytes(db, f);
 	if (bytes <= PACKED_AT_CLOSE_MAX && room_free(db->path) >= ROOM_TO_TIDY + 2 * bytes)
 		db_compact(db);
+	else
+		settle(db);
 }
 
 void db_closep(struct db **at)
@@ -417,6 +517,7 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	pthread_mutex_init(&db->pool_lock, NULL);
 	db->epoch_first = (atomic_fetch_add(&opened, 1) + 1) << EPOCH_BITS;
 	atomic_init(&db->epoch, db->epoch_first);
+	db->opened_ms = clock_mono_ms();
 	db->path = strdup(path);
 	if (!db->path)
 		return err_set(err, -ENOMEM, "no memory for a database");
@@ -471,6 +572,7 @@ int db_get(struct db *db, enum family family, struct slice key, struct buf *valu
 		rocksdb_get_pinned_cf(db->rocks, db->read_ordered, db->handles[family],
 				      (const char *)key.p, key.n, &words);
 
+	count_blocks();
 	if (words) {
 		rocksdb_pinnableslice_destroy(found);
 		return fault(words, err);
@@ -518,6 +620,13 @@ void db_batch_put(struct db_batch *b, enum family family, struct slice key, stru
 void db_batch_delete(struct db_batch *b, enum family family, struct slice key)
 {
 	rocksdb_writebatch_delete_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n);
+}
+
+void db_batch_delete_range(struct db_batch *b, enum family family, struct slice first,
+			   struct slice end)
+{
+	rocksdb_writebatch_delete_range_cf(b->batch, b->db->handles[family], (const char *)first.p,
+					   first.n, (const char *)end.p, end.n);
 }
 
 void db_batch_clear(struct db_batch *b)

@@ -19,7 +19,8 @@ struct db_cache;
 struct db_batch;
 struct db_iter;
 
-/* Unpacked blocks of every database that is opened with it. */
+/* Unpacked blocks of every database that is opened with it. Each of these keeps rows that are not in
+ * a file yet besides, up to two thirds as many bytes: 16 to 128 MiB. */
 struct db_cache *db_cache_new(size_t bytes);
 void db_cache_freep(struct db_cache **c);
 
@@ -37,7 +38,9 @@ int  db_open(const char *path, const struct db_options *options, struct db **out
 int  db_salvage(const char *path, struct err *err) MUST_CHECK;
 /* Rows written and deleted, ever: it grows with each write. */
 uint64_t db_sequence(struct db *db);
-void db_closep(struct db **db); /* flushes first, so that the next open has nothing to replay */
+/* Flushes first, so that the next open has nothing to replay, and waits for merges that are due:
+ * after writes, at most 5 s and an eighth of the time that it was open. */
+void db_closep(struct db **db);
 
 /* 1 and the value appended to `value`; 0 absent. */
 int db_get(struct db *db, enum family family, struct slice key, struct buf *value,
@@ -47,6 +50,9 @@ int    db_batch_new(struct db *db, struct db_batch **out) MUST_CHECK;
 void   db_batch_freep(struct db_batch **b);
 void   db_batch_put(struct db_batch *b, enum family family, struct slice key, struct slice value);
 void   db_batch_delete(struct db_batch *b, enum family family, struct slice key);
+/* Every key from `first` on that is below `end`; one entry of the batch, however many there are. */
+void   db_batch_delete_range(struct db_batch *b, enum family family, struct slice first,
+			     struct slice end);
 void   db_batch_clear(struct db_batch *b);
 size_t db_batch_bytes(const struct db_batch *b);
 /* All of it or nothing; on the disk when it returns. */

@@ -129,6 +129,8 @@ int network_carrier(struct network *n, uint64_t carrier, const struct block_byte
 /* ---- commit.c ---- */
 
 void commit_delete(struct commit *c, enum family family, struct slice key);
+void commit_delete_range(struct commit *c, enum family family, struct slice first,
+			 struct slice end);
 
 /* ---- view.c ---- */
 

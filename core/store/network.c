@@ -5,6 +5,7 @@
 #include "core/store/blocks.h"
 #include "core/store/inside.h"
 #include "core/store/stats.h"
+#include "core/store/tiers.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -302,6 +303,11 @@ int network_create(const struct network_place *at, const char *name, const struc
 }
 
 /* ---- what it is ---- */
+
+const char *network_folder(const struct network *n)
+{
+	return n->folder;
+}
 
 const char *network_name(const struct network *n)
 {
@@ -701,6 +707,7 @@ static int load_frame(struct network *n, const struct segment_ref *ref, struct f
 	AUTO(frame_putp) struct frame *f = cache_get(n->cache, ref->segment, ref->offset);
 	struct frame_ref where = { ref->segment, ref->offset, ref->stored, ref->size };
 
+	tier_add(TIER_BLOCKS, f != NULL, f == NULL);
 	if (!f) {
 		if (ref->size > FRAME_SIZE_MAX)
 			return err_set(err, -EBADMSG, "a frame of %u bytes is over every bound",

@@ -15,6 +15,7 @@
 #include "core/sync/gaps.h"
 
 const char *network_name(const struct network *n);
+const char *network_folder(const struct network *n); /* STORE/networks/NAME */
 const struct chain_ops *network_ops(const struct network *n);
 const struct chain_params *network_params(const struct network *n);
 struct slice network_params_text(const struct network *n);
@@ -66,6 +67,16 @@ uint64_t network_epoch(const struct network *n);
 
 struct view *network_view_get(struct network *n); /* counted; never NULL */
 void view_putp(struct view **v);
+/* The branch that wrote what the view shows of a height: two views that name the same one show the
+ * same state as of it. */
+uint32_t view_line(const struct view *v, uint32_t shard, uint64_t height);
+/* A view as bytes, from which a later process that opens the same store makes it again: the number
+ * stays. -ESTALE: what it would read was collected meanwhile. Numbers above `last` are for what is
+ * published from now on, the newest view of the opened store included; before anybody has taken
+ * that one. */
+int  network_view_save(const struct view *v, struct buf *out) MUST_CHECK;
+int  network_view_restore(struct network *n, struct slice saved, struct view **out) MUST_CHECK;
+void network_views_after(struct network *n, uint64_t last);
 /* Called from the publishing thread after each publication, holding no lock: wakes the notifier. */
 void network_on_publish(struct network *n, void (*call)(void *arg), void *arg);
 
@@ -174,12 +185,13 @@ void outcome_list_release(struct outcome_list *l);
  * 1 found, 0 none. */
 int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uint64_t *height) MUST_CHECK;
 
-/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots).
- * Ranges are numbered by height / RANGE_SIZE. */
+/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots), and
+ * what time they have. Ranges are numbered by height / RANGE_SIZE. */
 #define RANGE_SIZE 1000u
 struct range_row {
 	uint64_t index_bytes, items_bytes;        /* 0 index_bytes: not complete yet */
 	uint64_t roots_bytes[CONTEXT_COUNT];      /* 0: not complete yet */
+	uint64_t time;                            /* of the last block; 0: not written */
 };
 int network_range(struct network *n, uint32_t shard, uint64_t range, struct range_row *out) MUST_CHECK;
 

@@ -443,7 +443,7 @@ static int link_tree(const char *from, const char *to, struct err *err)
 
 int store_network_replace(struct store *s, const char *name, struct network **out, struct err *err)
 {
-	static const char *const kept[] = { "pins", "checkpoints" };
+	static const char *const kept[] = { "pins", "checkpoints", "trust", "sources" };
 	char hidden[NETWORK_NAME_MAX + 16], fresh[PATH_SIZE], place[PATH_SIZE];
 	int rc = beside(s, name, hidden, fresh, err);
 

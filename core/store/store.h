@@ -72,7 +72,7 @@ int store_network_beside(struct store *s, const char *name, const struct chain_o
 			 struct network **out, struct err *err) MUST_CHECK;
 /* Closes the network of that name, if it is open: its files can be read from then on. */
 void store_network_close(struct store *s, const char *name);
-/* The one beside, closed by now, gets the place, at once, with pins/ and checkpoints/ of the one that was
+/* The one beside, closed by now, gets the place, at once, with what a person chose of the one that was
  * there, which is taken away. -EXDEV and the like: nothing has changed. */
 int store_network_replace(struct store *s, const char *name, struct network **out,
 			  struct err *err) MUST_CHECK;

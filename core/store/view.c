@@ -136,6 +136,111 @@ void network_on_publish(struct network *n, void (*call)(void *arg), void *arg)
 	n->on_publish_arg = arg;
 }
 
+void network_views_after(struct network *n, uint64_t last)
+{
+	LOCKED(&n->view_lock);
+	if (n->publications > last)
+		return;
+	n->publications = last + 1;
+	n->newest->view.number = n->publications;
+}
+
+uint32_t view_line(const struct view *v, uint32_t shard, uint64_t height)
+{
+	const struct branches *b = &((const struct view_box *)v)->table->branches;
+	uint32_t line = v->branch;
+
+	while (line && height <= b->list[line].heights[shard])
+		line = b->list[line].parent;
+	return line;
+}
+
+/* ---- carried to another process ---- */
+
+static int save_shard(const struct shard_view *sv, struct buf *value, struct buf *out)
+{
+	buf_clear(value);
+	shard_view_write(sv, value);
+	buf_varint(out, value->n);
+	buf_add(out, buf_slice(value));
+	buf_clear(value);
+	int rc = buf_done(value) < 0 ? buf_done(value) : gaps_write(&sv->gaps, value);
+
+	buf_varint(out, value->n);
+	buf_add(out, buf_slice(value));
+	return rc < 0 ? rc : buf_done(out);
+}
+
+int network_view_save(const struct view *v, struct buf *out)
+{
+	const struct view_box *box = (const struct view_box *)v;
+	AUTO(buf_release) struct buf value = BUF_INIT(META_BYTES_MAX);
+	int rc = 0;
+
+	buf_varint(out, v->number);
+	buf_varint(out, v->branch);
+	buf_varint(out, v->next_object);
+	buf_varint(out, v->shard_count);
+	branches_write(&box->table->branches, &value);
+	buf_varint(out, value.n);
+	buf_add(out, buf_slice(&value));
+	rc = buf_done(&value);
+	for (uint32_t s = 0; rc == 0 && s < v->shard_count; s++)
+		rc = save_shard(&v->shards[s], &value, out);
+	return rc < 0 ? rc : buf_done(out);
+}
+
+static int read_saved(struct slice saved, struct view_box *box)
+{
+	struct rd r = rd_of(saved);
+	struct view *v = &box->view;
+
+	v->number = rd_varint(&r);
+	uint64_t branch = rd_varint(&r);
+
+	v->next_object = rd_varint(&r);
+	uint64_t shards = rd_varint(&r);
+	struct slice branches = rd_bytes(&r, rd_varint(&r));
+
+	branches_release(&box->table->branches);
+	if (shards > SHARD_MAX || branches_read(branches, &box->table->branches) < 0 ||
+	    branch >= box->table->branches.count)
+		return -EBADMSG;
+	v->branch = (uint32_t)branch;
+	v->shard_count = (uint32_t)shards;
+	for (uint32_t s = 0; s < v->shard_count; s++) {
+		struct slice row = rd_bytes(&r, rd_varint(&r));
+		struct slice gaps = rd_bytes(&r, rd_varint(&r));
+
+		if (shard_view_read(row, &v->shards[s]) < 0 || gaps_read(gaps, &v->shards[s].gaps) < 0)
+			return -EBADMSG;
+	}
+	return rd_done(&r);
+}
+
+int network_view_restore(struct network *n, struct slice saved, struct view **out)
+{
+	AUTO(view_freep) struct view_box *box = view_new(n);
+
+	if (!box)
+		return -ENOMEM;
+	int rc = read_saved(saved, box);
+
+	if (rc < 0)
+		return rc;
+	for (uint32_t s = 0; s < box->view.shard_count; s++)
+		if (box->view.shards[s].replayed < horizon_get(n, s))
+			return -ESTALE;
+	pthread_mutex_lock(&n->view_lock);
+	box->newer = n->oldest;
+	n->oldest->older = box;
+	n->oldest = box;
+	pthread_mutex_unlock(&n->view_lock);
+	*out = &box->view;
+	box = NULL;
+	return 0;
+}
+
 uint64_t views_lowest(struct network *n, uint32_t shard)
 {
 	uint64_t lowest = UINT64_MAX;
@@ -362,6 +467,8 @@ int view_load(struct network *n, struct view_box **out, struct err *err)
 static bool same_gaps(const struct gaps *a, const struct gaps *b)
 {
 	return a->held_count == b->held_count && a->fault_count == b->fault_count &&
+	       a->rolled_end == b->rolled_end &&
+	       (a->rolled_end == 0 || memcmp(&a->rolled, &b->rolled, sizeof a->rolled) == 0) &&
 	       (a->held_count == 0 ||
 		memcmp(a->held, b->held, a->held_count * sizeof *a->held) == 0) &&
 	       (a->fault_count == 0 ||

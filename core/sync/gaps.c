@@ -1,14 +1,13 @@
 #include "core/sync/gaps.h"
 
-#define GAPS_FORMAT 1
+#define GAPS_FORMAT        1
+#define GAPS_FORMAT_ROLLED 2 /* the same, and behind it what a rollback let go */
 /* Every range costs two bytes and every fault five, so that a count over the bytes left lies. */
 #define FAULT_BYTES_MIN 5
 
 const char *const gap_reason_names[GAP_REASON_COUNT] = {
-	[GAP_NOT_FETCHED] = "not-fetched",
-	[GAP_REFUSED]     = "refused",
-	[GAP_STATE]       = "state",
-	[GAP_DAMAGED]     = "damaged",
+	[GAP_NOT_FETCHED] = "not-fetched", [GAP_REFUSED] = "refused",         [GAP_STATE] = "state",
+	[GAP_DAMAGED] = "damaged",         [GAP_ROLLED_BACK] = "rolled-back",
 };
 
 void gaps_release(struct gaps *g)
@@ -59,6 +58,8 @@ int gaps_copy(struct gaps *to, const struct gaps *from)
 		memcpy(to->faults, from->faults, from->fault_count * sizeof *to->faults);
 	to->held_count = from->held_count;
 	to->fault_count = from->fault_count;
+	to->rolled = from->rolled;
+	to->rolled_end = from->rolled_end;
 	return 0;
 }
 
@@ -131,6 +132,19 @@ static void clear_faults(struct gaps *g, struct range r)
 	g->fault_count -= to - from;
 }
 
+/* What a rollback let go shrinks from both ends as it comes again. */
+static void shrink_rolled(struct gaps *g, struct range held)
+{
+	if (held.first <= g->rolled.height && held.end > g->rolled.height)
+		g->rolled.height = held.end;
+	if (held.end >= g->rolled_end && held.first < g->rolled_end)
+		g->rolled_end = held.first;
+	if (g->rolled.height >= g->rolled_end) {
+		g->rolled = (struct fault){ 0 };
+		g->rolled_end = 0;
+	}
+}
+
 int gaps_add(struct gaps *g, struct range r)
 {
 	if (r.first >= r.end)
@@ -151,6 +165,8 @@ int gaps_add(struct gaps *g, struct range r)
 	replace(g, at, end - at, &whole, 1);
 
 	clear_faults(g, r);
+	if (g->rolled_end)
+		shrink_rolled(g, whole);
 	return 0;
 }
 
@@ -177,6 +193,32 @@ int gaps_remove(struct gaps *g, struct range r)
 	return 0;
 }
 
+static void set_error(struct fault *f, const char *error)
+{
+	size_t size = strnlen(error ? error : "", REASON_SIZE - 1);
+
+	memset(f->error, 0, sizeof f->error);
+	memcpy(f->error, error ? error : "", size);
+}
+
+int gaps_roll_back(struct gaps *g, uint64_t first, uint64_t last, const char *error)
+{
+	if (first == 0 || last < first || last == UINT64_MAX)
+		return -EINVAL;
+	int rc = gaps_remove(g, (struct range){ first, UINT64_MAX });
+
+	if (rc < 0)
+		return rc;
+	clear_faults(g, (struct range){ first, UINT64_MAX });
+	/* What an earlier rollback let go, and is still missing, stays so. */
+	uint64_t from = g->rolled_end ? MIN(g->rolled.height, first) : first;
+
+	g->rolled_end = MAX(g->rolled_end, last + 1);
+	g->rolled = (struct fault){ .height = from, .reason = GAP_ROLLED_BACK };
+	set_error(&g->rolled, error);
+	return 0;
+}
+
 int gaps_fault(struct gaps *g, uint64_t height, enum gap_reason reason, const char *error)
 {
 	if (gaps_has(g, height))
@@ -194,13 +236,24 @@ int gaps_fault(struct gaps *g, uint64_t height, enum gap_reason reason, const ch
 		g->fault_count++;
 	}
 	struct fault *f = &g->faults[at];
-	size_t size = strnlen(error ? error : "", REASON_SIZE - 1);
 
 	f->reason = (uint8_t)reason;
 	f->tries += f->tries < UINT32_MAX;
-	memset(f->error, 0, sizeof f->error);
-	memcpy(f->error, error ? error : "", size);
+	set_error(f, error);
 	return 0;
+}
+
+/* A run without faults of its own, cut where what a rollback let go begins or ends. */
+static void split_rolled(const struct gaps *g, struct gap *out)
+{
+	uint64_t first = out->range.first;
+
+	if (first < g->rolled.height && g->rolled_end) {
+		out->range.end = MIN(out->range.end, g->rolled.height);
+	} else if (first < g->rolled_end) {
+		out->range.end = MIN(out->range.end, g->rolled_end);
+		out->fault = &g->rolled;
+	}
 }
 
 bool gaps_next(const struct gaps *g, uint64_t ceiling, uint64_t *cursor, struct gap *out)
@@ -209,7 +262,8 @@ bool gaps_next(const struct gaps *g, uint64_t ceiling, uint64_t *cursor, struct 
 		ceiling == UINT64_MAX ? ceiling : ceiling + 1; /* the last height needs an end */
 	uint64_t first = MAX(*cursor, 1);
 
-	for (size_t i = gaps_range_at(g, first); i < g->held_count && g->held[i].first <= first; i++)
+	for (size_t i = gaps_range_at(g, first); i < g->held_count && g->held[i].first <= first;
+	     i++)
 		first = g->held[i].end;
 	if (first >= end)
 		return false;
@@ -223,20 +277,22 @@ bool gaps_next(const struct gaps *g, uint64_t ceiling, uint64_t *cursor, struct 
 	if (f < g->fault_count && g->faults[f].height == first) {
 		out->range.end = first + 1;
 		out->fault = &g->faults[f];
-	} else if (f < g->fault_count) {
-		out->range.end = MIN(out->range.end, g->faults[f].height);
+	} else {
+		if (f < g->fault_count)
+			out->range.end = MIN(out->range.end, g->faults[f].height);
+		split_rolled(g, out);
 	}
 	*cursor = out->range.end;
 	return true;
 }
 
-/* ---- bytes: format 1, then ranges and faults by distance from the one before ---- */
+/* ---- bytes: the format, then ranges and faults by distance from the one before ---- */
 
 int gaps_write(const struct gaps *g, struct buf *out)
 {
 	uint64_t last = 0;
 
-	buf_u8(out, GAPS_FORMAT);
+	buf_u8(out, g->rolled_end ? GAPS_FORMAT_ROLLED : GAPS_FORMAT);
 	buf_varint(out, g->held_count);
 	for (size_t i = 0; i < g->held_count; i++) {
 		buf_varint(out, g->held[i].first - last);
@@ -254,6 +310,11 @@ int gaps_write(const struct gaps *g, struct buf *out)
 		buf_varint(out, f->next_try);
 		buf_blob(out, SLICE(f->error, strnlen(f->error, REASON_SIZE - 1)));
 		last = f->height;
+	}
+	if (g->rolled_end) {
+		buf_varint(out, g->rolled.height);
+		buf_varint(out, g->rolled_end - g->rolled.height);
+		buf_blob(out, SLICE(g->rolled.error, strnlen(g->rolled.error, REASON_SIZE - 1)));
 	}
 	return buf_done(out);
 }
@@ -312,17 +373,35 @@ static int read_faults(struct rd *r, struct gaps *g)
 	return rc;
 }
 
+static int read_rolled(struct rd *r, struct gaps *g)
+{
+	uint64_t first = rd_varint(r), size = rd_varint(r);
+	struct slice error = rd_blob(r);
+
+	if (!rd_ok(r) || first == 0 || size == 0 || ckd_add(&g->rolled_end, first, size) ||
+	    error.n >= REASON_SIZE || (error.n && memchr(error.p, '\0', error.n)))
+		return -EBADMSG;
+	g->rolled = (struct fault){ .height = first, .reason = GAP_ROLLED_BACK };
+	if (error.n)
+		memcpy(g->rolled.error, error.p, error.n);
+	return 0;
+}
+
 int gaps_read(struct slice in, struct gaps *out)
 {
 	AUTO(gaps_release) struct gaps g = GAPS_INIT;
 	struct rd r = rd_of(in);
 
-	if (rd_u8(&r) != GAPS_FORMAT)
+	uint8_t format = rd_u8(&r);
+
+	if (format != GAPS_FORMAT && format != GAPS_FORMAT_ROLLED)
 		return -EBADMSG;
 	int rc = read_held(&r, &g);
 
 	if (rc == 0)
 		rc = read_faults(&r, &g);
+	if (rc == 0 && format == GAPS_FORMAT_ROLLED)
+		rc = read_rolled(&r, &g);
 	if (rc == 0)
 		rc = rd_done(&r);
 	if (rc < 0)

@@ -21,6 +21,7 @@ enum gap_reason {
 	GAP_REFUSED,     /* it came, and failed structure, header or commit */
 	GAP_STATE,       /* it came, and the chain's rules give another root than it signs */
 	GAP_DAMAGED,     /* we held it, and our copy is damaged */
+	GAP_ROLLED_BACK, /* it was held, and somebody ordered that it be let go */
 	GAP_REASON_COUNT
 };
 extern const char *const gap_reason_names[GAP_REASON_COUNT]; /* "not-fetched" … */
@@ -38,6 +39,11 @@ struct gaps {
 	size_t        held_count, held_cap;
 	struct fault *faults; /* ascending heights, none of them held */
 	size_t        fault_count, fault_cap;
+	/* One fault for many heights: those of [rolled.height, rolled_end) that are missing and have
+	 * none of their own were let go by a rollback. rolled_end 0: there was none, or all of them
+	 * came again. */
+	struct fault  rolled;
+	uint64_t      rolled_end;
 };
 
 #define GAPS_INIT { 0 }
@@ -54,9 +60,13 @@ size_t gaps_range_at(const struct gaps *g, uint64_t height);
  * height that we hold: a bad copy takes nothing from a good one (damaged: gaps_remove() first). */
 int gaps_fault(struct gaps *g, uint64_t height, enum gap_reason reason, const char *error) MUST_CHECK;
 
+/* A rollback: from `first` on nothing is held, and faults of there are forgotten; what was known up
+ * to `last` is missing for that reason until it comes again. */
+int gaps_roll_back(struct gaps *g, uint64_t first, uint64_t last, const char *error) MUST_CHECK;
+
 struct gap {
 	struct range range;
-	const struct fault *fault; /* NULL: not-fetched. Lives as long as the struct gaps */
+	const struct fault *fault; /* NULL: not-fetched. Of one height, or `rolled`. Lives as long as the struct gaps */
 };
 
 /* The maximal runs of missing heights in [1, ceiling], split at faults, ascending.

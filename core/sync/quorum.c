@@ -76,6 +76,14 @@ bool quorum_is_met(const struct quorum_rule *rule, quorum_weight s, quorum_weigh
 	return rule->strict ? have_low > need_low : have_low >= need_low;
 }
 
+uint64_t quorum_least(const struct quorum_rule *rule, uint64_t t)
+{
+	quorum_weight product = (quorum_weight)t * rule->num;
+
+	return (uint64_t)(rule->strict ? product / rule->den + 1
+				       : (product + rule->den - 1) / rule->den);
+}
+
 /* ---- the set ---- */
 
 struct place { /* of a member, sorted by its key */
@@ -173,20 +181,42 @@ static int check_rule(const struct quorum_rule *rule, size_t member_count, struc
 
 /* ---- the contract ---- */
 
-static void count_one(const struct quorum_rule *rule, struct place *place,
-		      const struct quorum_signature *s, struct quorum_result *out)
+/* Whether it counts; a signature that does not says why. */
+static bool is_valid(const struct place *place, const struct quorum_signature *s,
+		     enum quorum_fault *fault)
 {
-	if (!place) {
-		out->unknown++;
-	} else if (place->signed_) {
-		out->repeated++;
-	} else if (!schemes[place->member->scheme].check(s->key, s->signature, s->message)) {
-		out->forged++;
-	} else {
+	if (!place)
+		*fault = QUORUM_UNKNOWN;
+	else if (place->signed_)
+		*fault = QUORUM_REPEATED;
+	else if (!schemes[place->member->scheme].check(s->key, s->signature, s->message))
+		*fault = QUORUM_FORGED;
+	else
+		return true;
+	return false;
+}
+
+static void count_one(const struct quorum_rule *rule, struct place *place,
+		      const struct quorum_signature *s, size_t at, struct quorum_result *out)
+{
+	size_t *const counts[QUORUM_FAULT_COUNT] = {
+		[QUORUM_FORGED] = &out->forged,
+		[QUORUM_UNKNOWN] = &out->unknown,
+		[QUORUM_REPEATED] = &out->repeated,
+	};
+	enum quorum_fault fault;
+
+	if (is_valid(place, s, &fault)) {
 		place->signed_ = true;
 		out->valid++;
 		out->signed_weight += weight_of(rule, place->member);
+		return;
 	}
+	if (out->forged + out->unknown + out->repeated == 0) {
+		out->first_fault_at = at;
+		out->first_fault = (uint8_t)fault;
+	}
+	++*counts[fault];
 }
 
 int quorum_verify(const struct quorum_rule *rule, const struct quorum_member *members,
@@ -206,7 +236,7 @@ int quorum_verify(const struct quorum_rule *rule, const struct quorum_member *me
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < signature_count; i++)
-		count_one(rule, find(set, member_count, signatures[i].key), &signatures[i], out);
+		count_one(rule, find(set, member_count, signatures[i].key), &signatures[i], i, out);
 	for (size_t i = 0; signer && i < member_count; i++)
 		if (set[i].signed_)
 			signer(arg, set[i].index);

@@ -53,13 +53,20 @@ struct quorum_signature {
 	struct slice message;   /* what this member signed: votes may name their voter */
 };
 
+enum quorum_fault { QUORUM_FORGED, QUORUM_UNKNOWN, QUORUM_REPEATED, QUORUM_FAULT_COUNT };
+
 struct quorum_result {
 	quorum_weight signed_weight, total_weight;
 	size_t valid, forged, unknown, repeated; /* signatures */
+	/* Of the first signature that counts nothing; only where there is one. */
+	size_t first_fault_at;
+	uint8_t first_fault; /* enum quorum_fault */
 };
 
 /* Whether S of T is enough: no division, no overflow. */
 bool quorum_is_met(const struct quorum_rule *rule, quorum_weight s, quorum_weight t);
+/* The least that is enough of T; of a rule that can approve something, and T up to 2^63. */
+uint64_t quorum_least(const struct quorum_rule *rule, uint64_t t);
 
 /* 0, or -EKEYREJECTED and *out all the same. `signer` may be NULL; called once for each member that
  * signed, by its place in the set. */

@@ -83,7 +83,7 @@ void score_answered(struct score *s, uint64_t now_ms)
 	if (now_ms < s->open_until_ms)
 		return;
 	s->faults_in_row = 0;
-	s->trying = false;
+	s->trying = s->misbehaved = false;
 }
 
 void score_let_go(struct score *s)
@@ -103,6 +103,8 @@ void score_fault(struct score *s, enum fault_kind kind, const char *reason, uint
 	snprintf(s->reason, sizeof s->reason, "%s", reason);
 	if (kind == FAULT_LIE)
 		s->banned_until_ms = now_ms + SCORE_BAN_MS;
+	if (kind != FAULT_TIMEOUT && kind != FAULT_BROKEN && kind != FAULT_STALE)
+		s->misbehaved = true;
 	/* Requests that were out together fail together: that is one failure. */
 	if (was_open || kind == FAULT_STALE)
 		return;
@@ -112,12 +114,19 @@ void score_fault(struct score *s, enum fault_kind kind, const char *reason, uint
 	s->open_until_ms = now_ms + MIN(open_ms, (uint64_t)SCORE_OPEN_MAX_MS);
 }
 
+/* How long to wait before the next connection the source knows itself. */
+void score_reached(struct score *s, uint64_t now_ms)
+{
+	if (!s->misbehaved)
+		s->open_until_ms = MIN(s->open_until_ms, now_ms);
+}
+
 void score_pardon(struct score *s, uint64_t now_ms)
 {
 	s->lost = 0;
 	s->at_ms = now_ms;
 	s->faults_in_row = 0;
-	s->trying = false;
+	s->trying = s->misbehaved = false;
 	s->open_until_ms = s->banned_until_ms = 0;
 	s->reason[0] = '\0';
 }

@@ -3,7 +3,7 @@
  *
  * A score is in (0, 1] and moves back towards 1 with a half-life of ten minutes. The circuit opens
  * at a failure, for 1, 2, 4 … 300 s as failures follow each other; then one request at a time tries
- * it, and an answer closes it. Only what is certain bans: bytes that contradict their own hash,
+ * it, and an answer closes it. One that could not be reached and can be again is tried at once. Only what is certain bans: bytes that contradict their own hash,
  * signatures that do not verify, another network. A ban lasts twelve hours, or until a person lifts
  * it.
  * Plain data. Times are milliseconds of a clock that never goes back. */
@@ -36,6 +36,7 @@ struct score {
 	uint64_t at_ms;
 	uint32_t faults_in_row;
 	bool     trying;            /* half-open, and its one request is out */
+	bool     misbehaved;        /* one of those in a row was more than not to be reached */
 	uint64_t open_until_ms, banned_until_ms; /* 0: not */
 	uint64_t answers;
 	uint64_t faults[FAULT_KIND_COUNT];
@@ -54,6 +55,7 @@ void score_asked(struct score *s, uint64_t now_ms);
 void score_answered(struct score *s, uint64_t now_ms);
 void score_let_go(struct score *s); /* what was asked was taken back: neither good nor bad */
 void score_fault(struct score *s, enum fault_kind kind, const char *reason, uint64_t now_ms);
+void score_reached(struct score *s, uint64_t now_ms); /* a connection was lost and is there again */
 void score_pardon(struct score *s, uint64_t now_ms); /* lifts a ban and closes the circuit */
 
 #endif

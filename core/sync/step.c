@@ -29,6 +29,7 @@ const char *const sync_event_names[SYNC_EVENT_COUNT] = {
 	[SYNC_OFFERS] = "offers",
 	[SYNC_CAME] = "came",
 	[SYNC_FAILED] = "failed",
+	[SYNC_FAULT] = "fault",
 	[SYNC_TAKEN] = "taken",
 	[SYNC_REFUSED] = "refused",
 	[SYNC_LOST] = "lost",
@@ -36,6 +37,7 @@ const char *const sync_event_names[SYNC_EVENT_COUNT] = {
 	[SYNC_WANT] = "want",
 	[SYNC_PAUSE] = "pause",
 	[SYNC_CAP] = "cap",
+	[SYNC_CAUSE] = "cause",
 };
 
 struct sync *sync_new(const struct sync_options *o, uint64_t now_ms)
@@ -335,6 +337,14 @@ static int on_source_removed(struct sync *s, const struct sync_event *e)
 	return 0;
 }
 
+static bool offers_any(const struct sync *s, const struct sync_source *src)
+{
+	for (uint32_t i = 0; i < s->options.shard_count; i++)
+		if (src->offers[i].first < src->offers[i].end)
+			return true;
+	return false;
+}
+
 static int on_offers(struct sync *s, const struct sync_event *e)
 {
 	struct sync_source *src = &s->sources[e->source];
@@ -342,10 +352,14 @@ static int on_offers(struct sync *s, const struct sync_event *e)
 
 	if (!src->there)
 		return -EINVAL;
+	bool had = offers_any(s, src);
+
 	src->offers[e->shard] = e->range;
+	if (!had && offers_any(s, src))
+		score_reached(&src->score, s->now_ms);
 	find_head(s, sh, e->shard);
 	find_base(s, sh);
-	if (e->range.end + STALE_HEIGHTS < sh->head)
+	if (e->range.first < e->range.end && e->range.end + STALE_HEIGHTS < sh->head)
 		score_fault(&src->score, FAULT_STALE, "its head is far behind that of others",
 			    s->now_ms);
 	return 0;
@@ -446,6 +460,41 @@ static int on_came(struct sync *s, const struct sync_event *e, struct sync_actio
 	return 0;
 }
 
+/* A ban, as soon as it is proved; known ones are not banned twice. */
+static void source_lied(struct sync *s, unsigned source, const char *text, struct sync_actions *out)
+{
+	struct sync_source *src = &s->sources[source];
+	bool known = score_circuit(&src->score, s->now_ms) == CIRCUIT_BANNED;
+
+	score_fault(&src->score, FAULT_LIE, text ? text : "it lied", s->now_ms);
+	if (known)
+		return;
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
+		if (s->requests[i].id && s->requests[i].source == source)
+			uncharge(s, &s->requests[i]);
+	requests_cancel(s, source, out);
+	struct sync_action *a = action_add(out, SYNC_BAN);
+
+	a->source = source;
+	snprintf(a->text, sizeof a->text, "%s", src->score.reason);
+	for (uint32_t i = 0; i < s->options.shard_count; i++)
+		find_head(s, &s->shards[i], i);
+}
+
+static int on_fault(struct sync *s, const struct sync_event *e, struct sync_actions *out)
+{
+	struct sync_source *src = &s->sources[e->source];
+
+	if (!src->there)
+		return -EINVAL;
+	if (e->fault == FAULT_LIE)
+		source_lied(s, e->source, e->text, out);
+	else
+		score_fault(&src->score, e->fault, e->text ? e->text : fault_kind_names[e->fault],
+			    s->now_ms);
+	return 0;
+}
+
 static int on_failed(struct sync *s, const struct sync_event *e, struct sync_actions *out)
 {
 	struct request *r = request_find(s, e->request);
@@ -454,7 +503,18 @@ static int on_failed(struct sync *s, const struct sync_event *e, struct sync_act
 		return 0;
 	unsigned source = r->source;
 	struct sync_source *src = &s->sources[source];
+	uint64_t heights = e->range.end > e->range.first ? e->range.end - e->range.first : 0;
 
+	if (heights && (e->range.first < r->range.first || e->range.end > r->range.end))
+		return -EINVAL;
+	if (heights && !r->tip_check) {
+		add_arrived(s, r, e->range, e->bytes);
+		src->heights += heights;
+		src->bytes += e->bytes;
+		s->heights[r->lane] += heights;
+		s->bytes[r->lane] += e->bytes;
+		share_bytes(&s->share, r->lane, (double)e->bytes, s->now_ms);
+	}
 	if (e->fault == FAULT_TIMEOUT)
 		rate_timed_out(&src->rate);
 	else if (e->fault == FAULT_PROTOCOL && r->range.end - r->range.first > 1)
@@ -463,15 +523,11 @@ static int on_failed(struct sync *s, const struct sync_event *e, struct sync_act
 		s->shards[r->shard].asked.height = 0;
 	uncharge(s, r);
 	request_end(s, r);
-	score_fault(&src->score, e->fault, e->text ? e->text : fault_kind_names[e->fault],
-		    s->now_ms);
-	if (e->fault != FAULT_LIE)
-		return 0;
-	requests_cancel(s, source, out);
-	struct sync_action *a = action_add(out, SYNC_BAN);
-
-	a->source = source;
-	snprintf(a->text, sizeof a->text, "%s", src->score.reason);
+	if (e->fault == FAULT_LIE)
+		source_lied(s, source, e->text, out);
+	else
+		score_fault(&src->score, e->fault, e->text ? e->text : fault_kind_names[e->fault],
+			    s->now_ms);
 	return 0;
 }
 
@@ -515,7 +571,6 @@ static int on_taken(struct sync *s, const struct sync_event *e, struct sync_acti
 
 static int on_refused(struct sync *s, const struct sync_event *e, struct sync_actions *out)
 {
-	struct sync_source *src = &s->sources[e->source];
 	bool lie = e->fault == FAULT_LIE;
 	enum lane lane = LANE_BACKWARD;
 	uint32_t operator;
@@ -526,23 +581,8 @@ static int on_refused(struct sync *s, const struct sync_event *e, struct sync_ac
 		share_check(&s->share, lane, (double)e->check_us, s->now_ms);
 	/* Another one may have it right: no need to wait. */
 	let_rest(s, e->shard, e->range, lie ? 0 : REST_MIN_MS, e->text);
-	if (!lie)
-		return 0;
-	bool known = score_circuit(&src->score, s->now_ms) == CIRCUIT_BANNED;
-
-	score_fault(&src->score, FAULT_LIE, e->text ? e->text : "it lied", s->now_ms);
-	if (known)
-		return 0;
-	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
-		if (s->requests[i].id && s->requests[i].source == e->source)
-			uncharge(s, &s->requests[i]);
-	requests_cancel(s, e->source, out);
-	struct sync_action *a = action_add(out, SYNC_BAN);
-
-	a->source = e->source;
-	snprintf(a->text, sizeof a->text, "%s", src->score.reason);
-	for (uint32_t i = 0; i < s->options.shard_count; i++)
-		find_head(s, &s->shards[i], i);
+	if (lie)
+		source_lied(s, e->source, e->text, out);
 	return 0;
 }
 
@@ -574,6 +614,15 @@ static int on_anchor(struct sync *s, const struct sync_event *e)
 	return 0;
 }
 
+static int on_cause(struct sync *s, const struct sync_event *e)
+{
+	struct rest *rest = rest_of(s, e->shard, e->range.first);
+
+	if (rest)
+		snprintf(rest->error, sizeof rest->error, "%s", e->text ? e->text : "");
+	return 0;
+}
+
 static int on_event(struct sync *s, const struct sync_event *e, struct sync_actions *out)
 {
 	switch (e->kind) {
@@ -592,6 +641,8 @@ static int on_event(struct sync *s, const struct sync_event *e, struct sync_acti
 		return on_came(s, e, out);
 	case SYNC_FAILED:
 		return on_failed(s, e, out);
+	case SYNC_FAULT:
+		return on_fault(s, e, out);
 	case SYNC_TAKEN:
 		return on_taken(s, e, out);
 	case SYNC_REFUSED:
@@ -608,6 +659,8 @@ static int on_event(struct sync *s, const struct sync_event *e, struct sync_acti
 	case SYNC_CAP:
 		share_cap(&s->share, e->bytes, s->now_ms);
 		return 0;
+	case SYNC_CAUSE:
+		return on_cause(s, e);
 	default:
 		return -EINVAL;
 	}

@@ -49,9 +49,11 @@ enum sync_event_kind {
 	SYNC_SOURCE_ADDED,   /* source, operator: it can be asked */
 	SYNC_SOURCE_REMOVED, /* source: it cannot any more; what it was asked is free again */
 	SYNC_SOURCE_PARDON,  /* source: whatever it did */
-	SYNC_OFFERS,         /* source, shard, range: what it has by now */
+	SYNC_OFFERS,         /* source, shard, range: what it has by now; empty: nothing, as while it
+			      * is not connected */
 	SYNC_CAME,           /* request, range (empty: nothing), bytes; hash of a request that confirms */
-	SYNC_FAILED,         /* request, fault, text */
+	SYNC_FAILED,         /* request, fault, text; range (empty: nothing), bytes: what had come */
+	SYNC_FAULT,          /* source, fault, text: of no request */
 	SYNC_TAKEN,          /* shard, range, bytes, check_us; hash of the last: checked and committed,
 			      * or held from before */
 	SYNC_REFUSED,        /* source, shard, range, bytes, check_us, fault (FAULT_LIE: proved; else
@@ -61,6 +63,7 @@ enum sync_event_kind {
 	SYNC_WANT,           /* shard, range: somebody waits for it */
 	SYNC_PAUSE,          /* on: no backward requests until it is off */
 	SYNC_CAP,            /* bytes: a second */
+	SYNC_CAUSE,          /* shard, range.first, text: why the refused height rests, known by now */
 	SYNC_EVENT_COUNT
 };
 extern const char *const sync_event_names[SYNC_EVENT_COUNT];

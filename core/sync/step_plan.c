@@ -520,11 +520,13 @@ static void find_wake(struct sync *s, struct sync_actions *out)
 
 /* ---- all of it ---- */
 
-static bool is_bounded(const struct sync *s)
+/* An eighth of the memory is for what is urgent alone: history that waits for its checks never keeps a
+ * tip from being asked for. */
+static bool is_bounded(const struct sync *s, bool urgent)
 {
-	uint64_t out = bytes_out(s);
+	uint64_t out = bytes_out(s), most = s->options.bytes_max;
 
-	return out > 0 && out >= s->options.bytes_max;
+	return out > 0 && out >= (urgent ? most : most - most / 8);
 }
 
 void sync_plan(struct sync *s, struct sync_actions *out)
@@ -544,7 +546,7 @@ void sync_plan(struct sync *s, struct sync_actions *out)
 
 		if (lane == LANE_COUNT)
 			break;
-		if (is_bounded(s) || !share_open(&s->share, s->now_ms, &open_ms)) {
+		if (is_bounded(s, urgent) || !share_open(&s->share, s->now_ms, &open_ms)) {
 			idle = false;
 			break;
 		}

@@ -2,7 +2,7 @@
 
 #include <pthread.h>
 
-#define KEPT 256u
+#define KEPT 16384u /* a walk comes back to the first folder after all others */
 
 struct end {
 	uint64_t ino, generation, offset; /* ino 0: empty; no node has that number */

@@ -1,9 +1,32 @@
 #include "fs/connection/known.h"
 
+#include "core/base/trace.h"
+#include "fs/tree/rows.h"
+
 #define BLOCK_SIZE 4096 /* of st_blksize: what tools read at a time, at least */
 #define STAT_UNIT  512  /* of st_blocks */
 
 /* ---- what a connection answers with ---- */
+
+static struct network *network_of(void *arg, unsigned index)
+{
+	const struct store *store = ((struct serving *)arg)->store;
+
+	for (size_t i = 0; i < store_network_count(store); i++)
+		if (network_index(store_network_at(store, i)) == index)
+			return store_network_at(store, i);
+	return NULL;
+}
+
+static void take_over(struct serving *s)
+{
+	uint32_t lost = slots_take_over(s->slots, network_of, s);
+
+	if (lost)
+		trace_warn("fs", "folders cannot be had again as they were, they are stale",
+			   "slots=%u", lost);
+	atomic_store(&s->changes, atomic_load(&s->kept->changes));
+}
 
 int serving_init(struct serving *s, const struct serving_options *o, struct err *err)
 {
@@ -16,28 +39,53 @@ int serving_init(struct serving *s, const struct serving_options *o, struct err 
 	s->file_mode = 0444 & ~o->umask;
 	pthread_mutex_init(&s->init_lock, NULL);
 	pthread_cond_init(&s->init_done, NULL);
-	s->slots = slots_new(INO_SLOTS);
+	s->kept = o->kept;
+	s->follows = o->follows;
+	s->fetch_ms = o->fetch_ms;
+	s->fetchers = o->fetchers;
+	s->slots = slots_new(INO_SLOTS, o->keep, o->kept ? &o->kept->slots : NULL);
 	s->cache = render_cache_new(o->render_cache, MIN(o->render_cache, RENDER_CACHE_ONE_MAX));
 	s->ends = ends_new();
-	s->notifier = notifier_new(o->trim, o->arg);
-	int rc = s->slots && s->cache && s->ends && s->notifier
-			 ? slots_intern(s->slots, NULL, &root.scope, NULL, &s->root)
-			 : -ENOMEM;
+	s->answers = answers_new();
+	s->notifier = notifier_new(o->trim, o->arg, o->kept ? &o->kept->notify : NULL);
+	if (!s->slots || !s->cache || !s->ends || !s->answers || !s->notifier)
+		return err_set(err, -ENOMEM, "no memory for the mount");
+	if (s->kept)
+		take_over(s);
+	int rc = slots_intern(s->slots, NULL, &root.scope, NULL, &s->root);
 
 	return rc < 0 ? err_set(err, rc, "no memory for the mount") : 0;
 }
 
+void serving_changed(struct serving *s)
+{
+	uint64_t changes = atomic_fetch_add(&s->changes, 1) + 1;
+
+	if (s->kept)
+		atomic_store(&s->kept->changes, changes);
+}
+
 void serving_release(struct serving *s)
 {
-	if (!s->notifier && !s->slots && !s->cache && !s->ends)
+	if (!s->notifier && !s->slots && !s->cache && !s->ends && !s->answers)
 		return;
 	slots_freep(&s->slots);
 	render_cache_freep(&s->cache);
 	ends_freep(&s->ends);
+	answers_freep(&s->answers);
 	notifier_freep(&s->notifier);
 	opened_freep(&s->opened);
 	pthread_cond_destroy(&s->init_done);
 	pthread_mutex_destroy(&s->init_lock);
+}
+
+/* A state is of the branch that wrote it, and another one after a rollback below its height. */
+static struct scope of_line(const struct scope *s, const struct view *v)
+{
+	struct scope out = *s;
+
+	out.branch = v && scope_has_height(s) ? view_line(v, s->shard, s->height) : 0;
+	return out;
 }
 
 /* ---- a node that is asked about ---- */
@@ -86,6 +134,9 @@ int asked_open(struct serving *s, uint64_t ino, struct asked *out)
 	if (rc == 0 && !out->view && out->node.network &&
 	    !(out->view = views_newest(s->views, out->node.network)))
 		rc = -ENOMEM;
+	if (rc == 0 && out->slot && scope_has_height(&out->node.scope) &&
+	    of_line(&out->node.scope, asked_view(out)).branch != out->node.scope.branch)
+		rc = -ESTALE;
 	if (rc < 0)
 		asked_release(out);
 	return rc;
@@ -104,23 +155,77 @@ const struct view *asked_view(const struct asked *a)
 	return shared_view_of(a->view);
 }
 
+uint64_t known_network(struct serving *s, struct network *n)
+{
+	struct scope place = { .kind = SCOPE_PLACE };
+	struct slot *slot;
+
+	if (slots_intern(s->slots, n, &place, NULL, &slot) < 0)
+		return 0;
+	struct ino parts = { .row = ROW_NETWORK, .place = slot->number };
+
+	slots_leave(s->slots, slot);
+	return ino_pack(parts);
+}
+
+/* ---- what can be answered again as it was ---- */
+
+/* A checkpoint comes and goes beside views; the root's own rows have none. */
+static bool is_as_of_views(const struct slot *slot)
+{
+	return slot->network && slot->scope.kind != SCOPE_CHECKPOINT;
+}
+
+struct slot *known_enter(struct serving *s, uint64_t ino, struct asked_as *out)
+{
+	struct ino parts = ino_unpack(ino);
+	struct slot *slot;
+
+	if (parts.of_object || slots_enter(s->slots, parts.place, &slot) < 0)
+		return NULL;
+	if (!is_as_of_views(slot)) {
+		slots_leave(s->slots, slot);
+		return NULL;
+	}
+	*out = (struct asked_as){ .ino = ino, .generation = slot->generation };
+	if (!slot->view)
+		out->stamp = views_stamp(s->views, slot->network);
+	return slot;
+}
+
+bool known_as(const struct asked *folder, struct asked_as *out)
+{
+	if (!folder->slot || !is_as_of_views(folder->slot))
+		return false;
+	*out = (struct asked_as){ .ino = folder->ino, .generation = folder->generation };
+	if (!folder->slot->view)
+		out->stamp = shared_view_stamp(folder->view);
+	return true;
+}
+
+bool known_lasts(const struct asked *folder, const struct given *given, const struct attr *attr)
+{
+	return !attr->grows && !attr->settles && (!given->slot || given->slot == folder->slot);
+}
+
 /* ---- a child that is given ---- */
 
-static bool same_scope(const struct slot *slot, const struct node *n)
+static bool same_scope(const struct slot *slot, const struct network *n, const struct scope *scope)
 {
-	return slot->network == n->network && scope_eq(&slot->scope, &n->scope);
+	return slot->network == n && scope_eq(&slot->scope, scope);
 }
 
 /* Most children are in the scope of their folder, which is entered already. */
 static int child_slot(const struct asked *folder, const struct node *child, struct given *g)
 {
 	struct slots *slots = folder->serving->slots;
+	struct scope scope = of_line(&child->scope, shared_view_of(g->view));
 
-	if (folder->slot && same_scope(folder->slot, child)) {
+	if (folder->slot && same_scope(folder->slot, child->network, &scope)) {
 		g->slot = folder->slot;
 		return slots_enter(slots, g->slot->number, &g->slot);
 	}
-	int rc = slots_intern(slots, child->network, &child->scope, g->view, &g->slot);
+	int rc = slots_intern(slots, child->network, &scope, g->view, &g->slot);
 
 	g->fresh = rc == 1;
 	return rc < 0 ? rc : 0;
@@ -180,10 +285,11 @@ void known_forget(struct serving *s, uint64_t ino, uint64_t lookups)
 uint64_t known_number(const struct asked *folder, const struct node *child)
 {
 	struct ino parts = { child->of_object, child->row, 0, child->key };
+	struct scope scope = of_line(&child->scope, asked_view(folder));
 
 	if (child->of_object)
 		parts.place = network_index(child->network);
-	else if (folder->slot && same_scope(folder->slot, child))
+	else if (folder->slot && same_scope(folder->slot, child->network, &scope))
 		parts.place = folder->slot->number;
 	else
 		return 0;
@@ -214,7 +320,7 @@ struct lives known_child_lives(const struct asked *folder, uint64_t ino, const s
 	/* A name that settles leads elsewhere in another view; this folder is of one view for
 	 * good. */
 	if (folder->slot && folder->node.scope.kind == SCOPE_VIEW &&
-	    same_scope(folder->slot, child))
+	    same_scope(folder->slot, child->network, &child->scope))
 		l.entry = KNOWN_FOR_EVER;
 	return l;
 }
@@ -243,6 +349,8 @@ void known_stat(const struct serving *s, uint64_t ino, const struct view *v, con
 		.st_size = (off_t)MIN(a->size, (uint64_t)INT64_MAX),
 		.st_blksize = BLOCK_SIZE,
 		.st_blocks = (blkcnt_t)((a->size - a->hole_bytes + STAT_UNIT - 1) / STAT_UNIT),
-		.st_atim = time, .st_mtim = time, .st_ctim = time,
+		.st_atim = time,
+		.st_mtim = time,
+		.st_ctim = time,
 	};
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/store/store.h"
+#include "fs/connection/answers.h"
 #include "fs/connection/ends.h"
 #include "fs/connection/ino.h"
 #include "fs/connection/meter.h"
@@ -26,6 +27,7 @@ struct serving { /* what the main connection answers with */
 	struct slots        *slots;
 	struct render_cache *cache;
 	struct ends         *ends;
+	struct answers      *answers;
 	struct notifier     *notifier;
 	struct meter        *meter;
 	struct slot         *root;        /* entered for good */
@@ -38,6 +40,10 @@ struct serving { /* what the main connection answers with */
 	pthread_cond_t       init_done;
 	bool                 inited, ended;
 	atomic_uint_fast64_t changes; /* of what grows otherwise than by views: checkpoints */
+	struct keep_serving *kept;    /* what outlives us of it; NULL: nothing */
+	struct follows *follows; /* NULL: nobody follows anything */
+	unsigned fetch_ms, fetchers; /* fetch.h: how long one waits, and how many do at a time */
+	atomic_uint fetching;
 	bool open_answered, opendir_answered; /* a kernel too old to go without; set in INIT */
 };
 
@@ -47,10 +53,18 @@ struct serving_options {
 	size_t          render_cache; /* bytes */
 	bool          (*trim)(void *arg); /* of the notifier */
 	void           *arg;
+	struct keep    *keep;       /* what outlives us; NULL: nothing */
+	struct keep_serving *kept;  /* this connection's, in there */
+	struct follows *follows;    /* fetch.h; NULL, 0: nothing is fetched */
+	unsigned        fetch_ms, fetchers;
 };
 /* Store, views and meter are the caller's, and set by it before. Everything else is as if never
  * begun after a failure, and released by the second. */
 int  serving_init(struct serving *s, const struct serving_options *o, struct err *err) MUST_CHECK;
+/* The number of a network's own folder; 0: it has none. */
+uint64_t known_network(struct serving *s, struct network *n);
+/* Something changed that a view does not say. */
+void serving_changed(struct serving *s);
 void serving_release(struct serving *s); /* once no session of it is there any more */
 
 struct asked {
@@ -65,6 +79,17 @@ struct asked {
 int  asked_open(struct serving *s, uint64_t ino, struct asked *out) MUST_CHECK;
 void asked_release(struct asked *a);
 const struct view *asked_view(const struct asked *a);
+
+/* ---- what can be answered again as it was ---- */
+
+/* What a question about a folder is as of now, with its slot entered; NULL: its answers are not
+ * kept, or there is no such folder. */
+struct slot *known_enter(struct serving *s, uint64_t ino, struct asked_as *out);
+/* The same of one that was answered. False: its answers are not kept. */
+bool known_as(const struct asked *folder, struct asked_as *out);
+/* Can what was told of this child be told again by that? */
+struct given;
+bool known_lasts(const struct asked *folder, const struct given *given, const struct attr *attr);
 
 struct given {
 	struct serving     *serving;

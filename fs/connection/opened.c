@@ -1,10 +1,7 @@
 #include "fs/connection/opened.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/bytes.h"
@@ -13,6 +10,7 @@
 #define PLACES 8192u /* a power of two; a quarter of them stays empty */
 
 static_assert(OPENED_MAX <= PLACES / 4 * 3, "searches stay short");
+static_assert(OPENED_MAX < UINT16_MAX, "a record has a number of 16 bits");
 
 /* Of linux/fuse.h, of which an older one may be installed than the kernel that runs. */
 struct backing_map {
@@ -23,21 +21,16 @@ struct backing_map {
 #define BACKING_OPEN  _IOW(229, 1, struct backing_map)
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
-struct record {       /* in the memory file: no pointers, nothing of this process alone */
-	uint64_t ino; /* 0: empty */
-	uint64_t size, time;
-	uint32_t backing;
-	uint32_t opens;
-};
-
 struct opened {
-	int memory;
 	atomic_int connection; /* for ioctls; -1: INIT is not answered, or agreed on nothing */
 	atomic_bool refused;   /* the kernel has said that we may not */
-	pthread_mutex_t opened_lock; /* guards the rest; a leaf */
-	struct record *records;      /* PLACES of them: by a hash, or the next empty place */
-	int fds[PLACES];             /* plus one, of the record at the same place; 0: none */
+	pthread_mutex_t opened_lock;  /* guards the rest; a leaf */
+	struct opened_record *records; /* OPENED_MAX of them; they stay where they are */
+	uint16_t places[PLACES];      /* plus one, the record: by a hash, or the next empty place */
+	uint16_t free[OPENED_MAX];    /* records that are not used */
+	int fds[OPENED_MAX];          /* plus one, of the record; 0: none */
 	size_t count;
+	struct opened_records *own;   /* nobody else has them */
 };
 
 /* ---- places ---- */
@@ -47,12 +40,17 @@ static size_t place_of(uint64_t ino)
 	return (ino * UINT64_C(0x9e3779b97f4a7c15)) >> 40 & (PLACES - 1);
 }
 
+static uint64_t ino_at(const struct opened *o, size_t at)
+{
+	return atomic_load_explicit(&o->records[o->places[at] - 1].ino, memory_order_relaxed);
+}
+
 /* Of the file, or the empty one where it would be. */
 static size_t find(const struct opened *o, uint64_t ino)
 {
 	size_t at = place_of(ino);
 
-	while (o->records[at].ino && o->records[at].ino != ino)
+	while (o->places[at] && ino_at(o, at) != ino)
 		at = (at + 1) & (PLACES - 1);
 	return at;
 }
@@ -60,28 +58,32 @@ static size_t find(const struct opened *o, uint64_t ino)
 /* Who was pushed on by the one at `hole` moves up, so that no search ends too early. */
 static void take_out(struct opened *o, size_t hole)
 {
-	for (size_t at = (hole + 1) & (PLACES - 1); o->records[at].ino;
+	uint16_t record = o->places[hole] - 1;
+
+	for (size_t at = (hole + 1) & (PLACES - 1); o->places[at];
 	     at = (at + 1) & (PLACES - 1)) {
-		size_t wanted = place_of(o->records[at].ino);
+		size_t wanted = place_of(ino_at(o, at));
 
 		if (((at - wanted) & (PLACES - 1)) < ((at - hole) & (PLACES - 1)))
 			continue;
-		o->records[hole] = o->records[at];
-		o->fds[hole] = o->fds[at];
+		o->places[hole] = o->places[at];
 		hole = at;
 	}
-	o->records[hole] = (struct record){ .ino = 0 };
-	o->fds[hole] = 0;
+	o->places[hole] = 0;
+	atomic_store(&o->records[record].ino, 0);
+	o->fds[record] = 0;
 	o->count--;
+	o->free[OPENED_MAX - 1 - o->count] = record;
 }
 
 static void tell(const struct opened *o, size_t at, struct opened_file *out)
 {
-	const struct record *r = &o->records[at];
+	const struct opened_record *r = &o->records[o->places[at] - 1];
 
-	*out = (struct opened_file){
-		.size = r->size, .time = r->time, .backing = r->backing, .fd = o->fds[at] - 1
-	};
+	*out = (struct opened_file){ .size = r->size,
+				     .time = r->time,
+				     .backing = r->backing,
+				     .fd = o->fds[o->places[at] - 1] - 1 };
 }
 
 /* ---- the kernel's numbers ---- */
@@ -114,38 +116,36 @@ static void pass_no_more(struct opened *o, uint32_t backing)
 
 /* ---- the contract ---- */
 
-static void count(struct opened *o)
+/* The records of another process, and what is free between them. */
+static void take_over(struct opened *o)
 {
-	for (size_t i = 0; i < PLACES; i++)
-		o->count += o->records[i].ino != 0;
+	size_t free_count = 0;
+
+	for (uint16_t i = 0; i < OPENED_MAX; i++) {
+		uint64_t ino = atomic_load(&o->records[i].ino);
+
+		if (ino) {
+			o->places[find(o, ino)] = i + 1;
+			o->count++;
+		} else {
+			o->free[free_count++] = i;
+		}
+	}
 }
 
-int opened_new(int memory, struct opened **out, struct err *err)
+int opened_new(struct opened_records *kept, struct opened **out, struct err *err)
 {
-	struct opened *o = calloc(1, sizeof *o);
-	size_t size = PLACES * sizeof *o->records;
+	AUTO(opened_freep) struct opened *o = calloc(1, sizeof *o);
 
-	if (!o) {
-		base_closep(&memory);
+	if (!o)
 		return err_set(err, -ENOMEM, "no memory for open files");
-	}
-	o->memory = memory >= 0 ? memory : memfd_create("chainfs-opened", MFD_CLOEXEC);
 	atomic_init(&o->connection, -1);
 	pthread_mutex_init(&o->opened_lock, NULL);
-	AUTO(opened_freep) struct opened *owner = o;
-	if (o->memory < 0 || (memory < 0 && ftruncate(o->memory, (off_t)size) < 0))
-		return err_set(err, -errno, "no memory for open files: %s", strerror(errno));
-	struct stat st;
-
-	if (memory >= 0 && (fstat(memory, &st) < 0 || (size_t)st.st_size != size))
-		return err_set(err, -EINVAL, "no records of open files that this program knows");
-	void *records = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, o->memory, 0);
-
-	if (records == MAP_FAILED)
-		return err_set(err, -errno, "no memory for open files: %s", strerror(errno));
-	o->records = records;
-	count(o);
-	*out = TAKE(owner);
+	if (!kept && !(kept = o->own = calloc(1, sizeof *kept)))
+		return err_set(err, -ENOMEM, "no memory for open files");
+	o->records = kept->records;
+	take_over(o);
+	*out = TAKE(o);
 	return 0;
 }
 
@@ -155,19 +155,12 @@ void opened_freep(struct opened **at)
 
 	if (!o)
 		return;
-	for (size_t i = 0; i < PLACES; i++)
+	for (size_t i = 0; i < OPENED_MAX; i++)
 		if (o->fds[i])
 			close(o->fds[i] - 1);
-	if (o->records)
-		munmap(o->records, PLACES * sizeof *o->records);
-	base_closep(&o->memory);
 	pthread_mutex_destroy(&o->opened_lock);
+	free(o->own);
 	free(o);
-}
-
-int opened_memory(const struct opened *o)
-{
-	return o->memory;
 }
 
 void opened_pass(struct opened *o, int connection)
@@ -185,9 +178,9 @@ int opened_again(struct opened *o, uint64_t ino, struct opened_file *out)
 	LOCKED(&o->opened_lock);
 	size_t at = find(o, ino);
 
-	if (!o->records[at].ino)
+	if (!o->places[at])
 		return -ENOENT;
-	o->records[at].opens++;
+	atomic_fetch_add(&o->records[o->places[at] - 1].opens, 1);
 	tell(o, at, out);
 	return 0;
 }
@@ -197,20 +190,28 @@ static int put(struct opened *o, uint64_t ino, int fd, struct opened_file *out)
 {
 	LOCKED(&o->opened_lock);
 	size_t at = find(o, ino);
-	bool there = o->records[at].ino != 0;
 
-	if (!there && o->count >= OPENED_MAX)
-		return -ENFILE;
-	if (!there) {
-		o->records[at] = (struct record){
-			.ino = ino, .size = out->size, .time = out->time, .backing = out->backing
-		};
-		o->fds[at] = out->backing ? 0 : fd + 1;
-		o->count++;
+	if (o->places[at]) {
+		atomic_fetch_add(&o->records[o->places[at] - 1].opens, 1);
+		tell(o, at, out);
+		return 1;
 	}
-	o->records[at].opens++;
+	if (o->count >= OPENED_MAX)
+		return -ENFILE;
+	uint16_t record = o->free[OPENED_MAX - 1 - o->count];
+	struct opened_record *r = &o->records[record];
+
+	r->size = out->size;
+	r->time = out->time;
+	r->released = 0;
+	r->backing = out->backing;
+	atomic_store(&r->opens, 1);
+	atomic_store(&r->ino, ino);
+	o->fds[record] = out->backing ? 0 : fd + 1;
+	o->places[at] = record + 1;
+	o->count++;
 	tell(o, at, out);
-	return there;
+	return 0;
 }
 
 int opened_first(struct opened *o, uint64_t ino, int fd, bool may_pass, struct opened_file *out,
@@ -228,17 +229,31 @@ int opened_first(struct opened *o, uint64_t ino, int fd, bool may_pass, struct o
 		      : 0;
 }
 
-void opened_release(struct opened *o, uint64_t ino)
+/* One that came to 0 and is there is of a process that was killed in between. */
+static bool count_down(struct opened_record *r, uint64_t unique)
+{
+	uint32_t opens = atomic_load(&r->opens);
+
+	if (opens && (!unique || r->released != unique)) {
+		r->released = unique;
+		atomic_signal_fence(memory_order_seq_cst);
+		atomic_store(&r->opens, --opens);
+	}
+	return opens == 0;
+}
+
+void opened_release(struct opened *o, uint64_t ino, uint64_t unique)
 {
 	AUTO(base_closep) int fd = -1;
 	uint32_t backing = 0;
 
 	pthread_mutex_lock(&o->opened_lock);
 	size_t at = find(o, ino);
+	size_t record = o->places[at] ? o->places[at] - 1u : 0;
 
-	if (o->records[at].ino && --o->records[at].opens == 0) {
-		fd = o->fds[at] - 1;
-		backing = o->records[at].backing;
+	if (o->places[at] && count_down(&o->records[record], unique)) {
+		fd = o->fds[record] - 1;
+		backing = o->records[record].backing;
 		take_out(o, at);
 	}
 	pthread_mutex_unlock(&o->opened_lock);
@@ -250,7 +265,7 @@ int opened_get(struct opened *o, uint64_t ino, struct opened_file *out)
 	LOCKED(&o->opened_lock);
 	size_t at = find(o, ino);
 
-	if (!o->records[at].ino)
+	if (!o->places[at])
 		return -ENOENT;
 	tell(o, at, out);
 	return 0;

@@ -9,9 +9,11 @@
  * Who is passed through holds no descriptor of ours. What is deleted meanwhile goes on being read,
  * either way.
  *
- * The records lie in a memory file, so that a process that holds the connection for us can hold
- * them too: opened_new() on it knows all again but the descriptors. A file without one is to be
- * opened again by who reads it, if it is still there.
+ * The records lie in memory that outlives us (keep.h), and each is right whenever the writer is
+ * killed: at worst a file is held longer than it is open, until the mount ends. The next process
+ * knows all again but the descriptors. A file without one is to be opened again by who reads it, if
+ * it is still there. OPEN and RELEASE may be replayed, so what was done for a request is not done a
+ * second time: both come with its number.
  *
  * Threads  any; one lock, a leaf. The descriptor of a file is good while it is open: READ comes
  *          only in between.
@@ -19,9 +21,23 @@
 #ifndef CHAINFS_FS_OPENED_H
 #define CHAINFS_FS_OPENED_H
 
+#include <stdatomic.h>
+
 #include "core/base/err.h"
 
 #define OPENED_MAX 6144u /* files, however often each is open */
+
+struct opened_record {
+	_Atomic uint64_t ino; /* written last, cleared first; 0: there is none */
+	uint64_t size, time;
+	uint64_t released;    /* number of the newest RELEASE */
+	uint32_t backing;
+	_Atomic uint32_t opens;
+};
+
+struct opened_records { /* all zero: nothing is open */
+	struct opened_record records[OPENED_MAX];
+};
 
 struct opened;
 
@@ -31,10 +47,9 @@ struct opened_file {
 	int fd;              /* to be read from; -1: none */
 };
 
-/* `memory`: the records of a process before us, whose descriptor this takes; -1: there are none. */
-int opened_new(int memory, struct opened **out, struct err *err) MUST_CHECK;
+/* `kept`: with what another process left there; it has to outlive us. NULL: nothing does. */
+int opened_new(struct opened_records *kept, struct opened **out, struct err *err) MUST_CHECK;
 void opened_freep(struct opened **o); /* closes descriptors; the kernel forgets its own numbers */
-int opened_memory(const struct opened *o); /* the descriptor of the records */
 
 /* INIT was answered: files are passed through on this connection from now on. */
 void opened_pass(struct opened *o, int connection);
@@ -46,8 +61,8 @@ int opened_again(struct opened *o, uint64_t ino, struct opened_file *out) MUST_C
  * all of the plain file, and stay so. out->size and out->time come filled in. */
 int opened_first(struct opened *o, uint64_t ino, int fd, bool pass, struct opened_file *out,
 		 struct err *err) MUST_CHECK;
-/* Of one that nobody knows, nothing happens. */
-void opened_release(struct opened *o, uint64_t ino);
+/* Of one that nobody knows, nothing happens. `unique`: the request's; 0: none asked. */
+void opened_release(struct opened *o, uint64_t ino, uint64_t unique);
 int opened_get(struct opened *o, uint64_t ino, struct opened_file *out) MUST_CHECK;
 size_t opened_count(struct opened *o);
 

@@ -7,15 +7,16 @@
 
 #include "core/base/trace.h"
 #include "core/control/metrics.h"
+#include "fs/connection/fetch.h"
+#include "fs/connection/journal.h"
 #include "fs/connection/transport.h"
 #include "fs/tree/xattr.h"
 
 #define CONTENT_MAX ((size_t)1 << 30) /* bytes of one file; memory holds it whole */
-#define WHOLE_MAX   (128u << 10)      /* a first read below the kernel's readahead wants it all */
 #define DOT         1                 /* offsets behind "." and ".."; the tree's own come after */
 #define DOT_DOT     2
-#define INO_UNKNOWN 0xffffffff        /* d_ino of a name that has no number yet */
-#define NAME_MAX_   255               /* of statfs */
+#define INO_UNKNOWN 0xffffffff /* d_ino of a name that has no number yet */
+#define NAME_MAX_   255        /* of statfs */
 
 /* Of linux/fuse.h, of which an older one may be installed than the kernel that runs. */
 #define OPEN_NO_FLUSH (1u << 5)
@@ -41,8 +42,9 @@ static void refuse(fuse_req_t req, const char *request, uint64_t ino, int rc, co
  * passed before this folder was remembered. */
 static void answered(const struct asked *a, bool grows)
 {
-	if (grows && a->view && (!views_is_newest(a->serving->views, a->view) ||
-				 atomic_load(&a->serving->changes) != a->changes))
+	if (grows && a->view &&
+	    (!views_is_newest(a->serving->views, a->view) ||
+	     atomic_load(&a->serving->changes) != a->changes))
 		notifier_published_before(a->serving->notifier, network_index(a->node.network));
 }
 
@@ -55,9 +57,9 @@ static void on_init(void *user, struct fuse_conn_info *conn)
 	conn->want &= ~(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA |
 			FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	/* Not CACHE_SYMLINKS: there are few links, and those that settle must move. */
-	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
-				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
-				       FUSE_CAP_EXPORT_SUPPORT);
+	conn->want |= conn->capable &
+		      (FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
+		       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT);
 	s->open_answered = s->opened || !(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
 	s->opendir_answered = !(conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT);
 	LOCKED(&s->init_lock);
@@ -113,7 +115,7 @@ static void open_plain(fuse_req_t req, struct serving *s, fuse_ino_t ino, struct
 	int sent = file.backing ? reply_passed(req, file.backing) : fuse_reply_open(req, fi);
 
 	if (sent < 0 && rc == 0) /* nobody has it open, and no RELEASE will come */
-		opened_release(s->opened, ino);
+		opened_release(s->opened, ino, 0);
 }
 
 static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -121,7 +123,7 @@ static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct serving *s = serving_of(req);
 
 	if (s->opened)
-		opened_release(s->opened, ino);
+		opened_release(s->opened, ino, journal_unique());
 	fuse_reply_err(req, 0);
 }
 
@@ -273,6 +275,54 @@ static void on_lookup_handle(fuse_req_t req, fuse_ino_t ino, bool up)
 	answered(&a, attr.grows);
 }
 
+/* True: it was answered before, and nothing was published since. */
+static bool lookup_again(fuse_req_t req, struct serving *s, uint64_t parent, const char *name)
+{
+	struct asked_as as;
+	struct answer answer;
+	struct slot *slot = known_enter(s, parent, &as);
+
+	if (!slot)
+		return false;
+	bool found = answers_get(s->answers, &as, name, &answer);
+
+	if (found) {
+		bool of_object = ino_unpack(answer.ino).of_object;
+		struct fuse_entry_param entry = {
+			.ino = answer.ino,
+			.generation = of_object ? 0 : as.generation,
+			.attr_timeout = KNOWN_FOR_EVER,
+			.entry_timeout = KNOWN_FOR_EVER,
+		};
+		const struct attr attr = { .type = answer.type,
+					   .size = answer.size,
+					   .hole_bytes = answer.hole_bytes,
+					   .mtime = answer.mtime };
+
+		known_stat(s, answer.ino, NULL, &attr, &entry.attr);
+		if (!of_object)
+			slots_give(slot, 1);
+		if (fuse_reply_entry(req, &entry) < 0)
+			known_forget(s, answer.ino, 1);
+	}
+	slots_leave(s->slots, slot);
+	return found;
+}
+
+static void keep_answer(const struct asked *folder, const char *name, const struct given *given,
+			const struct attr *attr)
+{
+	struct asked_as as;
+
+	if (!given->fresh && known_lasts(folder, given, attr) && known_as(folder, &as))
+		answers_add(folder->serving->answers, &as, name,
+			    &(struct answer){ .ino = given->ino,
+					      .size = attr->size,
+					      .hole_bytes = attr->hole_bytes,
+					      .mtime = attr->mtime,
+					      .type = attr->type });
+}
+
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct serving *s = serving_of(req);
@@ -286,17 +336,26 @@ static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		on_lookup_handle(req, parent, name[1] == '.');
 		return;
 	}
+	if (lookup_again(req, s, parent, name))
+		return;
 	int rc = asked_open(s, parent, &folder);
-
 
 	if (rc == 0)
 		rc = lookup_child(&folder, name, &given, &attr, &entry, &err);
+	if (rc == -ENODATA && (rc = fetch_missing(req, &folder, name, &err)) == 0) {
+		asked_release(&folder);
+		rc = asked_open(s, parent, &folder);
+		if (rc == 0)
+			rc = lookup_child(&folder, name, &given, &attr, &entry, &err);
+	}
 	if (rc < 0 && (rc != -ENOENT || !absence_lasts(&folder))) {
 		refuse(req, "lookup", parent, rc, &err);
 		return;
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		known_give(&given);
+		keep_answer(&folder, name, &given, &attr);
+	}
 	if (fuse_reply_entry(req, &entry) < 0 && rc == 0)
 		known_forget(s, entry.ino, 1);
 	answered(&folder, attr.grows);
@@ -395,24 +454,24 @@ static bool is_kept(const struct node *n)
 	return n->of_object || n->network || tree[n->row].class == FIXED;
 }
 
-/* From the cache, or rendered for it; `made` is the content if that happened already. */
-static int made_or_kept(struct asked *a, struct buf *made, struct rendering **out, struct err *err)
+/* From the cache, or rendered for it. */
+static int made_or_kept(struct asked *a, struct rendering **out, struct err *err)
 {
+	AUTO(buf_release) struct buf made = BUF_INIT(CONTENT_MAX);
 	struct render_cache *cache = a->serving->cache;
-	struct render_key key = { a->ino, a->generation };
+	struct render_key key = { .ino = a->ino, .generation = a->generation };
 	int rc = render_cache_get(cache, key, out);
 
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	if (made->n == 0)
-		rc = render(a, made, err);
+	rc = render(a, &made, err);
 	if (rc < 0) {
 		render_cache_give_up(cache, key);
 		return rc;
 	}
-	if (made->n > RENDER_CACHE_ONE_MAX)
+	if (made.n > RENDER_CACHE_ONE_MAX)
 		notifier_trim_later(a->serving->notifier);
-	render_cache_fill(cache, key, made, out);
+	render_cache_fill(cache, key, &made, out);
 	return 0;
 }
 
@@ -462,8 +521,7 @@ static size_t left_of(const struct asked *a, size_t size, off_t offset)
 {
 	struct attr attr;
 
-	if (a->node.scope.kind != SCOPE_VIEW ||
-	    tree_attr(asked_view(a), &a->node, &attr, NULL) < 0)
+	if (a->node.scope.kind != SCOPE_VIEW || tree_attr(asked_view(a), &a->node, &attr, NULL) < 0)
 		return size;
 	return MIN(size, attr.size - MIN((uint64_t)offset, attr.size));
 }
@@ -494,6 +552,12 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 	if (read_opened(req, s, ino, size, offset))
 		return;
+	/* The bytes of an object are the same as of any view: nothing else needs to be asked. */
+	if (offset >= 0 && ino_unpack(ino).of_object &&
+	    render_cache_find(s->cache, (struct render_key){ .ino = ino }, &kept)) {
+		reply_slice(req, rendering_bytes(kept), size, offset);
+		return;
+	}
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &a);
 	AUTO(base_closep)
 	int fd = rc == 0 ? tree_open(asked_view(&a), &a.node, &err) : -1;
@@ -506,15 +570,8 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		rc = fd;
 	fd = -1;
 
-	/* A small file is asked for once and then lies in the kernel's cache: ours need not hold
-	 * it. */
-	bool whole = offset == 0 && size < WHOLE_MAX;
-	bool keeps = rc == 0 && is_kept(&a.node);
-
-	if (rc == 0 && (whole || !keeps))
-		rc = render(&a, &made, &err);
-	if (rc == 0 && keeps && (!whole || made.n > size))
-		rc = made_or_kept(&a, &made, &kept, &err);
+	if (rc == 0)
+		rc = is_kept(&a.node) ? made_or_kept(&a, &kept, &err) : render(&a, &made, &err);
 	if (rc < 0)
 		refuse(req, "read", ino, rc, &err);
 	else
@@ -523,23 +580,30 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 /* ---- listings ---- */
 
+/* How a listing was asked for, in the key of a reply that is kept; never 0. */
+#define AS_LISTING(size, plus) ((uint64_t)(size) << 2 | 2 | (plus))
+
+/* In front of a reply that is kept: the lookups of the folder's slot that it gives. */
+#define GIVES_SIZE sizeof(uint64_t)
+
 struct noted { /* lookups given with this reply, should it not arrive */
 	uint64_t ino, lookups;
 };
 
 struct listing {
-	fuse_req_t    req;
+	fuse_req_t req;
 	struct asked *folder;
-	bool          plus;  /* READDIRPLUS */
-	bool          full;  /* with attributes */
-	bool          grows; /* something in it does, or the folder itself */
-	bool          filled; /* there is no room for the next entry */
-	uint64_t      last;   /* offset of the entry added last */
-	char         *bytes;
-	bool          in_room; /* of the transport: not ours to free */
-	size_t        size, used;
+	bool plus;     /* READDIRPLUS */
+	bool full;     /* with attributes */
+	bool grows;    /* something in it does, or the folder itself */
+	bool filled;   /* there is no room for the next entry */
+	bool lasts;    /* all in it can be told again as it is */
+	uint64_t last; /* offset of the entry added last */
+	char *bytes;
+	bool in_room; /* of the transport: not ours to free */
+	size_t size, used;
 	struct noted *noted;
-	size_t        noted_count, noted_cap;
+	size_t noted_count, noted_cap;
 };
 
 static void listing_release(struct listing *l)
@@ -620,6 +684,7 @@ static bool add_whole(struct listing *l, const struct tree_child *c, const struc
 		return false;
 	}
 	l->grows |= c->attr.grows;
+	l->lasts &= known_lasts(l->folder, g, &c->attr);
 	if (g->slot)
 		note(l, g->ino);
 	return true;
@@ -635,8 +700,10 @@ static bool on_child(void *arg, const struct tree_child *c)
 
 	if (l->plus && l->full && note_room(l) && known_child(l->folder, &c->node, &g) == 0)
 		return add_whole(l, c, &g);
-	return add_name(l, c->name, tree[c->node.row].type, known_number(l->folder, &c->node),
-			c->offset + DOT_DOT);
+	uint64_t ino = known_number(l->folder, &c->node);
+
+	l->lasts &= ino && !l->plus; /* else its number comes later, or was to be given */
+	return add_name(l, c->name, tree[c->node.row].type, ino, c->offset + DOT_DOT);
 }
 
 static int list(struct listing *l, uint64_t offset, struct err *err)
@@ -649,6 +716,7 @@ static int list(struct listing *l, uint64_t offset, struct err *err)
 		return rc;
 	l->full = !attr.large;
 	l->grows = attr.grows;
+	l->lasts = !attr.grows && !attr.settles && l->full;
 	/* The kernel keeps this listing: it has to be told when the folder grows. */
 	known_lives(folder->serving, folder->ino, &folder->node, &attr);
 	if (offset < DOT && !add_name(l, ".", NODE_FOLDER, folder->ino, DOT))
@@ -660,8 +728,69 @@ static int list(struct listing *l, uint64_t offset, struct err *err)
 		       l->plus && l->full, on_child, l, err);
 	if (rc == 0 && !l->filled && !attr.grows)
 		ends_add(folder->serving->ends, folder->ino, folder->generation, l->last);
+	l->lasts &= rc == 0;
 	return l->used ? 0
 		       : rc; /* what is there goes out first; the kernel comes again for the rest */
+}
+
+static struct render_key listing_key(const struct asked_as *as, size_t size, off_t offset,
+				     bool plus)
+{
+	return (struct render_key){ .ino = as->ino,
+				    .generation = as->generation,
+				    .offset = (uint64_t)offset,
+				    .stamp = as->stamp,
+				    .how = AS_LISTING(size, plus) };
+}
+
+/* The lookups that were noted are then all of the folder's slot. */
+static void keep_listing(const struct listing *l, off_t offset)
+{
+	AUTO(buf_release) struct buf whole = BUF_INIT(GIVES_SIZE + l->used);
+	uint64_t gives = l->noted_count ? l->noted[0].lookups : 0;
+	struct asked_as as;
+
+	if (!l->lasts || !l->used || l->noted_count > 1 || !known_as(l->folder, &as))
+		return;
+	buf_add(&whole, SLICE(&gives, sizeof gives));
+	buf_add(&whole, SLICE(l->bytes, l->used));
+	if (buf_done(&whole) == 0)
+		render_cache_offer(l->folder->serving->cache,
+				   listing_key(&as, l->size, offset, l->plus), buf_slice(&whole));
+}
+
+static void reply_kept_listing(fuse_req_t req, struct serving *s, struct slot *slot,
+			       struct slice kept)
+{
+	struct slice entries = slice_sub(kept, GIVES_SIZE, SIZE_MAX);
+	uint64_t gives;
+
+	memcpy(&gives, kept.p, sizeof gives);
+	slots_give(slot, gives);
+	if (fuse_reply_buf(req, (const char *)entries.p, entries.n) < 0)
+		slots_forget(s->slots, slot->number, gives);
+}
+
+/* True: so it was answered before, and nothing was published since. */
+static bool list_again(fuse_req_t req, struct serving *s, fuse_ino_t ino, size_t size, off_t offset,
+		       bool plus)
+{
+	AUTO(rendering_putp) struct rendering *kept = NULL;
+	struct asked_as as;
+	struct slot *slot = known_enter(s, ino, &as);
+
+	if (!slot)
+		return false;
+	bool ended = offset && ends_has(s->ends, ino, as.generation, (uint64_t)offset);
+	bool found =
+		!ended && render_cache_find(s->cache, listing_key(&as, size, offset, plus), &kept);
+
+	if (ended)
+		fuse_reply_buf(req, NULL, 0);
+	if (found)
+		reply_kept_listing(req, s, slot, rendering_bytes(kept));
+	slots_leave(s->slots, slot);
+	return ended || found;
 }
 
 static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
@@ -669,15 +798,15 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	struct serving *s = serving_of(req);
 	AUTO(asked_release) struct asked folder = { .ino = 0 };
 	AUTO(listing_release)
-	struct listing l = { .req = req, .folder = &folder, .plus = plus, .size = size,
-			     .last = (uint64_t)offset };
+	struct listing l = {
+		.req = req, .folder = &folder, .plus = plus, .size = size, .last = (uint64_t)offset
+	};
 	struct err err = ERR_INIT;
+
+	if (offset >= 0 && list_again(req, s, ino, size, offset, plus))
+		return;
 	int rc = offset < 0 ? -EINVAL : asked_open(s, ino, &folder);
 
-	if (rc == 0 && offset && ends_has(s->ends, ino, folder.generation, (uint64_t)offset)) {
-		fuse_reply_buf(req, NULL, 0);
-		return;
-	}
 	l.bytes = transport_room(size);
 	l.in_room = l.bytes;
 	if (rc == 0 && !l.bytes && !(l.bytes = malloc(size)))
@@ -688,6 +817,7 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 		refuse(req, "readdir", ino, rc, &err);
 		return;
 	}
+	keep_listing(&l, offset); /* first: where it lies in a ring is the kernel's afterwards */
 	if (fuse_reply_buf(req, l.bytes, l.used) < 0)
 		for (size_t i = 0; i < l.noted_count; i++)
 			known_forget(s, l.noted[i].ino, l.noted[i].lookups);

@@ -4,6 +4,7 @@
 #include <fuse_log.h>
 #include <fuse_lowlevel.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/trace.h"
+#include "fs/connection/keep.h"
 #include "fs/connection/mountpoint.h"
 #include "fs/connection/transport.h"
 #include "fs/connection/wire.h"
@@ -26,6 +28,8 @@ struct session {
 	bool                 or_classic;
 	struct wire_bits wished;
 	struct transport    *transport;
+	struct keep_connection *kept, *own; /* own: nobody else has it */
+	bool                 mounted, paused;
 	char                 mountpoint[PATH_MAX];
 };
 
@@ -124,6 +128,37 @@ static int attach_wire(struct session *s, const struct session_options *o, struc
 	return wire_attach(s->fuse, s->wished, &s->wire, err);
 }
 
+/* libfuse closes the descriptor that it was given; the one in `kept` stays. */
+static int take_over(struct session *s, struct err *err)
+{
+	char path[32];
+	int fd = fcntl(s->kept->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	if (fd < 0)
+		return err_set(err, -errno, "%s: its descriptor is gone: %s", s->mountpoint,
+			       strerror(errno));
+	snprintf(path, sizeof path, "/dev/fd/%d", fd);
+	if (fuse_session_mount(s->fuse, path) == 0)
+		return 0;
+	close(fd);
+	return err_set(err, -EINVAL, "libfuse does not go on with %s: %s", s->mountpoint, last_words);
+}
+
+static int mount_anew(struct session *s, struct err *err)
+{
+	char said[256];
+
+	if (access("/dev/fuse", F_OK) < 0)
+		return err_set(err, -ENODEV,
+			       "/dev/fuse is not there: the kernel's module fuse is not loaded");
+	if (mount_and_listen(s, said, sizeof said) < 0)
+		return err_set(err, -EPERM, "%s cannot be mounted on: %s", s->mountpoint,
+			       said[0]	      ? said :
+			       last_words[0] ? last_words :
+					       "fusermount3 (package fuse3) refused or is not there");
+	return 0;
+}
+
 int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct session_options *o,
 		 struct session **out, struct err *err)
 {
@@ -134,14 +169,21 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 	if (!s || write_options(o, &options) < 0)
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	s->how = o->transport ? o->transport : &transport_classic;
+	s->kept = o->kept;
+	if (!s->kept) {
+		void *own = mmap(NULL, sizeof *s->own, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (own == MAP_FAILED)
+			return err_set(err, -ENOMEM, "no memory for the mount");
+		s->kept = s->own = own;
+		s->own->fd = -1;
+	}
 	s->or_classic = o->or_classic;
 	if (o->allow_other && !session_others_allowed())
 		return err_set(err, -EPERM,
 			       "allow_other is for root, unless /etc/fuse.conf has the line "
 			       "user_allow_other");
-	if (access("/dev/fuse", F_OK) < 0)
-		return err_set(err, -ENODEV,
-			       "/dev/fuse is not there: the kernel's module fuse is not loaded");
 	snprintf(s->mountpoint, sizeof s->mountpoint, "%s", o->mountpoint);
 	argv[2] = (char *)options.p;
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
@@ -152,15 +194,12 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 	fuse_opt_free_args(&args);
 	if (!s->fuse)
 		return err_set(err, -EINVAL, "libfuse refuses the mount: %s", last_words);
-	char said[256];
+	int rc = s->kept->fd >= 0 ? take_over(s, err) : mount_anew(s, err);
 
-	if (mount_and_listen(s, said, sizeof said) < 0)
-		return err_set(err, -EPERM, "%s cannot be mounted on: %s", s->mountpoint,
-			       said[0]	      ? said :
-			       last_words[0] ? last_words :
-					       "fusermount3 (package fuse3) refused or is not there");
-	int rc = attach_wire(s, o, err);
-
+	if (rc < 0)
+		return rc;
+	s->mounted = true;
+	rc = attach_wire(s, o, err);
 	if (rc < 0)
 		return rc;
 	*out = TAKE(s);
@@ -182,11 +221,17 @@ const char *session_transport(struct session *s)
 	return s->how->serves(s->transport);
 }
 
+bool session_survives(struct session *s)
+{
+	return s->how->survives(s->transport);
+}
+
 int session_start(struct session *s, unsigned threads, void (*ended)(void *arg), void *arg,
 		  struct err *err)
 {
 	struct transport_task task = {
-		.session = s->fuse, .wire = s->wire, .threads = threads, .ended = ended, .arg = arg,
+		.session = s->fuse, .wire = s->wire, .kept = s->kept, .threads = threads,
+		.ended = ended, .arg = arg,
 	};
 
 	struct err why = ERR_INIT;
@@ -223,18 +268,43 @@ void session_end(struct session *s, unsigned wait_ms)
 	s->how->stop(&s->transport);
 }
 
+void session_pause(struct session *s)
+{
+	s->paused = true;
+	s->how->stop(&s->transport);
+}
+
+/* True once the kernel has let go of the mount. */
+static bool has_ended(const struct session *s)
+{
+	struct pollfd device = { .fd = fuse_session_fd(s->fuse) };
+
+	return fuse_session_exited(s->fuse) || (poll(&device, 1, 0) > 0 && device.revents & POLLERR);
+}
+
 void session_closep(struct session **at)
 {
 	struct session *s = TAKE(*at);
+	struct err why = ERR_INIT;
 
 	if (!s)
 		return;
 	if (s->transport)
 		s->how->stop(&s->transport);
-	wire_detachp(&s->wire);
-	if (s->fuse) {
-		fuse_session_unmount(s->fuse);
-		fuse_session_destroy(s->fuse);
+	/* Not libfuse's way of it, which knows nothing of mounts that were taken over. */
+	if (s->mounted && !s->paused && !has_ended(s)) {
+		int rc = mountpoint_unmount(s->mountpoint, UNMOUNT_LAZY, &why);
+
+		if (rc < 0)
+			trace_warn("mount", "it cannot be detached", "path=%s reason=\"%s\"",
+				   s->mountpoint, err_text(&why, rc));
 	}
+	wire_detachp(&s->wire);
+	if (s->mounted && !s->paused && has_ended(s))
+		fuse_session_unmount(s->fuse); /* what libfuse still holds of it */
+	if (s->fuse)
+		fuse_session_destroy(s->fuse);
+	if (s->own)
+		munmap(s->own, sizeof *s->own);
 	free(s);
 }

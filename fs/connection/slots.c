@@ -1,14 +1,17 @@
 #include "fs/connection/slots.h"
 
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "fs/connection/ino.h"
+#include "fs/tree/sights.h"
 
 #define CHUNK      1024u  /* slots allocated together; they never move and go with the table */
 #define SHARDS     64u
 #define CHAINS     256u   /* of a shard */
+#define PAST_MAX   64u    /* free slots that are asked what they were */
 #define SHOUT_MS   10000u /* between two trace lines that say the same */
 
 struct shard {
@@ -18,7 +21,8 @@ struct shard {
 
 struct slots {
 	uint32_t             slots_max;
-	uint32_t             generation_first;
+	struct keep         *keep;  /* NULL: of us alone */
+	struct keep_slots   *kept;
 	struct slot *_Atomic chunks[INO_SLOTS / CHUNK];
 	struct shard         shards[SHARDS];
 	pthread_mutex_t      free_lock;  /* guards the next three; a leaf */
@@ -27,7 +31,15 @@ struct slots {
 	atomic_uint_fast64_t shouted_ms;
 };
 
-struct slots *slots_new(uint32_t slots_max)
+static struct keep_slots *kept_alone(void)
+{
+	void *at = mmap(NULL, sizeof(struct keep_slots), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+struct slots *slots_new(uint32_t slots_max, struct keep *keep, struct keep_slots *kept)
 {
 	assert(slots_max > 0 && slots_max <= INO_SLOTS);
 	struct slots *s = calloc(1, sizeof *s);
@@ -35,10 +47,19 @@ struct slots *slots_new(uint32_t slots_max)
 	if (!s)
 		return NULL;
 	s->slots_max = slots_max;
+	s->keep = keep;
+	s->kept = keep ? kept : kept_alone();
+	if (!s->kept) {
+		free(s);
+		return NULL;
+	}
 	/* A handle from an earlier mount names a slot that is something else by now. */
-	if (getrandom(&s->generation_first, sizeof s->generation_first, GRND_NONBLOCK) < 0)
-		s->generation_first = (uint32_t)clock_mono_ms();
-	s->generation_first = (s->generation_first & INT32_MAX) + 1;
+	uint32_t first = 0;
+
+	if (getrandom(&first, sizeof first, GRND_NONBLOCK) < 0)
+		first = (uint32_t)clock_mono_ms();
+	if (!s->kept->generation_first)
+		s->kept->generation_first = (first & INT32_MAX) + 1;
 	pthread_mutex_init(&s->free_lock, NULL);
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_init(&s->shards[i].shard_lock, NULL);
@@ -66,8 +87,43 @@ static void let_go(struct slot *slot)
 	while (count)
 		network_unpin(slot->network, slot->scope.shard, heights[--count]);
 	shared_view_putp(&slot->view);
+	sight_version_putp(&slot->sight);
+	/* The scope stays: it says what this was. */
 	slot->network = NULL;
-	slot->scope = (struct scope){ 0 };
+}
+
+/* ---- what is written down ---- */
+
+static void write_down(struct slots *s, struct slot *slot)
+{
+	struct keep_slot *k = slot->kept;
+	const struct scope *c = &slot->scope;
+
+	atomic_store(&k->given, 0);
+	k->generation = slot->generation;
+	k->network = slot->network ? network_index(slot->network) : 0;
+	k->kind = c->kind;
+	k->context = c->context;
+	k->shard = c->shard;
+	k->height = c->height;
+	k->from = c->from;
+	k->view_number = c->view_number;
+	k->branch = c->branch;
+	k->view = s->keep && slot->view ? keep_view_save(s->keep, shared_view_of(slot->view)) : 0;
+	atomic_store(&k->used, 1);
+}
+
+/* The generation first: whoever takes over gives a free slot with a higher one. */
+static void strike_out(struct slots *s, struct slot *slot)
+{
+	struct keep_slot *k = slot->kept;
+
+	k->generation = slot->generation + 1;
+	if (!atomic_exchange(&k->used, 0))
+		return;
+	if (s->keep)
+		keep_view_drop(s->keep, k->view);
+	k->view = 0;
 }
 
 void slots_freep(struct slots **at)
@@ -80,6 +136,8 @@ void slots_freep(struct slots **at)
 		let_go(&atomic_load(&s->chunks[i / CHUNK])[i % CHUNK]);
 	for (size_t i = 0; i < ARRAY_LEN(s->chunks); i++)
 		free(atomic_load(&s->chunks[i]));
+	if (!s->keep)
+		munmap(s->kept, sizeof *s->kept);
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_destroy(&s->shards[i].shard_lock);
 	pthread_mutex_destroy(&s->free_lock);
@@ -109,20 +167,45 @@ static int chunk_make(struct slots *s, uint32_t number)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < CHUNK; i++) {
 		chunk[i].number = number / CHUNK * CHUNK + i;
-		chunk[i].generation = s->generation_first;
+		chunk[i].kept = &s->kept->slots[chunk[i].number];
+		chunk[i].generation = chunk[i].kept->generation;
+		if (!chunk[i].generation)
+			chunk[i].generation = s->kept->generation_first;
 	}
 	if (!atomic_compare_exchange_strong(&s->chunks[number / CHUNK], &none, chunk))
 		free(chunk); /* another thread was faster */
 	return 0;
 }
 
+/* Was this the same part of the same view? Then it says the same again, by the same numbers. */
+static bool was(const struct slot *slot, const struct network *n, const struct scope *scope)
+{
+	return scope->kind == SCOPE_VIEW && slot->past == n && scope_eq(&slot->scope, scope);
+}
+
+/* Of the slots freed last the one that was this before, else the one that was freed first. */
+static struct slot *take_past(struct slots *s, const struct network *n, const struct scope *scope)
+{
+	uint32_t *at = &s->free_first;
+	struct slot *slot = slot_at(s, *at - 1);
+
+	for (unsigned i = 1; i < PAST_MAX && slot->next && !was(slot, n, scope); i++) {
+		at = &slot->next;
+		slot = slot_at(s, *at - 1);
+	}
+	*at = slot->next;
+	if (!was(slot, n, scope))
+		slot->generation++;
+	return slot;
+}
+
 /* A free slot, or -ENFILE; -EAGAIN: *number needs its chunk first. */
-static int take_free(struct slots *s, struct slot **out, uint32_t *number)
+static int take_free(struct slots *s, const struct network *n, const struct scope *scope,
+		     struct slot **out, uint32_t *number)
 {
 	LOCKED(&s->free_lock);
 	if (s->free_first) {
-		*out = slot_at(s, s->free_first - 1);
-		s->free_first = (*out)->next;
+		*out = take_past(s, n, scope);
 	} else if (s->made == s->slots_max) {
 		return -ENFILE;
 	} else {
@@ -131,6 +214,7 @@ static int take_free(struct slots *s, struct slot **out, uint32_t *number)
 		if (!*out)
 			return -EAGAIN;
 		s->made++;
+		atomic_store(&s->kept->made, s->made);
 	}
 	s->used++;
 	return 0;
@@ -139,18 +223,18 @@ static int take_free(struct slots *s, struct slot **out, uint32_t *number)
 static void give_free(struct slots *s, struct slot *slot)
 {
 	LOCKED(&s->free_lock);
-	slot->generation++;
 	slot->next = s->free_first;
 	s->free_first = slot->number + 1;
 	s->used--;
 }
 
-static int slot_take(struct slots *s, struct slot **out)
+static int slot_take(struct slots *s, const struct network *n, const struct scope *scope,
+		     struct slot **out)
 {
 	uint32_t number = 0;
 	int rc;
 
-	while ((rc = take_free(s, out, &number)) == -EAGAIN) {
+	while ((rc = take_free(s, n, scope, out, &number)) == -EAGAIN) {
 		rc = chunk_make(s, number);
 		if (rc < 0)
 			return rc;
@@ -181,7 +265,7 @@ static uint64_t hash_of(const struct network *n, const struct scope *c)
 	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), n ? network_index(n) : 0);
 
 	h = mix(h, (uint64_t)c->kind << 40 | (uint64_t)c->context << 32 | c->shard);
-	return mix(mix(mix(h, c->height), c->from), c->view_number);
+	return mix(mix(mix(mix(h, c->height), c->from), c->view_number), c->branch);
 }
 
 static struct shard *shard_of(struct slots *s, uint64_t hash)
@@ -238,7 +322,12 @@ static int hold(struct slot *slot, struct network *n, const struct scope *scope,
 			network_unpin(n, scope->shard, heights[--i]);
 		return rc;
 	}
+	slot->sight = scope->kind == SCOPE_SIGHT ? sights_get(tree_sights(), n, scope->view_number)
+						 : NULL;
+	if (scope->kind == SCOPE_SIGHT && !slot->sight)
+		return -ESTALE;
 	slot->network = n;
+	slot->past = n;
 	slot->scope = *scope;
 	slot->view = scope->kind == SCOPE_VIEW ? shared_view_share(view) : NULL;
 	return 0;
@@ -268,7 +357,7 @@ int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
 	}
 	if (!is_of_view(scope, view))
 		return -ESTALE;
-	int rc = slot_take(s, &fresh);
+	int rc = slot_take(s, n, scope, &fresh);
 
 	if (rc < 0)
 		return rc;
@@ -277,6 +366,7 @@ int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
 		give_free(s, fresh);
 		return rc;
 	}
+	write_down(s, fresh);
 	pthread_mutex_lock(&shard->shard_lock);
 	found = find_and_enter(s, *chain, n, scope);
 	if (!found) {
@@ -288,6 +378,7 @@ int slots_intern(struct slots *s, struct network *n, const struct scope *scope,
 	}
 	pthread_mutex_unlock(&shard->shard_lock);
 	if (found) {
+		strike_out(s, fresh);
 		let_go(fresh);
 		give_free(s, fresh);
 	}
@@ -301,14 +392,102 @@ int slots_enter(struct slots *s, uint32_t number, struct slot **out)
 
 	if (!slot || !count_up(slot))
 		return -ESTALE;
+	if (slot->gone) {
+		slots_leave(s, slot);
+		return -ESTALE;
+	}
 	*out = slot;
 	return 0;
+}
+
+/* ---- taking over ---- */
+
+static struct shared_view *view_again(struct slots *s, struct network *n, const struct keep_slot *k,
+				      struct shared_view *views[KEEP_VIEWS])
+{
+	struct keep_view *kv = k->view && k->view <= KEEP_VIEWS ? &s->keep->views[k->view - 1] : NULL;
+	struct view *v = NULL;
+
+	if (!kv || kv->size > sizeof kv->bytes || kv->network != k->network ||
+	    kv->number != k->view_number)
+		return NULL;
+	if (!views[k->view - 1] &&
+	    network_view_restore(n, SLICE(kv->bytes, kv->size), &v) == 0)
+		views[k->view - 1] = shared_view_of_saved(v);
+	return views[k->view - 1];
+}
+
+/* False: what it was of cannot be had again. */
+static bool hold_again(struct slots *s, struct slot *slot, struct network *n,
+		       struct shared_view *views[KEEP_VIEWS])
+{
+	const struct keep_slot *k = slot->kept;
+	struct scope scope = { k->kind, k->context,     k->shard, k->height,
+			       k->from, k->view_number, k->branch };
+	struct shared_view *view = NULL;
+
+	if ((k->network && !n) ||
+	    (k->kind == SCOPE_VIEW && n && !(view = view_again(s, n, k, views))))
+		return false;
+	if (hold(slot, n, &scope, view) < 0)
+		return false;
+	uint64_t hash = hash_of(n, &scope);
+	uint32_t *chain = chain_of(shard_of(s, hash), hash);
+
+	slot->next = *chain;
+	*chain = slot->number + 1;
+	return true;
+}
+
+static void free_again(struct slots *s, struct slot *slot)
+{
+	strike_out(s, slot);
+	slot->generation = slot->kept->generation;
+	slot->next = s->free_first;
+	s->free_first = slot->number + 1;
+}
+
+uint32_t slots_take_over(struct slots *s, struct network *(*network)(void *arg, unsigned index),
+			 void *arg)
+{
+	struct shared_view *views[KEEP_VIEWS] = { NULL };
+	uint32_t lost = 0, made = MIN(atomic_load(&s->kept->made), s->slots_max);
+
+	for (uint32_t i = 0; i < made; i++) {
+		if (i % CHUNK == 0 && chunk_make(s, i) < 0)
+			return made - i + lost;
+		struct slot *slot = slot_at(s, i);
+		struct keep_slot *k = slot->kept;
+		uint64_t given = atomic_load(&k->given);
+
+		s->made = i + 1;
+		if (!atomic_load(&k->used) || (!given && k->kind != SCOPE_PLACE)) {
+			atomic_store(&k->used, 0);
+			free_again(s, slot);
+			continue;
+		}
+		s->used++;
+		if (s->keep && k->view && k->view <= KEEP_VIEWS)
+			atomic_fetch_add(&s->keep->views[k->view - 1].users, 1);
+		slot->gone = !hold_again(s, slot, k->network ? network(arg, k->network) : NULL, views);
+		lost += slot->gone;
+		atomic_store(&slot->count, given + (k->kind == SCOPE_PLACE));
+	}
+	for (uint32_t i = 0; i < KEEP_VIEWS; i++)
+		shared_view_putp(&views[i]);
+	return lost;
 }
 
 /* ---- counting down ---- */
 
 static void retire(struct slots *s, struct slot *slot)
 {
+	if (slot->gone) { /* in no chain, and holding nothing */
+		slot->gone = false;
+		strike_out(s, slot);
+		give_free(s, slot);
+		return;
+	}
 	uint64_t hash = hash_of(slot->network, &slot->scope);
 	struct shard *shard = shard_of(s, hash);
 
@@ -319,6 +498,7 @@ static void retire(struct slots *s, struct slot *slot)
 		at = &slot_at(s, *at - 1)->next;
 	*at = slot->next;
 	pthread_mutex_unlock(&shard->shard_lock);
+	strike_out(s, slot);
 	let_go(slot);
 	give_free(s, slot);
 }
@@ -343,15 +523,28 @@ void slots_leave(struct slots *s, struct slot *slot)
 	count_down(s, slot, 1);
 }
 
+/* Written down before the kernel has it, and after it has forgotten it. */
 void slots_give(struct slot *slot, uint64_t lookups)
 {
+	atomic_fetch_add_explicit(&slot->kept->given, lookups, memory_order_relaxed);
 	atomic_fetch_add_explicit(&slot->count, lookups, memory_order_relaxed);
+}
+
+static void forget_written(struct keep_slot *k, uint64_t n)
+{
+	uint64_t given = atomic_load_explicit(&k->given, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(&k->given, &given, given - MIN(n, given),
+						      memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 void slots_forget(struct slots *s, uint32_t number, uint64_t lookups)
 {
 	struct slot *slot = number < s->slots_max ? slot_at(s, number) : NULL;
 
-	if (slot && lookups)
-		count_down(s, slot, lookups);
+	if (!slot || !lookups)
+		return;
+	forget_written(slot->kept, lookups);
+	count_down(s, slot, lookups);
 }

@@ -13,6 +13,7 @@
 #include "core/base/err.h"
 
 struct fuse_session;
+struct keep_connection;
 struct transport; /* of whichever transport started it */
 struct wire;
 
@@ -23,6 +24,7 @@ struct wire;
 struct transport_task {
 	struct fuse_session *session; /* mounted */
 	struct wire         *wire;    /* of it; NULL: nothing is wished for */
+	struct keep_connection *kept; /* what is written down of its requests (journal.h) */
 	unsigned             threads; /* 0: a default; of rings: for each processor */
 	void               (*ended)(void *arg); /* called once, from one of the threads, when the
 						 * kernel has closed the connection */
@@ -39,6 +41,9 @@ struct transport_ops {
 	void (*stop)(struct transport **t);
 	/* What serves now, "classic" while or because nothing else was agreed on. Any thread. */
 	const char *(*serves)(const struct transport *t);
+	/* Can another process go on with the connection when this one dies? Known once something was
+	 * asked; then a yes stays true. Any thread. */
+	bool (*survives)(struct transport *t);
 };
 
 extern const struct transport_ops transport_classic, transport_uring;

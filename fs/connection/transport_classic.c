@@ -3,20 +3,24 @@
 
 #include <fuse_lowlevel.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/trace.h"
+#include "fs/connection/journal.h"
 #include "fs/connection/opcodes.h"
 #include "fs/connection/transport.h"
 #include "fs/connection/wire.h"
 
 #define TICK_MS    3u  /* all threads busy and none done for two to three: they are blocked */
+#define PAGES_MAX  256u /* of a request, as libfuse agrees with the kernel */
 #define TICKS_IDLE 50u /* not all busy for so long: the watcher sleeps again */
 
 enum stage { ABSENT, SERVING, LEFT };
 
 struct worker {
 	struct transport *transport;
+	unsigned          index; /* of its place in the journal */
 	pthread_t         thread;
 	atomic_int        stage; /* enum stage; LEFT: to be joined by the watcher */
 };
@@ -24,6 +28,8 @@ struct worker {
 struct transport {
 	struct fuse_session *session;
 	struct wire         *wire;
+	struct keep_connection *kept;
+	size_t               request_size;
 	void               (*ended)(void *arg);
 	void                *arg;
 	unsigned             threads, threads_max;
@@ -50,15 +56,18 @@ static void ask_to_watch(struct transport *t)
 	pthread_cond_signal(&t->watch_wanted);
 }
 
-static void answer(struct transport *t, const struct fuse_buf *request)
+static void answer(struct worker *w, void *bytes, size_t size)
 {
+	struct transport *t = w->transport;
 	unsigned busy = atomic_fetch_add_explicit(&t->busy, 1, memory_order_relaxed) + 1;
 
 	if (busy >= atomic_load_explicit(&t->serving, memory_order_relaxed))
 		ask_to_watch(t);
-	opcodes_seen(request->mem, request->size);
-	wire_asked(t->wire, request->mem, request->size);
-	fuse_session_process_buf(t->session, request);
+	opcodes_seen(bytes, size);
+	wire_asked(t->wire, bytes, size);
+	journal_begin(t->kept, w->index);
+	fuse_session_process_buf(t->session, &(struct fuse_buf){ .mem = bytes, .size = size });
+	journal_end(t->kept, w->index);
 	atomic_fetch_sub_explicit(&t->busy, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&t->answered, 1, memory_order_relaxed);
 }
@@ -74,43 +83,49 @@ static bool is_surplus(struct transport *t)
 	return false;
 }
 
-static void free_request(void *arg)
+/* Cancellation is how a read of /dev/fuse is ended from outside, so here alone it is allowed. What
+ * was read by then and is not answered stays in the journal. */
+static ssize_t next_request(struct worker *w, void *bytes)
 {
-	free(((struct fuse_buf *)arg)->mem);
-}
-
-/* Cancellation is how a read of /dev/fuse is ended from outside, so here alone it is allowed. */
-static int next_request(struct transport *t, struct fuse_buf *request)
-{
-	int rc, ignored;
+	struct transport *t = w->transport;
+	ssize_t n;
+	int ignored;
 
 	do {
+		if (fuse_session_exited(t->session))
+			return 0;
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &ignored);
-		rc = fuse_session_receive_buf(t->session, request);
+		n = journal_take(t->kept, w->index, fuse_session_fd(t->session), bytes,
+				 t->request_size);
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ignored);
-	} while (rc == -EINTR || rc == -EAGAIN);
-	return rc;
+	} while (n == -EINTR || n == -EAGAIN || n == -ENOENT); /* absent: it was interrupted */
+	if (n == 0)
+		fuse_session_exit(t->session);
+	return n;
 }
 
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct transport *t = w->transport;
-	struct fuse_buf request = { .mem = NULL };
+	void *bytes = malloc(t->request_size);
 	bool surplus = false;
-	int rc = 0, ignored;
+	volatile ssize_t rc = bytes ? 0 : -ENOMEM; /* a cleanup may jump */
+	int ignored;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ignored);
-	pthread_cleanup_push(free_request, &request);
-	while (!surplus && (rc = next_request(t, &request)) > 0) {
-		answer(t, &request);
+	pthread_cleanup_push(free, bytes);
+	if (bytes)
+		journal_prepare(t->kept, w->index);
+	while (bytes && !surplus && (rc = next_request(w, bytes)) > 0) {
+		answer(w, bytes, (size_t)rc);
 		surplus = is_surplus(t);
 	}
 	pthread_cleanup_pop(1);
 	if (!surplus) {
 		if (rc < 0)
 			trace_error("fs", "the kernel's connection failed, the mount ends",
-				    "errno=%d", -rc);
+				    "errno=%d", (int)-rc);
 		if (!atomic_exchange(&t->closed, true))
 			t->ended(t->arg);
 	}
@@ -132,6 +147,7 @@ static int worker_start(struct transport *t)
 		if (atomic_load(&w->stage) != ABSENT)
 			continue;
 		w->transport = t;
+		w->index = i;
 		atomic_store(&w->stage, SERVING);
 		atomic_fetch_add(&t->serving, 1);
 		int rc = -pthread_create(&w->thread, NULL, work, w);
@@ -218,12 +234,19 @@ static int start(const struct transport_task *task, struct transport **out, stru
 		return err_set(err, -ENOMEM, "no memory for the threads of the mount");
 	t->session = task->session;
 	t->wire = task->wire;
+	t->kept = task->kept;
+	t->request_size = MAX(PAGES_MAX * (size_t)sysconf(_SC_PAGESIZE) + 4096, JOURNAL_BYTES_MIN);
 	t->ended = task->ended;
 	t->arg = task->arg;
 	t->threads = MIN(task->threads ? task->threads : TRANSPORT_THREADS, TRANSPORT_THREADS_MAX);
 	t->threads_max = MAX(t->threads, TRANSPORT_GROWTH);
 	pthread_mutex_init(&t->watch_lock, NULL);
 	clock_cond_init(&t->watch_wanted);
+	unsigned left = journal_replay(t->kept, t->session, t->wire);
+
+	if (left)
+		trace_info("fs", "requests that nobody answered are answered now", "requests=%u",
+			   left);
 	for (unsigned i = 0; i < t->threads && rc == 0; i++)
 		rc = worker_start(t);
 	if (rc == 0)
@@ -262,10 +285,16 @@ static const char *serves(const struct transport *t)
 	return transport_classic.name;
 }
 
+static bool survives(struct transport *t)
+{
+	return true;
+}
+
 const struct transport_ops transport_classic = {
 	.name = "classic",
 	.why_not = why_not,
 	.start = start,
 	.stop = stop,
 	.serves = serves,
+	.survives = survives,
 };

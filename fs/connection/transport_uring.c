@@ -650,6 +650,15 @@ static const char *serves(const struct transport *t)
 	return t && atomic_load(&t->serving) ? transport_uring.name : transport_classic.name;
 }
 
+/* No ring took anything, and none will. */
+static bool survives(struct transport *t)
+{
+	if (!t)
+		return false;
+	LOCKED(&t->gate_lock);
+	return t->gate == GATE_OVER;
+}
+
 const struct transport_ops transport_uring = {
 	.name = "uring",
 	.by_ring = true,
@@ -657,4 +666,5 @@ const struct transport_ops transport_uring = {
 	.start = start,
 	.stop = stop,
 	.serves = serves,
+	.survives = survives,
 };

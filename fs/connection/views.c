@@ -78,6 +78,20 @@ void shared_view_putp(struct shared_view **at)
 	free(s);
 }
 
+struct shared_view *shared_view_of_saved(struct view *v)
+{
+	struct shared_view *s = malloc(sizeof *s);
+
+	if (!s) {
+		view_putp(&v);
+		return NULL;
+	}
+	atomic_init(&s->owners, 1);
+	s->published = 0; /* what is asked for now was published later */
+	s->view = v;
+	return s;
+}
+
 const struct view *shared_view_of(const struct shared_view *s)
 {
 	return s ? s->view : NULL;
@@ -127,6 +141,18 @@ bool views_is_newest(struct views *v, const struct shared_view *s)
 	const struct place *p = place_of(v, s->view->network);
 
 	return s->published == atomic_load(&p->published);
+}
+
+uint64_t shared_view_stamp(const struct shared_view *s)
+{
+	return s->published;
+}
+
+uint64_t views_stamp(const struct views *v, const struct network *n)
+{
+	unsigned i = network_index(n);
+
+	return i < ARRAY_LEN(v->places) ? atomic_load(&v->places[i].published) : 0;
 }
 
 static struct shared_view *current(struct place *p)

@@ -26,6 +26,14 @@ struct network *views_network(const struct views *v, unsigned index);
 struct shared_view *views_newest(struct views *v, struct network *n);
 /* False once a newer one was published. */
 bool views_is_newest(struct views *v, const struct shared_view *s);
+/* A view that is not the newest, taken over from another process: the caller's first share of it.
+ * NULL: no memory, and the view is put back. */
+struct shared_view *shared_view_of_saved(struct view *v);
+/* How many publications of the network there were, as far as this view knows, or by now: two
+ * questions that see the same number see the same view, or one as good. 1 or more once the network
+ * was asked for. */
+uint64_t shared_view_stamp(const struct shared_view *s);
+uint64_t views_stamp(const struct views *v, const struct network *n);
 struct shared_view *shared_view_share(struct shared_view *v);
 void shared_view_putp(struct shared_view **v);
 const struct view *shared_view_of(const struct shared_view *v); /* of NULL: NULL */

@@ -12,7 +12,9 @@
 #include "core/store/store.h"
 #include "fs/connection/mountpoint.h"
 
+struct follows;
 struct fs;
+struct keep;
 struct orders;
 struct pins;
 
@@ -25,7 +27,14 @@ struct fs_options {
 	size_t   render_cache;   /* bytes of renderings kept; 0: a default */
 	struct pins   *pins;     /* checkpoints; NULL: none are shown */
 	struct orders *orders;   /* what ctl takes; NULL: nothing */
+	struct follows *follows; /* who follows which network; NULL: nobody any */
+	unsigned fetch_ms;       /* a lookup of a missing block waits so long for it; 0: not at all */
 	const char *ctl_dir;     /* where ctl is mounted; NULL: the run-time folder of the user */
+	/* What outlives us (fs/connection/keep.h), and who is told of the descriptors in it once all
+	 * are mounted; NULL: nothing does. With descriptors in it we go on with those. */
+	struct keep *keep;
+	void       (*mounted)(void *arg, int main_fd, int ctl_fd, int plain_fd);
+	void        *mounted_arg;
 };
 
 /* Mounts them all. A stale mount point (a dead daemon's) is cleared first. After this `ls` works as
@@ -34,6 +43,10 @@ int  fs_open(struct store *s, struct events *events, const char *mountpoint,
 	     const struct fs_options *o, struct fs **out, struct err *err) MUST_CHECK;
 int  fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err) MUST_CHECK;
 void fs_stop(struct fs *fs);
+/* Once it is ready: can another process go on with it when this one dies? */
+bool fs_survives(struct fs *fs);
+/* As fs_stop, but all stay mounted, with what is not answered yet, for the next process. */
+void fs_hand_over(struct fs *fs);
 void fs_closep(struct fs **fs); /* unmounts what is still mounted */
 
 /* Unmounts as a person would ask for it: fusermount3 or umount(2), with the reason when it is

@@ -2,6 +2,7 @@
 
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "core/base/trace.h"
@@ -18,7 +19,7 @@
 struct plain {
 	struct serving serving;
 	struct session *session;
-	bool running;
+	bool running, paused;
 	char path[PATH_MAX];
 };
 
@@ -39,7 +40,10 @@ int plain_open(struct views *v, struct meter *m, const struct store *s,
 		.render_cache = RENDER_CACHE,
 		.trim = trim,
 		.arg = p,
+		.keep = o->keep,
+		.kept = &o->keep->plain,
 	};
+	struct keep_connection *kept = &o->keep->connections[KEEP_PLAIN];
 
 	if (!p)
 		return err_set(err, -ENOMEM, "no memory for the mount");
@@ -49,14 +53,17 @@ int plain_open(struct views *v, struct meter *m, const struct store *s,
 	int rc = serving_init(&p->serving, &so, err);
 
 	if (rc == 0)
-		rc = opened_new(-1, &p->serving.opened, err);
+		rc = opened_new(&o->keep->opened, &p->serving.opened, err);
 	if (rc < 0)
 		return rc;
-	rc = rundir_make("plain", NULL, p->path, err);
-	if (rc < 0) {
+	if (kept->fd >= 0) {
+		snprintf(p->path, sizeof p->path, "%s", o->keep->plain_path);
+		p->paused = true; /* who comes no further leaves it to the next */
+	} else if ((rc = rundir_make("plain", NULL, (pid_t)o->keep->keeper, p->path, err)) < 0) {
 		p->path[0] = '\0';
 		return rc;
 	}
+	snprintf(o->keep->plain_path, sizeof o->keep->plain_path, "%s", p->path);
 	struct session_options session = {
 		.mountpoint = p->path,
 		.source = store_path(s),
@@ -64,6 +71,7 @@ int plain_open(struct views *v, struct meter *m, const struct store *s,
 		.allow_other = o->allow_other,
 		.read_only = true,
 		.stack_depth = geteuid() == 0 ? STACK_DEPTH : 0,
+		.kept = kept,
 	};
 
 	rc = session_open(&serving_ops, &p->serving, &session, &p->session, err);
@@ -97,14 +105,27 @@ int plain_start(struct plain *p, struct err *err)
 
 	if (wire)
 		wire_on_agreed(wire, on_agreed, p);
-	int rc = notifier_start(p->serving.notifier, session_fuse(p->session), err);
+	int rc = session_start(p->session, 0, on_ended, p, err);
 
+	/* Not earlier: libfuse tells the kernel nothing before it knows of INIT. */
 	if (rc == 0)
-		rc = session_start(p->session, 0, on_ended, p, err);
+		rc = notifier_start(p->serving.notifier, session_fuse(p->session), err);
 	if (rc < 0)
 		return rc;
 	p->running = true;
+	p->paused = false;
 	return 0;
+}
+
+int plain_fd(const struct plain *p)
+{
+	return fuse_session_fd(session_fuse(p->session));
+}
+
+void plain_pause(struct plain *p)
+{
+	if (p)
+		p->paused = true;
 }
 
 const char *plain_path(const struct plain *p)
@@ -122,7 +143,7 @@ void plain_changed(struct plain *p, unsigned network)
 {
 	if (!p)
 		return;
-	atomic_fetch_add(&p->serving.changes, 1);
+	serving_changed(&p->serving);
 	notifier_published(p->serving.notifier, network);
 }
 
@@ -132,7 +153,9 @@ void plain_end(struct plain *p)
 	if (!p || !p->serving.notifier)
 		return;
 	notifier_stop(p->serving.notifier);
-	if (p->running)
+	if (p->session && p->paused)
+		session_pause(p->session);
+	else if (p->running)
 		session_end(p->session, END_WAIT_MS);
 	p->running = false;
 	session_closep(&p->session);
@@ -146,7 +169,7 @@ void plain_closep(struct plain **at)
 	if (!p)
 		return;
 	plain_end(p);
-	if (p->path[0])
+	if (p->path[0] && !p->paused)
 		rundir_remove(p->path);
 	serving_release(&p->serving);
 	free(p);

@@ -11,6 +11,7 @@
 
 #define READ_AHEAD_KIB 1024u /* of files that are read from their begin */
 
+struct keep;
 struct meter;
 struct plain;
 struct views;
@@ -18,6 +19,8 @@ struct views;
 struct plain_options {
 	bool allow_other;
 	uint32_t uid, gid, umask;
+	struct keep *keep; /* what outlives us, with the number of the keeper; with a connection of
+			    * this kind in it we go on with that */
 };
 
 /* Mounts it in the run-time folder. Views and meter are the main connection's. */
@@ -30,6 +33,9 @@ void plain_published(struct plain *p, unsigned network);
 void plain_changed(struct plain *p, unsigned network);
 /* Unmounts unless somebody reads, which is detached then; answers no more, and holds no view. */
 void plain_end(struct plain *p);
+int  plain_fd(const struct plain *p); /* of /dev/fuse */
+/* Leaves it to the next process: plain_end() and plain_closep() unmount nothing then. */
+void plain_pause(struct plain *p);
 void plain_closep(struct plain **p); /* once nothing is published any more */
 
 #endif

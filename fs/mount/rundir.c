@@ -125,11 +125,12 @@ void rundir_each_dead(void (*each)(void *arg, const char *path), void *arg)
 
 /* ---- one of our own ---- */
 
-static int own_make(const char *base, const char *what, char out[PATH_MAX], struct err *err)
+static int own_make(const char *base, const char *what, pid_t pid, char out[PATH_MAX],
+		    struct err *err)
 {
 	for (int i = 1; i <= TRIES; i++) {
 		int n = snprintf(out, PATH_MAX, i == 1 ? "%s/%s-%d" : "%s/%s-%d-%d", base, what,
-				 (int)getpid(), i);
+				 (int)pid, i);
 
 		if (n >= PATH_MAX)
 			return err_set(err, -ENAMETOOLONG, "%s: it is too long", base);
@@ -143,7 +144,8 @@ static int own_make(const char *base, const char *what, char out[PATH_MAX], stru
 	return err_set(err, -EEXIST, "%s: all of its names for this process are in use", base);
 }
 
-int rundir_make(const char *what, const char *wanted, char out[PATH_MAX], struct err *err)
+int rundir_make(const char *what, const char *wanted, pid_t pid, char out[PATH_MAX],
+		struct err *err)
 {
 	char base[PATH_MAX];
 
@@ -163,7 +165,7 @@ int rundir_make(const char *what, const char *wanted, char out[PATH_MAX], struct
 	if (rc < 0)
 		return err_note(err, rc, "no folder for %s", what);
 	each_dead(base, clear_one, NULL);
-	return own_make(base, what, out, err);
+	return own_make(base, what, pid ? pid : getpid(), out, err);
 }
 
 void rundir_remove(const char *path)

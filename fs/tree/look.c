@@ -8,6 +8,7 @@ void look_release(struct look *l)
 {
 	state_freep(&l->state);
 	look_span_release(l);
+	sight_version_putp(&l->sight);
 }
 
 void look_span_release(struct look *l)
@@ -99,6 +100,36 @@ int look_block_object(struct look *l, uint64_t object, const struct block_row **
 		return gone(l, stat.shard, stat.height);
 	l->has_block = true;
 	return 0;
+}
+
+/* ---- following ---- */
+
+int look_sight(struct look *l, const struct node *n, const struct sight_version **out)
+{
+	uint64_t number = n->scope.view_number;
+
+	if (!l->sight || l->sight->number != number || l->sight->view->network != n->network) {
+		sight_version_putp(&l->sight);
+		l->sight = sights_get(tree_sights(), n->network, number);
+	}
+	*out = l->sight;
+	return l->sight ? 0
+			: err_set(l->err, -ESTALE, "what was told of following then is gone");
+}
+
+bool look_sight_newest(struct look *l, struct node *n)
+{
+	struct sight_version *v = sights_newest(tree_sights(), n->network);
+
+	if (!v)
+		return false;
+	sight_version_putp(&l->sight); /* a name that is interned next finds it held */
+	l->sight = v;
+	n->scope.kind = SCOPE_SIGHT;
+	n->scope.context = 0;
+	n->scope.height = n->scope.from = 0;
+	n->scope.view_number = v->number;
+	return true;
 }
 
 /* ---- what can be read ---- */
@@ -213,7 +244,9 @@ int look_state(struct look *l, const struct scope *s, struct state **out)
 	if (!l->state || l->state_shard != s->shard || l->state_height != height) {
 		state_freep(&l->state);
 		l->has_account = false;
-		int rc = state_open(l->view->network, s->shard, height, &l->state, l->err);
+		/* Of the view's own branch: after a rollback the newest one shows less. */
+		int rc = state_open_at(l->view->network, l->view->branch, s->shard, height,
+				       &l->state, l->err);
 		if (rc < 0)
 			return rc;
 		l->state_shard = s->shard;
@@ -282,9 +315,7 @@ int look_account(struct look *l, const struct scope *s, uint64_t account,
 
 		if (rc < 0)
 			return rc;
-		/* A state is of the newest branch, which may be younger than the view. */
-		if (state_branch(l->state) == key.branch)
-			accounts_keep(&key, &l->account);
+		accounts_keep(&key, &l->account);
 	}
 	l->has_account = true;
 	l->account_scope = *s;

@@ -12,6 +12,7 @@
 
 #include "core/store/network.h"
 #include "fs/tree/accounts.h"
+#include "fs/tree/sights.h"
 #include "fs/tree/tree.h"
 
 struct look {
@@ -28,6 +29,7 @@ struct look {
 	struct scope       account_scope;
 	uint64_t           account_number;
 	struct span       *span; /* rows_spans.c's */
+	struct sight_version *sight; /* look_sight()'s, or the one that make has taken */
 };
 
 #define LOOK_INIT(v, e) { .view = (v), .err = (e) }
@@ -44,6 +46,12 @@ int look_block_object(struct look *l, uint64_t object, const struct block_row **
 /* Is (shard, height) held? 0, -ENOENT or -ENODATA with the reason. */
 int look_held(struct look *l, uint32_t shard, uint64_t height) MUST_CHECK;
 int look_stat(struct look *l, uint64_t object, struct stat_record *out) MUST_CHECK;
+
+/* The version that a node of SCOPE_SIGHT is of. -ESTALE: it is gone. Valid until the next one. */
+int look_sight(struct look *l, const struct node *n,
+	       const struct sight_version **out) MUST_CHECK;
+/* Makes a node of the newest version. False: nobody follows the network; the node is as it was. */
+bool look_sight_newest(struct look *l, struct node *n);
 
 /* ---- states ---- */
 

@@ -9,6 +9,7 @@
 #define CHAINFS_FS_RENDER_H
 
 #include "core/store/network.h"
+#include "core/sync/sight.h"
 
 /* ---- render_block.c ---- */
 
@@ -36,19 +37,34 @@ void render_diverged_line(uint32_t shard, uint64_t height, struct buf *out);
 
 /* ---- render_gaps.c ---- */
 
-void render_gap_status(const struct gap *g, struct buf *out);
-void render_gap_reason(const struct gap *g, struct buf *out);
-void render_gap_error(const struct gap *g, struct buf *out);
-void render_gap_tries(const struct gap *g, struct buf *out);
-void render_gap_next(const struct gap *g, struct buf *out);
+/* What following tells of a gap; NULL below: nobody follows. */
+struct gap_sight {
+	const struct sight *sight;
+	const struct sight_claim *claim;
+};
+
+void render_gap_status(const struct gap *g, const struct gap_sight *s, struct buf *out);
+void render_gap_reason(const struct gap *g, const struct gap_sight *s, struct buf *out);
+void render_gap_error(const struct gap *g, const struct gap_sight *s, struct buf *out);
+void render_gap_tries(const struct gap *g, const struct gap_sight *s, struct buf *out);
+void render_gap_next(const struct gap *g, const struct gap_sight *s, struct buf *out);
+void render_gap_claim(const struct gap *g, const struct gap_sight *s, struct buf *out);
 void render_map(const struct shard_view *sv, struct buf *out);
 
 /* ---- render_status.c ---- */
 
-/* A line a network, of one size whatever the numbers are. */
-void render_store_line(const struct view *v, struct buf *out);
-void render_status(const struct view *v, struct buf *out);
+/* s NULL: nobody follows. A line a network, of one size whatever the numbers are. */
+void render_store_line(const struct view *v, const struct sight *s, struct buf *out);
+void render_status(const struct view *v, const struct sight *s, struct buf *out);
 void render_network_readme(const struct view *v, struct buf *out);
+
+/* ---- render_sources.c ---- */
+
+typedef void render_source(const struct sight *s, const struct follow_source_sight *of,
+			   struct buf *out);
+render_source render_source_address, render_source_error, render_source_faults,
+	render_source_operator, render_source_range, render_source_rate, render_source_remark,
+	render_source_score, render_source_status, render_source_version;
 
 /* ---- describe.c ---- */
 

@@ -2,37 +2,39 @@
 
 #include <stdatomic.h>
 
+#include "core/store/tiers.h"
+
 #define SHARDS    16u
-#define CHAINS    512u /* of a shard */
+#define CHAINS    2048u /* of a shard */
 #define LARGE_MAX 2u
-#define OVERHEAD  160u /* of a rendering beside its bytes */
+#define OVERHEAD  192u /* of a rendering beside its bytes */
 
 enum stage { MAKING, READY };
 
 struct rendering {
-	atomic_uint       owners;
+	atomic_uint owners;
 	struct render_key key;
-	enum stage        stage;
-	bool              large, used;
-	struct rendering *chain;          /* next of the same hash */
-	struct rendering *newer, *older;  /* of READY ones that are not large */
-	struct buf        content;
+	enum stage stage;
+	bool large, used;
+	struct rendering *chain;         /* next of the same hash */
+	struct rendering *newer, *older; /* of READY ones that are not large */
+	struct buf content;
 };
 
 struct shard {
-	pthread_mutex_t   shard_lock;     /* guards the rest; a leaf */
-	pthread_cond_t    made;
+	pthread_mutex_t shard_lock; /* guards the rest; a leaf */
+	pthread_cond_t made;
 	struct rendering *chains[CHAINS];
 	struct rendering *newest, *oldest;
 };
 
 struct render_cache {
-	size_t          bytes_max, one_max;
-	atomic_size_t   bytes;
-	atomic_uint     turn;             /* of the shards, when something has to go */
-	pthread_mutex_t large_lock;       /* guards large; a leaf */
+	size_t bytes_max, one_max;
+	atomic_size_t bytes;
+	atomic_uint turn;           /* of the shards, when something has to go */
+	pthread_mutex_t large_lock; /* guards large; a leaf */
 	struct render_key large[LARGE_MAX];
-	struct shard    shards[SHARDS];
+	struct shard shards[SHARDS];
 };
 
 struct render_cache *render_cache_new(size_t bytes_max, size_t one_max)
@@ -102,6 +104,7 @@ static uint64_t hash_of(struct render_key key)
 {
 	uint64_t h = (key.ino ^ key.generation << 32) * UINT64_C(0x9e3779b97f4a7c15);
 
+	h = (h ^ key.offset ^ key.stamp << 40 ^ key.how << 20) * UINT64_C(0xbf58476d1ce4e5b9);
 	return h ^ h >> 32;
 }
 
@@ -112,7 +115,8 @@ static struct shard *shard_of(struct render_cache *c, struct render_key key)
 
 static bool key_eq(struct render_key a, struct render_key b)
 {
-	return a.ino == b.ino && a.generation == b.generation;
+	return a.ino == b.ino && a.generation == b.generation && a.offset == b.offset &&
+	       a.stamp == b.stamp && a.how == b.how;
 }
 
 /* Where a pointer to the rendering is kept; it holds NULL when there is none. */
@@ -172,7 +176,7 @@ static struct rendering *take_oldest(struct render_cache *c, struct shard *s,
 /* One from each shard in turn: a bound of each shard's own would refuse what the whole can hold. */
 static void shrink(struct render_cache *c, struct render_key keep)
 {
-	for (size_t idle = 0; idle < SHARDS && atomic_load(&c->bytes) > c->bytes_max; ) {
+	for (size_t idle = 0; idle < SHARDS && atomic_load(&c->bytes) > c->bytes_max;) {
 		struct shard *s = &c->shards[atomic_fetch_add(&c->turn, 1) % SHARDS];
 		struct rendering *r = take_oldest(c, s, keep);
 
@@ -238,7 +242,7 @@ bool render_cache_trim(struct render_cache *c)
 		pthread_mutex_lock(&c->large_lock);
 		for (size_t k = 0; k < LARGE_MAX; k++)
 			if (key_eq(c->large[k], keys[i]))
-				c->large[k] = (struct render_key){ 0, 0 };
+				c->large[k] = (struct render_key){ .ino = 0 };
 		pthread_mutex_unlock(&c->large_lock);
 		drop_large(c, keys[i]);
 	}
@@ -247,6 +251,16 @@ bool render_cache_trim(struct render_cache *c)
 
 /* ---- the contract ---- */
 
+static struct rendering *use(struct shard *s, struct rendering *r)
+{
+	r->used = true;
+	if (!r->large && s->newest != r) {
+		unlink_order(s, r);
+		link_newest(s, r);
+	}
+	return share(r);
+}
+
 /* Waits while somebody makes it. */
 static struct rendering *find_made(struct shard *s, struct render_key key)
 {
@@ -254,14 +268,34 @@ static struct rendering *find_made(struct shard *s, struct render_key key)
 
 	while ((r = *place_of(s, key)) && r->stage == MAKING)
 		pthread_cond_wait(&s->made, &s->shard_lock);
-	if (!r)
-		return NULL;
-	r->used = true;
-	if (!r->large && s->newest != r) {
-		unlink_order(s, r);
-		link_newest(s, r);
-	}
-	return share(r);
+	return r ? use(s, r) : NULL;
+}
+
+bool render_cache_find(struct render_cache *c, struct render_key key, struct rendering **out)
+{
+	struct shard *s = shard_of(c, key);
+
+	LOCKED(&s->shard_lock);
+	struct rendering *r = *place_of(s, key);
+
+	*out = r && r->stage == READY ? use(s, r) : NULL;
+	if (*out && !key.how) /* of a file: a miss is counted by who makes it */
+		tier_add(TIER_RENDERINGS, 1, 0);
+	return *out;
+}
+
+void render_cache_offer(struct render_cache *c, struct render_key key, struct slice content)
+{
+	AUTO(rendering_putp) struct rendering *kept = NULL;
+	AUTO(buf_release) struct buf copy = BUF_INIT(content.n);
+
+	if (render_cache_get(c, key, &kept) != 0)
+		return;
+	buf_add(&copy, content);
+	if (buf_done(&copy) < 0)
+		render_cache_give_up(c, key);
+	else
+		render_cache_fill(c, key, &copy, &kept);
 }
 
 int render_cache_get(struct render_cache *c, struct render_key key, struct rendering **out)
@@ -271,6 +305,8 @@ int render_cache_get(struct render_cache *c, struct render_key key, struct rende
 	pthread_mutex_lock(&s->shard_lock);
 	*out = find_made(s, key);
 	pthread_mutex_unlock(&s->shard_lock);
+	if (!key.how)
+		tier_add(TIER_RENDERINGS, *out != NULL, *out == NULL);
 	if (*out)
 		return 1;
 	struct rendering *r = calloc(1, sizeof *r);

@@ -7,37 +7,55 @@ static uint8_t reason_of(const struct gap *g)
 	return g->fault ? g->fault->reason : GAP_NOT_FETCHED;
 }
 
-void render_gap_status(const struct gap *g, struct buf *out)
+void render_gap_status(const struct gap *g, const struct gap_sight *s, struct buf *out)
 {
 	buf_str(out, reason_of(g) == GAP_NOT_FETCHED ? "missing\n" : "refused\n");
 }
 
-void render_gap_reason(const struct gap *g, struct buf *out)
+void render_gap_reason(const struct gap *g, const struct gap_sight *s, struct buf *out)
 {
 	buf_fmt(out, "%s\n", gap_reason_names[reason_of(g)]);
 }
 
-void render_gap_error(const struct gap *g, struct buf *out)
+void render_gap_error(const struct gap *g, const struct gap_sight *s, struct buf *out)
 {
-	if (!g->fault || !g->fault->error[0])
+	const char *error = s && s->claim->claim.error[0] ? s->claim->claim.error
+			    : g->fault			  ? g->fault->error
+							  : "";
+
+	if (!error[0])
 		return;
-	render_sentence(g->fault->error, out);
+	render_sentence(error, out);
 	buf_u8(out, '\n');
 }
 
-void render_gap_tries(const struct gap *g, struct buf *out)
+void render_gap_tries(const struct gap *g, const struct gap_sight *s, struct buf *out)
 {
-	buf_fmt(out, "%" PRIu32 "\n", g->fault ? g->fault->tries : 0);
+	uint32_t stored = g->fault ? g->fault->tries : 0;
+
+	buf_fmt(out, "%" PRIu32 "\n", MAX(stored, s ? s->claim->claim.tries : 0));
 }
 
-void render_gap_next(const struct gap *g, struct buf *out)
+void render_gap_next(const struct gap *g, const struct gap_sight *s, struct buf *out)
 {
 	char time[TIME_TEXT_SIZE];
+	uint64_t at = g->fault ? g->fault->next_try : 0;
 
-	if (!g->fault || !g->fault->next_try)
+	if (s && s->claim->claim.next_try_ms)
+		at = sight_unix_s(s->claim->unix_ms, s->claim->now_ms,
+				  s->claim->claim.next_try_ms);
+	if (!at)
 		return;
-	time_text(g->fault->next_try, time);
+	time_text(at, time);
 	buf_fmt(out, "%s\n", time);
+}
+
+void render_gap_claim(const struct gap *g, const struct gap_sight *s, struct buf *out)
+{
+	if (!s)
+		return;
+	sight_claim_words(s->sight, s->claim, out);
+	buf_u8(out, '\n');
 }
 
 /* The last character of what is held is decided by how far replay came, and, in a restored store,

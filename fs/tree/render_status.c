@@ -10,18 +10,24 @@ static bool hyper_is_on(const struct view *v)
 	return false;
 }
 
-void render_store_line(const struct view *v, struct buf *out)
+void render_store_line(const struct view *v, const struct sight *s, struct buf *out)
 {
 	const struct shard_view *first = &v->shards[0];
 	uint64_t held = 0, known = 0;
 
-	for (uint32_t s = 0; s < v->shard_count; s++) {
-		held += gaps_held(&v->shards[s].gaps);
-		known += v->shards[s].known;
+	for (uint32_t k = 0; k < v->shard_count; k++) {
+		held += gaps_held(&v->shards[k].gaps);
+		known += v->shards[k].known;
 	}
-	buf_fmt(out, "%s\t%s\t%010" PRIu64 "\t%010" PRIu64 "\t%010" PRIu64 "\t%010" PRIu64 "\n",
+	buf_fmt(out, "%s\t%s\t%010" PRIu64 "\t%010" PRIu64 "\t%010" PRIu64 "\t%010" PRIu64,
 		network_name(v->network), network_ops(v->network)->kind, first->tip,
 		first->replayed, held, known - MIN(held, known));
+	if (s)
+		buf_fmt(out, "\t%010" PRIu64 "\t%010" PRIu64 "\t%02u\t%02zu\n",
+			sight_head(&s->all.shards[0]), s->all.shards[0].lag, sight_connected(s),
+			s->source_count);
+	else
+		buf_str(out, "\t----------\t----------\t--\t--\n");
 }
 
 static void number(uint32_t shard, const char *what, uint64_t v, struct buf *out)
@@ -78,13 +84,56 @@ static void shard_status(uint32_t shard, const struct shard_view *sv, struct buf
 		number(shard, reason_names[r], sv->changes[r], out);
 }
 
-void render_status(const struct view *v, struct buf *out)
+static void lane_line(uint32_t shard, enum lane lane, const struct follow_rate *r, struct buf *out)
+{
+	buf_fmt(out, "shard %" PRIu32 " %s_heights_s %.1f\n", shard, lane_names[lane], r->heights_s);
+	buf_fmt(out, "shard %" PRIu32 " %s_bytes_s %.0f\n", shard, lane_names[lane], r->bytes_s);
+	buf_fmt(out, "shard %" PRIu32 " %s_left %" PRIu64 "\n", shard, lane_names[lane], r->left);
+	if (r->eta_s == UINT64_MAX)
+		buf_fmt(out, "shard %" PRIu32 " %s_eta_s -\n", shard, lane_names[lane]);
+	else
+		buf_fmt(out, "shard %" PRIu32 " %s_eta_s %" PRIu64 "\n", shard, lane_names[lane],
+			r->eta_s);
+}
+
+static void following(const struct sight *s, struct buf *out)
+{
+	const struct follow_sight *a = &s->all;
+
+	buf_fmt(out, "sources %zu\nconnected %u\n", s->source_count, sight_connected(s));
+	buf_fmt(out, "backward %s\nimports %s\ncap %" PRIu64 "\n", a->paused ? "off" : "on",
+		a->gate_closed ? "held" : "on", a->cap);
+	buf_str(out, "stopped ");
+	render_sentence(a->stopped[0] ? a->stopped : "-", out);
+	buf_fmt(out,
+		"\nbytes_out %" PRIu64 "\nfetched_twice %" PRIu64 "\ntip_latency_us_p50 %" PRIu64
+		"\ntip_latency_us_p99 %" PRIu64 "\n",
+		a->sync.bytes_out, a->fetched_twice, a->latency_us[0], a->latency_us[1]);
+	for (enum tier t = 0; t < TIER_COUNT; t++)
+		buf_fmt(out, "cache_%s_hit_percent %.1f\n", tier_names[t],
+			sight_percent(&s->tiers[t]));
+	for (uint32_t k = 0; k < a->shard_count; k++) {
+		const struct follow_shard_sight *y = &a->shards[k];
+
+		number(k, "base", y->sync.base, out);
+		number(k, "head", sight_head(y), out);
+		number(k, "confirmed", y->sync.confirmed, out);
+		number(k, "lag", y->lag, out);
+		number(k, "lag_ms", y->lag_ms, out);
+		for (enum lane lane = 0; lane < LANE_COUNT; lane++)
+			lane_line(k, lane, &y->lane[lane], out);
+	}
+}
+
+void render_status(const struct view *v, const struct sight *s, struct buf *out)
 {
 	buf_fmt(out, "network %s\nkind %s\nvalidators %s\nhyper %s\nshards %" PRIu32 "\n",
 		network_name(v->network), network_ops(v->network)->kind, network_trust(v->network),
 		hyper_is_on(v) ? "on" : "off", v->shard_count);
-	for (uint32_t s = 0; s < v->shard_count; s++)
-		shard_status(s, &v->shards[s], out);
+	for (uint32_t k = 0; k < v->shard_count; k++)
+		shard_status(k, &v->shards[k], out);
+	if (s)
+		following(s, out);
 }
 
 static const char hyper_off[] =
@@ -120,8 +169,9 @@ static void trust_words(const struct view *v, struct buf *out)
 
 static const char empty_folders[] =
 	"Empty folders: by-hash and at list nothing and resolve what they are asked\n"
-	"for; gaps is empty when nothing is missing, retained when nothing was; an\n"
-	"account's sets are listed also when they hold nothing.\n";
+	"for; gaps is empty when nothing is missing, sources while nobody follows,\n"
+	"retained when nothing was; an account's sets are listed also when they hold\n"
+	"nothing.\n";
 
 static const char lane_words[] =
 	"{lane} is {network}/{context}, for the main shard, or\n"

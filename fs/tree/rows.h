@@ -25,7 +25,7 @@ enum row {
 	ROW_ACCOUNTS, ROW_VSHARD, ROW_ACCOUNT_SHORT, ROW_ACCOUNT, ROW_ACCOUNT_ROOT, ROW_COUNTS,
 	ROW_LIMITS, ROW_SET, ROW_SET_BULK, ROW_RECORD, ROW_RECORD_BYTES, ROW_NAMES, ROW_NAME,
 	ROW_GAPS, ROW_GAPS_SHARD, ROW_GAP, ROW_GAP_STATUS, ROW_GAP_REASON, ROW_GAP_ERROR,
-	ROW_GAP_TRIES, ROW_GAP_NEXT, ROW_HEIGHTS, ROW_MAP,
+	ROW_GAP_TRIES, ROW_GAP_NEXT, ROW_HEIGHTS, ROW_MAP, ROW_TRUST_LIST,
 	ROW_DIFFS, ROW_LATEST, ROW_DIVERGED, ROW_DIFF, ROW_REPORT, ROW_REPORT_JSON, ROW_RETAINED,
 	ROW_RETAINED_SHARD, ROW_RETAINED_ACCOUNT, ROW_RETAINED_SET, ROW_RETAINED_RECORD,
 	ROW_REASONS, ROW_SPAN, ROW_SPAN_HYPER, ROW_SPAN_LEGACY, ROW_SPAN_REASONS, ROW_SPAN_REPORT,
@@ -36,6 +36,9 @@ enum row {
 	ROW_CP_RULES_SHARD, ROW_CP_RULES_BOTH, ROW_CP_RULES_HYPER, ROW_CP_EVIDENCE,
 	ROW_CP_PARAMETERS, ROW_CP_COMMITS,
 	ROW_SEGMENTS, ROW_SEGMENT,
+	ROW_GAP_CLAIM, ROW_SOURCES, ROW_SOURCE, ROW_SOURCE_ADDRESS, ROW_SOURCE_ERROR,
+	ROW_SOURCE_FAULTS, ROW_SOURCE_OPERATOR, ROW_SOURCE_RANGE, ROW_SOURCE_RATE,
+	ROW_SOURCE_REMARK, ROW_SOURCE_SCORE, ROW_SOURCE_STATUS, ROW_SOURCE_VERSION,
 	ROW_COUNT
 };
 
@@ -82,7 +85,7 @@ const struct tree_env *tree_env(void);
 extern const struct entry_ops
 	/* rows_root.c */
 	root_ops, root_readme_ops, ctl_ops, plain_ops, root_status_ops, networks_ops, network_readme_ops,
-	network_status_ops, head_ops, context_ops, lanes_ops, lane_ops,
+	network_status_ops, trust_list_ops, head_ops, context_ops, lanes_ops, lane_ops,
 	/* rows_hash.c */
 	by_hash_ops, hash_ops,
 	/* rows_ranges.c */
@@ -103,7 +106,9 @@ extern const struct entry_ops
 	name_ops,
 	/* rows_gaps.c */
 	gaps_ops, gaps_shard_ops, gap_ops, gap_status_ops, gap_reason_ops, gap_error_ops,
-	gap_tries_ops, gap_next_ops, heights_ops, map_ops,
+	gap_tries_ops, gap_next_ops, gap_claim_ops, heights_ops, map_ops,
+	/* rows_sources.c */
+	sources_ops, source_ops, source_file_ops,
 	/* rows_diffs.c */
 	diffs_ops, latest_ops, diverged_ops, diff_ops, report_ops, report_json_ops, retained_ops,
 	reasons_ops, retained_shard_ops, retained_account_ops, retained_set_ops,
@@ -124,7 +129,7 @@ uint64_t newest_time(const struct view *v);
 uint64_t held_from(const struct gaps *g, uint64_t height);
 /* Is every height of the range held? */
 bool held_whole(const struct shard_view *sv, struct range r);
-/* Time of the newest block that is held below `end`, and at or above `first`; 0: none. */
+/* Time of the newest block that is held in a range of blocks/; 0: none. */
 int held_time(struct look *l, uint32_t shard, struct range r, uint64_t *out) MUST_CHECK;
 /* rows_block.c: the node of a block's folder. */
 int node_of_block(struct look *l, struct node *n, const struct block_row *row) MUST_CHECK;

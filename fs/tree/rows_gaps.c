@@ -124,19 +124,59 @@ static int gaps_parent(struct look *l, const struct node *n, struct node *out)
 	return 0;
 }
 
-static void (*const renderers[ROW_COUNT])(const struct gap *g, struct buf *out) = {
+static void (*const renderers[ROW_COUNT])(const struct gap *g, const struct gap_sight *s,
+					  struct buf *out) = {
 	[ROW_GAP_STATUS] = render_gap_status, [ROW_GAP_REASON] = render_gap_reason,
 	[ROW_GAP_ERROR] = render_gap_error,   [ROW_GAP_TRIES] = render_gap_tries,
-	[ROW_GAP_NEXT] = render_gap_next,
+	[ROW_GAP_NEXT] = render_gap_next,     [ROW_GAP_CLAIM] = render_gap_claim,
 };
+
+/* Below a folder that is of one view: a version of following shows the same gap, or the file stays
+ * as of that view. */
+static int file_make(struct look *l, const struct node *folder, struct node *out)
+{
+	struct node as_of_view = *out;
+	struct gap now, then;
+
+	if (look_sight_newest(l, out) &&
+	    gap_at(look_shard(l, out->scope.shard), out->key, &then) &&
+	    gap_at(&l->sight->view->shards[out->scope.shard], out->key, &now) &&
+	    now.range.end == then.range.end)
+		return 0;
+	*out = as_of_view;
+	return 0;
+}
+
+/* A gap is asked for piece by piece: of its two ends the one that something is done about. */
+static bool claim_of(struct sight_version *v, uint32_t shard, struct range r,
+		     struct sight_claim *out)
+{
+	struct sight_claim last;
+
+	if (!sight_version_claim(v, shard, r.first, out))
+		return false;
+	if (r.end - r.first > 1 && !out->claim.asked && !out->claim.checking &&
+	    sight_version_claim(v, shard, r.end - 1, &last) &&
+	    (last.claim.asked || last.claim.checking || last.claim.tries > out->claim.tries))
+		*out = last;
+	return true;
+}
 
 static int file_read(struct look *l, const struct node *n, struct buf *out)
 {
+	const struct sight_version *v = NULL;
+	struct sight_claim claim;
 	struct gap gap;
+	int rc = n->scope.kind == SCOPE_SIGHT ? look_sight(l, n, &v) : 0;
 
-	if (!gap_at(look_shard(l, n->scope.shard), n->key, &gap))
+	if (rc < 0)
+		return rc;
+	if (n->scope.shard >= (v ? v->view : l->view)->shard_count ||
+	    !gap_at(&(v ? v->view : l->view)->shards[n->scope.shard], n->key, &gap))
 		return -ESTALE;
-	renderers[n->row](&gap, out);
+	bool told = v && claim_of(l->sight, n->scope.shard, gap.range, &claim);
+
+	renderers[n->row](&gap, told ? &(struct gap_sight){ &v->sight, &claim } : NULL, out);
 	return buf_done(out);
 }
 
@@ -197,7 +237,8 @@ static bool map_hole(struct look *l, const struct node *n, uint64_t from, struct
 	while (gaps_next(&sv->gaps, sv->known, &cursor, &gap)) {
 		out->first = (gap.range.first - 1 + HOLE_PAGE - 1) / HOLE_PAGE * HOLE_PAGE;
 		out->end = (gap.range.end - 1) / HOLE_PAGE * HOLE_PAGE;
-		if (!gap.fault && out->first < out->end && out->end > from)
+		if ((!gap.fault || gap.fault == &sv->gaps.rolled) && out->first < out->end &&
+		    out->end > from)
 			return true;
 	}
 	return false;
@@ -231,11 +272,24 @@ const struct entry_ops gaps_shard_ops = {
 const struct entry_ops gap_ops = {
 	.find = gap_find, .list = gap_list, .attr = shard_attr, .parent = gaps_parent,
 };
-const struct entry_ops gap_status_ops = { .attr = file_attr, .read = file_read };
-const struct entry_ops gap_reason_ops = { .attr = file_attr, .read = file_read };
-const struct entry_ops gap_error_ops = { .attr = file_attr, .read = file_read };
-const struct entry_ops gap_tries_ops = { .attr = file_attr, .read = file_read };
-const struct entry_ops gap_next_ops = { .attr = file_attr, .read = file_read };
+const struct entry_ops gap_status_ops = {
+	.make = file_make, .attr = file_attr, .read = file_read,
+};
+const struct entry_ops gap_reason_ops = {
+	.make = file_make, .attr = file_attr, .read = file_read,
+};
+const struct entry_ops gap_error_ops = {
+	.make = file_make, .attr = file_attr, .read = file_read,
+};
+const struct entry_ops gap_tries_ops = {
+	.make = file_make, .attr = file_attr, .read = file_read,
+};
+const struct entry_ops gap_next_ops = {
+	.make = file_make, .attr = file_attr, .read = file_read,
+};
+const struct entry_ops gap_claim_ops = {
+	.make = file_make, .attr = file_attr, .read = file_read,
+};
 const struct entry_ops heights_ops = { .attr = folder_attr };
 const struct entry_ops map_ops = {
 	.find = map_find, .list = map_list, .few = true, .attr = map_attr, .read = map_read,

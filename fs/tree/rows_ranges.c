@@ -34,11 +34,22 @@ int held_time(struct look *l, uint32_t shard, struct range r, uint64_t *out)
 {
 	uint64_t height = held_below(&look_shard(l, shard)->gaps, r.end);
 	const struct block_row *row;
+	struct range_row known;
+	int rc = 0;
 
 	*out = 0;
 	if (height < MAX(r.first, 1))
 		return 0;
-	int rc = look_block(l, shard, height, &row);
+	/* A listing of all ranges asks this of each: their rows lie side by side, their blocks do
+	 * not. */
+	if (height == r.end - 1 && held_whole(look_shard(l, shard), r))
+		rc = network_range(l->view->network, shard, r.first / RANGE_SIZE, &known);
+	if (rc < 0)
+		return rc;
+	*out = rc == 1 ? known.time : 0;
+	if (*out)
+		return 0;
+	rc = look_block(l, shard, height, &row);
 	if (rc == 0)
 		*out = row->time;
 	return rc;

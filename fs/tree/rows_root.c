@@ -1,9 +1,12 @@
 /* The root, the networks, and what stands at the top of each. */
+#include "core/checkpoint/trust.h"
 #include "fs/tree/path.h"
 #include "fs/tree/render.h"
 #include "fs/tree/rows.h"
 
 #include <stdio.h>
+
+#define TRUST_TEXT_MAX ((size_t)TRUST_ROWS_MAX * 1024)
 
 uint64_t newest_time(const struct view *v)
 {
@@ -79,7 +82,10 @@ static int root_status_make(struct look *l, const struct node *folder, struct no
 		AUTO(view_putp)
 		struct view *v = network_view_get(store_network_at(tree_env()->store, i));
 		sum += v->number;
+		AUTO(sight_version_putp)
+		struct sight_version *s = sights_newest(tree_sights(), v->network);
 	}
+	sum += sights_stamp(tree_sights());
 	out->key = sum & ((UINT64_C(1) << NODE_KEY_BITS) - 1);
 	return 0;
 }
@@ -89,7 +95,10 @@ static int root_status_read(struct look *l, const struct node *n, struct buf *ou
 	for (size_t i = 0; i < store_network_count(tree_env()->store); i++) {
 		AUTO(view_putp)
 		struct view *v = network_view_get(store_network_at(tree_env()->store, i));
-		render_store_line(v, out);
+		AUTO(sight_version_putp)
+		struct sight_version *s = sights_newest(tree_sights(), v->network);
+
+		render_store_line(v, s ? &s->sight : NULL, out);
 	}
 	return buf_done(out);
 }
@@ -176,15 +185,80 @@ static int network_readme_read(struct look *l, const struct node *n, struct buf 
 	return buf_done(out);
 }
 
-static int network_status_attr(struct look *l, const struct node *n, struct attr *out)
+static int status_make(struct look *l, const struct node *folder, struct node *out)
 {
-	return text_attr(l, render_status, out);
+	if (!look_sight_newest(l, out))
+		node_of_view(l, out);
+	return 0;
 }
 
 static int network_status_read(struct look *l, const struct node *n, struct buf *out)
 {
-	render_status(l->view, out);
+	const struct sight_version *v = NULL;
+	int rc = n->scope.kind == SCOPE_SIGHT ? look_sight(l, n, &v) : 0;
+
+	if (rc < 0)
+		return rc;
+	render_status(v ? v->view : l->view, v ? &v->sight : NULL, out);
 	return buf_done(out);
+}
+
+static int network_status_attr(struct look *l, const struct node *n, struct attr *out)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT(TEXT_SIZE_MAX);
+	int rc = network_status_read(l, n, &text);
+
+	if (rc == 0)
+		out->mtime = n->scope.kind == SCOPE_SIGHT ? l->sight->sight.unix_ms / 1000
+							  : newest_time(l->view);
+	out->size = text.n;
+	return rc;
+}
+
+/* ---- trust ---- */
+
+/* Decisions are made beside views, and only ever appended: how many there are is the version. */
+static int load_trust(struct look *l, const struct node *n, struct trust *out)
+{
+	int rc = trust_load(network_folder(n->network), out, l->err);
+
+	if (rc == 0 && n->row == ROW_TRUST_LIST)
+		out->count = MIN(out->count, n->key);
+	return rc;
+}
+
+static int trust_make(struct look *l, const struct node *folder, struct node *out)
+{
+	AUTO(trust_release) struct trust t = { 0 };
+	int rc = load_trust(l, folder, &t);
+
+	out->key = t.count;
+	return rc;
+}
+
+static int trust_read(struct look *l, const struct node *n, struct buf *out)
+{
+	AUTO(trust_release) struct trust t = { 0 };
+	int rc = load_trust(l, n, &t);
+
+	if (rc == 0)
+		trust_render(&t, out);
+	return rc < 0 ? rc : buf_done(out);
+}
+
+static int trust_attr(struct look *l, const struct node *n, struct attr *out)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT(TRUST_TEXT_MAX);
+	AUTO(trust_release) struct trust t = { 0 };
+	int rc = load_trust(l, n, &t);
+
+	if (rc < 0)
+		return rc;
+	trust_render(&t, &text);
+	out->size = text.n;
+	out->mtime = t.count ? t.rows[t.count - 1].time : newest_time(l->view);
+	out->settles = true;
+	return buf_done(&text);
 }
 
 /* ---- head ---- */
@@ -314,7 +388,10 @@ const struct entry_ops network_readme_ops = {
 	.make = view_make, .attr = network_readme_attr, .read = network_readme_read,
 };
 const struct entry_ops network_status_ops = {
-	.make = view_make, .attr = network_status_attr, .read = network_status_read,
+	.make = status_make, .attr = network_status_attr, .read = network_status_read,
+};
+const struct entry_ops trust_list_ops = {
+	.make = trust_make, .attr = trust_attr, .read = trust_read,
 };
 const struct entry_ops head_ops = { .make = head_make, .attr = head_attr, .read = head_read };
 const struct entry_ops context_ops = {

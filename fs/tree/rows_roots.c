@@ -159,7 +159,7 @@ static int table_attr(struct look *l, const struct node *n, struct attr *out)
 {
 	struct range r = heights_in(l, n);
 	const struct block_row *block;
-	struct range_row row;
+	struct range_row row = { 0 };
 	int rc = is_whole(l, n) ? network_range(l->view->network, n->scope.shard, n->key, &row) : 0;
 
 	if (rc < 0)
@@ -170,6 +170,9 @@ static int table_attr(struct look *l, const struct node *n, struct attr *out)
 		rc = each_root(l, n, &out->size, NULL);
 	if (rc < 0 || r.first == r.end)
 		return rc;
+	out->mtime = r.end == path_range_of(n->key).end ? row.time : 0;
+	if (out->mtime)
+		return 0;
 	rc = look_block(l, n->scope.shard, r.end - 1, &block);
 	out->mtime = rc < 0 ? 0 : block->time;
 	return rc;

@@ -1,5 +1,6 @@
 #include "fs/tree/tree.h"
 
+#include "fs/tree/path.h"
 #include "fs/tree/rows.h"
 
 #include <stdio.h>
@@ -20,7 +21,8 @@ const struct entry tree[] = {
 	[ROW_PLAIN] = { "plain", FIXED, LINK, false,
 		"whole plain files at the disk's speed: checkpoints and segments", NULL, &plain_ops },
 	[ROW_ROOT_STATUS] = { "status", SETTLING, PLAIN, false,
-		"a line a network: name, kind, main height, replayed, held, missing",
+		"a line a network: name, kind, main height, replayed, held, missing, highest "
+		"height offered, lag, sources connected, sources",
 		NULL, &root_status_ops },
 	[ROW_NETWORK] = { "{network}", SETTLING, FOLDER, false, "one chain", NULL, &networks_ops,
 		PLAIN_TOO },
@@ -29,7 +31,7 @@ const struct entry tree[] = {
 		"what is here, whether hyper is on, who vouches for the validators",
 		NULL, &network_readme_ops },
 	[ROW_STATUS] = { "{network}/status", SETTLING, PLAIN, false,
-		"what is held, replayed and missing", NULL, &network_status_ops },
+		"what is held, replayed and missing, and how following goes", NULL, &network_status_ops },
 	[ROW_HEAD] = { "{network}/head", SETTLING, LINK, false,
 		"the newest main block", NULL, &head_ops },
 	[ROW_BY_HASH] = { "{network}/by-hash", SETTLING, FOLDER, false,
@@ -152,11 +154,43 @@ const struct entry tree[] = {
 	[ROW_GAP_NEXT] = { "{network}/gaps/{shard}/{range}/next_try", SETTLING, PLAIN, false,
 		"when it is asked for again; empty: when somebody brings it", NULL, &gap_next_ops },
 	[ROW_GAP_REASON] = { "{network}/gaps/{shard}/{range}/reason", SETTLING, PLAIN, false,
-		"not-fetched, refused, state or damaged", NULL, &gap_reason_ops },
+		"not-fetched, refused, state, damaged or rolled-back", NULL, &gap_reason_ops },
 	[ROW_GAP_STATUS] = { "{network}/gaps/{shard}/{range}/status", SETTLING, PLAIN, false,
 		"missing, or refused when copies came", NULL, &gap_status_ops },
 	[ROW_GAP_TRIES] = { "{network}/gaps/{shard}/{range}/tries", SETTLING, PLAIN, false,
-		"copies refused so far", NULL, &gap_tries_ops },
+		"requests and copies that failed so far", NULL, &gap_tries_ops },
+	[ROW_GAP_CLAIM] = { "{network}/gaps/{shard}/{range}/claim", SETTLING, PLAIN, false,
+		"what is done about it: asked NAME until TIME, checking, resting until TIME, waiting, "
+		"or not offered; empty: nobody follows", NULL, &gap_claim_ops },
+	[ROW_SOURCES] = { "{network}/sources", SETTLING, FOLDER, false,
+		"who serves blocks of it; empty while nobody follows", NULL, &sources_ops },
+	[ROW_SOURCE] = { "{network}/sources/{source}", SETTLING, FOLDER, false,
+		"one of them", NULL, &source_ops },
+	[ROW_SOURCE_ADDRESS] = { "{network}/sources/{source}/address", SETTLING, PLAIN, false,
+		"where it is", NULL, &source_file_ops },
+	[ROW_SOURCE_ERROR] = { "{network}/sources/{source}/last_error", SETTLING, PLAIN, false,
+		"its last fault", NULL, &source_file_ops },
+	[ROW_SOURCE_FAULTS] = { "{network}/sources/{source}/faults", SETTLING, PLAIN, false,
+		"how many, a line a kind", NULL, &source_file_ops },
+	[ROW_SOURCE_OPERATOR] = { "{network}/sources/{source}/operator", SETTLING, PLAIN, false,
+		"who runs it: sources of one operator are one voice", NULL, &source_file_ops },
+	[ROW_SOURCE_RANGE] = { "{network}/sources/{source}/range", SETTLING, PLAIN, false,
+		"a line a shard: the first and last height that it offers", NULL, &source_file_ops },
+	[ROW_SOURCE_RATE] = { "{network}/sources/{source}/rate", SETTLING, PLAIN, false,
+		"what it gave, and how much it is asked for at a time", NULL, &source_file_ops },
+	[ROW_SOURCE_REMARK] = { "{network}/sources/{source}/remark", SETTLING, PLAIN, false,
+		"what else is to be known of it, what it has pruned say", NULL, &source_file_ops },
+	[ROW_SOURCE_SCORE] = { "{network}/sources/{source}/score", SETTLING, PLAIN, false,
+		"how far it is used, from 0 to 1", NULL, &source_file_ops },
+	[ROW_SOURCE_STATUS] = { "{network}/sources/{source}/status", SETTLING, PLAIN, false,
+		"connected or connecting, on trial, open (not asked for so long), or banned until TIME; "
+		"why",
+		NULL, &source_file_ops },
+	[ROW_SOURCE_VERSION] = { "{network}/sources/{source}/version", SETTLING, PLAIN, false,
+		"of its program and protocol, and how it calls itself", NULL, &source_file_ops },
+	[ROW_TRUST_LIST] = { "{network}/trust", SETTLING, PLAIN, false,
+		"a line a decision about a block: shard, height, hash, state, source, who, time, reason",
+		NULL, &trust_list_ops },
 	[ROW_HEIGHTS] = { "{network}/heights", FIXED, FOLDER, false,
 		"what is known of every height", NULL, &heights_ops },
 	[ROW_MAP] = { "{network}/heights/{shard}.map", SETTLING, PLAIN, false,
@@ -277,6 +311,11 @@ const struct tree_env *tree_env(void)
 	return &env;
 }
 
+struct sights *tree_sights(void)
+{
+	return env.sights;
+}
+
 /* ---- which rows stand below which ---- */
 
 #define CHILDREN_MAX 24
@@ -373,6 +412,22 @@ static bool is_of_checkpoint(uint8_t row)
 	return strncmp(tree[row].path, below, sizeof below - 1) == 0;
 }
 
+/* Rows that tell of following: those of a source have nothing else to tell. */
+static bool is_of_source(uint8_t row)
+{
+	static const char below[] = "{network}/sources/{source}/";
+
+	return strncmp(tree[row].path, below, sizeof below - 1) == 0;
+}
+
+static bool may_be_sight(uint8_t row)
+{
+	static const char below[] = "{network}/gaps/{shard}/{range}/";
+
+	return row == ROW_STATUS || is_of_source(row) ||
+	       strncmp(tree[row].path, below, sizeof below - 1) == 0;
+}
+
 /* What a handle made up by somebody could say, and none of ours does. */
 static bool is_sound(const struct node *n)
 {
@@ -381,6 +436,8 @@ static bool is_sound(const struct node *n)
 		       n->row == ROW_PLAIN || n->row == ROW_ROOT_STATUS;
 	/* There a scope says something else by the same fields. */
 	if ((n->scope.kind == SCOPE_CHECKPOINT) != is_of_checkpoint(n->row))
+		return false;
+	if (n->scope.kind == SCOPE_SIGHT ? !may_be_sight(n->row) : is_of_source(n->row))
 		return false;
 	if (n->row == ROW_SET || n->row == ROW_SET_BULK || n->row == ROW_RETAINED_SET)
 		return key_set(n->key) < network_ops(n->network)->set_count;
@@ -444,6 +501,18 @@ int tree_lookup(const struct view *view, const struct node *folder, const char *
 	return rc == -ENOENT ? rc : err_set(err, -ENOENT, "%s: there is no such name here", name);
 }
 
+bool tree_height(const struct node *folder, const char *name, uint32_t *shard, uint64_t *height)
+{
+	size_t size = strlen(name);
+
+	*shard = folder->scope.shard;
+	if (folder->row == ROW_BLOCKS)
+		return path_number(name, size, height) == 0 && *height > 0;
+	return folder->row == ROW_BLOCK_RANGE &&
+	       path_padded(name, size, HEIGHT_DIGITS, height) == 0 &&
+	       *height / RANGE_SIZE == folder->key && *height > 0;
+}
+
 /* ---- parents ---- */
 
 static bool stands_below(const struct node *n, const char *opened)
@@ -500,7 +569,8 @@ static int attr_of(struct look *l, const struct node *n, struct attr *out)
 	*out = (struct attr){ .type = e->type };
 	int rc = e->ops && e->ops->attr ? e->ops->attr(l, n, out) : 0;
 	/* Below a folder of its own view a name is not going to move; it is asked for again. */
-	if (e->class == SETTLING && !n->of_object && n->network && n->scope.kind == SCOPE_VIEW)
+	if (e->class == SETTLING && !n->of_object && n->network &&
+	    (n->scope.kind == SCOPE_VIEW || n->scope.kind == SCOPE_SIGHT))
 		out->settles = true;
 	return rc;
 }

@@ -19,6 +19,8 @@
  *   SCOPE_CHECKPOINT   a checkpoint: its height, the first bytes of its hash, and which making of
  *                      it.
  *                  What it says lies in plain files on the disk
+ *   SCOPE_SIGHT    a settling file about following, as of one version of what is told of it
+ *                  (sights.h): as SCOPE_VIEW, with the version in the view's place
  *
  * `view` in every call: of SCOPE_VIEW nodes their own view, else the newest of node->network; NULL
  * for the root's own rows. Threads: any. Errors: fs/README.md; what we do not hold is
@@ -31,7 +33,8 @@
 enum file_class { FIXED, SETTLING, FLOWING };
 enum node_type { NODE_FOLDER, NODE_FILE, NODE_LINK };
 
-enum scope_kind { SCOPE_PLACE, SCOPE_VIEW, SCOPE_STATE, SCOPE_SPAN, SCOPE_CHECKPOINT };
+enum scope_kind { SCOPE_PLACE, SCOPE_VIEW, SCOPE_STATE, SCOPE_SPAN, SCOPE_CHECKPOINT,
+		  SCOPE_SIGHT };
 
 struct scope {
 	uint8_t  kind;         /* enum scope_kind */
@@ -41,8 +44,9 @@ struct scope {
 	uint64_t from;         /* SCOPE_SPAN: FROM, a main height below it; else 0 */
 	/* SCOPE_VIEW: the view's. SCOPE_STATE of another shard below a main height's at/H or
 	 * diffs/H: H, so that no folder is listed at two places. SCOPE_CHECKPOINT: the first bytes
-	 * of its hash; else 0. */
+	 * of its hash. SCOPE_SIGHT: the version's. Else 0. */
 	uint64_t view_number;
+	uint32_t branch;       /* of what has a height: which wrote it (view_line); set by who interns */
 };
 
 static inline bool scope_has_height(const struct scope *s)
@@ -53,7 +57,8 @@ static inline bool scope_has_height(const struct scope *s)
 static inline bool scope_eq(const struct scope *a, const struct scope *b)
 {
 	return a->kind == b->kind && a->context == b->context && a->shard == b->shard &&
-	       a->height == b->height && a->from == b->from && a->view_number == b->view_number;
+	       a->height == b->height && a->from == b->from && a->view_number == b->view_number &&
+	       a->branch == b->branch;
 }
 
 #define NODE_KEY_BITS    37 /* an account and a set, a range, a block's object id … */
@@ -94,7 +99,10 @@ struct entry {
 };
 
 extern const struct entry tree[];
-extern const size_t tree_count; /* at most 256 */
+extern const size_t tree_count;
+/* Raised when a row shows other bytes, sizes or modes of the same data than before: kernels keep them
+ * for ever, so a program of another number does not take over a living mount. */
+#define TREE_BYTES 2u /* at most 256 */
 
 /* Every question knows the whole tree; who asks leaves out what its connection does not show. */
 enum connection { ON_MAIN, ON_PLAIN };
@@ -106,10 +114,15 @@ struct tree_env {
 	const char *ctl_target; /* where MNT/ctl points */
 	const char *plain_target; /* where MNT/plain does; NULL: there is none */
 	struct pins *pins;      /* NULL: no checkpoints are shown */
+	struct sights *sights;  /* NULL: nobody follows anything */
 };
 void tree_set_env(const struct tree_env *env); /* once, before the first question */
+struct sights *tree_sights(void);
 
 struct node tree_root(void);
+
+/* The height that this name below this folder stands for, whether it is held or not. */
+bool tree_height(const struct node *folder, const char *name, uint32_t *shard, uint64_t *height);
 
 /* The child of that name. -ENOENT there is none; -ENODATA it exists and we do not hold it. */
 int tree_lookup(const struct view *view, const struct node *folder, const char *name,

@@ -278,6 +278,7 @@ static const struct {
 	[ROW_GAP_REASON] = { of_lane, NEITHER },
 	[ROW_GAP_STATUS] = { of_lane, NEITHER },
 	[ROW_GAP_TRIES] = { of_lane, NEITHER },
+	[ROW_GAP_CLAIM] = { of_lane, NEITHER },
 	[ROW_MAP] = { of_lane, NEITHER },
 };
 

@@ -23,6 +23,7 @@ fi
 parts=${BENCH_PARTS:-fs import stored growth}
 if [ "${QUICK:-0}" = 1 ]; then
 	export FILES=${FILES:-2000} NAMES=${NAMES:-12000} ROUNDS=${ROUNDS:-1} MESSAGES=${MESSAGES:-4000}
+	export BLOCKS=${BLOCKS:-6000} TIPS=${TIPS:-20}
 	export SIZES=${SIZES:-3000} PREADS=${PREADS:-1000} LOOKUPS=${LOOKUPS:-300}
 fi
 mkdir -p "$WORK" || exit 1
@@ -37,6 +38,7 @@ for part in $parts; do
 	fs) want="$want memory" ;;
 	import | stored) want="$want $part" ;;
 	growth) want="$want mount" ;;
+	follow) want="$want tip split idle-share" ;;
 	*) ;;
 	esac
 	[ -x "./$part.sh" ] || { echo "bench: there is no part $part" >&2; exit 1; }

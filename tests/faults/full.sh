@@ -142,7 +142,7 @@ below_a_mount() {
 	local daemon before
 	disk_make disk "$FS" $MIB
 	import_into "$store" --range 1-300 > /dev/null 2>&1 && "$CHAINFS" mount "$store" "$T/mnt" || return 1
-	daemon=$(sed -n 's/.*pid \([0-9]*\).*/\1/p' "$store/lock")
+	daemon=$(daemon_of "$store")
 	before=$(cat "$T"/mnt/*/legacy/state/roots.tsv "$T"/mnt/*/legacy/blocks/*/items.jsonl | sha256sum)
 	cat "$T/mnt/ctl/events" > "$T/events" &
 	fill_up "$1"
@@ -156,7 +156,7 @@ below_a_mount() {
 	eventually 10 says_writable || { echo "it stays read-only"; return 1; }
 	event '- disk state=room' || eventually 5 event '- disk state=room' || { echo "no event of the room"; return 1; }
 	ends_well "$CHAINFS" import "$store" "$ARCHIVE" && [ $code = 0 ] || { cat "$T/verb.out"; return 1; }
-	[ "$daemon" = "$(sed -n 's/.*pid \([0-9]*\).*/\1/p' "$store/lock")" ] || { echo "another daemon"; return 1; }
+	[ "$daemon" = "$(daemon_of "$store")" ] || { echo "another daemon"; return 1; }
 	umount "$T/mnt" && eventually 20 is_gone "$daemon" || return 1
 	ends_whole || return 1
 	disk_off disk
@@ -168,7 +168,7 @@ below_an_import() {
 	disk_make disk "$FS" $MIB
 	import_into "$store" --range 1-100 > /dev/null 2>&1 &&
 		"$CHAINFS" mount "$store" "$T/mnt" --set import.commit=5ms || return 1
-	daemon=$(sed -n 's/.*pid \([0-9]*\).*/\1/p' "$store/lock")
+	daemon=$(daemon_of "$store")
 	"$CHAINFS" import "$store" "$ARCHIVE" > "$T/verb.out" 2>&1 &
 	pid=$!
 	draw 300
@@ -200,7 +200,7 @@ without_reserve() {
 	ends_well "$CHAINFS" import "$store" "$ARCHIVE" && [ $code = 6 ] || { cat "$T/verb.out"; return 1; }
 	can_mount || { free_up; disk_off disk; return 0; }
 	"$CHAINFS" mount "$store" "$T/mnt" 2> "$T/verb.out" || { cat "$T/verb.out"; return 1; }
-	daemon=$(sed -n 's/.*pid \([0-9]*\).*/\1/p' "$store/lock")
+	daemon=$(daemon_of "$store")
 	cat "$T"/mnt/*/legacy/blocks/*/items.jsonl > /dev/null || return 1
 	umount "$T/mnt" && { [ -z "$daemon" ] || eventually 20 is_gone "$daemon"; } || return 1
 	ends_well "$CHAINFS" unpin "$store" a && [ $code = 0 ] || { echo "unpin ended with $code"; cat "$T/verb.out"; return 1; }

@@ -108,6 +108,9 @@ mount_digest() {
 
 is_unheld() { ! "$CHAINFS" status "$1" --json 2>&1 | grep -q 'held by'; }
 
+keeper_of() { sed -n 's/.*pid \([0-9][0-9]*\).*/\1/p' "$1/lock"; } # of a mounted store: the process that stays
+daemon_of() { pgrep -P "$(keeper_of "$1")" | head -n 1; }             # and the one that serves
+
 can_mount() { [ -c /dev/fuse ] && [ -w /dev/fuse ] && [ "$(id -u)" = 0 ]; }
 
 # fsck_is_clean STORE

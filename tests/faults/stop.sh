@@ -15,7 +15,6 @@ mkdir -p "$T/mnt" "$T/mnt2"
 import_into() { "$CHAINFS" import "$1" "$ARCHIVE" --hyper on --quiet "${@:2}"; }
 state_of() { sed -n 's/^State:[^A-Z]*\([A-Z]\).*/\1/p' "/proc/$1/status" 2> /dev/null; }
 is_stopped() { [ "$(state_of "$1")" = T ]; }
-daemon_of() { sed -n 's/.*pid \([0-9][0-9]*\).*/\1/p' "$1/lock"; }
 is_waiting() { [ -d "/proc/$1" ] && [ ! -s "$2" ]; }
 
 stopped() {

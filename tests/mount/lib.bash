@@ -55,8 +55,21 @@ mount_store() {
 	"$CHAINFS" mount "$store" "$at" "$@"
 }
 
-daemon_of() { # of a mounted store: its process
+keeper_of() { # of a mounted store: the process that stays, which messages name
 	sed -n 's/.*pid \([0-9][0-9]*\).*/\1/p' "$1/lock"
+}
+
+daemon_of() { # of a mounted store: the process that serves it
+	pgrep -P "$(keeper_of "$1")" | head -n 1
+}
+
+kill_mount() { # STORE: both processes, so that a dead mount is left
+	local keeper daemon
+	keeper=$(keeper_of "$1") daemon=$(daemon_of "$1")
+	kill -STOP "$daemon" # else it would unmount
+	kill -9 "$keeper"
+	kill -9 "$daemon"
+	eventually 10 is_gone "$keeper" && eventually 10 is_gone "$daemon"
 }
 
 is_mounted() {

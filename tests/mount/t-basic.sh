@@ -11,7 +11,7 @@ check "README says something" grep -q . "$T/mnt/README"
 check "status has a line of the network" grep -q "^$NET	snapchain	" "$T/mnt/status"
 check "the network has its own status" grep -q '^hyper on$' "$T/mnt/$NET/status"
 check "head leads to the newest block" test -s "$T/mnt/$NET/head/header"
-same "ctl is linked from the root" "$(ls "$T/mnt/ctl/" | tr '\n' ' ')" "README events freeze last_error log-level metrics pause pins verify "
+same "ctl is linked from the root" "$(ls "$T/mnt/ctl/" | tr '\n' ' ')" "README backward cap events fetch freeze last_error log-level metrics pause pins trust verify "
 
 find "$T/mnt/" -type f -print0 > "$T/files"
 check "every file is as large as its size says" probe sizes < "$T/files"

@@ -121,13 +121,11 @@ check "and is the same but for what this node was told" diff -r "$all/$first" "$
 # ---- kill -9 while it is built, and a damaged pin ----
 
 part() { compgen -G "$T/demo/store/networks/demo/checkpoints/*.part" > /dev/null; }
-daemon=$(daemon_of "$T/demo/store")
 mkdir "$pins/demo:killed@250"
 for _ in $(seq 20000); do
 	part && break
 done
-kill -9 "$daemon"
-check "the daemon is gone" eventually 10 is_gone "$daemon"
+check "the daemon is gone" kill_mount "$T/demo/store"
 for at in $(mounts_of_test); do
 	detach "$at"
 done

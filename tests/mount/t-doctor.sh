@@ -42,17 +42,17 @@ check "and counts the faults" sh -c "'$CHAINFS' doctor '$T/none' --json | jq -e 
 
 mount_store "$T/s" "$T/mnt"
 pid=$(daemon_of "$T/s")
-check "a daemon is the holder" found ok holder "pid $pid" "$T/s"
+keeper=$(keeper_of "$T/s")
+check "a daemon is the holder" found ok holder "pid $keeper" "$T/s"
 check "its mount point is known" found ok mountpoint "$T/s is mounted there" "$T/s" "$T/mnt"
 kill -STOP "$pid"
 check "a daemon that does not answer is a fault, and nobody waits for it" \
 	sh -c "timeout -s KILL 20 '$CHAINFS' doctor | grep -q '^fault	mounts	$T/mnt: the daemon of .* does not answer'"
 kill -CONT "$pid"
-kill -9 "$pid"
-eventually 10 is_gone "$pid"
+kill_mount "$T/s"
 check "a mount whose daemon died is a fault" found fault mounts "$T/mnt: the daemon of $T/s is gone"
 check "with what to do" sh -c "'$CHAINFS' doctor | grep -q 'chainfs umount $T/mnt$'"
-check "its run-time folder is noted" found note run-time "ctl-$pid"
+check "its run-time folder is noted" found note run-time "ctl-$keeper"
 check "as mount point it is noted alone" found note mountpoint "a dead mount covers it" "$T/s" "$T/mnt"
 check "what it says to do works" exits 0 "$CHAINFS" umount "$T/mnt"
 check "then it is no fault" sh -c "! '$CHAINFS' doctor | grep '$T/mnt'"

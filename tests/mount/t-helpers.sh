@@ -31,6 +31,8 @@ check "remount is refused with a reason" says "takes no new options" "$MOUNT" "$
 check "-f mounts nothing and finds nothing wrong" exits 0 "$MOUNT" -f "$T/st" "$T/mnt" -o ro
 check "nothing is mounted" is_not_mounted "$T/mnt"
 check "-f finds wrong options" exits 1 "$MOUNT" -f "$T/st" "$T/mnt" -o coffee
+check "-o twice in a row counts twice" says "-o coffee" "$MOUNT" -f "$T/st" "$T/mnt" -o coffee -o ro
+check "by chainfs mount, too" says "-o coffee" "$CHAINFS" mount "$T/st" "$T/mnt" -o coffee -o ro
 check "-s lets unknown ones pass" exits 0 "$MOUNT" -sf "$T/st" "$T/mnt" -o coffee=2
 check "no store is a failed mount" exits 32 "$MOUNT" "$T/nothing" "$T/mnt"
 check "no folder, too" exits 32 "$MOUNT" "$T/st" "$T/nothing"
@@ -115,8 +117,10 @@ cat > "$T/inside" <<-END
 	check "and our helper says who is inside" grep -q "it has open $T/mnt/README" "$T/said"
 	exec 9<&-
 	pid=\$(sed -n 's/.*pid \([0-9][0-9]*\).*/\1/p' "$T/st/lock")
-	kill -9 "\$pid"
-	check "a daemon that was killed" eventually 10 is_gone "\$pid"
+	worker=\$(pgrep -P "\$pid")
+	kill -STOP "\$worker" # else it would unmount
+	kill -9 "\$pid" "\$worker"
+	check "a daemon that was killed" eventually 10 is_gone "\$worker"
 	check "leaves a mount point that fstab's line mounts again" mount -T "$T/fstab" "$T/mnt"
 	check "it answers" test -s "$T/mnt/README"
 	same "and is not a pile" "\$(grep -c " $T/mnt " /proc/self/mounts)" 1

@@ -49,7 +49,7 @@ check "then the mount answers" test -s "$T/mnt/$NET/head/header"
 check "and what it serves" told $daemon "STATUS=$T/mnt serves $T/st"
 check "signs of life come" eventually 10 more_than 3 WATCHDOG=1
 same "all of them from the daemon itself" "$(grep -c WATCHDOG "$T/said")" "$(grep -c "^$daemon WATCHDOG" "$T/said")"
-watcher=$(pgrep -P "$daemon" | head -n 1)
+watcher=$(pgrep -P "$(daemon_of "$T/st")" | head -n 1)
 check "a process of its own looks at the mount" test -n "$watcher"
 same "which holds nothing but its two pipes" \
 	"$(find "/proc/$watcher/fd" -type l ! -lname /dev/null ! -lname 'pipe:*' -printf '%l\n')" ""
@@ -87,12 +87,11 @@ check "nobody is left" eventually 10 is_gone "$watcher"
 
 : > "$T/said"
 NOTIFY_SOCKET=$T/notify "$CHAINFS" mount "$T/st" "$T/mnt"
-pid=$(daemon_of "$T/st")
+pid=$(keeper_of "$T/st")
 check "a daemon is told by number" eventually 10 told "MAINPID=$pid"
 same "by the process that was started, in one message with READY" \
 	"$(grep -B1 ' READY=1' "$T/said" | sed 's/^[0-9]* //' | tr '\n' ' ')" "MAINPID=$pid READY=1 "
-kill -KILL "$pid"
-check "a daemon that was killed leaves nobody" eventually 10 is_gone "$pid"
+check "a daemon that was killed leaves nobody" kill_mount "$T/st"
 check "and is cleared by the next" "$CHAINFS" mount "$T/st" "$T/mnt"
 : > "$T/said"
 "$CHAINFS" umount "$T/mnt"

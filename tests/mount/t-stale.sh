@@ -8,12 +8,10 @@ is_dead() {
 }
 for round in 1 2 3; do
 	check "round $round: mounts" mount_store "$T/st" "$T/mnt"
-	pid=$(daemon_of "$T/st")
 	ctl=$(readlink "$T/mnt/ctl") plain=$(readlink "$T/mnt/plain")
 	check "round $round: serves" test -s "$T/mnt/$NET/head/header"
 	[ $round != 2 ] || exec 9< "$T/mnt/README" # somebody has a file open meanwhile
-	kill -9 "$pid"
-	eventually 10 is_gone "$pid"
+	kill_mount "$T/st"
 	check "round $round: the mount point is dead" eventually 10 is_dead "$T/mnt"
 done
 check "mounts once more" mount_store "$T/st" "$T/mnt"
@@ -23,8 +21,6 @@ check "what the dead one left of ctl is gone" test ! -e "$ctl"
 check "and of plain" test ! -e "$plain"
 exec 9<&-
 
-pid=$(daemon_of "$T/st")
-kill -9 "$pid"
-eventually 10 is_gone "$pid"
+kill_mount "$T/st"
 check "chainfs umount clears a dead mount point, too" "$CHAINFS" umount "$T/mnt"
 check "it is a plain empty folder again" rmdir "$T/mnt"

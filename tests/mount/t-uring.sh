@@ -51,13 +51,21 @@ all_gone() {
 	for p in "$@"; do is_gone "$p" || return 1; done
 }
 ask_on
-daemon=$(daemon_of "$T/store")
+daemon=$(daemon_of "$T/store") keeper=$(keeper_of "$T/store")
+other_serves() { # mounted anew, by another process
+	local now
+	now=$(daemon_of "$T/store")
+	[ -n "$now" ] && [ "$now" != "$1" ] && [ -s "$T/mnt/$NET/head/header" ] && [ "$(serves "$T/mnt")" = uring ]
+} 2> /dev/null
 kill -9 "$daemon"
 rm "$T/go"
 check "a daemon that was killed leaves nobody waiting" eventually 10 all_gone $askers
-unmount "$T/mnt"
-mount_store "$T/store" "$T/mnt"
-same "and the next one serves" "$(serves "$T/mnt")" uring
+check "it is mounted anew, by itself, over rings" eventually 20 other_serves "$daemon"
+same "by the same keeper" "$(keeper_of "$T/store")" "$keeper"
+same "one mount stands there" "$(mounts_of_test | grep -c "^$T/mnt$")" 1
+same "and one of ctl" "$(readlink "$T/mnt/ctl")" "$(ctl_of "$T/mnt")"
+check "which answers" grep -q events "$T/mnt/ctl/README"
+check "it cannot be handed over, and that is said" says "only classic can be handed over" "$CHAINFS" upgrade "$T/mnt"
 
 ask_on
 (cd "$T/mnt/$NET" && while [ -e "$T/go" ]; do sleep 0.05; done) &

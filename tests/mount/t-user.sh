@@ -82,9 +82,9 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"
-pid=$(daemon_of "$T/home/st")
-kill -9 "$pid"
-check "a daemon that was killed" eventually 10 is_gone "$pid"
+check "the process that serves is killed" kill -9 "$(daemon_of "$T/home/st")"
+check "the mount answers all the same" as_user timeout -s KILL 60 stat -f "$T/home/mnt"
+check "a daemon that was killed" kill_mount "$T/home/st"
 check "is cleared by the user's next mount" as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"
 check "umount(8) unmounts it for its user" as_user umount "$T/home/mnt"
 check "and mounts again" as_user "$CHAINFS" mount "$T/home/st" "$T/home/mnt"

@@ -161,6 +161,10 @@ static size_t check_range(struct network *n, const struct view *v, uint32_t s, u
 	if (whole) {
 		assert_int_equal(row.index_bytes, index);
 		assert_int_equal(row.items_bytes, items);
+		struct block_row last;
+
+		assert_int_equal(network_block(n, s, r.end - 1, &last), 1);
+		assert_int_equal(row.time, last.time);
 	}
 	if (sv->replayed < r.end - 1)
 		return whole;

@@ -17,7 +17,7 @@
 #else
 #define RUNS 10000u
 #endif
-#define DAY_MS      (UINT64_C(24) * 3600 * 1000)
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 enum nature { HONEST, SLOW, SILENT, LIAR, PRUNED, FLAPPING, SHORT, SMALL, BEHIND, NATURE_COUNT };
 
@@ -154,9 +154,11 @@ static void begin_answer(struct world *w, const struct sync_action *a)
 	f.fails = heights > p->size_max;
 	f.range.first = MAX(f.range.first, p->kept_from[a->shard]);
 	f.range.end = MIN(f.range.end, head_of(w, p, a->shard) + 1);
-	if (p->nature == SHORT && heights > 1)
-		f.range.end =
-			MIN(f.range.end, a->range.first + 1 + random_below(&w->random, heights));
+	if (p->nature == SHORT && heights > 1) {
+		uint64_t end = a->range.first + 1 + random_below(&w->random, heights);
+
+		f.range.end = MIN(f.range.end, end);
+	}
 	if (f.range.first >= f.range.end)
 		f.range.end = f.range.first;
 	f.bytes = (f.range.end - f.range.first) * w->height_bytes;
@@ -281,24 +283,28 @@ static void on_answer(struct world *w, const struct future *f)
 
 	if (!forget_asked(w, f->request))
 		return; /* it was cancelled */
-	if (f->fails) {
+	if (f->fails) { /* after a part of it */
 		e.kind = SYNC_FAILED;
 		e.fault = FAULT_PROTOCOL;
 		e.text = "that is too much at once";
-		give(w, e);
-		return;
+		e.range.end = e.range.first + (e.range.end - e.range.first) / 2;
+		e.bytes /= 2;
+	} else {
+		e.kind = SYNC_CAME;
+		hash_of(f->shard, f->range.end - 1, e.hash);
+		if (f->false_one)
+			e.hash[0] ^= 1;
 	}
-	e.kind = SYNC_CAME;
-	hash_of(f->shard, f->range.end - 1, e.hash);
-	if (f->false_one)
-		e.hash[0] ^= 1;
 	give(w, e);
-	if (f->tip_check || f->range.first >= f->range.end)
+	if (f->tip_check || e.range.first >= e.range.end)
 		return;
 	/* One checker: blocks are checked one after another. */
-	uint64_t heights = f->range.end - f->range.first;
+	uint64_t heights = e.range.end - e.range.first;
 	struct future checked = *f;
 
+	checked.range = e.range;
+	checked.bytes = e.bytes;
+	checked.fails = false;
 	w->checker_free_ms = MAX(w->checker_free_ms, w->now_ms) + heights / 100;
 	checked.kind = CHECKED;
 	checked.at_ms = w->checker_free_ms;
@@ -362,8 +368,8 @@ static void on_turn(struct world *w, const struct future *f)
 {
 	uint32_t shard = (uint32_t)random_below(&w->random, SHARDS);
 	uint64_t first = 1 + random_below(&w->random, w->head[shard]);
-	struct range r = { first,
-			   MIN(first + 1 + random_below(&w->random, 20), w->head[shard] + 1) };
+	uint64_t end = first + 1 + random_below(&w->random, 20);
+	struct range r = { first, MIN(end, w->head[shard] + 1) };
 	struct future next = *f;
 
 	switch (random_below(&w->random, 4)) {

@@ -310,7 +310,7 @@ static int watch(void)
 	AUTO(events_freep) struct events *events = events_new(64);
 	int rc = events ? alerts_new(chain.store, events, NULL, NULL, NULL, &a, NULL) : -ENOMEM;
 
-	return rc < 0 ? rc : metrics_render(chain.store, &out);
+	return rc < 0 ? rc : metrics_render(chain.store, NULL, &out);
 }
 
 /* ---- verbs ---- */
@@ -327,7 +327,7 @@ static int call(int (*run)(struct verb_call *), const char *name, const char *co
 {
 	static atomic_bool stop;
 	struct verb verb = { .name = name, .run = run };
-	struct verb_io io = { hear, hear, NULL, false, &stop };
+	struct verb_io io = { hear, hear, .stop = &stop };
 	struct verb_call c = { .verb = &verb, .cwd = "/", .io = &io, .store = chain.store };
 
 	for (; words[c.word_count]; c.word_count++)

@@ -228,9 +228,84 @@ static void without_memory_nothing_has_changed(void **state)
 	}
 }
 
+static void expect_gap(const struct gaps *g, uint64_t ceiling, uint64_t *cursor, struct range r,
+		       int reason)
+{
+	struct gap gap;
+
+	assert_true(gaps_next(g, ceiling, cursor, &gap));
+	assert_int_equal(gap.range.first, r.first);
+	assert_int_equal(gap.range.end, r.end);
+	assert_int_equal(gap.fault ? gap.fault->reason : GAP_NOT_FETCHED, reason);
+}
+
+static void a_rollback_is_one_reason_for_many_heights(void **state)
+{
+	AUTO(gaps_release) struct gaps g = GAPS_INIT;
+	AUTO(gaps_release) struct gaps again = GAPS_INIT;
+	AUTO(buf_release) struct buf bytes = BUF_INIT(1 << 16);
+	uint64_t cursor = 1;
+
+	add(&g, 1, 50);
+	add(&g, 60, 100);
+	assert_int_equal(gaps_fault(&g, 55, GAP_REFUSED, "bad"), 0);
+	assert_int_equal(gaps_fault(&g, 5, GAP_REFUSED, "bad"), -EEXIST);
+	assert_int_equal(gaps_roll_back(&g, 21, 120, "ordered"), 0);
+	EXPECT_HELD(&g, { 1, 21 });
+	expect_gap(&g, 130, &cursor, (struct range){ 21, 121 }, GAP_ROLLED_BACK);
+	expect_gap(&g, 130, &cursor, (struct range){ 121, 131 }, GAP_NOT_FETCHED);
+
+	/* One that comes and is refused has a reason of its own. */
+	assert_int_equal(gaps_fault(&g, 30, GAP_STATE, "root"), 0);
+	cursor = 1;
+	expect_gap(&g, 120, &cursor, (struct range){ 21, 30 }, GAP_ROLLED_BACK);
+	expect_gap(&g, 120, &cursor, (struct range){ 30, 31 }, GAP_STATE);
+	expect_gap(&g, 120, &cursor, (struct range){ 31, 121 }, GAP_ROLLED_BACK);
+
+	assert_int_equal(gaps_write(&g, &bytes), 0);
+	assert_int_equal(gaps_read(buf_slice(&bytes), &again), 0);
+	cursor = 31;
+	expect_gap(&again, 120, &cursor, (struct range){ 31, 121 }, GAP_ROLLED_BACK);
+	for (size_t cut = 0; cut < bytes.n; cut++) {
+		AUTO(gaps_release) struct gaps torn = GAPS_INIT;
+
+		assert_int_equal(gaps_read(SLICE(bytes.p, cut), &torn), -EBADMSG);
+	}
+
+	/* It shrinks from both ends, and is forgotten when all came again. */
+	add(&g, 21, 60);
+	add(&g, 100, 121);
+	cursor = 1;
+	expect_gap(&g, 130, &cursor, (struct range){ 60, 100 }, GAP_ROLLED_BACK);
+	expect_gap(&g, 130, &cursor, (struct range){ 121, 131 }, GAP_NOT_FETCHED);
+	add(&g, 60, 100);
+	assert_int_equal(g.rolled_end, 0);
+	buf_clear(&bytes);
+	assert_int_equal(gaps_write(&g, &bytes), 0);
+	assert_int_equal(bytes.p[0], 1); /* what older programs read */
+
+	assert_int_equal(gaps_roll_back(&g, 0, 5, ""), -EINVAL);
+	assert_int_equal(gaps_roll_back(&g, 6, 5, ""), -EINVAL);
+}
+
+static void an_earlier_rollback_that_is_still_missing_is_part_of_the_next(void **state)
+{
+	AUTO(gaps_release) struct gaps g = GAPS_INIT;
+	uint64_t cursor = 1;
+
+	add(&g, 1, 100);
+	assert_int_equal(gaps_roll_back(&g, 50, 99, "first"), 0);
+	add(&g, 60, 80);
+	assert_int_equal(gaps_roll_back(&g, 70, 99, "second"), 0);
+	expect_gap(&g, 99, &cursor, (struct range){ 50, 60 }, GAP_ROLLED_BACK);
+	expect_gap(&g, 99, &cursor, (struct range){ 70, 100 }, GAP_ROLLED_BACK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rollback_is_one_reason_for_many_heights),
+		cmocka_unit_test(an_earlier_rollback_that_is_still_missing_is_part_of_the_next),
 		cmocka_unit_test(ranges_that_touch_or_overlap_become_one),
 		cmocka_unit_test(removing_splits_a_range),
 		cmocka_unit_test(an_empty_range_is_refused),

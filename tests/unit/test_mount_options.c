@@ -42,6 +42,25 @@ static void every_option_that_means_something_is_taken(void **state)
 	assert_int_equal(o.hyper, MOUNT_HYPER_ON);
 }
 
+static void what_is_followed_is_taken_and_not_said_again(void **state)
+{
+	AUTO(mount_options_release) struct mount_options o;
+	AUTO(mount_options_release) struct mount_options again;
+	AUTO(buf_release) struct buf out = BUF_INIT(4096);
+
+	assert_int_equal(parse("network=n,config=/c,store=/s,source=grpc://a:1 grpc://b:2", &o), 0);
+	assert_string_equal(o.network, "n");
+	assert_string_equal(o.config, "/c");
+	assert_string_equal(o.store, "/s");
+	assert_string_equal(o.source, "grpc://a:1 grpc://b:2");
+	assert_int_equal(parse("source=grpc://a:1,ro,source=grpc://b:2", &again), 0);
+	assert_string_equal(again.source, "grpc://a:1 grpc://b:2");
+	mount_options_write(&o, &out);
+	buf_u8(&out, 0);
+	assert_null(strstr((const char *)out.p, "grpc"));
+	assert_null(strstr((const char *)out.p, "network"));
+}
+
 static void the_later_of_two_counts(void **state)
 {
 	AUTO(mount_options_release) struct mount_options o;
@@ -153,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_list_is_what_the_caller_says),
 		cmocka_unit_test(every_option_that_means_something_is_taken),
+		cmocka_unit_test(what_is_followed_is_taken_and_not_said_again),
 		cmocka_unit_test(the_later_of_two_counts),
 		cmocka_unit_test(a_line_of_fstab_may_have_what_is_not_ours),
 		cmocka_unit_test(a_comma_in_quotes_or_behind_a_backslash_is_part_of_the_value),

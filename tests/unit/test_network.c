@@ -229,7 +229,7 @@ static void what_replay_left_comes_back(void **state)
 	const struct roots_row equal = { .legacy = { { 5 }, 20, 1 },
 					 .hyper = { { 5 }, 20, 1 },
 					 .has_hyper = true };
-	const struct range_row range = { 10, 20, { 30, 40 } };
+	const struct range_row range = { 10, 20, { 30, 40 }, 50 };
 
 	assert_int_equal(commit_changes(c, 1, 5, changes, ARRAY_LEN(changes)), 0);
 	assert_int_equal(commit_changes(c, 1, 6, NULL, 0), 0);
@@ -274,6 +274,7 @@ static void what_replay_left_comes_back(void **state)
 	assert_memory_equal(got.hyper.root, equal.legacy.root, ROOT_SIZE_MAX);
 	assert_int_equal(network_range(f.network, 1, 0, &got_range), 1);
 	assert_int_equal(got_range.roots_bytes[1], 40);
+	assert_int_equal(got_range.time, 50);
 	assert_int_equal(network_range(f.network, 1, 1, &got_range), 0);
 
 	/* Height 9 is marked too, but lies above what is replayed. */

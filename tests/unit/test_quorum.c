@@ -272,6 +272,68 @@ static void the_hash_of_a_set_is_of_what_decides(void **state)
 	assert_memory_not_equal(one, other, sizeof one);
 }
 
+static void the_least_that_is_enough_is_exact(void **state)
+{
+	for (uint64_t t = 1; t < 500; t++) {
+		uint64_t strict = quorum_least(&more_than_two_thirds, t);
+		uint64_t least = quorum_least(&two_thirds, t);
+
+		assert_true(quorum_is_met(&more_than_two_thirds, strict, t));
+		assert_false(quorum_is_met(&more_than_two_thirds, strict - 1, t));
+		assert_true(quorum_is_met(&two_thirds, least, t));
+		assert_false(quorum_is_met(&two_thirds, least - 1, t));
+	}
+}
+
+static void the_first_signature_that_counts_nothing_is_told(void **state)
+{
+	static const uint8_t stranger[32] = { 9 };
+	struct quorum_result r;
+
+	make_set();
+	signatures[5] = signatures[1];
+	signatures[6].key = SLICE_ARRAY(stranger);
+	assert_int_equal(verify(&two_thirds, MEMBERS, &r), 0);
+	assert_int_equal(r.first_fault, QUORUM_REPEATED);
+	assert_int_equal(r.first_fault_at, 5);
+	signatures[2].key = SLICE_ARRAY(stranger);
+	assert_int_equal(verify(&two_thirds, MEMBERS, &r), -EKEYREJECTED);
+	assert_int_equal(r.first_fault, QUORUM_UNKNOWN);
+	assert_int_equal(r.first_fault_at, 2);
+	voters[0].signature[3] ^= 1;
+	assert_int_equal(verify(&two_thirds, MEMBERS, &r), -EKEYREJECTED);
+	assert_int_equal(r.first_fault, QUORUM_FORGED);
+	assert_int_equal(r.first_fault_at, 0);
+}
+
+/* The whole set counts, whoever signed: one honest signature of the least member is never all. */
+static void the_total_is_of_the_set_and_not_of_the_signers(void **state)
+{
+	struct quorum_result r;
+
+	make_set();
+	assert_int_equal(verify(&two_thirds, 1, &r), -EKEYREJECTED);
+	assert_true(r.signed_weight == 1 && r.total_weight == MEMBERS);
+	/* floor(2T/3), which a rule by division would let through. */
+	assert_int_equal(verify(&more_than_two_thirds, 2 * MEMBERS / 3, &r), -EKEYREJECTED);
+}
+
+static void a_signature_without_bytes_or_of_zeros_is_forged(void **state)
+{
+	static const uint8_t zeros[QUORUM_SIGNATURE_SIZE_MAX];
+	struct quorum_result r;
+
+	make_set();
+	for (size_t i = 0; i < MEMBERS; i++)
+		signatures[i].signature = SLICE(zeros, signatures[i].signature.n);
+	assert_int_equal(verify(&two_thirds, MEMBERS, &r), -EKEYREJECTED);
+	assert_int_equal(r.forged, MEMBERS);
+	for (size_t i = 0; i < MEMBERS; i++)
+		signatures[i].signature = SLICE_EMPTY;
+	assert_int_equal(verify(&two_thirds, MEMBERS, &r), -EKEYREJECTED);
+	assert_int_equal(r.forged, MEMBERS);
+}
+
 static void memory_may_be_short(void **state)
 {
 	make_set();
@@ -298,6 +360,10 @@ int main(void)
 		cmocka_unit_test(one_heavy_member_is_enough_by_weight_alone),
 		cmocka_unit_test(a_set_or_rule_that_can_approve_nothing_is_an_error),
 		cmocka_unit_test(the_hash_of_a_set_is_of_what_decides),
+		cmocka_unit_test(the_least_that_is_enough_is_exact),
+		cmocka_unit_test(the_first_signature_that_counts_nothing_is_told),
+		cmocka_unit_test(the_total_is_of_the_set_and_not_of_the_signers),
+		cmocka_unit_test(a_signature_without_bytes_or_of_zeros_is_forged),
 		cmocka_unit_test(memory_may_be_short),
 	};
 

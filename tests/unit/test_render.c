@@ -176,11 +176,11 @@ static void a_gap_says_why_and_how_often(void **state)
 	struct gap g = { .range = { 7, 8 }, .fault = &f };
 
 	strcpy(f.error, "account 1013: root differs");
-	render_gap_status(&g, &out);
-	render_gap_reason(&g, &out);
-	render_gap_error(&g, &out);
-	render_gap_tries(&g, &out);
-	render_gap_next(&g, &out);
+	render_gap_status(&g, NULL, &out);
+	render_gap_reason(&g, NULL, &out);
+	render_gap_error(&g, NULL, &out);
+	render_gap_tries(&g, NULL, &out);
+	render_gap_next(&g, NULL, &out);
 	says(&out, "refused\nstate\naccount 1013: root differs\n2\n2026-11-21T15:03:11Z\n");
 }
 
@@ -189,12 +189,12 @@ static void a_gap_that_nobody_filled_yet_has_no_error(void **state)
 	AUTO(buf_release) struct buf out = BUF_INIT(TEXT_MAX);
 	struct gap g = { .range = { 7, 80 } };
 
-	render_gap_error(&g, &out);
-	render_gap_next(&g, &out);
+	render_gap_error(&g, NULL, &out);
+	render_gap_next(&g, NULL, &out);
 	says(&out, "");
-	render_gap_status(&g, &out);
-	render_gap_reason(&g, &out);
-	render_gap_tries(&g, &out);
+	render_gap_status(&g, NULL, &out);
+	render_gap_reason(&g, NULL, &out);
+	render_gap_tries(&g, NULL, &out);
 	says(&out, "missing\nnot-fetched\n0\n");
 }
 

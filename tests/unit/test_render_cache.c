@@ -4,7 +4,7 @@
 #include "fs/tree/render_cache.h"
 #include "tests/support/support.h"
 
-#define KEY(n) ((struct render_key){ (n), 1 })
+#define KEY(n) ((struct render_key){ .ino = (n), .generation = 1 })
 
 static void fill(struct render_cache *c, struct render_key key, size_t size)
 {
@@ -47,8 +47,8 @@ static void another_generation_is_another_file(void **state)
 {
 	AUTO(render_cache_freep) struct render_cache *c = render_cache_new(1u << 20, 1u << 16);
 
-	fill(c, ((struct render_key){ 7, 1 }), 100);
-	assert_false(has(c, ((struct render_key){ 7, 2 })));
+	fill(c, ((struct render_key){ .ino = 7, .generation = 1 }), 100);
+	assert_false(has(c, ((struct render_key){ .ino = 7, .generation = 2 })));
 }
 
 static void the_least_recently_used_goes_first(void **state)
@@ -170,7 +170,8 @@ static void *wander(void *arg)
 	struct random r = random_of(w->seed);
 
 	for (uint64_t i = rounds(20000); i > 0; i--) {
-		struct render_key key = { 1 + random_below(&r, 300), 1 + random_below(&r, 2) };
+		struct render_key key = { .ino = 1 + random_below(&r, 300),
+					  .generation = 1 + random_below(&r, 2) };
 		AUTO(rendering_putp) struct rendering *got = NULL;
 		AUTO(buf_release) struct buf b = BUF_INIT(1u << 16);
 		int rc = render_cache_get(w->cache, key, &got);
@@ -231,11 +232,35 @@ static void without_memory_nothing_is_left_half_made(void **state)
 	}
 }
 
+static void what_was_offered_is_found_by_all_of_its_key(void **state)
+{
+	AUTO(render_cache_freep) struct render_cache *c = render_cache_new(1u << 20, 1u << 16);
+	const struct render_key key = { 7, 1, 30, 5, 2 };
+	const struct render_key others[] = {
+		{ 8, 1, 30, 5, 2 }, { 7, 2, 30, 5, 2 }, { 7, 1, 31, 5, 2 }, { 7, 1, 30, 6, 2 },
+		{ 7, 1, 30, 5, 3 }, { .ino = 7, .generation = 1 },
+	};
+	struct rendering *r = NULL;
+
+	assert_false(render_cache_find(c, key, &r));
+	render_cache_offer(c, key, SLICE("abc", 3));
+	render_cache_offer(c, key, SLICE("xyz", 3)); /* the first one stays */
+	assert_true(render_cache_find(c, key, &r));
+	assert_memory_equal(rendering_bytes(r).p, "abc", 3);
+	rendering_putp(&r);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_false(render_cache_find(c, others[i], &r));
+	assert_int_equal(render_cache_get(c, others[0], &r), 0);
+	assert_false(render_cache_find(c, others[0], &r)); /* it is being made: nobody waits */
+	render_cache_give_up(c, others[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_filled_is_found_again),
 		cmocka_unit_test(another_generation_is_another_file),
+		cmocka_unit_test(what_was_offered_is_found_by_all_of_its_key),
 		cmocka_unit_test(the_least_recently_used_goes_first),
 		cmocka_unit_test(a_reader_keeps_what_the_cache_let_go),
 		cmocka_unit_test(large_ones_stay_while_they_are_read),

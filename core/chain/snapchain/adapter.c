@@ -8,6 +8,7 @@
 #include "core/chain/snapchain/presets.h"
 #include "core/chain/snapchain/render.h"
 #include "core/chain/snapchain/replay.h"
+#include "core/chain/snapchain/replica.h"
 
 extern const struct chain_ops snapchain_ops;
 
@@ -83,6 +84,8 @@ const struct chain_ops snapchain_ops = {
 	.render_parent = sc_render_parent,
 	.signer_count = sc_signer_count,
 	.render_signers = sc_render_signers,
+	.signer_set = sc_signer_set,
+	.signers_end = sc_signers_end,
 	.render_limits = sc_render_limits,
 	.trie_key = sc_trie_key,
 	.row_kind = sc_row_kind,
@@ -97,5 +100,22 @@ const struct chain_ops snapchain_ops = {
 	.root_add = sc_root_add,
 	.root_end = sc_root_end,
 	.root_free = sc_root_free,
+	.replica_snapshot = sc_replica_snapshot,
+	.replica_page = sc_replica_page,
+	.replica_list_name = sc_replica_list_name,
+	.replica_list = sc_replica_list,
+	.replica_page_release = sc_replica_page_release,
+	.replica_new = sc_replica_new,
+	.replica_free = sc_replica_free,
+	.replica_below = sc_replica_below,
+	.replica_main = sc_replica_main,
+	.replica_add = sc_replica_add,
+	.replica_add_told = sc_replica_add_told,
+	.replica_account = sc_replica_account,
+	.replica_end = sc_replica_end,
+	.replica_drop = sc_replica_drop,
+	.replica_shared = sc_replica_shared,
+	.mark_prefix = sc_mark_prefix,
+	.mark_read = sc_mark_read,
 	.render_envelope = sc_render_envelope,
 };

@@ -64,8 +64,7 @@ static int compare(struct check *c, const struct sc_key *key, uint64_t time)
 
 /* ---- messages ---- */
 
-/* Set and facts, by the store that would take it; or why none would. */
-static const char *facts_of(const struct sc_message *m, struct sc_record *out)
+const char *sc_record_facts(const struct sc_message *m, struct sc_record *out)
 {
 	int32_t type = m->content->type;
 	const struct sc_store *s = sc_store_of(type);
@@ -108,7 +107,7 @@ static int check_message(struct check *c)
 		return differs(c, m.content ? "data and data_bytes differ"
 					    : "data_bytes do not parse");
 	sc_record_order(&m, &rec);
-	const char *why = facts_of(&m, &rec);
+	const char *why = sc_record_facts(&m, &rec);
 
 	if (why)
 		return differs(c, why);

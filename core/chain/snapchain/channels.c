@@ -355,6 +355,27 @@ bool sc_channel_facts(const struct sc_message *m, struct sc_record *out)
 	return true;
 }
 
+bool sc_channel_slot(const struct sc_message *m, struct sc_channel_slot *out)
+{
+	const struct kind *k = kind_of(m);
+	struct said        s;
+
+	if (!k)
+		return false;
+	said_of(m->content, &s);
+	if (fault(m->content, &s))
+		return false;
+	memcpy(out->channel, s.channel.p, CHANNEL_SIZE);
+	sc_key_slot(&out->key, k->slot, s.channel.p);
+	sc_key_bytes(&out->key, s.suffix.p, s.suffix.n);
+	put_be32(out->value, (uint32_t)m->content->fid);
+	put_be32(out->value + 4, m->content->timestamp);
+	memcpy(out->value + 8, m->pb->hash.data, HASH20_SIZE);
+	out->counter = k->counter;
+	out->moderator = m->content->type == SC_CHANNEL_MEMBER && s.action == ADD_MODERATOR;
+	return true;
+}
+
 int sc_channel_merge(struct replay *r, const struct sc_message *m)
 {
 	const struct kind *k = kind_of(m);

@@ -6,85 +6,94 @@
 #define VOTE_PRECOMMIT 1
 #define VOTE_SIZE_MAX  256
 
+/* More than two thirds of the validators, each of one weight. */
+static const struct quorum_rule rule = { .num = 2, .den = 3, .strict = true, .by_count = true };
+
 size_t sc_quorum(size_t validator_count)
 {
-	return validator_count * 2 / 3 + 1;
+	return quorum_least(&rule, validator_count);
 }
 
-static bool is_validator(const struct sc_validators *v, struct slice key)
+int sc_validators_members(const struct sc_validators *v, struct quorum_member **out)
 {
-	for (size_t i = 0; i < v->key_count; i++)
-		if (slice_eq(SLICE(v->keys[i], ED25519_KEY_SIZE), key))
-			return true;
-	return false;
+	*out = calloc(MAX(v->key_count, 1), sizeof **out);
+	if (!*out)
+		return -ENOMEM;
+	for (size_t i = 0; i < v->key_count; i++) {
+		struct quorum_member *m = &(*out)[i];
+
+		m->scheme = SCHEME_ED25519;
+		m->key_size = ED25519_KEY_SIZE;
+		m->weight = 1;
+		memcpy(m->key, v->keys[i], ED25519_KEY_SIZE);
+	}
+	return 0;
 }
 
-static bool signed_before(const Sc__Commits *c, size_t n)
+/* Each signer's vote, one behind the other in `votes`. They name their voter, so no two are the
+ * same message. */
+static int make_votes(const Sc__Commits *c, struct buf *votes, struct quorum_signature *list)
 {
-	for (size_t i = 0; i < n; i++)
-		if (slice_eq(sc_bytes(c->signatures[i]->signer),
-			     sc_bytes(c->signatures[n]->signer)))
-			return true;
-	return false;
-}
+	/* All the memory at once: the slices stay where they are. Room for the ends of varints
+	 * of the fields that the votes share is in VOTE_SIZE_MAX. */
+	int rc = buf_reserve(votes, c->n_signatures * VOTE_SIZE_MAX);
 
-/* What is wrong with signature n, or NULL. */
-static const char *fault_of(const struct sc_validators *v, const Sc__Commits *c, size_t n,
-			    struct slice vote)
-{
-	const Sc__CommitSignature *s = c->signatures[n];
+	for (size_t i = 0; i < c->n_signatures && rc == 0; i++) {
+		const Sc__CommitSignature *s = c->signatures[i];
+		size_t begin = votes->n;
 
-	if (!is_validator(v, sc_bytes(s->signer)))
-		return "is not by a validator of this height";
-	if (signed_before(c, n))
-		return "is by a signer who came before";
-	if (s->signature.len != ED25519_SIGNATURE_SIZE ||
-	    !ed25519_verify(s->signer.data, s->signature.data, vote))
-		return "fails";
-	return NULL;
+		list[i].key = sc_bytes(s->signer);
+		list[i].signature = sc_bytes(s->signature);
+		if (list[i].key.n != ED25519_KEY_SIZE)
+			continue; /* nobody's, whatever it signs */
+		wire_put_varint(votes, 1, VOTE_PRECOMMIT);
+		wire_put_message(votes, 2, wire_bytes_of(&c->height->base));
+		wire_put_varint(votes, 3, (uint64_t)c->round);
+		wire_put_message(votes, 4, wire_bytes_of(&c->value->base));
+		wire_put_bytes(votes, 5, list[i].key);
+		list[i].message = slice_sub(buf_slice(votes), begin, votes->n - begin);
+		rc = buf_done(votes);
+	}
+	return rc;
 }
 
 static int check_signatures(const struct sc_validators *v, const Sc__Commits *c,
 			    struct level_result *out)
 {
-	AUTO(buf_release) struct buf vote = BUF_INIT(VOTE_SIZE_MAX);
-	const size_t needed = sc_quorum(v->key_count);
-	const char *fault = NULL;
-	size_t good = 0, fault_at = 0;
+	static const char *const faults[QUORUM_FAULT_COUNT] = {
+		[QUORUM_FORGED] = "fails",
+		[QUORUM_UNKNOWN] = "is not by a validator of this height",
+		[QUORUM_REPEATED] = "is by a signer who came before",
+	};
+	AUTO(buf_release) struct buf votes = BUF_INIT(VOTE_SIZE_MAX * c->n_signatures);
+	AUTO(base_freep) struct quorum_member *members = NULL;
+	AUTO(base_freep) struct quorum_signature *list = NULL;
+	struct quorum_result r;
 
 	if (c->n_signatures > v->key_count)
 		return sc_say(out, VERDICT_FAILED, "commit: %zu signatures of %zu validators",
 			      c->n_signatures, v->key_count);
-	/* All the memory at once, so that below only a signer of no length of ours is too large. */
-	if (buf_reserve(&vote, VOTE_SIZE_MAX) < 0)
-		return buf_done(&vote);
-	wire_put_varint(&vote, 1, VOTE_PRECOMMIT);
-	wire_put_message(&vote, 2, wire_bytes_of(&c->height->base));
-	wire_put_varint(&vote, 3, (uint64_t)c->round);
-	wire_put_message(&vote, 4, wire_bytes_of(&c->value->base));
+	list = calloc(c->n_signatures, sizeof *list);
+	int rc = list ? sc_validators_members(v, &members) : -ENOMEM;
 
-	const size_t shared_size = vote.n;
+	if (rc == 0)
+		rc = make_votes(c, &votes, list);
+	if (rc == 0)
+		rc = quorum_verify(&rule, members, v->key_count, list, c->n_signatures, NULL, NULL,
+				   &r, NULL);
+	if (rc < 0 && rc != -EKEYREJECTED)
+		return rc;
+	bool bad = r.forged + r.unknown + r.repeated > 0;
 
-	for (size_t i = 0; i < c->n_signatures; i++) {
-		buf_clear(&vote);
-		vote.n = shared_size;
-		wire_put_bytes(&vote, 5, sc_bytes(c->signatures[i]->signer));
-		const char *found = fault_of(v, c, i, buf_slice(&vote));
-
-		good += !found;
-		if (found && !fault) {
-			fault = found;
-			fault_at = i;
-		}
-	}
-	if (good < needed)
+	if (rc < 0)
 		return sc_say(out, VERDICT_FAILED, "commit: %zu of %zu signatures, %zu needed%s%s",
-			      good, v->key_count, needed, fault ? "; one " : "",
-			      fault ? fault : "");
-	if (fault)
-		return sc_say(out, VERDICT_FAILED, "commit: signature %zu %s", fault_at, fault);
-	return sc_say(out, VERDICT_OK, "%zu of %zu signatures, round %" PRIi64, good, v->key_count,
-		      c->round);
+			      r.valid, v->key_count, sc_quorum(v->key_count), bad ? "; one " : "",
+			      bad ? faults[r.first_fault] : "");
+	if (bad)
+		return sc_say(out, VERDICT_FAILED, "commit: signature %zu %s", r.first_fault_at,
+			      faults[r.first_fault]);
+	return sc_say(out, VERDICT_OK, "%zu of %zu signatures, round %" PRIi64, r.valid,
+		      v->key_count, c->round);
 }
 
 int sc_commit_check(const struct chain_params *p, uint32_t shard, uint64_t height,
@@ -128,6 +137,30 @@ size_t sc_signer_count(const struct chain_params *p, uint32_t shard, uint64_t he
 	const struct sc_validators *v = sc_validators_at(p, shard, height);
 
 	return v ? v->key_count : 0;
+}
+
+int sc_signer_set(const struct chain_params *p, uint32_t shard, uint64_t height,
+		  uint8_t out[HASH_SIZE])
+{
+	const struct sc_validators *v = sc_validators_at(p, shard, height);
+	AUTO(base_freep) struct quorum_member *members = NULL;
+
+	if (!v)
+		return -ENOENT;
+	int rc = sc_validators_members(v, &members);
+
+	return rc < 0 ? rc : quorum_set_hash(members, v->key_count, out);
+}
+
+bool sc_signers_end(const struct chain_params *p, uint32_t shard, uint64_t height)
+{
+	const struct sc_validators *now = sc_validators_at(p, shard, height),
+				   *then = sc_validators_at(p, shard, height + 1);
+
+	if (now == then || !now || !then)
+		return now != then;
+	return now->key_count != then->key_count ||
+	       memcmp(now->keys, then->keys, now->key_count * sizeof *now->keys) != 0;
 }
 
 static bool has_signed(const Sc__Commits *c, struct slice key)

@@ -69,13 +69,12 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The row of a compact state, in the block's arena. */
-static int row_of(struct replay *r, const struct sc_record *rec, const Sc__LinkCompactStateBody *b,
-		  struct slice *out, struct compact *parts)
+int sc_compact_row(const struct sc_record *rec, const Sc__LinkCompactStateBody *b,
+		   struct arena *arena, struct slice *out)
 {
 	size_t    count = b->n_target_fids;
-	uint64_t *sorted = arena_alloc(r->arena, MAX(count, (size_t)1) * sizeof *sorted);
-	uint8_t  *p = arena_alloc(r->arena, HEAD_SIZE + count * 8);
+	uint64_t *sorted = arena_alloc(arena, MAX(count, (size_t)1) * sizeof *sorted);
+	uint8_t  *p = arena_alloc(arena, HEAD_SIZE + count * 8);
 	uint8_t   width;
 
 	if (!sorted || !p)
@@ -93,7 +92,18 @@ static int row_of(struct replay *r, const struct sc_record *rec, const Sc__LinkC
 			put_be64(p + HEAD_SIZE + 8 * i, sorted[i]);
 	}
 	*out = SLICE(p, HEAD_SIZE + count * width);
-	*parts = (struct compact){ .order = p, .width = width,
+	return 0;
+}
+
+/* The same in the block's arena, and its parts. */
+static int row_of(struct replay *r, const struct sc_record *rec, const Sc__LinkCompactStateBody *b,
+		  struct slice *out, struct compact *parts)
+{
+	int rc = sc_compact_row(rec, b, r->arena, out);
+
+	if (rc < 0)
+		return rc;
+	*parts = (struct compact){ .order = out->p, .width = out->p[SC_ORDER_SIZE],
 				   .targets = slice_sub(*out, HEAD_SIZE, out->n) };
 	return out->n > STATE_VALUE_MAX ? refuse(r, "a compact state over what a row holds") : 0;
 }

@@ -9,6 +9,9 @@
 
 /* Set and facts of the record, of a message with that body. */
 void sc_compact_facts(const struct sc_message *m, struct sc_record *out);
+/* The row of a compact state, in the arena. -ENOMEM; a row over STATE_VALUE_MAX is the caller's. */
+int sc_compact_row(const struct sc_record *rec, const Sc__LinkCompactStateBody *b,
+		   struct arena *arena, struct slice *out) MUST_CHECK;
 int sc_compact_merge(struct replay *r, const struct sc_message *m, unsigned version) MUST_CHECK;
 /* Refuses a link that an accepted compact state has left behind. */
 int sc_compact_gate(struct replay *r, const struct sc_record *link) MUST_CHECK;

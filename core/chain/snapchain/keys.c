@@ -129,6 +129,16 @@ static bool request_read(struct slice in, struct request *out)
 	return true;
 }
 
+bool sc_key_requester(const Sc__KeyAddBody *b, uint64_t *fid)
+{
+	struct request q;
+
+	if (!request_read(sc_bytes(b->metadata), &q))
+		return false;
+	*fid = q.fid;
+	return true;
+}
+
 static bool custody_is(struct slice custody, const uint8_t address[ETH_ADDRESS_SIZE])
 {
 	return slice_eq(custody, SLICE(address, ETH_ADDRESS_SIZE));
@@ -227,8 +237,22 @@ static int previous(struct replay *r, const struct account *a, const uint8_t key
 	return 1;
 }
 
+bool sc_gasless_encode(const struct sc_message *m, uint64_t request_fid, struct buf *out)
+{
+	uint64_t scopes;
+
+	if (!scopes_of(m->content->key_add, &scopes))
+		return false;
+	buf_be32(out, m->content->timestamp);
+	buf_bytes(out, m->pb->hash.data, HASH20_SIZE);
+	buf_varint(out, request_fid);
+	buf_varint(out, m->content->key_add->ttl);
+	buf_varint(out, scopes);
+	return true;
+}
+
 static int put_record(struct replay *r, const struct account *a, const struct sc_message *m,
-		      uint64_t request_fid, uint64_t scopes)
+		      uint64_t request_fid)
 {
 	const Sc__KeyAddBody *b = m->content->key_add;
 	struct sc_key row;
@@ -236,11 +260,7 @@ static int put_record(struct replay *r, const struct account *a, const struct sc
 	int           rc;
 
 	buf_clear(&r->row_value);
-	buf_be32(&r->row_value, m->content->timestamp);
-	buf_bytes(&r->row_value, m->pb->hash.data, HASH20_SIZE);
-	buf_varint(&r->row_value, request_fid);
-	buf_varint(&r->row_value, b->ttl);
-	buf_varint(&r->row_value, scopes);
+	(void)sc_gasless_encode(m, request_fid, &r->row_value); /* key_add() has read its scopes */
 	rc = buf_done(&r->row_value);
 	if (rc < 0)
 		return rc;
@@ -288,7 +308,7 @@ static int key_add(struct replay *r, struct account *a, const struct sc_message 
 	if (rc == 0 && !had)
 		rc = add_to_count(r, a->fid, 1);
 	if (rc == 0)
-		rc = put_record(r, a, m, q.fid, scopes);
+		rc = put_record(r, a, m, q.fid);
 	return rc ? rc : swap_records(r, a, m, had ? old.order : NULL);
 }
 

@@ -17,6 +17,11 @@ struct sc_gasless_key {
 int sc_gasless_get(struct replay *r, uint32_t fid, const uint8_t key[32],
 		   struct sc_gasless_key *out) MUST_CHECK;
 
+/* Who asked for the key, by the request in a KEY_ADD; false: it does not parse. */
+bool sc_key_requester(const Sc__KeyAddBody *b, uint64_t *fid);
+/* The record of the key that a KEY_ADD makes live; false: a scope that is no type. */
+bool sc_gasless_encode(const struct sc_message *m, uint64_t request_fid, struct buf *out);
+
 /* KEY_ADD and KEY_REMOVE. foreign: the request's fid may be registered on another shard, as a data
  * shard has it; shard 0 asks for its custody. */
 /* Set and facts of the record; false: not the body of its type. */

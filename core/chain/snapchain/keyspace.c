@@ -284,6 +284,11 @@ void sc_key_block_seqnum(struct sc_key *k)
 	rule(k, 0x13, 0);
 }
 
+void sc_key_marks(struct sc_key *k)
+{
+	rule(k, 0xff, 0); /* a prefix that upstream has no use for */
+}
+
 void sc_key_gasless(struct sc_key *k, enum sc_gasless what, uint32_t fid, const uint8_t key[32])
 {
 	rule(k, 0x17, (uint8_t)what);

@@ -90,6 +90,8 @@ void sc_key_signer(struct sc_key *k, uint32_t fid, struct slice key);
 void sc_key_custody(struct sc_key *k, uint32_t fid);
 void sc_key_channel(struct sc_key *k, struct slice channel_key);
 void sc_key_channel_label(struct sc_key *k, const uint8_t label[32]);
+/* Accounts of which something was guessed (replica.h); fid4 follows. */
+void sc_key_marks(struct sc_key *k);
 void sc_key_block_seqnum(struct sc_key *k);
 
 /* Keys that an owner signed for without an onchain event (snapchain-replay.md 12). */

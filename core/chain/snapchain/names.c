@@ -21,6 +21,23 @@ int sc_fname_read(struct slice value, struct sc_fname *out)
 	return rd_done(&in) < 0 ? -EUCLEAN : 0;
 }
 
+void sc_fname_encode(const struct sc_fname *f, struct buf *out)
+{
+	buf_varint(out, f->type);
+	buf_varint(out, f->fid);
+	buf_varint(out, f->timestamp);
+	buf_blob(out, f->owner);
+	buf_blob(out, f->signature);
+	buf_blob(out, f->name);
+}
+
+void sc_fname_of(const Sc__UserNameProof *p, struct sc_fname *out)
+{
+	*out = (struct sc_fname){ .type = (uint32_t)p->type, .fid = p->fid,
+				  .timestamp = p->timestamp, .owner = sc_bytes(p->owner),
+				  .signature = sc_bytes(p->signature), .name = sc_bytes(p->name) };
+}
+
 int sc_fname_get(struct replay *r, struct slice name, struct sc_fname *out)
 {
 	struct sc_key key;
@@ -47,12 +64,7 @@ static int put(struct replay *r, const struct sc_fname *f)
 	sc_key_fname(&held, f->name);
 	sc_key_fname_gone(&gone, f->name);
 	buf_clear(&r->row_value);
-	buf_varint(&r->row_value, f->type);
-	buf_varint(&r->row_value, f->fid);
-	buf_varint(&r->row_value, f->timestamp);
-	buf_blob(&r->row_value, f->owner);
-	buf_blob(&r->row_value, f->signature);
-	buf_blob(&r->row_value, f->name);
+	sc_fname_encode(f, &r->row_value);
 	rc = buf_done(&r->row_value);
 	if (rc == 0)
 		rc = sc_delete(r, f->fid ? &gone : &held);
@@ -197,11 +209,11 @@ static int by_age(const struct sc_fname *a, const struct sc_fname *b)
 
 static int merge(struct replay *r, const Sc__UserNameProof *p)
 {
-	struct sc_fname new = { .type = (uint32_t)p->type, .fid = p->fid, .timestamp = p->timestamp,
-				.owner = sc_bytes(p->owner), .signature = sc_bytes(p->signature),
-				.name = sc_bytes(p->name) }, old;
-	int had = sc_fname_get(r, new.name, &old), rc;
+	struct sc_fname new, old;
+	int had, rc;
 
+	sc_fname_of(p, &new);
+	had = sc_fname_get(r, new.name, &old);
 	if (had < 0)
 		return had;
 	if (had && by_age(&old, &new) >= 0)

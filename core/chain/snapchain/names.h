@@ -20,6 +20,8 @@ struct sc_fname {
 };
 
 int sc_fname_read(struct slice value, struct sc_fname *out) MUST_CHECK; /* -EUCLEAN */
+void sc_fname_encode(const struct sc_fname *f, struct buf *out);
+void sc_fname_of(const Sc__UserNameProof *p, struct sc_fname *out);
 int sc_fname_get(struct replay *r, struct slice name, struct sc_fname *out)
 	MUST_CHECK; /* G: 1, 0 */
 int sc_fname_trie_rest(struct slice value, uint8_t out[TRIE_REST_MAX]) MUST_CHECK;

@@ -375,7 +375,7 @@ int sc_channel_owner(struct replay *r, const uint8_t label[32], struct sc_channe
 
 /* ---- merging ---- */
 
-static int effects(struct replay *r, const Sc__OnChainEvent *e)
+int sc_onchain_effects(struct replay *r, const Sc__OnChainEvent *e)
 {
 	switch ((int)e->body_case) {
 	case BODY_ID:
@@ -421,5 +421,5 @@ int sc_onchain_merge(struct replay *r, const Sc__OnChainEvent *e)
 		row.rest = SLICE_EMPTY;
 		rc = sc_row_put(r, &row);
 	}
-	return rc < 0 ? rc : effects(r, e);
+	return rc < 0 ? rc : sc_onchain_effects(r, e);
 }

@@ -40,6 +40,8 @@ int sc_onchain_trie_rest(struct slice key, struct slice value, uint8_t out[TRIE_
 void sc_onchain_row(const Sc__OnChainEvent *e, uint64_t object, uint32_t line_size,
 		    struct sc_key *key, struct buf *value);
 int sc_onchain_merge(struct replay *r, const Sc__OnChainEvent *e) MUST_CHECK;
+/* What follows from an event beyond its record: pointers, and the registry. */
+int sc_onchain_effects(struct replay *r, const Sc__OnChainEvent *e) MUST_CHECK;
 /* The registry of channels alone, as block events bring it to data shards. */
 int sc_channel_fold(struct replay *r, const Sc__OnChainEvent *e) MUST_CHECK;
 

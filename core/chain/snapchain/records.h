@@ -42,6 +42,8 @@ static inline uint32_t sc_record_fid(const struct sc_record *rec)
 
 /* Account, order and type of a message with content and a hash of 20 bytes; the rest is zero. */
 void sc_record_order(const struct sc_message *m, struct sc_record *out);
+/* Set and facts, by the store that would take the message; or why none would. */
+const char *sc_record_facts(const struct sc_message *m, struct sc_record *out);
 /* The value of its row. */
 void sc_record_encode(const struct sc_record *rec, struct buf *out);
 /* Order, object and line size of a message that is being merged; set and facts are the store's. */

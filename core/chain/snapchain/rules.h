@@ -50,6 +50,7 @@ struct sc_signer { /* what is known of one signer within a transaction */
 struct sc_clock { /* snapchain-replay.md 15: nobody signs what time upstream's machine showed */
 	int64_t shift;      /* seconds added to the block's time for the expiry of units */
 	bool    other_year; /* as if V18's extra year were not, or were already */
+	bool    keys_live;  /* gasless keys whose last use a bootstrap guessed have not expired */
 };
 
 struct sc_emitted { /* a merge that shard 0 tells the other shards of (16.4) */
@@ -84,6 +85,7 @@ struct replay {
 	unsigned               version;      /* at the block's time */
 	struct sc_clock        clock;
 	bool                   units_asked;  /* the clock of units was looked at */
+	bool                   keys_asked;   /* a key had expired by a last use that was guessed */
 	struct sc_cause        cause;
 	const char            *refusal;
 	uint64_t stamp; /* counts blocks, aborted ones too: what is cached of which */

@@ -48,6 +48,11 @@ static int compare(const struct sc_store *s, const struct sc_record *a, const st
 	return s->order ? s->order(a, b) : sc_order_by_place(a, b);
 }
 
+int sc_store_order(const struct sc_store *s, const struct sc_record *a, const struct sc_record *b)
+{
+	return compare(s, a, b);
+}
+
 static void selector_key(const struct sc_store *s, uint32_t fid, const struct sc_record *rec,
 			 bool remove, struct sc_key *k)
 {

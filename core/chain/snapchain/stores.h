@@ -58,6 +58,9 @@ int sc_store_holding(struct replay *r, const struct sc_store *s, uint32_t fid,
 	MUST_CHECK; /* 1 found, 0 none */
 
 bool sc_record_is_remove(const struct sc_store *s, const struct sc_record *rec);
+/* Below 0: a loses to b, by the store's own order. */
+int  sc_store_order(const struct sc_store *s, const struct sc_record *a,
+		    const struct sc_record *b);
 int  sc_order_by_place(const struct sc_record *a, const struct sc_record *b);
 /* Timestamp; then a remove beats an add; then the hash. */
 int  sc_order_remove_first(const struct sc_record *a, const struct sc_record *b);

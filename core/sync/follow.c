@@ -1,0 +1,814 @@
+#include "core/sync/follow_inside.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/base/trace.h"
+
+#define CHANGE_MS    100u  /* between two calls of who looks on */
+#define HEAD_TELL_MS 1000u /* between two events about heads */
+#define MEMORY_MS    100u  /* until what there was no memory for is tried again */
+#define ROOM_MS      5u    /* until what found no room in ingest is */
+
+uint64_t follow_now_ms(const struct follow *f)
+{
+	return f->env.now_ms(f->env.arg);
+}
+
+void follow_event(struct follow *f, const char *kind, const char *format, ...)
+{
+	char text[EVENT_LINE_MAX];
+	va_list list;
+
+	if (!f->env.events)
+		return;
+	va_start(list, format);
+	vsnprintf(text, sizeof text, format, list);
+	va_end(list);
+	events_post(f->env.events, network_name(f->env.network), kind, "%s", text);
+}
+
+static uint32_t operator_of(const char *name)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return h;
+}
+
+/* ---- events go in, actions come out ---- */
+
+static int room_in_queue(struct follow *f)
+{
+	if (f->queue_end < f->queue_cap)
+		return 0;
+	if (f->queue_first) {
+		memmove(f->queue, f->queue + f->queue_first,
+			(f->queue_end - f->queue_first) * sizeof *f->queue);
+		f->queue_end -= f->queue_first;
+		f->queue_first = 0;
+		return 0;
+	}
+	size_t cap = f->queue_cap * 2 + 64;
+	struct queued *queue = realloc(f->queue, cap * sizeof *queue);
+
+	if (!queue)
+		return -ENOMEM;
+	f->queue = queue;
+	f->queue_cap = cap;
+	return 0;
+}
+
+struct queued *follow_enqueue(struct follow *f, const struct sync_event *e, const char *text)
+{
+	if (room_in_queue(f) < 0) {
+		/* What is held is compared when ingest begins anew; a request ends by its time. */
+		trace_error("follow", "no memory for an event, it is lost", "network=%s event=%s",
+			    network_name(f->env.network), sync_event_names[e->kind]);
+		return NULL;
+	}
+	struct queued *q = &f->queue[f->queue_end++];
+
+	q->event = *e;
+	snprintf(q->text, sizeof q->text, "%s", text ? text : "");
+	return q;
+}
+
+struct asked *follow_asked(struct follow *f, uint64_t request)
+{
+	for (size_t i = 0; request && i < ARRAY_LEN(f->asked); i++)
+		if (f->asked[i].id == request)
+			return &f->asked[i];
+	return NULL;
+}
+
+static void act_fetch(struct follow *f, const struct sync_action *a)
+{
+	struct seat *seat = &f->seats[a->source];
+	struct asked *q = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(f->asked) && !q; i++)
+		if (!f->asked[i].id)
+			q = &f->asked[i];
+	if (!q || !seat->source) {
+		follow_enqueue(f,
+			       &(struct sync_event){ .kind = SYNC_FAILED,
+						     .request = a->request,
+						     .fault = FAULT_BROKEN },
+			       "it is not connected");
+		return;
+	}
+	*q = (struct asked){
+		.id = a->request,
+		.source = a->source,
+		.shard = a->shard,
+		.range = a->range,
+		.lane = a->lane,
+		.tip_check = a->kind == SYNC_CHECK_TIP,
+		.came = { a->range.first, a->range.first },
+	};
+	/* One block may be as large as blocks are; of several their sizes were foreseen, about. */
+	uint64_t bytes_max = a->range.end - a->range.first == 1
+				     ? (uint64_t)BLOCK_SIZE_MAX
+				     : 2 * f->options.sync.bounds.bytes_max;
+
+	seat->ops->fetch(seat->source, a->request, a->shard, a->range, bytes_max, a->timeout_ms);
+}
+
+static void act_cancel(struct follow *f, const struct sync_action *a)
+{
+	struct seat *seat = &f->seats[a->source];
+	struct asked *q = follow_asked(f, a->request);
+
+	if (!q)
+		return;
+	*q = (struct asked){ .id = 0 };
+	if (seat->source)
+		seat->ops->cancel(seat->source, a->request);
+	follow_request_let_go(f, a->request);
+}
+
+static void act(struct follow *f, const struct sync_action *a)
+{
+	const char *name = f->seats[a->source].entry.name;
+
+	switch (a->kind) {
+	case SYNC_FETCH:
+	case SYNC_CHECK_TIP:
+		act_fetch(f, a);
+		break;
+	case SYNC_CANCEL:
+		act_cancel(f, a);
+		break;
+	case SYNC_BAN:
+		trace_warn("follow", "a source lied, nothing is asked of it for hours",
+			   "network=%s source=%s reason=\"%s\"", network_name(f->env.network), name,
+			   a->text);
+		follow_event(f, "ban", "source=%s reason=\"%s\"", name, a->text);
+		break;
+	case SYNC_CONFIRMED:
+		follow_event(f, "confirmed", "shard=%u height=%" PRIu64, a->shard, a->range.first);
+		break;
+	}
+}
+
+/* Where a lie had put it. */
+static void anchor_again(struct follow *f)
+{
+	for (uint32_t s = 0; s < f->shard_count; s++) {
+		struct sync_shard_status st;
+
+		sync_shard_status(f->sync, s, &st);
+		f->head[s] = st.head;
+		if (f->anchored[s] && st.head && st.base > st.head + 1)
+			f->anchored[s] = false;
+	}
+}
+
+static int step_one(struct follow *f, struct queued *q)
+{
+	q->event.now_ms = follow_now_ms(f);
+	q->event.text = q->text[0] ? q->text : NULL;
+	LOCKED(&f->follow_lock);
+	int rc = sync_step(f->sync, &q->event, &f->actions);
+
+	if (rc == 0)
+		f->wake_ms = f->actions.wake_ms;
+	return rc;
+}
+
+void follow_pump(struct follow *f)
+{
+	if (f->feeding)
+		return;
+	f->feeding = true;
+	while (f->queue_first < f->queue_end) {
+		struct queued q = f->queue[f->queue_first];
+		int rc = step_one(f, &q);
+
+		if (rc == -ENOMEM) {
+			f->wake_ms = MIN(f->wake_ms, follow_now_ms(f) + MEMORY_MS);
+			break;
+		}
+		f->queue_first++;
+		f->changed = true;
+		bool banned = false;
+
+		for (size_t i = 0; rc == 0 && i < f->actions.count; i++) {
+			struct sync_action a = f->actions.list[i];
+
+			act(f, &a);
+			banned = banned || a.kind == SYNC_BAN;
+		}
+		if (banned || q.event.kind == SYNC_SOURCE_REMOVED)
+			anchor_again(f);
+	}
+	if (f->queue_first == f->queue_end)
+		f->queue_first = f->queue_end = 0;
+	f->feeding = false;
+}
+
+void follow_feed(struct follow *f, const struct sync_event *e, const char *text)
+{
+	follow_enqueue(f, e, text);
+	follow_pump(f);
+}
+
+/* After a listener was called outside of follow_step(): who runs us may have to look earlier. */
+static uint64_t due_ms(struct follow *f)
+{
+	uint64_t due = f->wake_ms;
+
+	if (f->given_submitted < f->given_end && f->ingest)
+		due = MIN(due, follow_now_ms(f) + ROOM_MS);
+	if (follow_may_begin(f))
+		due = MIN(due, f->again_ms);
+	if (f->changed)
+		due = MIN(due, f->changed_told_ms + CHANGE_MS);
+	if (f->queue_first < f->queue_end)
+		due = MIN(due, follow_now_ms(f) + MEMORY_MS);
+	return due;
+}
+
+static void listened(struct follow *f)
+{
+	if (due_ms(f) < f->due_told) {
+		f->due_told = 0;
+		f->env.wake(f->env.arg);
+	}
+}
+
+/* ---- what sources tell ---- */
+
+void follow_request_over(struct follow *f, struct asked *a, enum fault_kind fault, const char *text)
+{
+	struct asked q = *a;
+	struct sync_event e = {
+		.kind = fault == FAULT_KIND_COUNT ? SYNC_CAME : SYNC_FAILED,
+		.request = q.id,
+		.source = q.source,
+		.shard = q.shard,
+		.range = q.came,
+		.bytes = q.bytes,
+		.fault = fault,
+	};
+
+	memcpy(e.hash, q.hash, HASH_SIZE);
+	*a = (struct asked){ .id = 0 };
+	follow_enqueue(f, &e, text);
+	follow_request_let_go(f, q.id);
+	follow_pump(f);
+}
+
+static void on_changed(void *arg)
+{
+	struct seat *seat = arg;
+	struct follow *f = seat->follow;
+	struct source_words words = { 0 };
+	bool was = seat->words.connected;
+
+	if (!seat->source)
+		return;
+	seat->ops->words(seat->source, &words);
+	{
+		LOCKED(&f->follow_lock);
+		seat->words = words;
+	}
+	f->changed = true;
+	if (words.connected && !was) {
+		trace_info("follow", "a source is connected", "network=%s source=%s version=\"%s\"",
+			   network_name(f->env.network), seat->entry.name, words.version);
+		follow_event(f, "source", "name=%s state=connected version=\"%s\"",
+			     seat->entry.name, words.version);
+	} else if (!words.connected && was) {
+		follow_event(f, "source", "name=%s state=lost remark=\"%s\"", seat->entry.name,
+			     words.remark);
+	}
+	/* What it offered is offered no more. */
+	for (uint32_t s = 0; s < f->shard_count && was && !words.connected; s++)
+		follow_feed(f,
+			    &(struct sync_event){
+				    .kind = SYNC_OFFERS, .source = seat->number, .shard = s },
+			    NULL);
+	listened(f);
+}
+
+/* Where forward begins; before the coordinator would choose. */
+static void anchor(struct follow *f, uint32_t shard, uint64_t head)
+{
+	if (f->anchored[shard])
+		return;
+	AUTO(view_putp) struct view *v = network_view_get(f->env.network);
+	const struct shard_view *sv = &v->shards[shard];
+	uint64_t ahead = f->options.sync.look_ahead;
+	uint64_t held_end = sv->gaps.held_count ? sv->gaps.held[sv->gaps.held_count - 1].end : 0;
+	uint64_t base = sv->begins + 1;
+
+	f->anchored[shard] = true;
+	if (f->options.from == FOLLOW_FROM_HEAD && !sv->begins) {
+		base = head > ahead ? head - ahead + 1 : 1;
+		if (held_end && head < held_end + FOLLOW_NEAR)
+			base = held_end;
+	}
+	follow_event(f, "follow", "shard=%u head=%" PRIu64 " forward_from=%" PRIu64, shard, head,
+		     base);
+	follow_feed(f,
+		    &(struct sync_event){
+			    .kind = SYNC_ANCHOR, .shard = shard, .range = { base, base } },
+		    NULL);
+}
+
+static void on_offers(void *arg, uint32_t shard, struct range has)
+{
+	struct seat *seat = arg;
+	struct follow *f = seat->follow;
+
+	if (shard >= f->shard_count)
+		return;
+	if (has.first < has.end && has.end > 1) {
+		anchor(f, shard, has.end - 1);
+		f->head[shard] = MAX(f->head[shard], has.end - 1);
+	}
+	follow_feed(
+		f,
+		&(struct sync_event){
+			.kind = SYNC_OFFERS, .source = seat->number, .shard = shard, .range = has },
+		NULL);
+	listened(f);
+}
+
+/* A block of a request that does not fit ends it: what came before counts. */
+static void broke_off(struct follow *f, struct asked *a, enum fault_kind fault, const char *format,
+		      ...) PRINTF_LIKE(4, 5);
+static void broke_off(struct follow *f, struct asked *a, enum fault_kind fault, const char *format,
+		      ...)
+{
+	struct seat *seat = &f->seats[a->source];
+	char text[REASON_SIZE];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(text, sizeof text, format, list);
+	va_end(list);
+	seat->ops->cancel(seat->source, a->id);
+	follow_request_over(f, a, fault, text);
+}
+
+static void on_block(void *arg, uint64_t request, struct buf *received)
+{
+	struct seat *seat = arg;
+	struct follow *f = seat->follow;
+	AUTO(buf_release) struct buf bytes = *received;
+	struct asked *a = follow_asked(f, request);
+	struct chain_peek peek = { 0 };
+	struct err err = ERR_INIT;
+
+	*received = (struct buf)BUF_INIT(received->size_max);
+	if (!a || a->source != seat->number)
+		return;
+	int rc = network_ops(f->env.network)->peek(buf_slice(&bytes), a->shard == 0, &peek, &err);
+
+	if (rc < 0) {
+		broke_off(f, a, FAULT_LIE,
+			  "what it gave for height %" PRIu64 " is no block: %.100s", a->came.end,
+			  err_text(&err, rc));
+	} else if (peek.shard != a->shard || !(peek.height >= a->came.end) ||
+		   peek.height >= a->range.end) {
+		broke_off(f, a, FAULT_PROTOCOL,
+			  "shard %u height %" PRIu64 " came where shard %u height %" PRIu64
+			  " was to come",
+			  peek.shard, peek.height, a->shard, a->came.end);
+	} else if (peek.height > a->came.end && a->came.end > a->came.first) {
+		broke_off(f, a, FAULT_KIND_COUNT, "a hole"); /* what is behind is asked for anew */
+	} else if (a->tip_check) {
+		a->came = (struct range){ peek.height, peek.height + 1 };
+		a->bytes += bytes.n;
+		if (peek.hash.n == HASH_SIZE)
+			memcpy(a->hash, peek.hash.p, HASH_SIZE);
+	} else {
+		follow_block(f, a, peek.height, &bytes);
+	}
+	listened(f);
+}
+
+static void on_came(void *arg, uint64_t request)
+{
+	struct seat *seat = arg;
+	struct follow *f = seat->follow;
+	struct asked *a = follow_asked(f, request);
+
+	if (!a || a->source != seat->number)
+		return;
+	follow_request_over(f, a, FAULT_KIND_COUNT, NULL);
+	listened(f);
+}
+
+static void on_failed(void *arg, uint64_t request, enum fault_kind fault, const char *sentence)
+{
+	struct seat *seat = arg;
+	struct follow *f = seat->follow;
+	struct asked *a = follow_asked(f, request);
+
+	if (!a || a->source != seat->number)
+		return;
+	follow_request_over(f, a, fault, sentence);
+	listened(f);
+}
+
+static void on_node(void *arg, uint64_t request, int rc, const struct source_node *node,
+		    const char *sentence)
+{
+	struct seat *seat = arg;
+
+	follow_compare_node(seat->follow, seat->number, request, rc, node, sentence);
+}
+
+static void on_fault(void *arg, enum fault_kind fault, const char *sentence)
+{
+	struct seat *seat = arg;
+	struct follow *f = seat->follow;
+
+	trace_info("follow", "a source has a fault", "network=%s source=%s fault=%s reason=\"%s\"",
+		   network_name(f->env.network), seat->entry.name, fault_kind_names[fault],
+		   sentence);
+	follow_feed(
+		f,
+		&(struct sync_event){ .kind = SYNC_FAULT, .source = seat->number, .fault = fault },
+		sentence);
+	listened(f);
+}
+
+/* ---- sources ---- */
+
+int follow_source_add(struct follow *f, const struct source_entry *e, struct source_listener *out,
+		      struct err *err)
+{
+	struct seat *seat = NULL;
+
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++) {
+		struct seat *at = &f->seats[i];
+
+		if (at->used && strcmp(at->entry.name, e->name) == 0)
+			return err_set(err, -EEXIST, "there is a source %s already", e->name);
+		if (!at->used && !seat)
+			seat = at;
+	}
+	if (!seat)
+		return err_set(err, -ENOSPC, "there are %u sources already", SYNC_SOURCES_MAX);
+	{
+		LOCKED(&f->follow_lock);
+		*seat = (struct seat){
+			.used = true,
+			.follow = f,
+			.number = (unsigned)(seat - f->seats),
+			.generation = ++f->generation_last,
+			.entry = *e,
+		};
+	}
+	*out = (struct source_listener){
+		.arg = seat,
+		.changed = on_changed,
+		.offers = on_offers,
+		.block = on_block,
+		.came = on_came,
+		.failed = on_failed,
+		.node = on_node,
+		.fault = on_fault,
+	};
+	f->changed = true;
+	return (int)seat->number;
+}
+
+void follow_source_open(struct follow *f, unsigned number, const struct source_ops *ops,
+			struct source *s)
+{
+	struct seat *seat = &f->seats[number];
+
+	assert(seat->used && !seat->source);
+	{
+		LOCKED(&f->follow_lock);
+		seat->ops = ops;
+		seat->source = s;
+	}
+	follow_feed(f,
+		    &(struct sync_event){ .kind = SYNC_SOURCE_ADDED,
+					  .source = number,
+					  .operator= operator_of(seat->entry.operator_name) },
+		    NULL);
+	on_changed(seat);
+}
+
+void follow_source_remove(struct follow *f, unsigned number)
+{
+	struct seat *seat = &f->seats[number];
+
+	if (number >= SYNC_SOURCES_MAX || !seat->used)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(f->asked); i++) {
+		struct asked *a = &f->asked[i];
+
+		if (!a->id || a->source != number)
+			continue;
+		uint64_t request = a->id;
+
+		*a = (struct asked){ .id = 0 };
+		follow_request_let_go(f, request);
+	}
+	struct source *source = seat->source;
+	const struct source_ops *ops = seat->ops;
+
+	{
+		LOCKED(&f->follow_lock);
+		seat->used = false;
+		seat->source = NULL;
+	}
+	if (source) {
+		follow_enqueue(
+			f, &(struct sync_event){ .kind = SYNC_SOURCE_REMOVED, .source = number },
+			NULL);
+		ops->close(source);
+	}
+	follow_compare_gone(f, number);
+	follow_pump(f);
+	f->changed = true;
+	listened(f);
+}
+
+/* ---- the loop's step ---- */
+
+static void take_orders(struct follow *f)
+{
+	for (;;) {
+		struct sync_event e;
+		{
+			LOCKED(&f->follow_lock);
+			if (f->order_done == f->order_last)
+				break;
+			e = f->orders[f->order_done % ORDERS_MAX];
+		}
+		follow_feed(f, &e, NULL);
+		LOCKED(&f->follow_lock);
+		f->order_done++;
+		pthread_cond_broadcast(&f->progress);
+	}
+}
+
+static void tell_heads(struct follow *f, uint64_t now_ms)
+{
+	if (now_ms < f->head_told_ms + HEAD_TELL_MS)
+		return;
+	for (uint32_t s = 0; s < f->shard_count; s++) {
+		struct sync_shard_status st;
+
+		sync_shard_status(f->sync, s, &st);
+		if (st.head && st.head != f->head_told[s]) {
+			f->head_told[s] = st.head;
+			f->head_told_ms = now_ms;
+			follow_event(f, "follow", "shard=%u head=%" PRIu64 " held=%" PRIu64, s,
+				     st.head, st.tip);
+		}
+		bool whole = st.base && !st.missing[LANE_BACKWARD];
+
+		if (whole && !f->history_told[s] && st.base > 1)
+			follow_event(f, "follow", "shard=%u history=whole", s);
+		f->history_told[s] = whole;
+	}
+}
+
+static void tell_change(struct follow *f, uint64_t now_ms)
+{
+	void (*call)(void *arg);
+	void *arg;
+	{
+		LOCKED(&f->follow_lock);
+		call = f->on_change;
+		arg = f->on_change_arg;
+	}
+	f->changed = false;
+	f->changed_told_ms = now_ms;
+	if (call)
+		call(arg);
+}
+
+uint64_t follow_step(struct follow *f)
+{
+	uint64_t now_ms = follow_now_ms(f);
+
+	take_orders(f);
+	follow_hear(f);
+	follow_ingest_tend(f, now_ms);
+	follow_submit(f);
+	follow_compare_tend(f);
+	if (f->wake_ms <= now_ms)
+		follow_enqueue(f, &(struct sync_event){ .kind = SYNC_TIME }, NULL);
+	follow_pump(f);
+	tell_heads(f, now_ms);
+	if (f->changed && now_ms >= f->changed_told_ms + CHANGE_MS)
+		tell_change(f, now_ms);
+	return f->due_told = due_ms(f);
+}
+
+/* ---- orders ---- */
+
+static uint64_t order(struct follow *f, const struct sync_event *e)
+{
+	uint64_t number = 0;
+	{
+		LOCKED(&f->follow_lock);
+		if (f->order_last - f->order_done < ORDERS_MAX) {
+			f->orders[f->order_last % ORDERS_MAX] = *e;
+			number = ++f->order_last;
+		}
+	}
+	f->env.wake(f->env.arg);
+	return number;
+}
+
+void follow_pause_backward(struct follow *f, bool on)
+{
+	{
+		LOCKED(&f->follow_lock);
+		f->paused = on;
+	}
+	order(f, &(struct sync_event){ .kind = SYNC_PAUSE, .on = on });
+}
+
+void follow_cap(struct follow *f, uint64_t bytes_a_second)
+{
+	{
+		LOCKED(&f->follow_lock);
+		f->cap = bytes_a_second;
+	}
+	order(f, &(struct sync_event){ .kind = SYNC_CAP, .bytes = bytes_a_second });
+}
+
+int follow_pardon(struct follow *f, const char *source)
+{
+	unsigned number = SYNC_SOURCES_MAX;
+	{
+		LOCKED(&f->follow_lock);
+		for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++)
+			if (f->seats[i].used && strcmp(f->seats[i].entry.name, source) == 0)
+				number = i;
+	}
+	if (number == SYNC_SOURCES_MAX)
+		return -ENOENT;
+	return order(f, &(struct sync_event){ .kind = SYNC_SOURCE_PARDON, .source = number })
+		       ? 0
+		       : -EAGAIN;
+}
+
+void follow_lost(struct follow *f, uint32_t shard, struct range range)
+{
+	if (shard < f->shard_count && range.first < range.end)
+		order(f, &(struct sync_event){ .kind = SYNC_LOST, .shard = shard, .range = range });
+}
+
+static bool refused_since(const struct follow *f, uint32_t shard, uint64_t height, uint64_t since)
+{
+	for (size_t i = 0; i < REFUSALS_MAX; i++)
+		if (f->refusals[i].number > since && f->refusals[i].shard == shard &&
+		    f->refusals[i].height == height)
+			return true;
+	return false;
+}
+
+int follow_want(struct follow *f, uint32_t shard, struct range range, unsigned wait_ms)
+{
+	uint64_t due_ms = clock_mono_ms() + wait_ms, since;
+
+	if (shard >= f->shard_count || range.first >= range.end)
+		return -EINVAL;
+	{
+		LOCKED(&f->follow_lock);
+		since = f->refusal_last;
+	}
+	uint64_t number =
+		order(f, &(struct sync_event){ .kind = SYNC_WANT, .shard = shard, .range = range });
+
+	if (!number)
+		return -EAGAIN;
+	LOCKED(&f->follow_lock);
+	while (wait_ms) {
+		struct sync_claim claim;
+
+		if (gaps_has(sync_held(f->sync, shard), range.first))
+			break;
+		if (refused_since(f, shard, range.first, since))
+			return -EBADMSG;
+		sync_claim(f->sync, shard, range.first, &claim);
+		if (f->order_done >= number && !claim.asked && !claim.checking && !claim.offered)
+			return -EHOSTUNREACH;
+		if (clock_cond_wait(&f->progress, &f->follow_lock, due_ms) &&
+		    !gaps_has(sync_held(f->sync, shard), range.first))
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+void follow_stand_back(struct follow *f)
+{
+	struct ingest *ingest = NULL;
+
+	if (!f)
+		return;
+	{
+		LOCKED(&f->follow_lock);
+		f->standing++;
+	}
+	f->env.wake(f->env.arg);
+	{
+		LOCKED(&f->follow_lock);
+		while (f->has_ingest && !f->handed)
+			pthread_cond_wait(&f->progress, &f->follow_lock);
+		ingest = TAKE(f->handed);
+	}
+	if (!ingest)
+		return;
+	/* What waits to be replayed, or behind a closed gate, is left to the next one. */
+	atomic_store(&f->ingest_stop, true);
+	struct err why = ERR_INIT;
+	int rc = ingest_finish(ingest, &why);
+
+	ingest_freep(&ingest);
+	if (rc < 0 && rc != -EINTR)
+		trace_warn("follow", "ingest ended with a fault", "network=%s error=\"%s\"",
+			   network_name(f->env.network), err_text(&why, rc));
+	{
+		LOCKED(&f->follow_lock);
+		f->has_ingest = false;
+		pthread_cond_broadcast(&f->progress);
+	}
+	f->env.wake(f->env.arg);
+}
+
+void follow_go_on(struct follow *f)
+{
+	if (!f)
+		return;
+	{
+		LOCKED(&f->follow_lock);
+		assert(f->standing > 0);
+		f->standing--;
+	}
+	f->env.wake(f->env.arg);
+}
+
+void follow_on_change(struct follow *f, void (*call)(void *arg), void *arg)
+{
+	LOCKED(&f->follow_lock);
+	f->on_change = call;
+	f->on_change_arg = arg;
+}
+
+/* ---- open and close ---- */
+
+int follow_open(const struct follow_env *env, const struct follow_options *o, struct follow **out,
+		struct err *err)
+{
+	AUTO(follow_closep) struct follow *f = calloc(1, sizeof *f);
+	AUTO(view_putp) struct view *v = network_view_get(env->network);
+
+	if (!f)
+		return err_set(err, -ENOMEM, "no memory to follow %s", network_name(env->network));
+	f->env = *env;
+	f->options = *o;
+	f->shard_count = f->options.sync.shard_count = v->shard_count;
+	f->options.ingest.allow_uncommitted = false;
+	f->paused = o->paused;
+	f->cap = o->sync.cap;
+	f->wake_ms = UINT64_MAX;
+	pthread_mutex_init(&f->follow_lock, NULL);
+	pthread_mutex_init(&f->reports_lock, NULL);
+	clock_cond_init(&f->progress);
+	f->sync = sync_new(&f->options.sync, follow_now_ms(f));
+	if (!f->sync)
+		return err_set(err, -ENOMEM, "no memory to follow %s", network_name(env->network));
+	if (o->paused)
+		follow_feed(f, &(struct sync_event){ .kind = SYNC_PAUSE, .on = true }, NULL);
+	follow_compare(f);
+	follow_pump(f);
+	*out = TAKE(f);
+	return 0;
+}
+
+void follow_closep(struct follow **at)
+{
+	struct follow *f = TAKE(*at);
+
+	if (!f)
+		return;
+	follow_compare_release(f);
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++)
+		if (f->seats[i].used && f->seats[i].source)
+			f->seats[i].ops->close(f->seats[i].source);
+	follow_blocks_release(f);
+	sync_freep(&f->sync);
+	pthread_cond_destroy(&f->progress);
+	pthread_mutex_destroy(&f->follow_lock);
+	pthread_mutex_destroy(&f->reports_lock);
+	free(f->queue);
+	free(f);
+}

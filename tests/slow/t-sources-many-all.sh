@@ -1,0 +1,3 @@
+#!/bin/bash
+# Every lie that the node of tests/peers knows, among four sources.
+MODES=all exec "$(dirname "$0")/../mount/t-sources-many.sh"

@@ -1,0 +1,349 @@
+/* The follower with scripted sources: everything that honest ones have arrives, nothing else does. */
+#include "core/base/sign.h"
+#include "tests/unit/follow_lab.h"
+
+#include <stdio.h>
+
+#define ARCHIVE "tests/vectors/devnet-a"
+
+static struct lab lab; /* large */
+
+static enum circuit circuit_of(const char *name, char reason[REASON_SIZE])
+{
+	struct follow_source_sight s;
+
+	for (unsigned i = 0; follow_source_sight(lab.follow, i, &s); i = s.number + 1)
+		if (strcmp(s.entry.name, name) == 0) {
+			snprintf(reason, REASON_SIZE, "%s", s.sync.detail.reason);
+			return s.sync.circuit;
+		}
+	fail_msg("no source %s", name);
+	return CIRCUIT_COUNT;
+}
+
+static bool is_banned(const char *name)
+{
+	char reason[REASON_SIZE];
+
+	return circuit_of(name, reason) == CIRCUIT_BANNED;
+}
+
+static void an_honest_source_gives_all_of_it_once(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, lab_is_whole(&lab));
+	for (uint32_t s = 0; s < LAB_SHARDS; s++)
+		for (uint64_t h = 1; h <= lab.head[s]; h++)
+			assert_int_equal(lab.given_times[s][h], 1);
+	follow_step(lab.follow);
+	follow_sight(lab.follow, &sight);
+	assert_int_equal(sight.fetched_twice, 0);
+	assert_int_equal(sight.source_count, 1);
+	assert_string_equal(sight.stopped, "");
+	for (uint32_t s = 0; s < LAB_SHARDS; s++) {
+		assert_int_equal(sight.shards[s].lag, 0);
+		assert_int_equal(sight.shards[s].sync.head, lab.head[s]);
+	}
+	lab_release(&lab);
+}
+
+static void from_the_head_what_is_newest_comes_first_and_history_behind(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	o.from = FOLLOW_FROM_HEAD;
+	o.sync.look_ahead = 8;
+	o.paused = true;
+	lab_follow(&lab, &o);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	follow_sight(lab.follow, &sight);
+	for (uint32_t s = 0; s < LAB_SHARDS; s++)
+		assert_int_equal(sight.shards[s].sync.base, lab.head[s] - 8 + 1);
+	lab_until(&lab, (follow_sight(lab.follow, &sight),
+			 sight.shards[0].sync.tip == lab.head[0] &&
+				 sight.shards[1].sync.tip == lab.head[1] &&
+				 sight.shards[2].sync.tip == lab.head[2]));
+	{
+		AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
+
+		assert_int_equal(gaps_held(&v->shards[1].gaps), 8);
+		assert_int_equal(v->shards[1].replayed, 0);
+	}
+	follow_pause_backward(lab.follow, false);
+	lab_until(&lab, lab_is_whole(&lab));
+	lab_release(&lab);
+}
+
+static void lies_are_banned_and_nothing_false_is_stored(void **state)
+{
+	static const enum script lies[] = { SCRIPT_HASH, SCRIPT_NOISE, SCRIPT_CONTENTS };
+	char reason[REASON_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+		struct follow_options o = lab_options();
+
+		lab_open(&lab, ARCHIVE);
+		lab_follow(&lab, &o);
+		/* It is the only one at first, so that it is believed once. */
+		struct source *liar = lab_source(&lab, "liar", lies[i]);
+		lab_until(&lab, liar->given > 0);
+		lab_source(&lab, "honest", SCRIPT_HONEST);
+		lab_until(&lab, lab_is_whole(&lab));
+		lab_until(&lab, is_banned("liar"));
+		assert_int_equal(circuit_of("liar", reason), CIRCUIT_BANNED);
+		assert_true(reason[0]);
+		assert_int_equal(circuit_of("honest", reason), CIRCUIT_CLOSED);
+		assert_int_equal(follow_pardon(lab.follow, "nobody"), -ENOENT);
+		liar->script = SCRIPT_HONEST; /* else it is banned again before we look */
+		assert_int_equal(follow_pardon(lab.follow, "liar"), 0);
+		lab_until(&lab, !is_banned("liar"));
+		lab_release(&lab);
+	}
+}
+
+static void who_hangs_or_refuses_or_breaks_off_holds_nobody_up(void **state)
+{
+	static const enum script scripts[] = { SCRIPT_HANGING, SCRIPT_REFUSING, SCRIPT_REORDERED,
+					       SCRIPT_CUT };
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	struct follow_options o = lab_options();
+
+	lab_follow(&lab, &o);
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "bad-%zu", i);
+		lab_source(&lab, name, scripts[i]);
+	}
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, lab_is_whole(&lab));
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "bad-%zu", i);
+		assert_false(is_banned(name));
+	}
+	lab_release(&lab);
+}
+
+struct writing {
+	atomic_bool done;
+	int rc;
+};
+
+static void *write_meanwhile(void *arg)
+{
+	struct writing *w = arg;
+	struct ingest_options o = { .checkers = 1 };
+	AUTO(ingest_freep) struct ingest *in = NULL;
+	struct err err = ERR_INIT;
+
+	follow_stand_back(lab.follow);
+	w->rc = ingest_start(lab.chain.network, &o, &in, &err);
+	for (uint64_t h = 1; w->rc == 0 && h <= lab.head[0]; h++) {
+		AUTO(buf_release) struct buf copy = BUF_INIT(BLOCK_SIZE_MAX);
+
+		buf_add(&copy, buf_slice(&lab.blocks[0][h]));
+		w->rc = ingest_submit(in, 0, h, &copy, &err);
+	}
+	if (w->rc == 0)
+		w->rc = ingest_finish(in, &err);
+	ingest_freep(&in);
+	follow_go_on(lab.follow);
+	atomic_store(&w->done, true);
+	return NULL;
+}
+
+static void it_stands_back_for_another_writer_and_knows_what_he_wrote(void **state)
+{
+	struct follow_options o = lab_options();
+	struct writing w = { .rc = -1 };
+	pthread_t thread;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	follow_step(lab.follow); /* it writes by now */
+	pthread_create(&thread, NULL, write_meanwhile, &w);
+	lab_until(&lab, atomic_load(&w.done));
+	pthread_join(thread, NULL);
+	assert_int_equal(w.rc, 0);
+	lab_until(&lab, !lab_missing(&lab, 0, lab.head[0]));
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, lab_is_whole(&lab));
+	for (uint64_t h = 1; h <= lab.head[0]; h++)
+		assert_int_equal(lab.given_times[0][h], 0);
+	lab_release(&lab);
+}
+
+static void what_a_reader_finds_damaged_is_fetched_again(void **state)
+{
+	struct follow_options o = lab_options();
+	const struct block_bytes *bytes = NULL;
+	struct err err = ERR_INIT;
+	struct block_row row;
+	unsigned healed = 0;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, lab_is_whole(&lab));
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/networks/net/segments/000001.seg", lab.chain.path);
+	FILE *f = fopen(path, "r+b");
+
+	assert_non_null(f);
+	fseek(f, 100, SEEK_SET);
+	int byte = fgetc(f);
+
+	fseek(f, 100, SEEK_SET);
+	fputc(byte ^ 4, f);
+	fclose(f);
+	for (uint32_t s = 0; s < LAB_SHARDS; s++)
+		for (uint64_t h = 1; h <= lab.head[s]; h++) {
+			assert_int_equal(network_block(lab.chain.network, s, h, &row), 1);
+			if (network_block_bytes(lab.chain.network, &row, &bytes, &err) == -EBADMSG)
+				healed++;
+			block_bytes_putp(&bytes);
+		}
+	assert_true(healed > 0);
+	lab_until(&lab, ({
+		unsigned again = 0;
+		for (uint32_t s = 0; s < LAB_SHARDS; s++)
+			for (uint64_t h = 1; h <= lab.head[s]; h++)
+				again += lab.given_times[s][h] > 1;
+		again >= healed;
+	}));
+	lab_until(&lab, lab_is_whole(&lab));
+	lab_until(&lab, ({
+		AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
+		gaps_held(&v->shards[0].gaps) == lab.head[0] &&
+			gaps_held(&v->shards[1].gaps) == lab.head[1] &&
+			gaps_held(&v->shards[2].gaps) == lab.head[2];
+	}));
+	lab_release(&lab);
+}
+
+struct wanting {
+	uint32_t shard;
+	uint64_t height;
+	atomic_int rc;
+	atomic_bool done;
+};
+
+static void *want(void *arg)
+{
+	struct wanting *w = arg;
+
+	atomic_store(&w->rc, follow_want(lab.follow, w->shard,
+					 (struct range){ w->height, w->height + 1 }, 10000));
+	atomic_store(&w->done, true);
+	return NULL;
+}
+
+static void what_somebody_waits_for_comes_though_history_is_paused(void **state)
+{
+	struct follow_options o = lab_options();
+	struct wanting offered = { .shard = 1, .height = 3, .rc = 1 },
+		       beyond = { .shard = 1, .height = 1000000, .rc = 1 };
+	pthread_t threads[2];
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	o.from = FOLLOW_FROM_HEAD;
+	o.sync.look_ahead = 8;
+	o.paused = true;
+	lab_follow(&lab, &o);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	pthread_create(&threads[0], NULL, want, &offered);
+	pthread_create(&threads[1], NULL, want, &beyond);
+	lab_until(&lab, atomic_load(&offered.done) && atomic_load(&beyond.done));
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	assert_int_equal(atomic_load(&offered.rc), 0);
+	assert_int_equal(atomic_load(&beyond.rc), -EHOSTUNREACH);
+	lab_release(&lab);
+}
+
+static void a_pause_of_imports_holds_it_and_closing_does_not_wait(void **state)
+{
+	struct follow_options o = lab_options();
+	struct source *honest;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	follow_step(lab.follow);
+	gate_pause(lab.gate, true);
+	honest = lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, honest->given > 0);
+	{
+		AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
+
+		assert_int_equal(gaps_held(&v->shards[0].gaps), 0);
+	}
+	lab_release(&lab);
+}
+
+/* What a batch waits for is that nothing comes, for two milliseconds. */
+static void a_tip_that_comes_alone_is_committed_at_once(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+	uint64_t last[LAB_SHARDS];
+	struct source *s;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	memcpy(last, lab.head, sizeof last);
+	for (uint32_t i = 0; i < LAB_SHARDS; i++)
+		lab.head[i] = MIN(last[i], 100);
+	o.sync.look_ahead = 4;
+	lab_follow(&lab, &o);
+	s = lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, lab_is_whole(&lab));
+	for (unsigned i = 0; i < 60; i++) {
+		lab.head[0]++;
+		s->to.offers(s->to.arg, 0, (struct range){ 1, lab.head[0] + 1 });
+		lab_until(&lab, lab_is_whole(&lab));
+	}
+	follow_step(lab.follow);
+	follow_sight(lab.follow, &sight);
+	print_message("p50 %" PRIu64 " us, p99 %" PRIu64 " us\n", sight.latency_us[0],
+		      sight.latency_us[1]);
+	assert_in_range(sight.latency_us[0], 1, 500000);
+	lab_release(&lab);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_honest_source_gives_all_of_it_once),
+		cmocka_unit_test(from_the_head_what_is_newest_comes_first_and_history_behind),
+		cmocka_unit_test(lies_are_banned_and_nothing_false_is_stored),
+		cmocka_unit_test(who_hangs_or_refuses_or_breaks_off_holds_nobody_up),
+		cmocka_unit_test(it_stands_back_for_another_writer_and_knows_what_he_wrote),
+		cmocka_unit_test(what_a_reader_finds_damaged_is_fetched_again),
+		cmocka_unit_test(what_somebody_waits_for_comes_though_history_is_paused),
+		cmocka_unit_test(a_tip_that_comes_alone_is_committed_at_once),
+		cmocka_unit_test(a_pause_of_imports_holds_it_and_closing_does_not_wait),
+	};
+
+	trace_set_sink(fixture_silence, NULL);
+	assert(sign_init() == 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

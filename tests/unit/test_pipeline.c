@@ -1,0 +1,111 @@
+/* The pipeline: urgent jobs go before the others, in the check and to who takes them, and have room of
+ * their own. */
+#include "core/ingest/pipeline.h"
+
+#include <semaphore.h>
+
+#include "tests/support/support.h"
+
+static sem_t go, checked;
+static uint64_t order[8];
+static size_t order_count;
+
+/* The check of a job that has one byte: its number. The first one of all waits until the test goes
+ * on. */
+static int split(struct slice received, bool main_shard, struct buf *canonical,
+		 struct buf *certificate, struct err *err)
+{
+	if (order_count == 0)
+		sem_wait(&go);
+	if (order_count < ARRAY_LEN(order))
+		order[order_count++] = received.p[0];
+	sem_post(&checked);
+	return -EBADMSG;
+}
+
+static const struct chain_ops ops = { .kind = "test", .split = split };
+
+static struct job *job_of(uint8_t number, bool urgent)
+{
+	struct job *j = calloc(1, sizeof *j);
+
+	assert_non_null(j);
+	j->urgent = urgent;
+	j->tag = number;
+	j->received = (struct buf)BUF_INIT(16);
+	buf_add(&j->received, SLICE(&number, 1));
+	assert_int_equal(buf_done(&j->received), 0);
+	return j;
+}
+
+static uint64_t take(struct pipeline *p)
+{
+	bool closed;
+	AUTO(job_freep) struct job *j = pipeline_take(p, 10000, &closed);
+
+	assert_non_null(j);
+	assert_int_equal(j->rc, -EBADMSG);
+	return j->tag;
+}
+
+static void urgent_jobs_are_checked_and_taken_before_those_that_waited_longer(void **state)
+{
+	AUTO(pipeline_freep) struct pipeline *p = NULL;
+
+	order_count = 0;
+	sem_init(&go, 0, 0);
+	sem_init(&checked, 0, 0);
+	assert_int_equal(pipeline_new(&ops, NULL, 1, &p), 0);
+	for (uint8_t i = 1; i <= 3; i++)
+		assert_int_equal(pipeline_put(p, job_of(i, false)), 0);
+	assert_int_equal(pipeline_try_put(p, job_of(4, true)), 0);
+	assert_int_equal(pipeline_try_put(p, job_of(5, true)), 0);
+	sem_post(&go);
+	for (int i = 0; i < 5; i++)
+		sem_wait(&checked);
+	/* The checker may have been at the first one, or not begun yet. */
+	size_t at = order[0] == 1;
+
+	assert_int_equal(order[at], 4);
+	assert_int_equal(order[at + 1], 5);
+	assert_int_equal(order[4], 3);
+	static const uint64_t taken[] = { 4, 5, 1, 2, 3 };
+
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		assert_int_equal(take(p), taken[i]);
+}
+
+static void what_is_usual_never_takes_the_room_of_what_is_urgent(void **state)
+{
+	AUTO(pipeline_freep) struct pipeline *p = NULL;
+	struct job *none = job_of(9, false);
+	int rc = 0;
+
+	order_count = 0;
+	sem_init(&go, 0, 0);
+	sem_init(&checked, 0, 0);
+	assert_int_equal(pipeline_new(&ops, NULL, 1, &p), 0);
+	for (unsigned i = 0; i < 4096 && rc == 0; i++) {
+		struct job *j = job_of(1, false);
+
+		rc = pipeline_try_put(p, j);
+		if (rc < 0)
+			job_freep(&j);
+	}
+	assert_int_equal(rc, -EAGAIN);
+	assert_int_equal(pipeline_try_put(p, none), -EAGAIN);
+	none->urgent = true;
+	assert_int_equal(pipeline_try_put(p, none), 0);
+	sem_post(&go);
+	pipeline_close(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(urgent_jobs_are_checked_and_taken_before_those_that_waited_longer),
+		cmocka_unit_test(what_is_usual_never_takes_the_room_of_what_is_urgent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
