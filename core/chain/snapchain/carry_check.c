@@ -145,7 +145,7 @@ int sc_object_key(uint16_t form, struct slice bytes, struct buf *key)
 	if (!m.content || m.pb->hash.len != HASH20_SIZE)
 		return -EBADMSG;
 	sc_record_order(&m, &rec);
-	if (facts_of(&m, &rec))
+	if (sc_record_facts(&m, &rec))
 		return -EBADMSG;
 	sc_key_record(&made, rec.prefix, rec.set, rec.order);
 	buf_add(key, sc_key_slice(&made));
