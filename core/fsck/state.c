@@ -420,7 +420,8 @@ static int death_of(struct fsck *k, struct slice stem, uint64_t height, uint32_t
 	return rc < 0 ? rc : met ? 0 : -ENOENT;
 }
 
-/* The same of all keys that begin as `key` does: how many owe, -ENOENT when none was written then. */
+/* The same of all keys that begin as `key` does and are longer: how many owe, -ENOENT when none was
+ * written then. */
 static int deaths_of_cut(struct fsck *k, enum space space, uint32_t shard, struct slice key,
 			 uint64_t height, uint32_t branch, struct buf *stem)
 {
@@ -448,8 +449,9 @@ static int deaths_of_cut(struct fsck *k, enum space space, uint32_t shard, struc
 		buf_clear(stem);
 		buf_add(stem, slice_sub(stored, 0, stored.n - ROW_SUFFIX_SIZE));
 		rc = buf_done(stem);
-		if (rc == 0)
-			rc = death_of(k, buf_slice(stem), height, branch);
+		if (rc == 0) /* nothing but the terminator behind it: it is named by itself */
+			rc = stem->n == open.n + 2 ? -ENOENT
+						   : death_of(k, buf_slice(stem), height, branch);
 		if (rc < 0 && rc != -ENOENT)
 			return rc;
 		met |= rc != -ENOENT;

@@ -6,7 +6,7 @@
 
 /* Small blocks are gathered up to this many bytes before they are packed: packing together what is
  * alike saves a third, and reading one block still unpacks little. */
-#define FRAME_TARGET   (256u << 10)
+#define FRAME_TARGET   (512u << 10)
 #define FRAME_CAP_KEPT (4 * FRAME_TARGET) /* memory of a rare big block is given back */
 #define ROW_BYTES_MAX  (512u << 20)
 

@@ -109,8 +109,8 @@ enum sc_slot { /* snapchain-replay.md 2: 18 ix */
 void sc_key_slot(struct sc_key *k, enum sc_slot slot,
 		 const uint8_t channel[32]); /* suffix follows */
 
-/* What tells a row's key from all others, but once in some 2^32: of a hash that ends a key four
- * bytes are enough beside account, set and time. */
+/* What tells a row's key from nearly all others: of a hash a byte is enough beside account, set and
+ * time, and two beside account and set. */
 size_t sc_key_short(struct slice key);
 
 /* ---- retained records ---- */
