@@ -439,7 +439,7 @@ int commit_changes_of(struct commit *c, uint32_t shard, uint64_t height, struct 
 	if (begin_value(c) < 0)
 		return c->failed;
 	buf_clear(&c->key);
-	changes_write(list, count, !c->network->keep_told, &c->key);
+	changes_write(list, count, !c->network->keep_keys, &c->key);
 	int rc = buf_done(&c->key);
 
 	if (rc == 0)
@@ -496,7 +496,7 @@ static int add_death(struct commit *c, uint32_t shard, uint32_t branch,
 {
 	struct short_key block = key_deaths(shard, v->height, branch);
 	const struct chain_ops *ops = c->network->ops;
-	bool whole = c->network->keep_told || !ops->key_short;
+	bool whole = c->network->keep_keys || !ops->key_short;
 	struct slice key = slice_sub(v->key, 0, whole ? v->key.n : ops->key_short(v->key));
 
 	assert(block.n == DEATH_BLOCK_SIZE);

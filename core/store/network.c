@@ -228,6 +228,7 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
 	n->read_only = at->read_only;
 	n->keep_told = at->keep_told;
+	n->keep_keys = at->keep_keys;
 	n->full = at->full;
 	rc = at->read_only ? segments_open_read(path, n->committed, &n->segments, err)
 			   : segments_open(path, n->committed, at->sync_off, &n->segments, err);
@@ -452,7 +453,8 @@ static int tell_keys(struct network *n, struct change_list *l)
 	return 0;
 }
 
-int network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out)
+static int read_changes(struct network *n, uint32_t shard, uint64_t height, bool keys,
+			struct change_list *out)
 {
 	AUTO(change_list_release) struct change_list l = { .change_count = 0 };
 	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
@@ -476,13 +478,24 @@ int network_changes(struct network *n, uint32_t shard, uint64_t height, struct c
 	rc = packed_read(buf_slice(&value), bytes ? bytes->canonical : SLICE_EMPTY, &list);
 	if (rc == 0)
 		rc = changes_read(buf_slice(&list), &l);
-	if (rc == 0)
+	if (rc == 0 && keys)
 		rc = tell_keys(n, &l);
 	if (rc < 0)
 		return rc == -EUCLEAN ? unclean(n, "changes", shard, height) : rc;
 	*out = l;
 	l = (struct change_list){ 0 };
 	return 1;
+}
+
+int network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out)
+{
+	return read_changes(n, shard, height, true, out);
+}
+
+int network_changes_keyless(struct network *n, uint32_t shard, uint64_t height,
+			    struct change_list *out)
+{
+	return read_changes(n, shard, height, false, out);
 }
 
 int network_outcomes(struct network *n, uint32_t shard, uint64_t height, struct outcome_list *out)

@@ -171,6 +171,9 @@ struct change_list {
 	size_t               change_count;
 };
 int  network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out) MUST_CHECK;
+/* The same for who asks for no keys: those that objects tell are empty, and no other block is asked. */
+int  network_changes_keyless(struct network *n, uint32_t shard, uint64_t height,
+			     struct change_list *out) MUST_CHECK;
 void change_list_release(struct change_list *l);
 
 struct outcome_list {

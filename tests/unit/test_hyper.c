@@ -337,17 +337,25 @@ static void change_lists_name_the_rows_that_changed(void **state)
 
 	for (uint64_t h = 1; h <= v->shards[1].replayed; h++) {
 		AUTO(change_list_release) struct change_list list = { .changes = NULL };
+		AUTO(change_list_release) struct change_list keyless = { .changes = NULL };
 		AUTO(state_freep) struct state *after = NULL;
 		AUTO(state_freep) struct state *before = NULL;
 		struct err err = ERR_INIT;
 
 		assert_int_equal(network_changes(chain.network, 1, h, &list), 1);
+		assert_int_equal(network_changes_keyless(chain.network, 1, h, &keyless), 1);
+		assert_int_equal(list.change_count, keyless.change_count);
 		must(state_open(chain.network, 1, h, &after, &err), &err);
 		must(state_open(chain.network, 1, h - 1, &before, &err), &err);
 		for (size_t i = 0; i < list.change_count; i++) {
 			const struct chain_change *c = &list.changes[i];
+			const struct chain_change *d = &keyless.changes[i];
 			struct slice value = SLICE_EMPTY, rest;
 			uint64_t object;
+
+			assert_true(d->object == c->object && d->deleted == c->deleted &&
+				    d->reason == c->reason);
+			assert_true(c->told ? d->key.n == 0 : slice_eq(d->key, c->key));
 			int was = state_get(before, c->space, c->key, &value);
 			int rc = was == 1 && c->deleted
 					 ? 1

@@ -139,7 +139,7 @@ static void blocks_come_back_whether_they_share_a_frame_or_not(void **state)
 	assert_int_equal(network_block(f.network, 1, 2, &other), 1);
 	assert_int_equal(row.bytes.offset, other.bytes.offset);
 	assert_true(row.bytes.stored < row.bytes.size);
-	assert_true(row.bytes.size <= 256u << 10);
+	assert_true(row.bytes.size <= 512u << 10);
 }
 
 static void the_last_word_about_a_block_counts(void **state)
