@@ -19,7 +19,8 @@
 #include "core/chain/snapchain/rules.h"
 #include "core/chain/trie.h"
 
-#define ACCOUNTS_BYTES_MAX (96u << 20) /* of warm accounts */
+/* Of warm accounts: 96 MiB where the rows that a state keeps have 64. */
+#define ACCOUNTS_BYTES_MAX(st) (state_rows_max(st) / 2 * 3)
 
 struct sc_counts {
 	uint32_t records;
