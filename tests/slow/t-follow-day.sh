@@ -19,7 +19,7 @@
 HEIGHTS=${HEIGHTS:-86400} SPEED=${SPEED:-300} ROOM_KB=8192 BEGIN=1000
 [ "${FLAVOUR:-release}" = release ] || skip "memory is measured of a release alone"
 drop_caches || skip "only root makes the kernel forget"
-export CHAINFS_LIMITS_CACHE=${CHAINFS_LIMITS_CACHE:-16M} CHAINFS_MOUNT_RENDER_CACHE=4M CHAINFS_SYNC_MEMORY=8M
+export CHAINFS_LIMITS_CACHE=${CHAINFS_LIMITS_CACHE:-8M} CHAINFS_MOUNT_RENDER_CACHE=4M CHAINFS_SYNC_MEMORY=8M
 
 archive=${DAY_ARCHIVE:-$T/archive}
 [ -e "$archive" ] || "$CHAINFS" forge "$archive" --blocks $((HEIGHTS * 3)) --messages $((HEIGHTS * 3 / 5)) --quiet || exit 1

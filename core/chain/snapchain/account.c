@@ -42,6 +42,11 @@ struct accounts *accounts_new(void)
 	return as;
 }
 
+size_t accounts_bytes(const struct accounts *as)
+{
+	return as->bytes;
+}
+
 static void account_free(struct account *a)
 {
 	for (int c = 0; c < CONTEXT_COUNT; c++)

@@ -92,6 +92,7 @@ struct account {
 
 struct accounts *accounts_new(void);
 void accounts_freep(struct accounts **as);
+size_t accounts_bytes(const struct accounts *as); /* of those that are warm */
 /* Reads every account row, as committed, into the upper tries. */
 int  accounts_load(struct replay *r, struct err *err) MUST_CHECK;
 /* 1: what was retained has been taken away since the last block;
