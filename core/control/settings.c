@@ -63,7 +63,9 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 					 64u << 10, 1ull << 40 },
 	[SETTING_LIMITS_CACHE] = { "limits.cache", SETTING_SIZE, "256M",
 				   "memory for what was read from the store, of all networks; each of "
-				   "them keeps up to half as much of what was written last, 16 to 128 M",
+				   "them keeps up to half as much of what was written last, 16 to "
+				   "128 M, and each shard that is written to five eighths of it, 160 M "
+				   "at most, of rows and accounts that come again",
 				   NULL,
 				   1u << 20, 1ull << 40 },
 	[SETTING_LIMITS_MEMORY] = { "limits.memory", SETTING_SIZE, "0",

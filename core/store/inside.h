@@ -61,6 +61,7 @@ struct network {
 	struct segments_end     committed; /* of the segments; ingest's */
 	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
 	struct cache           *cache;
+	size_t                  state_rows_max; /* of each state (state.h) */
 	struct recent          *recent;
 	struct dead            *dead;
 	struct witness          witness;   /* what was acknowledged; ingest's */
@@ -92,7 +93,7 @@ struct network {
 struct network_place {
 	const char      *folder; /* STORE/networks */
 	struct db_cache *db_cache;
-	size_t           frame_cache_size;
+	size_t           frame_cache_size, state_rows_max;
 	bool             sync_off;
 	const struct chain_ops *(*kind)(const char *kind);
 	struct damage_listener *on_damage;

@@ -234,6 +234,7 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 			   : segments_open(path, n->committed, at->sync_off, &n->segments, err);
 	if (rc < 0)
 		return rc;
+	n->state_rows_max = at->state_rows_max;
 	n->cache = cache_new(at->frame_cache_size);
 	n->recent = recent_new();
 	n->dead = dead_new();

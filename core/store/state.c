@@ -5,9 +5,6 @@
 #include "core/store/rows.h"
 #include "core/store/run.h"
 
-/* Rows read lately, absent ones among them: a replay asks for the same few again and again. */
-#define CACHE_SIZE (64u << 20)
-
 struct state {
 	struct network *network; /* NULL: memory alone */
 	struct rows    *rows;    /* NULL: nothing below the overlay */
@@ -107,6 +104,12 @@ struct network *state_network(const struct state *st)
 size_t state_run_bytes(const struct state *st)
 {
 	return st->run_bytes;
+}
+
+/* Absent ones among them: a replay asks for the same few again and again. */
+size_t state_rows_max(const struct state *st)
+{
+	return st->network ? st->network->state_rows_max : STATE_ROWS_MAX;
 }
 
 size_t state_memory(const struct state *st)
@@ -257,7 +260,7 @@ int state_block_begin(struct state *st, uint64_t height)
 	assert(!st->in_block);
 	if (st->failed)
 		return st->failed;
-	overlay_step(&st->overlay, CACHE_SIZE);
+	overlay_step(&st->overlay, state_rows_max(st));
 	st->in_block = true;
 	st->height = height;
 	return 0;

@@ -19,6 +19,10 @@
 
 #define STATE_KEY_MAX   4096
 #define STATE_VALUE_MAX (1u << 20)
+/* Bytes of rows that a state keeps because they were read lately: a quarter of the store's cache,
+ * within these. A state that is kept for days comes to its bound. */
+#define STATE_ROWS_MIN (1u << 20)
+#define STATE_ROWS_MAX (64u << 20)
 
 struct network;
 struct state;
@@ -62,5 +66,6 @@ void state_block_abort(struct state *st);
 
 size_t state_run_bytes(const struct state *st); /* what the run holds in memory; a bound for batches */
 size_t state_memory(const struct state *st);    /* all of it, rows that were read lately among it */
+size_t state_rows_max(const struct state *st);  /* of those; who keeps more of them measures by it */
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/store/inside.h"
 #include "core/store/lock.h"
 #include "core/store/room.h"
+#include "core/store/state.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -714,6 +715,8 @@ static int open_parts(struct store *s, const char *path, const struct store_opti
 	s->damaged_too = options->damaged_too;
 	s->mend = options->mend;
 	s->place.frame_cache_size = cache_size / 4;
+	s->place.state_rows_max =
+		MIN(MAX(cache_size / 4, (size_t)STATE_ROWS_MIN), (size_t)STATE_ROWS_MAX);
 	s->place.sync_off = options->sync_off;
 	s->place.on_damage = &s->on_damage;
 	s->place.kind = options->kind ? options->kind : chain_kind;

@@ -376,6 +376,27 @@ static void memory_of_rows_that_were_only_read_is_bounded(void **unused)
 	assert_true(state_memory(st) < 128u << 20);
 }
 
+static void who_has_a_small_cache_keeps_few_rows_that_were_only_read(void **unused)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f); /* with a cache of 8 MiB */
+	AUTO(state_freep) struct state *st = open_state(f.network, UINT64_MAX);
+	struct slice value;
+
+	assert_int_equal(state_rows_max(st), 2u << 20);
+	for (uint64_t block = 1; block <= 200; block++) {
+		begin(st, block);
+		for (uint64_t i = 0; i < 1000; i++) {
+			uint64_t key[2] = { block, i };
+
+			assert_int_equal(state_get(st, SPACE_BOTH, SLICE_ARRAY(key), &value), 0);
+		}
+		end(st);
+	}
+	assert_true(state_memory(st) < 4u << 20);
+}
+
 static void without_memory_a_block_can_be_aborted_and_tried_again(void **unused)
 {
 	FOR_EACH_ALLOC_FAULT {
@@ -414,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_state_may_go_before_the_commit_that_took_from_it),
 		cmocka_unit_test(blocks_that_end_between_taking_and_applying_stay_in_the_run),
 		cmocka_unit_test(memory_of_rows_that_were_only_read_is_bounded),
+		cmocka_unit_test(who_has_a_small_cache_keeps_few_rows_that_were_only_read),
 		cmocka_unit_test(without_memory_a_block_can_be_aborted_and_tried_again),
 	};
 

@@ -42,6 +42,11 @@ struct accounts *accounts_new(void)
 	return as;
 }
 
+size_t accounts_bytes(const struct accounts *as)
+{
+	return as->bytes;
+}
+
 static void account_free(struct account *a)
 {
 	for (int c = 0; c < CONTEXT_COUNT; c++)
@@ -603,9 +608,9 @@ static void root_result(struct trie *t, struct chain_root *out)
 
 /* What was not used in this block goes when the bound is
  * passed; what it touched may yet be aborted. */
-static void trim(struct accounts *as, uint64_t stamp)
+static void trim(struct accounts *as, size_t bytes_max, uint64_t stamp)
 {
-	while (as->bytes > ACCOUNTS_BYTES_MAX && as->oldest && as->oldest->used != stamp)
+	while (as->bytes > bytes_max && as->oldest && as->oldest->used != stamp)
 		drop(as, as->oldest);
 }
 
@@ -627,7 +632,7 @@ int accounts_end(struct replay *r, struct chain_result *out)
 	if (as->upper[CONTEXT_HYPER])
 		root_result(as->upper[CONTEXT_HYPER], &out->hyper);
 	out->retained = as->retained;
-	trim(as, r->stamp);
+	trim(as, ACCOUNTS_BYTES_MAX(r->st), r->stamp);
 	return 0;
 }
 

@@ -19,7 +19,8 @@
 #include "core/chain/snapchain/rules.h"
 #include "core/chain/trie.h"
 
-#define ACCOUNTS_BYTES_MAX (96u << 20) /* of warm accounts */
+/* Of warm accounts: 96 MiB where the rows that a state keeps have 64. */
+#define ACCOUNTS_BYTES_MAX(st) (state_rows_max(st) / 2 * 3)
 
 struct sc_counts {
 	uint32_t records;
@@ -91,6 +92,7 @@ struct account {
 
 struct accounts *accounts_new(void);
 void accounts_freep(struct accounts **as);
+size_t accounts_bytes(const struct accounts *as); /* of those that are warm */
 /* Reads every account row, as committed, into the upper tries. */
 int  accounts_load(struct replay *r, struct err *err) MUST_CHECK;
 /* 1: what was retained has been taken away since the last block;
