@@ -103,6 +103,7 @@ void writer_release(struct writer *w)
 	}
 	commit_freep(&w->commit);
 	ranges_release(&w->ranges);
+	links_release(&w->links);
 	trust_release(&w->trust);
 	free(w->reports);
 	w->reports = NULL;
@@ -217,6 +218,7 @@ int writer_commit(struct writer *w, struct err *err)
 		rc = commit_apply(w->commit, err);
 		if (rc < 0)
 			return err_note(err, rc, "network %s", network_name(w->network));
+		links_clear(&w->links);
 		w->totals.commits++;
 		tell_committed(w);
 		metrics_add(COUNTER_COMMITS, 1);
