@@ -10,10 +10,11 @@
 
 #define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
-#define RUN_MS_NEAR    100u        /* the same while tips come: one may have to wait for its commit */
+#define RUN_MS_NEAR    30u         /* the same while tips come: one may have to wait for its commit */
 #define NEAR_MS        5000u       /* since the last one, that is */
 #define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
+#define HURRY_MS       2u          /* a tip is committed so soon: others may come with it */
 #define LOOK_MS        250u        /* while nothing comes: at what readers found damaged */
 
 struct ingest {
@@ -277,18 +278,28 @@ static bool is_stopped(const struct writer *w)
 	return w->options.stop && atomic_load(w->options.stop);
 }
 
+/* For the next block, with what the run holds by now. */
+static unsigned wait_ms_of(const struct writer *w, bool behind)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	if (behind)
+		return 0;
+	if (w->hurry_ms)
+		return w->hurry_ms > now_ms ? (unsigned)(w->hurry_ms - now_ms) : 0;
+	return w->inside ? IDLE_MS : LOOK_MS;
+}
+
 static void *ingest_thread(void *arg)
 {
 	struct ingest *in = arg;
 	struct writer *w = &in->writer;
 	struct err err = ERR_INIT;
-	unsigned idle_ms = w->options.idle_ms ? (unsigned)w->options.idle_ms : IDLE_MS;
 	bool closed = false, behind = is_behind(w);
 	int rc = 0;
 	/* Who is stopped leaves what waits to the next one. */
 	while (rc == 0 && !(closed && (!behind || is_stopped(w)))) {
-		unsigned wait_ms = behind ? 0 : w->inside ? idle_ms : LOOK_MS;
-		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, wait_ms, &closed);
+		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, wait_ms_of(w, behind), &closed);
 		bool look = !job && !closed && !w->inside && w->options.report &&
 			    !gate_closing(w->options.gate);
 		if (job || look || behind)
@@ -300,7 +311,7 @@ static void *ingest_thread(void *arg)
 			if (job->urgent)
 				w->urgent_ms = now_ms;
 			if (job->urgent && !w->hurry_ms)
-				w->hurry_ms = now_ms + idle_ms;
+				w->hurry_ms = now_ms + HURRY_MS;
 			rc = writer_place(w, job, &err);
 		}
 		bool closing = gate_closing(w->options.gate);

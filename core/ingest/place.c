@@ -89,8 +89,9 @@ static int held_link(struct writer *w, uint32_t shard, uint64_t height, struct l
 	}
 	int rc = network_block(w->network, shard, height, &row);
 	if (rc == 1) {
-		*out = (struct link){ .height = height, .shard = shard,
-				      .parent_size = row.parent_size };
+		*out = (struct link){
+			.height = height, .shard = shard, .parent_size = row.parent_size
+		};
 		memcpy(out->hash, row.hash, HASH_SIZE);
 		memcpy(out->parent, row.parent, row.parent_size);
 		return 0;
