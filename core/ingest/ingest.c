@@ -10,7 +10,8 @@
 
 #define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
-#define RUN_MS_NEAR    30u         /* the same while tips come: one may have to wait for its commit */
+#define RUN_MS_NEAR    10u         /* the same while tips come: one may have to wait for its commit */
+#define RUN_MS_SLOW    100u        /* the same where a commit takes long: as long as the last one did */
 #define NEAR_MS        5000u       /* since the last one, that is */
 #define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
@@ -153,7 +154,7 @@ bool writer_run_full(const struct writer *w, uint64_t now_ms)
 	size_t bytes = commit_bytes_held(w->commit);
 	uint64_t run_ms = w->options.commit_ms ? w->options.commit_ms : RUN_MS_MAX;
 	if (w->urgent_ms && now_ms < w->urgent_ms + NEAR_MS)
-		run_ms = MIN(run_ms, RUN_MS_NEAR);
+		run_ms = MIN(run_ms, MIN(MAX(w->commit_took_ms, RUN_MS_NEAR), RUN_MS_SLOW));
 	if (w->hurry_ms && now_ms >= w->hurry_ms)
 		return true;
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
@@ -216,9 +217,11 @@ int writer_commit(struct writer *w, struct err *err)
 		if (rc < 0)
 			return err_set(err, rc, "network %s: the batch cannot be built: %s",
 				       network_name(w->network), strerror(-rc));
+		uint64_t began_ms = clock_mono_ms();
 		rc = commit_apply(w->commit, err);
 		if (rc < 0)
 			return err_note(err, rc, "network %s", network_name(w->network));
+		w->commit_took_ms = clock_mono_ms() - began_ms;
 		links_clear(&w->links);
 		w->totals.commits++;
 		tell_committed(w);
@@ -369,6 +372,8 @@ int ingest_start(struct network *n, const struct ingest_options *o, struct inges
 	if (rc < 0)
 		return rc;
 	rc = pipeline_new(network_ops(n), network_params(n), o->checkers, &in->pipeline);
+	if (rc == 0 && o->report)
+		rc = pipeline_yield(in->pipeline);
 	if (rc < 0)
 		return err_set(err, rc, "no threads to check blocks with: %s", strerror(-rc));
 	/* Who follows may get nothing for long; an import that gets nothing goes on at its end. */

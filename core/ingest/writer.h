@@ -32,6 +32,7 @@ struct writer {
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
+	uint64_t commit_took_ms;      /* the newest one */
 	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is none */
 	uint64_t urgent_ms;           /* of the newest urgent block */
 	bool     dirty;               /* the run holds something */
