@@ -44,6 +44,7 @@ struct sync_source {
 	struct range offers[SHARD_MAX];
 	unsigned requests;
 	uint64_t heights, bytes;
+	uint64_t heard_ms; /* when it last answered */
 };
 
 struct tip { /* of which it is asked whether others have it too */

@@ -421,6 +421,29 @@ static uint64_t late_ms(const struct sync *s, const struct request *r)
 	return r->asked_ms + MIN((uint64_t)(2 * takes) + 20, (r->deadline_ms - r->asked_ms) / 2);
 }
 
+/* Is it held, or did it come and is being checked? */
+static bool is_there(const struct sync *s, uint32_t shard, uint64_t height)
+{
+	if (gaps_has(&s->shards[shard].held, height))
+		return true;
+	for (size_t i = 0; i < s->arrived_count; i++)
+		if (s->arrived[i].shard == shard && range_has(s->arrived[i].range, height))
+			return true;
+	return false;
+}
+
+/* What of a request did not come by another one that ended midway. */
+static struct range left_of(const struct sync *s, const struct request *r)
+{
+	struct range left = r->range;
+
+	while (left.first < left.end && is_there(s, r->shard, left.first))
+		left.first++;
+	while (left.first < left.end && is_there(s, r->shard, left.end - 1))
+		left.end--;
+	return left;
+}
+
 static void send_twins(struct sync *s, struct sync_actions *out)
 {
 	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
@@ -429,17 +452,21 @@ static void send_twins(struct sync *s, struct sync_actions *out)
 
 		if (!r->id || r->twin || r->tip_check || late_ms(s, r) > s->now_ms)
 			continue;
+		struct range left = left_of(s, r);
+
+		if (left.first == left.end)
+			continue;
 		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++)
 			if (s->sources[k].operator!= s->sources[r->source].operator&&
-			    can_ask(s, &s->sources[k], r->shard, r->range.first, true) &&
-			    range_has(s->sources[k].offers[r->shard], r->range.end - 1) &&
+			    can_ask(s, &s->sources[k], r->shard, left.first, true) &&
+			    range_has(s->sources[k].offers[r->shard], left.end - 1) &&
 			    (best == SYNC_SOURCES_MAX ||
 			     weight_of(s, &s->sources[k], LANE_FORWARD) >
 				     weight_of(s, &s->sources[best], LANE_FORWARD)))
 				best = k;
 		if (best == SYNC_SOURCES_MAX)
 			continue;
-		struct request *twin = send(s, best, r->shard, r->range, r->lane, false, out);
+		struct request *twin = send(s, best, r->shard, left, r->lane, false, out);
 
 		if (!twin)
 			return;
