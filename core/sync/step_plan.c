@@ -5,6 +5,7 @@
 
 #define URGENT_ROOM 2u /* requests */
 #define TRY_ONE_IN  8u /* backward requests by which a half-open source is tried */
+#define MUCH_FASTER 4
 
 /* ---- choosing among what is equal ---- */
 
@@ -154,14 +155,14 @@ static bool can_ask(const struct sync *s, const struct sync_source *src, uint32_
 	       range_has(src->offers[shard], height) && score_usable(&src->score, s->now_ms);
 }
 
-static double weight_of(const struct sync *s, const struct sync_source *src, enum lane lane)
+static double weight_of(const struct sync *s, const struct sync_source *src, bool urgent)
 {
 	double score = score_value(&src->score, s->now_ms);
 	unsigned most = s->options.source_requests;
 	unsigned room = most > src->requests ? most - src->requests : 1;
 
-	/* Ahead it counts who answers soon, in history who gives most. */
-	if (lane == LANE_FORWARD)
+	/* Close to the head it counts who answers soon, else who gives most. */
+	if (urgent)
 		return score * score / MAX(src->rate.round_trip_ms, 1.0);
 	return score * room * (src->rate.per_ms + 0.01);
 }
@@ -182,7 +183,7 @@ static unsigned pick_source(struct sync *s, uint32_t shard, uint64_t height, enu
 		last = i;
 		if (try_one && score_circuit(&src->score, s->now_ms) == CIRCUIT_HALF_OPEN)
 			return i;
-		sum += weights[i] = weight_of(s, src, lane);
+		sum += weights[i] = weight_of(s, src, urgent);
 	}
 	double at = draw_below_one(s) * sum;
 
@@ -387,6 +388,11 @@ static bool is_urgent(const struct sync *s)
 
 /* ---- requests that take long ---- */
 
+static void wake(uint64_t at_ms, struct sync_actions *out)
+{
+	out->wake_ms = MIN(out->wake_ms, at_ms);
+}
+
 static void time_out(struct sync *s, struct sync_actions *out)
 {
 	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
@@ -444,26 +450,51 @@ static struct range left_of(const struct sync *s, const struct request *r)
 	return left;
 }
 
-static void send_twins(struct sync *s, struct sync_actions *out)
+/* Where nothing else is to be asked of `other`, which has nothing to do: as soon as it could have given
+ * the same twice; at once when it is several times as fast. Windows of who is slow or hangs would else
+ * hold up the end, and what lies too far above them to be asked for. */
+static uint64_t overdue_ms(const struct sync *s, const struct request *r, struct range left,
+			   const struct sync_source *other)
+{
+	double per_ms = other->rate.per_ms;
+
+	if (other->requests || per_ms <= 0 ||
+	    score_circuit(&other->score, s->now_ms) != CIRCUIT_CLOSED)
+		return UINT64_MAX;
+	if (per_ms >= MUCH_FASTER * s->sources[r->source].rate.per_ms)
+		return r->asked_ms;
+	return r->asked_ms + (uint64_t)(2 * (double)(left.end - left.first) / per_ms) + 20;
+}
+
+/* nothing: there is nothing else that could be asked for. */
+static void send_twins(struct sync *s, bool nothing, struct sync_actions *out)
 {
 	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
 		struct request *r = &s->requests[i];
 		unsigned best = SYNC_SOURCES_MAX;
 
-		if (!r->id || r->twin || r->tip_check || late_ms(s, r) > s->now_ms)
+		if (!r->id || r->twin || r->tip_check)
 			continue;
 		struct range left = left_of(s, r);
 
 		if (left.first == left.end)
 			continue;
-		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++)
-			if (s->sources[k].operator!= s->sources[r->source].operator&&
-			    can_ask(s, &s->sources[k], r->shard, left.first, true) &&
-			    range_has(s->sources[k].offers[r->shard], left.end - 1) &&
-			    (best == SYNC_SOURCES_MAX ||
-			     weight_of(s, &s->sources[k], LANE_FORWARD) >
-				     weight_of(s, &s->sources[best], LANE_FORWARD)))
+		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++) {
+			const struct sync_source *other = &s->sources[k];
+			uint64_t due_ms = late_ms(s, r);
+
+			if (other->operator== s->sources[r->source].operator|| !can_ask(
+				    s, other, r->shard, left.first, true) ||
+			    !range_has(other->offers[r->shard], left.end - 1))
+				continue;
+			if (nothing)
+				due_ms = MIN(due_ms, overdue_ms(s, r, left, other));
+			if (due_ms > s->now_ms)
+				wake(due_ms, out);
+			else if (best == SYNC_SOURCES_MAX ||
+				 weight_of(s, other, true) > weight_of(s, &s->sources[best], true))
 				best = k;
+		}
 		if (best == SYNC_SOURCES_MAX)
 			continue;
 		struct request *twin = send(s, best, r->shard, left, r->lane, false, out);
@@ -517,11 +548,6 @@ static void ask_about_tips(struct sync *s, struct sync_actions *out)
 
 /* ---- when to be asked again ---- */
 
-static void wake(uint64_t at_ms, struct sync_actions *out)
-{
-	out->wake_ms = MIN(out->wake_ms, at_ms);
-}
-
 static void find_wake(struct sync *s, struct sync_actions *out)
 {
 	uint64_t open_ms;
@@ -558,7 +584,7 @@ static bool is_bounded(const struct sync *s, bool urgent)
 
 void sync_plan(struct sync *s, struct sync_actions *out)
 {
-	bool wants[LANE_COUNT] = { true, !s->paused }, idle = true;
+	bool wants[LANE_COUNT] = { true, !s->paused }, idle = true, nothing = true;
 	uint64_t open_ms;
 
 	time_out(s, out);
@@ -580,10 +606,11 @@ void sync_plan(struct sync *s, struct sync_actions *out)
 		enum sent sent = send_lane(s, lane, urgent, out);
 
 		idle = idle && sent != SENT;
+		nothing = nothing && sent == NOTHING_TO_ASK;
 		if (sent != SENT)
 			wants[lane] = false;
 	}
 	if (idle)
-		send_twins(s, out);
+		send_twins(s, nothing, out);
 	find_wake(s, out);
 }

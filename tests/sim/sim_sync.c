@@ -780,6 +780,9 @@ static void a_whole_chain_comes_as_fast_among_bad_sources(void **state)
 			}
 			print_message("# %" PRIu64 " heights, nature %d: least %.2f, mean %.2f of alone\n",
 				      2 * lasts[l], (int)bad[b], least, sum / 100);
+			/* A short one, whose end is a large part of it, may have bad luck. */
+			assert_true(sum / 100 >= 0.9);
+			assert_true(least >= 0.7);
 		}
 }
 
