@@ -418,7 +418,7 @@ static void tip_checked(struct sync *s, const struct request *r, const struct sy
 		s->shards[r->shard].asked.height = 0; /* the next tip is asked about instead */
 }
 
-static void let_go_of(struct sync *s, unsigned source, struct sync_actions *out)
+void requests_let_go(struct sync *s, unsigned source, struct sync_actions *out)
 {
 	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
 		if (s->requests[i].id && s->requests[i].source == source)
@@ -437,7 +437,7 @@ static void overtaken(struct sync *s, const struct request *r, struct sync_actio
 	rate_timed_out(&src->rate);
 	score_fault(&src->score, FAULT_TIMEOUT, "it did not answer, and another source did",
 		    s->now_ms);
-	let_go_of(s, r->source, out);
+	requests_let_go(s, r->source, out);
 }
 
 static int on_came(struct sync *s, const struct sync_event *e, struct sync_actions *out)
@@ -495,7 +495,7 @@ static void source_lied(struct sync *s, unsigned source, const char *text, struc
 	score_fault(&src->score, FAULT_LIE, text ? text : "it lied", s->now_ms);
 	if (known)
 		return;
-	let_go_of(s, source, out);
+	requests_let_go(s, source, out);
 	struct sync_action *a = action_add(out, SYNC_BAN);
 
 	a->source = source;

@@ -91,6 +91,8 @@ struct request *request_find(struct sync *s, uint64_t id);
 void request_end(struct sync *s, struct request *r); /* frees it; its twin stands alone then */
 /* Ends every request to a source, and says so. */
 void requests_cancel(struct sync *s, unsigned source, struct sync_actions *out);
+/* The same, and what was foreseen of them is not counted any more. */
+void requests_let_go(struct sync *s, unsigned source, struct sync_actions *out);
 bool action_room(const struct sync_actions *out);
 struct sync_action *action_add(struct sync_actions *out, enum sync_action_kind kind);
 

@@ -164,7 +164,14 @@ static double weight_of(const struct sync *s, const struct sync_source *src, boo
 	/* Close to the head it counts who answers soon, else who gives most. */
 	if (urgent)
 		return score * score / MAX(src->rate.round_trip_ms, 1.0);
-	return score * room * (src->rate.per_ms + 0.01);
+	/* Who never answered is thought to be as good as any, for one request at a time. */
+	double per_ms = src->rate.per_ms;
+
+	if (per_ms <= 0 && !src->requests)
+		for (size_t i = 0; i < SYNC_SOURCES_MAX; i++)
+			if (s->sources[i].there)
+				per_ms = MAX(per_ms, s->sources[i].rate.per_ms);
+	return score * room * (per_ms + 0.01);
 }
 
 /* SYNC_SOURCES_MAX: nobody that is free now. */
@@ -413,7 +420,13 @@ static void time_out(struct sync *s, struct sync_actions *out)
 		if (r->tip_check)
 			s->shards[r->shard].asked.height = 0;
 		share_bytes(&s->share, r->lane, -(double)r->bytes, s->now_ms);
+		bool silent = src->heard_ms < r->asked_ms;
+		unsigned source = r->source;
+
 		request_end(s, r);
+		/* Nothing came of what was asked later, either. */
+		if (silent)
+			requests_let_go(s, source, out);
 	}
 }
 
@@ -466,6 +479,14 @@ static uint64_t overdue_ms(const struct sync *s, const struct request *r, struct
 	return r->asked_ms + (uint64_t)(2 * (double)(left.end - left.first) / per_ms) + 20;
 }
 
+/* How good it is to ask that one, too: of a single height it counts who answers soon. */
+static double twin_value(const struct sync *s, const struct sync_source *src, struct range left)
+{
+	if (left.end - left.first == 1)
+		return weight_of(s, src, true);
+	return score_value(&src->score, s->now_ms) * (src->rate.per_ms + 0.0001);
+}
+
 /* nothing: there is nothing else that could be asked for. */
 static void send_twins(struct sync *s, bool nothing, struct sync_actions *out)
 {
@@ -479,9 +500,10 @@ static void send_twins(struct sync *s, bool nothing, struct sync_actions *out)
 
 		if (left.first == left.end)
 			continue;
+		uint64_t due_ms = late_ms(s, r);
+
 		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++) {
 			const struct sync_source *other = &s->sources[k];
-			uint64_t due_ms = late_ms(s, r);
 
 			if (other->operator== s->sources[r->source].operator|| !can_ask(
 				    s, other, r->shard, left.first, true) ||
@@ -489,11 +511,13 @@ static void send_twins(struct sync *s, bool nothing, struct sync_actions *out)
 				continue;
 			if (nothing)
 				due_ms = MIN(due_ms, overdue_ms(s, r, left, other));
-			if (due_ms > s->now_ms)
-				wake(due_ms, out);
-			else if (best == SYNC_SOURCES_MAX ||
-				 weight_of(s, other, true) > weight_of(s, &s->sources[best], true))
+			if (best == SYNC_SOURCES_MAX ||
+			    twin_value(s, other, left) > twin_value(s, &s->sources[best], left))
 				best = k;
+		}
+		if (best != SYNC_SOURCES_MAX && due_ms > s->now_ms) {
+			wake(due_ms, out);
+			continue;
 		}
 		if (best == SYNC_SOURCES_MAX)
 			continue;

@@ -780,9 +780,10 @@ static void a_whole_chain_comes_as_fast_among_bad_sources(void **state)
 			}
 			print_message("# %" PRIu64 " heights, nature %d: least %.2f, mean %.2f of alone\n",
 				      2 * lasts[l], (int)bad[b], least, sum / 100);
-			/* A short one, whose end is a large part of it, may have bad luck. */
+			/* Until a source is known to be silent takes a second, which is much of a
+			 * chain that is there after two. */
 			assert_true(sum / 100 >= 0.9);
-			assert_true(least >= 0.7);
+			assert_true(least >= (lasts[l] < 4000 ? 0.6 : 0.8));
 		}
 }
 
