@@ -116,7 +116,8 @@ struct chain_block {
 struct chain_peek {
 	uint32_t shard;
 	uint64_t height;
-	struct slice hash; /* as the block claims it, not checked; points into what was received */
+	struct slice hash; /* as the block claims it, not checked, or empty; points into what was
+			    * received */
 };
 
 /* ---- what replay tells ---- */
@@ -144,6 +145,7 @@ struct chain_change {
 	uint32_t     item;    /* index of the item that caused it, or CHANGE_NO_ITEM */
 	uint64_t     object;  /* object id of the record */
 	struct slice key;     /* record key, as in the rows */
+	bool         told;    /* the key is what object_key() makes of the object's bytes */
 };
 
 enum outcome { OUTCOME_MERGED, OUTCOME_REFUSED, OUTCOME_NONE, OUTCOME_COUNT }; /* NONE: carries no record */
@@ -390,6 +392,12 @@ struct chain_ops {
 	 * -EBADMSG or -EKEYREJECTED with what differs. */
 	int (*record_check)(const struct chain_params *p, struct slice key, struct slice rest,
 			    const struct chain_object *o, struct err *err);
+	/* The key of the record that an object's bytes make; -EBADMSG: they make none. Nothing is
+	 * checked: asked of the objects of changes that say they are told. NULL: none is. */
+	int (*object_key)(uint16_t form, struct slice bytes, struct buf *key);
+	/* How many first bytes of a row's key, at least one, nearly always tell it from all others:
+	 * what names it for a while. Up to key.n. NULL: all of them. None begins another one. */
+	size_t (*key_short)(struct slice key);
 	/* emit may be NULL; it gets rows account by account while records are added. root_end:
 	 * CONTEXT_HYPER is equal to legacy when nothing was retained. */
 	int (*root_new)(uint32_t shard, bool hyper, chain_row_emit *emit, void *arg,

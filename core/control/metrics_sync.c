@@ -21,6 +21,7 @@ METRIC(paused, p->all->paused)
 METRIC(cap, p->all->cap)
 METRIC(stopped, p->all->stopped[0] != '\0')
 METRIC(bytes_out, p->all->sync.bytes_out)
+METRIC(doubted, p->all->doubted)
 METRIC(fetched_twice, p->all->fetched_twice)
 METRIC(latency, (double)p->all->latency_us[p->part] / 1e6)
 METRIC(lane_bytes, p->all->sync.bytes[p->part])
@@ -66,6 +67,9 @@ static const struct {
 	{ "chainfs_sync_requests", "gauge", "Requests that are out.", PER_LANE, lane_requests },
 	{ "chainfs_sync_outstanding_bytes", "gauge", "Bytes asked for or not checked yet.",
 	  PER_NETWORK, bytes_out },
+	{ "chainfs_sync_doubted_heights", "gauge",
+	  "Heights whose contents are compared with another source's, or taken back.", PER_NETWORK,
+	  doubted },
 	{ "chainfs_sync_fetched_twice_total", "counter", "Blocks that came and were held already.",
 	  PER_NETWORK, fetched_twice },
 	{ "chainfs_sync_backward_paused", "gauge", "1 while history is not fetched.", PER_NETWORK,

@@ -113,6 +113,7 @@ void status_sync_json(const struct sight *s, struct json *j)
 	json_u64(j, "bytes_out", a->sync.bytes_out);
 	json_u64(j, "cap", a->cap);
 	json_u64(j, "connected", sight_connected(s));
+	json_u64(j, "doubted", a->doubted);
 	json_u64(j, "fetched_twice", a->fetched_twice);
 	json_array(j, "shards");
 	for (uint32_t k = 0; k < a->shard_count; k++)

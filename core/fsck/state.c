@@ -420,6 +420,47 @@ static int death_of(struct fsck *k, struct slice stem, uint64_t height, uint32_t
 	return rc < 0 ? rc : met ? 0 : -ENOENT;
 }
 
+/* The same of all keys that begin as `key` does and are longer: how many owe, -ENOENT when none was
+ * written then. */
+static int deaths_of_cut(struct fsck *k, enum space space, uint32_t shard, struct slice key,
+			 uint64_t height, uint32_t branch, struct buf *stem)
+{
+	AUTO(buf_release) struct buf open = BUF_INIT(KEY_BYTES_MAX);
+	AUTO(buf_release) struct buf seek = BUF_INIT(KEY_BYTES_MAX);
+	struct db_iter *it = k->look[FAMILY_ROWS];
+	int owed = 0;
+	bool met = false;
+
+	row_key_open(&open, space, shard, key);
+	buf_add(&seek, buf_slice(&open));
+	for (;;) {
+		int rc = buf_done(&open);
+
+		if (rc == 0)
+			rc = buf_done(&seek);
+		if (rc == 0)
+			rc = db_iter_seek(it, buf_slice(&seek), NULL);
+		if (rc < 0)
+			return rc;
+		struct slice stored = rc ? db_iter_key(it) : SLICE_EMPTY;
+
+		if (stored.n < open.n + ROW_SUFFIX_SIZE || !slice_starts(stored, buf_slice(&open)))
+			return met ? owed : -ENOENT;
+		buf_clear(stem);
+		buf_add(stem, slice_sub(stored, 0, stored.n - ROW_SUFFIX_SIZE));
+		rc = buf_done(stem);
+		if (rc == 0) /* nothing but the terminator behind it: it is named by itself */
+			rc = stem->n == open.n + 2 ? -ENOENT
+						   : death_of(k, buf_slice(stem), height, branch);
+		if (rc < 0 && rc != -ENOENT)
+			return rc;
+		met |= rc != -ENOENT;
+		owed += rc == 1;
+		buf_clear(&seek);
+		row_key_behind(&seek, buf_slice(stem));
+	}
+}
+
 /* The rows that one block's row of deaths names; how many owed one. */
 static int check_deaths(struct fsck *k, uint32_t shard, uint64_t height, uint32_t branch,
 			struct slice list, struct buf *key, struct buf *stem)
@@ -429,7 +470,7 @@ static int check_deaths(struct fsck *k, uint32_t shard, uint64_t height, uint32_
 
 	buf_clear(key);
 	while (rd_ok(&r) && rd_left(&r)) {
-		uint8_t space = rd_u8(&r);
+		uint8_t flags = rd_u8(&r), space = flags & (uint8_t)~DEATH_CUT;
 		uint64_t shared = rd_varint(&r);
 		struct slice rest = rd_blob(&r);
 
@@ -441,7 +482,9 @@ static int check_deaths(struct fsck *k, uint32_t shard, uint64_t height, uint32_
 		row_key_stem(stem, space, shard, buf_slice(key));
 		if (buf_done(key) < 0 || buf_done(stem) < 0)
 			return -ENOMEM;
-		int rc = death_of(k, buf_slice(stem), height, branch);
+		int rc = flags & DEATH_CUT ? deaths_of_cut(k, space, shard, buf_slice(key), height,
+							   branch, stem)
+					   : death_of(k, buf_slice(stem), height, branch);
 
 		if (rc == -ENOENT) {
 			char hex[2 * 40 + 1];
@@ -452,7 +495,7 @@ static int check_deaths(struct fsck *k, uint32_t shard, uint64_t height, uint32_
 		} else if (rc < 0) {
 			return rc;
 		}
-		owed += rc == 1;
+		owed += MAX(rc, 0);
 	}
 	return rd_done(&r) < 0 ? -EUCLEAN : owed;
 }

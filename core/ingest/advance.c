@@ -176,7 +176,7 @@ static int take_out(struct writer *w, const struct block_row *row, const struct 
 		sv->tip_time = sv->replayed_time;
 		memcpy(sv->tip_hash, sv->replayed_hash, HASH_SIZE);
 	}
-	if (writer_lost(w, row->shard, row->height, row->hash, named, sentence) < 0)
+	if (writer_lost(w, row, false, named, sentence) < 0)
 		return err_set(err, -ENOMEM, "no memory to tell what was lost");
 	return writer_fault(w, row->shard, row->height, GAP_STATE, sentence, err);
 }

@@ -46,7 +46,7 @@ int writer_damaged(struct writer *w, const struct block_row *row, const char *se
 		events_post(w->options.events, network_name(w->network), "gap",
 			    "shard=%u first=%" PRIu64 " last=%" PRIu64 " reason=damaged",
 			    row->shard, row->height, row->height);
-	if (writer_lost(w, row->shard, row->height, NULL, false, sentence) < 0)
+	if (writer_lost(w, row, true, false, sentence) < 0)
 		return err_set(err, -ENOMEM, "no memory to tell what was lost");
 	return 0;
 }

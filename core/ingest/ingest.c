@@ -129,15 +129,17 @@ int writer_report(struct writer *w, const struct ingest_report *r)
 	return 0;
 }
 
-int writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash, bool named,
+int writer_lost(struct writer *w, const struct block_row *row, bool damaged, bool named,
 		const char *sentence)
 {
 	struct ingest_report r = {
-		.fate = FATE_LOST, .shard = shard, .height = height, .names_account = named
+		.fate = FATE_LOST, .shard = row->shard, .height = row->height, .names_account = named
 	};
 
-	if (hash)
-		memcpy(r.hash, hash, HASH_SIZE);
+	if (!damaged) {
+		memcpy(r.hash, row->hash, HASH_SIZE);
+		memcpy(r.digest, row->digest, BLOCK_DIGEST_SIZE);
+	}
 	snprintf(r.sentence, sizeof r.sentence, "%s", sentence);
 	return writer_report(w, &r);
 }

@@ -37,6 +37,8 @@ struct ingest_report {
 	uint32_t shard;
 	uint64_t height;   /* by its own words; of a refused one that has none: the expected one */
 	uint8_t  hash[HASH_SIZE]; /* FATE_LOST: zeros where its bytes are damaged */
+	uint8_t  digest[BLOCK_DIGEST_SIZE]; /* of what it carries, but for who signed it; zeros
+					     * where it was refused, held already, or is damaged */
 	uint64_t bytes;    /* as received */
 	uint64_t check_us; /* of checkers and of ingest */
 	bool     lie;      /* the giver must have known: bytes against their own hash, signatures */

@@ -306,6 +306,7 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	if (rc < 0)
 		return rc;
 	w->dirty = true;
+	memcpy(w->now.digest, row.digest, BLOCK_DIGEST_SIZE);
 	if (b->height <= sv->begins)
 		never_replayed(&row, sv->begins);
 

@@ -293,7 +293,7 @@ static int take_back(struct rollback *r, uint32_t shard, uint64_t height, struct
 	sv->diverged -= rc == 1 && sv->diverged && roots.has_hyper &&
 			!slice_eq(SLICE(roots.legacy.root, roots.legacy.root_size),
 				  SLICE(roots.hyper.root, roots.hyper.root_size));
-	rc = network_changes(r->network, shard, height, &list);
+	rc = network_changes_keyless(r->network, shard, height, &list);
 	if (rc == -EBADMSG || rc == -ENODATA) /* its block is damaged: the sums stay too high */
 		return 0;
 	if (rc < 0)

@@ -51,9 +51,9 @@ int  writer_enter(struct writer *w, struct err *err) MUST_CHECK;
 void writer_leave(struct writer *w);
 /* Told after the next commit; a tag of 0 is only told with FATE_LOST. */
 int  writer_report(struct writer *w, const struct ingest_report *r) MUST_CHECK;
-/* A height that was held is a gap from now on. `hash`: of the block whose root did not come out;
- * NULL: its bytes are damaged. named: the sentence says which account differs. */
-int  writer_lost(struct writer *w, uint32_t shard, uint64_t height, const uint8_t *hash, bool named,
+/* The height of a block that was held is a gap from now on: its bytes are damaged, or its root did
+ * not come out. named: the sentence says which account differs. */
+int  writer_lost(struct writer *w, const struct block_row *row, bool damaged, bool named,
 		 const char *sentence) MUST_CHECK;
 
 /* place.c: a checked job becomes rows, or a fault of its height. */

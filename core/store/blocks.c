@@ -244,8 +244,10 @@ int roots_row_read(struct slice in, struct roots_row *out)
 #define CHANGE_SPACE_MASK   0x03
 #define CHANGE_DELETED      0x04
 #define CHANGE_REASON_SHIFT 3
+#define CHANGE_REASON_MASK  0x0f
+#define CHANGE_TOLD         0x80 /* the key is left out, and no other key is shared with it */
 
-static_assert(REASON_COUNT <= 32, "a reason has five bits");
+static_assert(REASON_COUNT <= 16, "a reason has four bits");
 
 static uint64_t zigzag(int64_t v)
 {
@@ -272,7 +274,7 @@ static uint64_t item_number(const struct chain_change *c)
 	return c->item == CHANGE_NO_ITEM ? 0 : (uint64_t)c->item + 1;
 }
 
-void changes_write(const struct chain_change *list, size_t count, struct buf *out)
+void changes_write(const struct chain_change *list, size_t count, bool leave_out, struct buf *out)
 {
 	struct slice key = SLICE_EMPTY;
 	uint64_t object = 0, item = 0;
@@ -281,28 +283,33 @@ void changes_write(const struct chain_change *list, size_t count, struct buf *ou
 	for (size_t i = 0; i < count; i++) {
 		const struct chain_change *c = &list[i];
 		size_t shared = shared_size(key, c->key);
+		bool told = c->told && leave_out;
 
 		buf_u8(out, (uint8_t)(c->space | (c->deleted ? CHANGE_DELETED : 0) |
-				      c->reason << CHANGE_REASON_SHIFT));
+				      c->reason << CHANGE_REASON_SHIFT | (told ? CHANGE_TOLD : 0)));
 		buf_varint(out, zigzag((int64_t)(item_number(c) - item)));
 		buf_varint(out, zigzag((int64_t)(c->object - object)));
-		buf_varint(out, shared);
-		buf_blob(out, slice_sub(c->key, shared, c->key.n));
-		key = c->key;
+		if (!told) {
+			buf_varint(out, shared);
+			buf_blob(out, slice_sub(c->key, shared, c->key.n));
+			key = c->key;
+		}
 		object = c->object;
 		item = item_number(c);
 	}
 }
 
+/* `shares`: how long the key is that was read last. */
 static void rd_change(struct rd *r, const struct chain_change *before, struct buf *keys,
-		      struct chain_change *out)
+		      size_t *shares, struct chain_change *out)
 {
 	uint8_t flags = rd_u8(r);
 
 	*out = (struct chain_change){
 		.space = flags & CHANGE_SPACE_MASK,
 		.deleted = flags & CHANGE_DELETED,
-		.reason = flags >> CHANGE_REASON_SHIFT,
+		.told = flags & CHANGE_TOLD,
+		.reason = flags >> CHANGE_REASON_SHIFT & CHANGE_REASON_MASK,
 	};
 	r->failed |= (out->space != SPACE_BOTH && out->space != SPACE_HYPER) ||
 		     out->reason >= REASON_COUNT;
@@ -311,10 +318,12 @@ static void rd_change(struct rd *r, const struct chain_change *before, struct bu
 	r->failed |= item > CHANGE_NO_ITEM;
 	out->item = item ? (uint32_t)(item - 1) : CHANGE_NO_ITEM;
 	out->object = (before ? before->object : 0) + (uint64_t)unzigzag(rd_varint(r));
+	if (out->told)
+		return;
 	uint64_t shared = rd_varint(r);
 	struct slice rest = rd_blob(r);
 
-	if (!rd_ok(r) || shared > (before ? before->key.n : 0)) {
+	if (!rd_ok(r) || shared > *shares) {
 		r->failed = true;
 		return;
 	}
@@ -322,9 +331,9 @@ static void rd_change(struct rd *r, const struct chain_change *before, struct bu
 	if (buf_reserve(keys, shared + rest.n) < 0)
 		return;
 	if (shared)
-		buf_bytes(keys, keys->p + keys->n - before->key.n, shared);
+		buf_bytes(keys, keys->p + keys->n - *shares, shared);
 	buf_add(keys, rest);
-	out->key.n = shared + rest.n;
+	out->key.n = *shares = shared + rest.n;
 }
 
 int changes_read(struct slice in, struct change_list *out)
@@ -332,6 +341,7 @@ int changes_read(struct slice in, struct change_list *out)
 	AUTO(change_list_release) struct change_list l = { .bytes = BUF_INIT(LIST_BYTES_MAX) };
 	struct rd r = rd_of(in);
 	uint64_t count = rd_varint(&r);
+	size_t shares = 0;
 
 	if (count > rd_left(&r))
 		return -EUCLEAN;
@@ -340,7 +350,7 @@ int changes_read(struct slice in, struct change_list *out)
 		return -ENOMEM;
 	l.change_count = count;
 	for (size_t i = 0; i < count && rd_ok(&r); i++)
-		rd_change(&r, i ? &l.changes[i - 1] : NULL, &l.bytes, &l.changes[i]);
+		rd_change(&r, i ? &l.changes[i - 1] : NULL, &l.bytes, &shares, &l.changes[i]);
 	int rc = buf_done(&l.bytes);
 
 	/* Asked first: a key that found no memory makes the next one look wrong. */
@@ -362,6 +372,7 @@ int changes_read(struct slice in, struct change_list *out)
 void change_list_release(struct change_list *l)
 {
 	buf_release(&l->bytes);
+	buf_release(&l->told);
 	free(l->changes);
 	*l = (struct change_list){ 0 };
 }

@@ -19,7 +19,8 @@ int  block_row_read(struct slice in, struct block_row *out) MUST_CHECK;
 void roots_row_write(const struct roots_row *r, struct buf *out);
 int  roots_row_read(struct slice in, struct roots_row *out) MUST_CHECK;
 
-void changes_write(const struct chain_change *list, size_t count, struct buf *out);
+/* leave_out: keys that are told are left out, and read as empty. */
+void changes_write(const struct chain_change *list, size_t count, bool leave_out, struct buf *out);
 int  changes_read(struct slice in, struct change_list *out) MUST_CHECK; /* -ENOMEM too */
 /* A row's bytes packed against bytes that the reader has too, where that pays:
  * 0 ‖ the bytes, or 1 ‖ size unpacked ‖ zstd without its frame's magic. */

@@ -17,21 +17,23 @@
 
 struct collector {
 	struct commit  *commit;
-	struct db_iter *rows;
+	struct db_iter *rows, *all; /* versions of a key; keys that begin alike */
 	struct lineage  lineage;
 	struct map     *seen; /* stem → height below which everything is chosen already */
-	struct buf      key, stem, seek;
+	struct buf      key, stem, seek, open;
 	uint32_t        shard;
 };
 
 static void release(struct collector *w)
 {
 	db_iter_freep(&w->rows);
+	db_iter_freep(&w->all);
 	lineage_release(&w->lineage);
 	map_freep(&w->seen);
 	buf_release(&w->key);
 	buf_release(&w->stem);
 	buf_release(&w->seek);
+	buf_release(&w->open);
 }
 
 static int unclean(struct slice stored)
@@ -96,6 +98,43 @@ static int bury(struct collector *w, uint64_t height)
 	return rc < 0 ? rc : note_handled(w, MAX(newest, chosen_below));
 }
 
+/* Of a key that is cut: all that begin so and were written at `height`. One that owes no death has
+ * nothing below it, and loses nothing. */
+static int bury_cut(struct collector *w, enum space space, uint64_t height)
+{
+	buf_clear(&w->open);
+	row_key_open(&w->open, space, w->shard, buf_slice(&w->key));
+	if (buf_done(&w->open) < 0)
+		return buf_done(&w->open);
+	int rc = db_iter_seek(w->all, buf_slice(&w->open), NULL);
+
+	for (; rc == 1; rc = db_iter_next(w->all, NULL)) {
+		struct slice stored = db_iter_key(w->all);
+
+		if (!slice_starts(stored, buf_slice(&w->open)))
+			return 0;
+		if (stored.n < w->open.n + ROW_SUFFIX_SIZE || row_place(stored).height != height)
+			continue;
+		buf_clear(&w->stem);
+		buf_add(&w->stem, slice_sub(stored, 0, stored.n - ROW_SUFFIX_SIZE));
+		rc = buf_done(&w->stem);
+		if (rc == 0)
+			rc = bury(w, height);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+static int bury_whole(struct collector *w, enum space space, uint64_t height)
+{
+	buf_clear(&w->stem);
+	row_key_stem(&w->stem, space, w->shard, buf_slice(&w->key));
+	int rc = buf_done(&w->stem);
+
+	return rc < 0 ? rc : bury(w, height);
+}
+
 /* Buries the rows that one block's row of deaths names; how many. */
 static int bury_block(struct collector *w, uint64_t height, struct slice list)
 {
@@ -104,7 +143,7 @@ static int bury_block(struct collector *w, uint64_t height, struct slice list)
 
 	buf_clear(&w->key);
 	while (rd_ok(&r) && rd_left(&r)) {
-		uint8_t space = rd_u8(&r);
+		uint8_t flags = rd_u8(&r), space = flags & (uint8_t)~DEATH_CUT;
 		uint64_t shared = rd_varint(&r);
 		struct slice rest = rd_blob(&r);
 
@@ -113,14 +152,11 @@ static int bury_block(struct collector *w, uint64_t height, struct slice list)
 			return -EUCLEAN;
 		w->key.n = shared;
 		buf_add(&w->key, rest);
-		buf_clear(&w->stem);
-		row_key_stem(&w->stem, space, w->shard, buf_slice(&w->key));
 		int rc = buf_done(&w->key);
 
 		if (rc == 0)
-			rc = buf_done(&w->stem);
-		if (rc == 0)
-			rc = bury(w, height);
+			rc = flags & DEATH_CUT ? bury_cut(w, space, height)
+					       : bury_whole(w, space, height);
 		if (rc < 0)
 			return rc;
 		count++;
@@ -176,12 +212,14 @@ int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t
 
 	if (shard >= SHARD_MAX)
 		return err_set(err, -EINVAL, "network %s has no shard %u", n->name, shard);
-	w.key = w.stem = w.seek = (struct buf)BUF_INIT(KEY_BYTES_MAX);
+	w.key = w.stem = w.seek = w.open = (struct buf)BUF_INIT(KEY_BYTES_MAX);
 	w.seen = map_new();
 	int rc = w.seen ? lineage_of(branches, v->branch, shard, &w.lineage) : -ENOMEM;
 
 	if (rc == 0)
 		rc = db_iter_new(n->db, FAMILY_ROWS, DB_STEM, &w.rows);
+	if (rc == 0)
+		rc = db_iter_new(n->db, FAMILY_ROWS, DB_ORDERED, &w.all);
 	if (rc == 0)
 		rc = db_iter_new(n->db, FAMILY_DEATHS, DB_ORDERED, &deaths);
 	if (rc == 0) {

@@ -6,7 +6,7 @@
 
 /* Small blocks are gathered up to this many bytes before they are packed: packing together what is
  * alike saves a third, and reading one block still unpacks little. */
-#define FRAME_TARGET   (256u << 10)
+#define FRAME_TARGET   (512u << 10)
 #define FRAME_CAP_KEPT (4 * FRAME_TARGET) /* memory of a rare big block is given back */
 #define ROW_BYTES_MAX  (512u << 20)
 
@@ -439,7 +439,7 @@ int commit_changes_of(struct commit *c, uint32_t shard, uint64_t height, struct 
 	if (begin_value(c) < 0)
 		return c->failed;
 	buf_clear(&c->key);
-	changes_write(list, count, &c->key);
+	changes_write(list, count, !c->network->keep_keys, &c->key);
 	int rc = buf_done(&c->key);
 
 	if (rc == 0)
@@ -487,19 +487,23 @@ void commit_delete_range(struct commit *c, enum family family, struct slice firs
 
 /* c->deaths: size 2 ‖ shard 1 ‖ height 8 ‖ branch 4 ‖ space 1 ‖ key, so that sorting groups them by
  * block. The row of a block is the list of its keys: space, how many bytes the key shares with the
- * one before, the rest. One row a block and not one a death, since there are as many as writes. */
+ * one before, the rest. One row a block and not one a death, since there are as many as writes.
+ * Keys are cut where the adapter says what is enough: hashes are most of what a row of deaths has. */
 #define DEATH_BLOCK_SIZE 13 /* shard, height, branch: the key of the row */
 
 static int add_death(struct commit *c, uint32_t shard, uint32_t branch,
 		     const struct version_view *v)
 {
 	struct short_key block = key_deaths(shard, v->height, branch);
+	const struct chain_ops *ops = c->network->ops;
+	bool whole = c->network->keep_keys || !ops->key_short;
+	struct slice key = slice_sub(v->key, 0, whole ? v->key.n : ops->key_short(v->key));
 
 	assert(block.n == DEATH_BLOCK_SIZE);
-	buf_be16(&c->deaths, (uint16_t)(block.n + 1 + v->key.n));
+	buf_be16(&c->deaths, (uint16_t)(block.n + 1 + key.n));
 	buf_add(&c->deaths, short_slice(&block));
-	buf_u8(&c->deaths, (uint8_t)v->space);
-	buf_add(&c->deaths, v->key);
+	buf_u8(&c->deaths, (uint8_t)(v->space | (key.n < v->key.n ? DEATH_CUT : 0)));
+	buf_add(&c->deaths, key);
 	c->death_count++;
 	return buf_done(&c->deaths);
 }
@@ -529,6 +533,8 @@ static size_t put_death_row(struct commit *c, const struct slice *list, size_t c
 		struct slice key = slice_sub(list[i], DEATH_BLOCK_SIZE + 1, list[i].n);
 		size_t shared = shared_size(before, key);
 
+		if (i && slice_eq(list[i], list[i - 1]))
+			continue; /* two keys that are cut alike */
 		buf_u8(&c->value, list[i].p[DEATH_BLOCK_SIZE]);
 		buf_varint(&c->value, shared);
 		buf_blob(&c->value, slice_sub(key, shared, key.n));

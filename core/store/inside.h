@@ -69,6 +69,7 @@ struct network {
 					      are gaps */
 	bool                    read_only, full; /* as the place */
 	bool                    keep_told; /* hashes are kept where they stand (store.h) */
+	bool                    keep_keys; /* and keys of changes and deaths whole */
 	struct commit          *commit;    /* the one that is open; ingest's */
 
 	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
@@ -97,6 +98,7 @@ struct network_place {
 	struct damage_listener *on_damage;
 	bool             read_only;
 	bool             keep_told;
+	bool             keep_keys;
 	bool             full;      /* read_only, because the disk was when the store was opened */
 };
 

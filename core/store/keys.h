@@ -32,6 +32,7 @@ struct family_rules {
 	const char *name;
 	size_t write_buffer_size; /* bytes in memory before they become a file */
 	size_t block_size;        /* bytes packed together: more pack better, fewer read faster */
+	int    zstd_level;        /* of the last level, where nearly all bytes come to lie */
 	size_t suffix_size;       /* bytes of a key that its filter leaves out: the rest is its stem */
 	bool   filter;            /* asked for what may be absent */
 	bool   mostly_hits;       /* absent keys are rare: no filter on the last level */
@@ -77,6 +78,10 @@ int key_hash_read(struct slice key, uint8_t prefix[8], uint32_t *shard, uint64_t
 		  uint32_t *item) MUST_CHECK;
 int key_replay_read(struct slice key, uint8_t *kind, uint32_t *shard, uint64_t *height) MUST_CHECK;
 int key_deaths_read(struct slice key, uint32_t *shard, uint64_t *height) MUST_CHECK;
+
+/* Of a row of deaths, in the byte that says the space: the key is cut, and stands for all rows of
+ * this height whose keys begin so. */
+#define DEATH_CUT 0x80
 
 /* Order-preserving and prefix-free: 00 becomes 00 ff, then 00 00. */
 void key_escape(struct buf *out, struct slice key);

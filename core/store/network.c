@@ -228,6 +228,7 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	snprintf(path, sizeof path, "%s/%s/segments", at->folder, n->name);
 	n->read_only = at->read_only;
 	n->keep_told = at->keep_told;
+	n->keep_keys = at->keep_keys;
 	n->full = at->full;
 	rc = at->read_only ? segments_open_read(path, n->committed, &n->segments, err)
 			   : segments_open(path, n->committed, at->sync_off, &n->segments, err);
@@ -404,8 +405,58 @@ int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roo
 	return roots_row_read(buf_slice(&value), out) < 0 ? unclean(n, "roots", shard, height) : 1;
 }
 
-int network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out)
+/* The keys that a list leaves out, from the bytes of their objects. Those of a block come one after
+ * another mostly, so that its bytes are asked for once. */
+static int tell_keys(struct network *n, struct change_list *l)
 {
+	AUTO(block_bytes_putp) const struct block_bytes *owner = NULL;
+	struct stat_record stat = { 0 }, last = { 0 };
+	uint64_t object = 0;
+
+	l->told = (struct buf)BUF_INIT(ROW_BYTES_MAX);
+	for (size_t i = 0; i < l->change_count; i++) {
+		struct chain_change *c = &l->changes[i];
+		size_t before = l->told.n;
+		struct slice bytes;
+		int rc = 1;
+
+		if (!c->told)
+			continue;
+		if (c->object != object)
+			rc = network_stat(n, c->object, &stat);
+		if (rc != 1 || !n->ops->object_key)
+			return rc < 0 ? rc : -EUCLEAN;
+		object = c->object;
+		if (!owner || stat.carrier != last.carrier || stat.shard != last.shard ||
+		    (!stat.carrier && stat.height != last.height)) {
+			block_bytes_putp(&owner);
+			rc = network_object_bytes(n, &stat, &owner, &bytes, NULL);
+			if (rc < 0)
+				return rc;
+			last = stat;
+		}
+		bytes = slice_sub(owner->canonical, stat.offset, stat.size);
+		rc = bytes.n == stat.size ? n->ops->object_key(stat.form, bytes, &l->told)
+					  : -EUCLEAN;
+		if (rc < 0)
+			return rc == -EBADMSG ? -EUCLEAN : rc;
+		c->key.n = l->told.n - before;
+	}
+	const uint8_t *at = l->told.p;
+
+	for (size_t i = 0; i < l->change_count; i++) {
+		if (!l->changes[i].told)
+			continue;
+		l->changes[i].key.p = at;
+		at += l->changes[i].key.n;
+	}
+	return 0;
+}
+
+static int read_changes(struct network *n, uint32_t shard, uint64_t height, bool keys,
+			struct change_list *out)
+{
+	AUTO(change_list_release) struct change_list l = { .change_count = 0 };
 	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
 	AUTO(buf_release) struct buf list = BUF_INIT(ROW_BYTES_MAX);
 	AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
@@ -426,10 +477,25 @@ int network_changes(struct network *n, uint32_t shard, uint64_t height, struct c
 	}
 	rc = packed_read(buf_slice(&value), bytes ? bytes->canonical : SLICE_EMPTY, &list);
 	if (rc == 0)
-		rc = changes_read(buf_slice(&list), out);
+		rc = changes_read(buf_slice(&list), &l);
+	if (rc == 0 && keys)
+		rc = tell_keys(n, &l);
 	if (rc < 0)
 		return rc == -EUCLEAN ? unclean(n, "changes", shard, height) : rc;
+	*out = l;
+	l = (struct change_list){ 0 };
 	return 1;
+}
+
+int network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out)
+{
+	return read_changes(n, shard, height, true, out);
+}
+
+int network_changes_keyless(struct network *n, uint32_t shard, uint64_t height,
+			    struct change_list *out)
+{
+	return read_changes(n, shard, height, false, out);
 }
 
 int network_outcomes(struct network *n, uint32_t shard, uint64_t height, struct outcome_list *out)

@@ -161,14 +161,19 @@ struct roots_row {
 };
 int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out) MUST_CHECK;
 
-/* Change list and outcomes as they were committed; the slices point into `bytes`. -ENODATA and
- * -EBADMSG: the block that the list was packed against is not held any more, or damaged. */
+/* Change list and outcomes as they were committed; the slices point into `bytes` and `told`. -ENODATA
+ * and -EBADMSG: the block that the list was packed against, or one whose item tells a key, is not
+ * held any more, or damaged. */
 struct change_list {
 	struct buf           bytes;
+	struct buf           told;  /* keys that the objects told */
 	struct chain_change *changes;
 	size_t               change_count;
 };
 int  network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out) MUST_CHECK;
+/* The same for who asks for no keys: those that objects tell are empty, and no other block is asked. */
+int  network_changes_keyless(struct network *n, uint32_t shard, uint64_t height,
+			     struct change_list *out) MUST_CHECK;
 void change_list_release(struct change_list *l);
 
 struct outcome_list {

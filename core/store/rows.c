@@ -49,6 +49,19 @@ void row_key_stem(struct buf *out, enum space space, uint32_t shard, struct slic
 	key_escape(out, key);
 }
 
+void row_key_open(struct buf *out, enum space space, uint32_t shard, struct slice begin)
+{
+	row_key_stem(out, space, shard, begin);
+	if (out->n >= 2)
+		out->n -= 2;
+}
+
+void row_key_behind(struct buf *out, struct slice stem)
+{
+	buf_add(out, SLICE(stem.p, stem.n - 1));
+	buf_u8(out, 1);
+}
+
 void row_key_write(struct buf *out, enum space space, uint32_t shard, struct slice key,
 		   struct place place)
 {
@@ -263,10 +276,8 @@ static int leave_stem(struct rows_scan *s)
 		if (rc <= 0 || !slice_starts(db_iter_key(s->it), buf_slice(&s->stem)))
 			return rc;
 	}
-	/* The terminator 00 00 has no successor but 00 ff: 00 01 lies behind every place. */
 	buf_clear(&s->start);
-	buf_add(&s->start, SLICE(s->stem.p, s->stem.n - 1));
-	buf_u8(&s->start, 1);
+	row_key_behind(&s->start, buf_slice(&s->stem));
 	int rc = buf_done(&s->start);
 
 	return rc < 0 ? rc : db_iter_seek(s->it, buf_slice(&s->start), NULL);

@@ -47,6 +47,10 @@ void row_key_write(struct buf *out, enum space space, uint32_t shard, struct sli
 struct place row_place(struct slice stored); /* of a stored key, which is longer than its place */
 /* Without the place: what the versions of a key share. */
 void row_key_stem(struct buf *out, enum space space, uint32_t shard, struct slice key);
+/* What the stored keys share of all keys that begin so. */
+void row_key_open(struct buf *out, enum space space, uint32_t shard, struct slice begin);
+/* Behind all places of a stem: its terminator 00 00 has no successor but 00 ff. */
+void row_key_behind(struct buf *out, struct slice stem);
 /* `key` receives the unescaped key. -EUCLEAN: not a key of ours. */
 int  row_key_read(struct slice in, enum space *space, uint32_t *shard, struct buf *key,
 		  struct place *place) MUST_CHECK;

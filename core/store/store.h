@@ -1,6 +1,6 @@
 /* store.h: the folder that holds everything, owned by one process at a time.
  *
- *     STORE/chainfs-store            "chainfs store 2": the format
+ *     STORE/chainfs-store            "chainfs store 3": the format
  *     STORE/lock                     held while open; says who holds it
  *     STORE/reserve                  space kept free for a clean stop
  *     STORE/control                  socket of the daemon that holds the store
@@ -19,9 +19,10 @@
 #include "core/base/err.h"
 #include "core/chain/chain.h"
 
-/* What a store of format 1 has not, and gets from store_migrate() on: frames that leave out hashes
- * (segment.h). It is read, and written to as it is. */
-#define STORE_FORMAT        2
+/* What older stores have not, and get from store_migrate() on; they are read, and written to as they are:
+ *   2  frames leave out hashes (segment.h)
+ *   3  change lists leave out the keys that objects tell, deaths name rows by a part of the key */
+#define STORE_FORMAT        3
 #define STORE_FORMAT_OLDEST 1
 #define STORE_RESERVE_SIZE (32u << 20)
 #define NETWORKS_MAX       127 /* their numbers are part of inode numbers */

@@ -147,6 +147,7 @@ static void act(struct follow *f, const struct sync_action *a)
 			   "network=%s source=%s reason=\"%s\"", network_name(f->env.network), name,
 			   a->text);
 		follow_event(f, "ban", "source=%s reason=\"%s\"", name, a->text);
+		follow_doubt_liar(f, a->source);
 		break;
 	case SYNC_CONFIRMED:
 		follow_event(f, "confirmed", "shard=%u height=%" PRIu64, a->shard, a->range.first);
@@ -229,7 +230,7 @@ static uint64_t due_ms(struct follow *f)
 		due = MIN(due, f->changed_told_ms + CHANGE_MS);
 	if (f->queue_first < f->queue_end)
 		due = MIN(due, follow_now_ms(f) + MEMORY_MS);
-	return due;
+	return MIN(due, follow_doubt_due(f));
 }
 
 static void listened(struct follow *f)
@@ -366,6 +367,11 @@ static void on_block(void *arg, uint64_t request, struct buf *received)
 	struct err err = ERR_INIT;
 
 	*received = (struct buf)BUF_INIT(received->size_max);
+	if (follow_doubt_block(f, seat, request, buf_slice(&bytes))) {
+		follow_pump(f);
+		listened(f);
+		return;
+	}
 	if (!a || a->source != seat->number)
 		return;
 	int rc = network_ops(f->env.network)->peek(buf_slice(&bytes), a->shard == 0, &peek, &err);
@@ -385,7 +391,7 @@ static void on_block(void *arg, uint64_t request, struct buf *received)
 	} else if (a->tip_check) {
 		a->came = (struct range){ peek.height, peek.height + 1 };
 		a->bytes += bytes.n;
-		if (peek.hash.n == HASH_SIZE)
+		if (peek.hash.n == HASH_SIZE && follow_doubt_agrees(f, &peek, buf_slice(&bytes)))
 			memcpy(a->hash, peek.hash.p, HASH_SIZE);
 	} else {
 		follow_block(f, a, peek.height, &bytes);
@@ -399,9 +405,10 @@ static void on_came(void *arg, uint64_t request)
 	struct follow *f = seat->follow;
 	struct asked *a = follow_asked(f, request);
 
-	if (!a || a->source != seat->number)
+	if (a && a->source == seat->number)
+		follow_request_over(f, a, FAULT_KIND_COUNT, NULL);
+	else if (!follow_doubt_over(f, seat, request, FAULT_KIND_COUNT, NULL))
 		return;
-	follow_request_over(f, a, FAULT_KIND_COUNT, NULL);
 	listened(f);
 }
 
@@ -411,9 +418,10 @@ static void on_failed(void *arg, uint64_t request, enum fault_kind fault, const 
 	struct follow *f = seat->follow;
 	struct asked *a = follow_asked(f, request);
 
-	if (!a || a->source != seat->number)
+	if (a && a->source == seat->number)
+		follow_request_over(f, a, fault, sentence);
+	else if (!follow_doubt_over(f, seat, request, fault, sentence))
 		return;
-	follow_request_over(f, a, fault, sentence);
 	listened(f);
 }
 
@@ -519,6 +527,7 @@ void follow_source_remove(struct follow *f, unsigned number)
 	struct source *source = seat->source;
 	const struct source_ops *ops = seat->ops;
 
+	follow_doubt_gone(f, number);
 	{
 		LOCKED(&f->follow_lock);
 		seat->used = false;
@@ -547,6 +556,9 @@ static void take_orders(struct follow *f)
 			if (f->order_done == f->order_last)
 				break;
 			e = f->orders[f->order_done % ORDERS_MAX];
+			/* As a newcomer: what it gave before does not tell against it any more. */
+			if (e.kind == SYNC_SOURCE_PARDON)
+				f->seats[e.source].generation = ++f->generation_last;
 		}
 		follow_feed(f, &e, NULL);
 		LOCKED(&f->follow_lock);
@@ -601,6 +613,7 @@ uint64_t follow_step(struct follow *f)
 	follow_ingest_tend(f, now_ms);
 	follow_submit(f);
 	follow_compare_tend(f);
+	follow_doubt_tend(f);
 	if (f->wake_ms <= now_ms)
 		follow_enqueue(f, &(struct sync_event){ .kind = SYNC_TIME }, NULL);
 	follow_pump(f);
@@ -786,6 +799,8 @@ int follow_open(const struct follow_env *env, const struct follow_options *o, st
 	f->sync = sync_new(&f->options.sync, follow_now_ms(f));
 	if (!f->sync)
 		return err_set(err, -ENOMEM, "no memory to follow %s", network_name(env->network));
+	if (follow_doubt_new(f) < 0)
+		return err_set(err, -ENOMEM, "no memory to follow %s", network_name(env->network));
 	if (o->paused)
 		follow_feed(f, &(struct sync_event){ .kind = SYNC_PAUSE, .on = true }, NULL);
 	follow_compare(f);
@@ -804,6 +819,7 @@ void follow_closep(struct follow **at)
 	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++)
 		if (f->seats[i].used && f->seats[i].source)
 			f->seats[i].ops->close(f->seats[i].source);
+	follow_doubt_release(f);
 	follow_blocks_release(f);
 	sync_freep(&f->sync);
 	pthread_cond_destroy(&f->progress);

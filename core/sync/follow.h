@@ -115,6 +115,8 @@ struct follow_sight {
 	struct follow_shard_sight shards[SHARD_MAX];
 	unsigned source_count;    /* numbers below SYNC_SOURCES_MAX, with holes */
 	uint64_t fetched_twice;   /* blocks that came and were held already */
+	uint64_t doubted;         /* heights whose contents are compared with another source's, or are
+				   * being taken back */
 	uint64_t latency_us[2];   /* p50, p99 of the newest tips: from "it came" to published */
 };
 void follow_sight(struct follow *f, struct follow_sight *out);

@@ -1,4 +1,4 @@
-/* Blocks on their way: from a source into ingest, and what becomes of them back to the coordinator. */
+/* Blocks on their way: from a source into ingest, and what became of them to the coordinator. */
 #include "core/sync/follow_inside.h"
 
 #include <stdio.h>
@@ -232,10 +232,12 @@ static void convict(struct follow *f, const struct given *g, const struct ingest
 		if (s->height != g->height || s->shard != g->shard || !s->height ||
 		    memcmp(s->hash, r->hash, HASH_SIZE) != 0)
 			continue;
+		/* With the very same it did not come out for what lay below. */
+		bool same = memcmp(s->digest, r->digest, BLOCK_DIGEST_SIZE) == 0;
 		bool there =
 			f->seats[s->source].used && f->seats[s->source].generation == s->generation;
 
-		if (there && s->source != g->source) {
+		if (there && !same && s->source != g->source) {
 			char text[REASON_SIZE];
 
 			snprintf(text, sizeof text,
@@ -253,14 +255,35 @@ static void convict(struct follow *f, const struct given *g, const struct ingest
 	}
 }
 
-static void suspect(struct follow *f, const struct giver *g)
+/* It gave contents with which the root of the block does not come out. Where another one gave the
+ * same block and it did not come out either, something below is false. */
+static void suspect(struct follow *f, unsigned source, uint64_t generation,
+		    const struct ingest_report *r)
 {
-	f->suspects[f->suspect_next++ % SUSPECTS_MAX] = *g;
-}
+	struct giver *s = NULL;
+	bool others = false;
 
-static struct giver *giver_of(struct follow *f, uint32_t shard, uint64_t height)
-{
-	return &f->givers[(height * 31 + shard) & (GIVERS_MAX - 1)];
+	for (size_t i = 0; i < SUSPECTS_MAX; i++) {
+		struct giver *at = &f->suspects[i];
+
+		if (at->height != r->height || at->shard != r->shard ||
+		    memcmp(at->hash, r->hash, HASH_SIZE) != 0)
+			continue;
+		if (at->generation == generation)
+			s = at;
+		else
+			others = true;
+	}
+	if (!s)
+		s = &f->suspects[f->suspect_next++ % SUSPECTS_MAX];
+	*s = (struct giver){ .height = r->height,
+			     .shard = r->shard,
+			     .source = source,
+			     .generation = generation };
+	memcpy(s->hash, r->hash, HASH_SIZE);
+	memcpy(s->digest, r->digest, BLOCK_DIGEST_SIZE);
+	if (others)
+		follow_doubt_root(f, r->shard, r->height);
 }
 
 static void count_taken(struct follow *f, const struct given *g, const struct told *t)
@@ -273,13 +296,7 @@ static void count_taken(struct follow *f, const struct given *g, const struct to
 	}
 	if (g->near_head)
 		follow_latency(f, (t->at_ns - g->came_ns) / 1000);
-	*giver_of(f, g->shard, g->height) = (struct giver){
-		.height = g->height,
-		.shard = g->shard,
-		.source = g->source,
-		.generation = g->generation,
-	};
-	memcpy(giver_of(f, g->shard, g->height)->hash, t->report.hash, HASH_SIZE);
+	follow_doubt_gave(f, g);
 	convict(f, g, &t->report);
 }
 
@@ -339,18 +356,13 @@ static void tell_refused(struct follow *f, const struct given *g, const struct i
 			       .bytes = r->bytes,
 			       .check_us = r->check_us,
 			       .fault = r->lie && there ? FAULT_LIE : FAULT_BROKEN,
+			       .on = there,
 		       },
 		       r->fate == FATE_STATE ? cause_of(f, r) : r->sentence);
 	if (r->fate == FATE_STATE) {
 		if (!r->names_account)
 			follow_compare_begin(f, r->shard, r->height);
-		struct giver s = { .height = g->height,
-				   .shard = g->shard,
-				   .source = g->source,
-				   .generation = g->generation };
-
-		memcpy(s.hash, r->hash, HASH_SIZE);
-		suspect(f, &s);
+		suspect(f, g->source, g->generation, r);
 	}
 }
 
@@ -399,28 +411,30 @@ void follow_request_let_go(struct follow *f, uint64_t request)
 static void tell_lost(struct follow *f, const struct ingest_report *r)
 {
 	static const uint8_t none[HASH_SIZE];
-	const struct giver *g = giver_of(f, r->shard, r->height);
-	bool known = g->height == r->height && g->shard == r->shard &&
-		     memcmp(g->hash, r->hash, HASH_SIZE) == 0;
+	uint64_t giver = follow_doubt_giver(f, r->shard, r->height);
 	struct range range = { r->height, r->height + 1 };
 
 	follow_enqueue(f,
 		       &(struct sync_event){ .kind = SYNC_LOST, .shard = r->shard, .range = range },
 		       NULL);
+	follow_doubt_lost(f, r->shard, r->height);
 	if (memcmp(r->hash, none, HASH_SIZE) == 0)
 		return;
-	/* Its root did not come out: not at once again. */
+	const struct seat *seat = giver ? follow_doubt_seat(f, giver) : NULL;
+
+	/* Its root did not come out. */
 	follow_enqueue(f,
 		       &(struct sync_event){ .kind = SYNC_REFUSED,
-					     .source = known ? g->source : 0,
+					     .source = seat ? seat->number : 0,
+					     .on = seat != NULL,
 					     .shard = r->shard,
 					     .range = range,
 					     .fault = FAULT_BROKEN },
 		       cause_of(f, r));
 	if (!r->names_account)
 		follow_compare_begin(f, r->shard, r->height);
-	if (known)
-		suspect(f, g);
+	if (seat)
+		suspect(f, seat->number, giver, r);
 }
 
 /* What ingest was given and did not report was never written. */

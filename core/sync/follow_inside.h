@@ -1,6 +1,7 @@
 /* follow_inside.h: what the files of the follower share. follow.c wires, follow_blocks.c takes
  * blocks to ingest and hears what became of them, follow_compare.c finds the account of a root that
- * does not come out, follow_sight.c tells others.
+ * does not come out, follow_doubt.c has false contents found and taken back, follow_sight.c tells
+ * others.
  *
  * What stands above the locks is the loop's thread's alone. Of what a lock guards, `sync`, `seats`
  * and the counters are changed by the loop alone, which need not take the lock to read them. */
@@ -12,7 +13,6 @@
 #define ORDERS_MAX    256u
 #define REFUSALS_MAX  64u
 #define SUSPECTS_MAX  64u
-#define GIVERS_MAX    4096u /* a power of two */
 #define LATENCIES_MAX 512u
 
 struct seat { /* of a source */
@@ -65,12 +65,12 @@ struct queued {
 	char text[REASON_SIZE];
 };
 
-struct giver {           /* who gave a block, for the case that its root does not come out */
+struct giver {           /* who gave a block whose root did not come out */
 	uint64_t height; /* 0: free */
 	uint32_t shard;
 	unsigned source;
 	uint64_t generation;
-	uint8_t hash[HASH_SIZE];
+	uint8_t hash[HASH_SIZE], digest[BLOCK_DIGEST_SIZE];
 };
 
 struct refusal {
@@ -84,6 +84,7 @@ struct cause { /* of a shard's height whose root does not come out, as a compari
 };
 
 struct comparison; /* follow_compare.c */
+struct doubts;     /* follow_doubt.c */
 
 struct meter {
 	double heights, bytes;
@@ -116,12 +117,13 @@ struct follow {
 	bool anchored[SHARD_MAX];
 	uint64_t head[SHARD_MAX], head_told[SHARD_MAX], head_told_ms;
 	bool history_told[SHARD_MAX];
-	struct giver givers[GIVERS_MAX], suspects[SUSPECTS_MAX];
+	struct giver suspects[SUSPECTS_MAX];
 	size_t suspect_next;
 	uint64_t generation_last;
 	bool changed;
 	uint64_t changed_told_ms;
 	struct comparison *comparison; /* NULL: none is under way */
+	struct doubts *doubts;
 	uint64_t node_request_last;
 	struct cause causes[SHARD_MAX];
 
@@ -148,6 +150,7 @@ struct follow {
 	bool has_ingest;       /* ours, or one that is being ended */
 	struct meter meters[SHARD_MAX][LANE_COUNT];
 	uint64_t fetched_twice;
+	uint64_t doubted; /* heights */
 	uint32_t latencies[LATENCIES_MAX];
 	uint64_t latency_count;
 };
@@ -184,6 +187,28 @@ void follow_compare_node(struct follow *f, unsigned source, uint64_t request, in
 void follow_compare_gone(struct follow *f, unsigned source); /* it answers no more */
 void follow_compare_tend(struct follow *f);
 void follow_compare_release(struct follow *f);
+
+/* ---- follow_doubt.c ---- */
+int follow_doubt_new(struct follow *f) MUST_CHECK; /* -ENOMEM */
+void follow_doubt_release(struct follow *f);       /* before that of blocks */
+void follow_doubt_gave(struct follow *f, const struct given *g); /* a block that was taken */
+/* The generation of who gave it; 0: it is not known. */
+uint64_t follow_doubt_giver(const struct follow *f, uint32_t shard, uint64_t height);
+const struct seat *follow_doubt_seat(const struct follow *f, uint64_t generation); /* NULL: gone */
+void follow_doubt_lost(struct follow *f, uint32_t shard, uint64_t height);
+void follow_doubt_liar(struct follow *f, unsigned source); /* it was banned */
+/* The root of this block does not come out, whoever of two gives it: something below is false. */
+void follow_doubt_root(struct follow *f, uint32_t shard, uint64_t height);
+/* Is a block that is held the very one that was received, but for who signed it? */
+bool follow_doubt_agrees(struct follow *f, const struct chain_peek *peek, struct slice received);
+/* What a source answers; false: the request is none of these. `fault` FAULT_KIND_COUNT: none. */
+bool follow_doubt_block(struct follow *f, const struct seat *seat, uint64_t request,
+			struct slice received);
+bool follow_doubt_over(struct follow *f, const struct seat *seat, uint64_t request,
+		       enum fault_kind fault, const char *text);
+void follow_doubt_gone(struct follow *f, unsigned source); /* before its place is free */
+void follow_doubt_tend(struct follow *f);
+uint64_t follow_doubt_due(const struct follow *f); /* ms; UINT64_MAX: when it is woken */
 
 /* ---- follow_sight.c ---- */
 void follow_meter(struct follow *f, uint32_t shard, enum lane lane, uint64_t heights,

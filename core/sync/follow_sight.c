@@ -94,6 +94,7 @@ void follow_sight(struct follow *f, struct follow_sight *out)
 		for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++)
 			out->source_count += f->seats[i].used;
 		out->fetched_twice = f->fetched_twice;
+		out->doubted = f->doubted;
 		count = (size_t)MIN(f->latency_count, LATENCIES_MAX);
 		memcpy(list, f->latencies, count * sizeof *list);
 	}

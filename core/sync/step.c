@@ -161,12 +161,38 @@ static int reserve(struct sync *s)
 
 /* ---- what rests ---- */
 
-static struct rest *rest_of(struct sync *s, uint32_t shard, uint64_t first)
+static struct rest *rest_of(const struct sync *s, uint32_t shard, uint64_t first)
 {
 	for (size_t i = 0; i < s->rest_count; i++)
 		if (s->rests[i].shard == shard && range_has(s->rests[i].range, first))
 			return &s->rests[i];
 	return NULL;
+}
+
+/* Is there a source to be asked for what all these were refused? */
+static bool others_offer(const struct sync *s, uint32_t refusers, uint32_t shard, uint64_t height)
+{
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++) {
+		const struct sync_source *src = &s->sources[i];
+
+		if (!(refusers & 1u << i) && src->there && range_has(src->offers[shard], height) &&
+		    score_usable(&src->score, s->now_ms))
+			return true;
+	}
+	return false;
+}
+
+bool rest_refuses(const struct sync *s, const struct rest *rest, unsigned source)
+{
+	return (rest->refusers & 1u << source) &&
+	       others_offer(s, rest->refusers, rest->shard, rest->range.first);
+}
+
+bool source_refused(const struct sync *s, unsigned source, uint32_t shard, uint64_t height)
+{
+	const struct rest *rest = rest_of(s, shard, height);
+
+	return rest && rest_refuses(s, rest, source);
 }
 
 static void drop_rest(struct sync *s, size_t i)
@@ -199,7 +225,7 @@ static void let_rest(struct sync *s, uint32_t shard, struct range r, uint64_t fi
 		     const char *error)
 {
 	struct rest *rest = rest_of(s, shard, r.first);
-	uint32_t tries = rest ? rest->tries : 0;
+	uint32_t tries = rest ? rest->tries : 0, refusers = rest ? rest->refusers : 0;
 
 	if (!rest)
 		rest = new_rest(s);
@@ -207,6 +233,7 @@ static void let_rest(struct sync *s, uint32_t shard, struct range r, uint64_t fi
 		.shard = shard,
 		.range = r,
 		.tries = tries + 1,
+		.refusers = refusers,
 		.until_ms = s->now_ms + MIN(first_ms << MIN(tries, 16u), (uint64_t)REST_MAX_MS),
 	};
 	snprintf(rest->error, sizeof rest->error, "%s", error ? error : "");
@@ -331,6 +358,8 @@ static int on_source_removed(struct sync *s, const struct sync_event *e)
 		}
 	score_let_go(&src->score);
 	src->there = false;
+	for (size_t i = 0; i < s->rest_count; i++)
+		s->rests[i].refusers &= ~(1u << e->source);
 	memset(src->offers, 0, sizeof src->offers);
 	for (uint32_t i = 0; i < s->options.shard_count; i++)
 		find_head(s, &s->shards[i], i);
@@ -359,6 +388,13 @@ static int on_offers(struct sync *s, const struct sync_event *e)
 		score_reached(&src->score, s->now_ms);
 	find_head(s, sh, e->shard);
 	find_base(s, sh);
+	for (size_t i = 0; i < s->rest_count; i++) { /* it has not been asked yet */
+		struct rest *rest = &s->rests[i];
+
+		if (rest->shard == e->shard && rest->refusers &&
+		    !(rest->refusers & 1u << e->source) && range_has(e->range, rest->range.first))
+			rest->until_ms = MIN(rest->until_ms, s->now_ms);
+	}
 	if (e->range.first < e->range.end && e->range.end + STALE_HEIGHTS < sh->head)
 		score_fault(&src->score, FAULT_STALE, "its head is far behind that of others",
 			    s->now_ms);
@@ -593,6 +629,20 @@ static int on_taken(struct sync *s, const struct sync_event *e, struct sync_acti
 	return 0;
 }
 
+/* Another one may have it right: no need to wait for that, once. */
+static void refused_of(struct sync *s, const struct sync_event *e)
+{
+	struct rest *rest = rest_of(s, e->shard, e->range.first);
+	uint32_t bit = 1u << e->source;
+
+	if (!rest)
+		return;
+	if (!(rest->refusers & bit) &&
+	    others_offer(s, rest->refusers | bit, e->shard, e->range.first))
+		rest->until_ms = s->now_ms;
+	rest->refusers |= bit;
+}
+
 static int on_refused(struct sync *s, const struct sync_event *e, struct sync_actions *out)
 {
 	bool lie = e->fault == FAULT_LIE;
@@ -603,8 +653,9 @@ static int on_refused(struct sync *s, const struct sync_event *e, struct sync_ac
 		return -EINVAL;
 	if (take_arrived(s, e->shard, e->range, &lane, &operator))
 		share_check(&s->share, lane, (double)e->check_us, s->now_ms);
-	/* Another one may have it right: no need to wait. */
 	let_rest(s, e->shard, e->range, lie ? 0 : REST_MIN_MS, e->text);
+	if (e->on)
+		refused_of(s, e);
 	if (lie)
 		source_lied(s, e->source, e->text, out);
 	return 0;
@@ -615,8 +666,10 @@ static int on_lost(struct sync *s, const struct sync_event *e)
 	struct shard *sh = &s->shards[e->shard];
 	int rc = gaps_remove(&sh->held, e->range);
 
-	if (rc == 0)
+	if (rc == 0) {
+		clear_rests(s, e->shard, e->range);
 		find_tip(sh);
+	}
 	return rc;
 }
 

@@ -11,9 +11,9 @@
  * is asked of a second source too, one of a slow source at once of a fast one that has nothing to
  * do, and the first answer counts.
  * A height is asked for by one request at a time, and not again before it was checked. What was
- * refused rests, longer each time. A source is asked for what it offers, as much as it gives in a
- * while (rate.h), by how far it is trusted (score.h). A tip is confirmed when sources of several
- * operators have it with our hash.
+ * refused is asked of another source, and rests when there is none, longer each time. A source is
+ * asked for what it offers, as much as it gives in a while (rate.h), by how far it is trusted
+ * (score.h). A tip is confirmed when sources of several operators have it with our hash.
  *
  * Threads  one at a time (the loop).
  * Memory   a struct sync owns all it needs; what comes out points to nothing.
@@ -58,8 +58,9 @@ enum sync_event_kind {
 	SYNC_TAKEN,          /* shard, range, bytes, check_us; hash of the last: checked and committed,
 			      * or held from before */
 	SYNC_REFUSED,        /* source, shard, range, bytes, check_us, fault (FAULT_LIE: proved; else
-			      * nobody's), text */
-	SYNC_LOST,           /* shard, range: our copies are no good */
+			      * nobody's), text; on: that source gave it, and others are asked first */
+	SYNC_LOST,           /* shard, range: our copies are no good; what rests there is asked for
+			      * again */
 	SYNC_ANCHOR,         /* shard, range.first: forward begins here, history ends below */
 	SYNC_WANT,           /* shard, range: somebody waits for it */
 	SYNC_PAUSE,          /* on: no backward requests until it is off */

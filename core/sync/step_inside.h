@@ -7,6 +7,8 @@
 
 #define OPERATORS_MAX 8u
 
+static_assert(SYNC_SOURCES_MAX <= 32, "a bit each");
+
 struct request {
 	uint64_t id; /* 0: free */
 	unsigned source;
@@ -32,6 +34,7 @@ struct rest { /* refused, or not there yet */
 	uint32_t shard;
 	struct range range;
 	uint32_t tries;
+	uint32_t refusers; /* bit i: what source i gave was refused; others are asked before it */
 	uint64_t until_ms;
 	char error[REASON_SIZE];
 };
@@ -93,6 +96,9 @@ void request_end(struct sync *s, struct request *r); /* frees it; its twin stand
 void requests_cancel(struct sync *s, unsigned source, struct sync_actions *out);
 /* The same, and what was foreseen of them is not counted any more. */
 void requests_let_go(struct sync *s, unsigned source, struct sync_actions *out);
+/* Was it refused what that source gave for the height, while there are others to be asked? */
+bool source_refused(const struct sync *s, unsigned source, uint32_t shard, uint64_t height);
+bool rest_refuses(const struct sync *s, const struct rest *rest, unsigned source); /* the same */
 bool action_room(const struct sync_actions *out);
 struct sync_action *action_add(struct sync_actions *out, enum sync_action_kind kind);
 

@@ -83,7 +83,8 @@ static void cut_at_busy(const struct sync *s, uint32_t shard, bool up, struct ra
 		r->first = MAX(r->first, by.end);
 }
 
-static void cut_free(const struct sync *s, uint32_t shard, bool up, struct range *r)
+static void cut_free(const struct sync *s, unsigned source, uint32_t shard, bool up,
+		     struct range *r)
 {
 	const struct gaps *g = &s->shards[shard].held;
 	size_t i = gaps_range_at(g, up ? r->first : r->end - 1);
@@ -99,7 +100,9 @@ static void cut_free(const struct sync *s, uint32_t shard, bool up, struct range
 		if (s->arrived[i].shard == shard)
 			cut_at_busy(s, shard, up, s->arrived[i].range, r);
 	for (i = 0; i < s->rest_count; i++)
-		if (s->rests[i].shard == shard && s->rests[i].until_ms > s->now_ms)
+		if (s->rests[i].shard == shard &&
+		    (s->rests[i].until_ms > s->now_ms ||
+		     rest_refuses(s, &s->rests[i], source)))
 			cut_at_busy(s, shard, up, s->rests[i].range, r);
 }
 
@@ -147,10 +150,12 @@ static uint64_t highest_free(const struct sync *s, uint32_t shard, struct range 
 
 /* Some room at a source is for what is urgent alone: history never keeps a tip from being asked
  * for. */
-static bool can_ask(const struct sync *s, const struct sync_source *src, uint32_t shard,
-		    uint64_t height, bool urgent)
+static bool can_ask(const struct sync *s, unsigned source, uint32_t shard, uint64_t height,
+		    bool urgent)
 {
-	return src->there &&
+	const struct sync_source *src = &s->sources[source];
+
+	return src->there && !source_refused(s, source, shard, height) &&
 	       src->requests < s->options.source_requests + (urgent ? URGENT_ROOM : 0) &&
 	       range_has(src->offers[shard], height) && score_usable(&src->score, s->now_ms);
 }
@@ -185,7 +190,7 @@ static unsigned pick_source(struct sync *s, uint32_t shard, uint64_t height, enu
 	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++) {
 		const struct sync_source *src = &s->sources[i];
 
-		if (!can_ask(s, src, shard, height, urgent))
+		if (!can_ask(s, i, shard, height, urgent))
 			continue;
 		last = i;
 		if (try_one && score_circuit(&src->score, s->now_ms) == CIRCUIT_HALF_OPEN)
@@ -307,7 +312,7 @@ static enum sent send_range(struct sync *s, uint32_t shard, struct range in, enu
 
 	r.first = MAX(MAX(r.first, in.first), src->offers[shard].first);
 	r.end = MIN(r.end, src->offers[shard].end);
-	cut_free(s, shard, up, &r);
+	cut_free(s, source, shard, up, &r);
 	return send(s, source, shard, r, lane, false, out) ? SENT : NOBODY_TO_ASK;
 }
 
@@ -505,8 +510,8 @@ static void send_twins(struct sync *s, bool nothing, struct sync_actions *out)
 		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++) {
 			const struct sync_source *other = &s->sources[k];
 
-			if (other->operator== s->sources[r->source].operator|| !can_ask(
-				    s, other, r->shard, left.first, true) ||
+			if (other->operator== s->sources[r->source].operator||
+			    !can_ask(s, k, r->shard, left.first, true) ||
 			    !range_has(other->offers[r->shard], left.end - 1))
 				continue;
 			if (nothing)
@@ -562,7 +567,7 @@ static void ask_about_tips(struct sync *s, struct sync_actions *out)
 			uint64_t h = sh->asked.height;
 
 			if (has_voted(&sh->asked, src->operator) ||
-			    !can_ask(s, src, shard, h, true))
+			    !can_ask(s, i, shard, h, true))
 				continue;
 			send(s, i, shard, (struct range){ h, h + 1 }, LANE_FORWARD, true, out);
 			break;

@@ -106,9 +106,10 @@ static void following(const struct sight *s, struct buf *out)
 	buf_str(out, "stopped ");
 	render_sentence(a->stopped[0] ? a->stopped : "-", out);
 	buf_fmt(out,
-		"\nbytes_out %" PRIu64 "\nfetched_twice %" PRIu64 "\ntip_latency_us_p50 %" PRIu64
+		"\nbytes_out %" PRIu64 "\nfetched_twice %" PRIu64 "\ndoubted %" PRIu64
+		"\ntip_latency_us_p50 %" PRIu64
 		"\ntip_latency_us_p99 %" PRIu64 "\n",
-		a->sync.bytes_out, a->fetched_twice, a->latency_us[0], a->latency_us[1]);
+		a->sync.bytes_out, a->fetched_twice, a->doubted, a->latency_us[0], a->latency_us[1]);
 	for (enum tier t = 0; t < TIER_COUNT; t++)
 		buf_fmt(out, "cache_%s_hit_percent %.1f\n", tier_names[t],
 			sight_percent(&s->tiers[t]));

@@ -38,14 +38,14 @@ check "a network that is not known" exits 3 "$CHAINFS" presets nope
 check "is said" says "no parameters are known of a network nope" "$CHAINFS" presets nope
 
 "$CHAINFS" import "$T/m" "$VECTORS/devnet-a" --range 1-2 --quiet > /dev/null 2>&1
-check "migrate of this format has nothing to do" says "format 2, the one of this program: nothing to do" \
+check "migrate of this format has nothing to do" says "format 3, the one of this program: nothing to do" \
 	"$CHAINFS" migrate "$T/m"
 check "and is fine" exits 0 "$CHAINFS" migrate "$T/m"
-check "--json is JSON" sh -c "'$CHAINFS' migrate '$T/m' --json | jq -e '.format == 2 and .migrated == false'"
-echo "chainfs store 3" > "$T/m/chainfs-store"
+check "--json is JSON" sh -c "'$CHAINFS' migrate '$T/m' --json | jq -e '.format == 3 and .migrated == false'"
+echo "chainfs store 4" > "$T/m/chainfs-store"
 check "a later format is refused" exits 2 "$CHAINFS" migrate "$T/m"
 check "with a sentence" says "which a later program made" "$CHAINFS" migrate "$T/m"
-same "and is left alone" "$(cat "$T/m/chainfs-store")" "chainfs store 3"
+same "and is left alone" "$(cat "$T/m/chainfs-store")" "chainfs store 4"
 echo "chainfs store 1" > "$T/m/chainfs-store"
 "$CHAINFS" import "$T/m" "$VECTORS/devnet-a" --range 3-200 --quiet > /dev/null 2>&1
 same "a store of the format before is written to as it is" "$(cat "$T/m/chainfs-store")" "chainfs store 1"
@@ -53,7 +53,7 @@ frames_told() { # frames that leave out hashes: their flags are 2 or 3
 	grep -aobP 'CFSF\x01[\x02\x03]\x00\x00' "$1"/networks/*/segments/000001.seg | wc -l
 }
 before=$(frames_told "$T/m")
-check "migrate brings it to the newest" says "has format 2 now, and had 1" "$CHAINFS" migrate "$T/m"
+check "migrate brings it to the newest" says "has format 3 now, and had 1" "$CHAINFS" migrate "$T/m"
 "$CHAINFS" import "$T/m" "$VECTORS/devnet-a" --quiet > /dev/null 2>&1
 check "which is what is written then" test "$(frames_told "$T/m")" -gt "$before"
 check "and frames of both are read" exits 0 "$CHAINFS" fsck "$T/m"

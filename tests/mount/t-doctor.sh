@@ -16,7 +16,7 @@ found() { # VERDICT CHECK WORDS DOCTOR'S WORDS…
 
 check "a trial mount tells the protocol" found ok mount "FUSE protocol 7\."
 same "and is gone again" "$(mounts_of_test; find "$T" -maxdepth 1 -name 'chainfs-doctor*')" ""
-check "a whole store" found ok store "has format 2" "$T/s"
+check "a whole store" found ok store "has format 3" "$T/s"
 check "nobody holds it" found ok holder "nobody holds it" "$T/s"
 check "its disk" found ok space "bytes are free" "$T/s"
 check "its reserve" found ok reserve "are kept" "$T/s"

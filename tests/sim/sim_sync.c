@@ -347,6 +347,7 @@ static void on_checked(struct world *w, const struct future *f)
 	if (f->false_one) {
 		e.kind = SYNC_REFUSED;
 		e.fault = FAULT_LIE;
+		e.on = true;
 		e.text = "the hash is another";
 	} else {
 		e.kind = SYNC_TAKEN;

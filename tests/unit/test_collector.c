@@ -103,6 +103,49 @@ static void versions_behind_the_horizon_go_and_those_above_stay(void **state)
 	expect_at(&l, UINT64_MAX, "a", "40");
 }
 
+static size_t first_three(struct slice key)
+{
+	return MIN(key.n, 3u);
+}
+
+static void a_death_whose_key_is_cut_finds_the_rows_that_died_then(void **state)
+{
+	AUTO(line_release) struct line l;
+
+	line_open(&l);
+	struct chain_ops ops = *l.f.network->ops;
+
+	ops.key_short = first_three;
+	l.f.network->ops = &ops;
+	block(&l, 10, "abc1", "10", true);
+	block(&l, 11, "abc2", "11", true);
+	block(&l, 12, "abc3", "12", true);
+	block(&l, 13, "abd", "13", true);
+	assert_int_equal(state_block_begin(l.st, 20), 0);
+	assert_int_equal(state_put(l.st, SPACE_BOTH, slice_str("abc1"), slice_str("20"), false), 0);
+	assert_int_equal(state_delete(l.st, SPACE_BOTH, slice_str("abc2"), REASON_REMOVED), 0);
+	assert_int_equal(state_put(l.st, SPACE_BOTH, slice_str("abc4"), slice_str("20"), true), 0);
+	assert_int_equal(state_block_end(l.st), 0);
+	commit_view(l.c)->shards[SHARD].replayed = 20;
+	apply(&l);
+	block(&l, 30, "abc3", "30", false);
+	block(&l, 31, "abd", "31", false);
+	assert_int_equal(count_of(&l, FAMILY_ROWS), 9);
+	assert_int_equal(count_of(&l, FAMILY_DEATHS), 3);
+	assert_int_equal(collect(&l, 20, 100), 1); /* the two are cut alike */
+	assert_int_equal(count_of(&l, FAMILY_ROWS), 6);
+	expect_at(&l, 20, "abc1", "20");
+	expect_at(&l, 20, "abc2", NULL);
+	expect_at(&l, 29, "abc3", "12");
+	expect_at(&l, 29, "abc4", "20");
+	expect_at(&l, 30, "abd", "13");
+	assert_int_equal(collect(&l, UINT64_MAX, 100), 2);
+	assert_int_equal(count_of(&l, FAMILY_ROWS), 4);
+	expect_at(&l, 31, "abc3", "30");
+	expect_at(&l, 31, "abd", "31");
+	assert_int_equal(count_of(&l, FAMILY_DEATHS), 0);
+}
+
 static void a_tombstone_goes_with_what_it_buried(void **state)
 {
 	AUTO(line_release) struct line l;
@@ -263,6 +306,7 @@ int main(void)
 		cmocka_unit_test(versions_behind_the_horizon_go_and_those_above_stay),
 		cmocka_unit_test(a_tombstone_goes_with_what_it_buried),
 		cmocka_unit_test(few_at_a_time_is_the_same_in_the_end),
+		cmocka_unit_test(a_death_whose_key_is_cut_finds_the_rows_that_died_then),
 		cmocka_unit_test(what_nobody_wrote_again_has_no_death),
 		cmocka_unit_test(a_pin_holds_the_horizon_back),
 		cmocka_unit_test(a_view_that_is_held_holds_the_horizon_back),

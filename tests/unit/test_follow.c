@@ -1,4 +1,4 @@
-/* The follower with scripted sources: everything that honest ones have arrives, nothing else does. */
+/* The follower with scripted sources: all that honest ones have arrives, and nothing else does. */
 #include "core/base/sign.h"
 #include "tests/unit/follow_lab.h"
 
@@ -109,6 +109,92 @@ static void lies_are_banned_and_nothing_false_is_stored(void **state)
 		lab_until(&lab, !is_banned("liar"));
 		lab_release(&lab);
 	}
+}
+
+/* Of a block as it is held: is it the one of the recording? */
+static bool is_recorded(uint32_t shard, uint64_t height)
+{
+	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
+	AUTO(buf_release) struct buf certificate = BUF_INIT(BLOCK_SIZE_MAX);
+	const struct block_bytes *held = NULL;
+	struct err err = ERR_INIT;
+	struct block_row row;
+
+	if (network_block(lab.chain.network, shard, height, &row) != 1)
+		return false;
+	must(network_ops(lab.chain.network)
+		     ->split(buf_slice(&lab.blocks[shard][height]), shard == 0, &canonical,
+			     &certificate, &err),
+	     &err);
+	must(network_block_bytes(lab.chain.network, &row, &held, &err), &err);
+	bool same = slice_eq(held->canonical, buf_slice(&canonical));
+
+	block_bytes_putp(&held);
+	return same;
+}
+
+static bool all_is_recorded(void)
+{
+	struct follow_sight sight;
+
+	follow_sight(lab.follow, &sight);
+	if (sight.doubted || !lab_is_whole(&lab))
+		return false;
+	for (uint32_t s = 0; s < LAB_SHARDS; s++)
+		for (uint64_t h = 1; h <= lab.head[s]; h++)
+			if (!is_recorded(s, h))
+				return false;
+	return true;
+}
+
+static uint64_t held_of(uint32_t shard)
+{
+	AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
+
+	return gaps_held(&v->shards[shard].gaps);
+}
+
+/* No root covers a transaction that changes no record: such blocks are believed, until a root that
+ * does tells who gave them. */
+static void what_a_liar_gave_is_compared_and_taken_back(void **state)
+{
+	struct follow_options o = lab_options();
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	struct source *liar = lab_source(&lab, "liar", SCRIPT_MISSING);
+
+	/* What it tells of is held, but for what no root comes out with. */
+	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	assert_false(is_banned("liar"));
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, is_banned("liar"));
+	lab_until(&lab, all_is_recorded());
+	assert_int_equal(circuit_of("honest", (char[REASON_SIZE]){ "" }), CIRCUIT_CLOSED);
+	assert_true(liar->given > 0);
+	lab_release(&lab);
+}
+
+/* A tip is confirmed when another operator has the same. */
+static void tips_are_confirmed_by_two_operators(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	lab_source(&lab, "one", SCRIPT_HONEST);
+	lab_until(&lab, lab_is_whole(&lab));
+	follow_sight(lab.follow, &sight);
+	assert_int_equal(sight.shards[0].sync.confirmed, 0);
+	lab_source(&lab, "other", SCRIPT_HONEST);
+	lab_until(&lab, (follow_sight(lab.follow, &sight),
+			 sight.shards[0].sync.confirmed == lab.head[0] &&
+				 sight.shards[1].sync.confirmed == lab.head[1] &&
+				 sight.shards[2].sync.confirmed == lab.head[2]));
+	lab_release(&lab);
 }
 
 static void who_hangs_or_refuses_or_breaks_off_holds_nobody_up(void **state)
@@ -335,6 +421,8 @@ int main(void)
 		cmocka_unit_test(an_honest_source_gives_all_of_it_once),
 		cmocka_unit_test(from_the_head_what_is_newest_comes_first_and_history_behind),
 		cmocka_unit_test(lies_are_banned_and_nothing_false_is_stored),
+		cmocka_unit_test(what_a_liar_gave_is_compared_and_taken_back),
+		cmocka_unit_test(tips_are_confirmed_by_two_operators),
 		cmocka_unit_test(who_hangs_or_refuses_or_breaks_off_holds_nobody_up),
 		cmocka_unit_test(it_stands_back_for_another_writer_and_knows_what_he_wrote),
 		cmocka_unit_test(what_a_reader_finds_damaged_is_fetched_again),

@@ -329,6 +329,52 @@ static void what_replay_left_passes(void **state)
 	assert_int_equal(t.heights, 7 * v->shard_count);
 }
 
+/* Lists leave out most keys: what the objects tell is where the rows are. */
+static void change_lists_name_the_rows_that_changed(void **state)
+{
+	AUTO(view_putp) struct view *v = network_view_get(chain.network);
+	uint64_t told = 0, gone = 0;
+
+	for (uint64_t h = 1; h <= v->shards[1].replayed; h++) {
+		AUTO(change_list_release) struct change_list list = { .changes = NULL };
+		AUTO(change_list_release) struct change_list keyless = { .changes = NULL };
+		AUTO(state_freep) struct state *after = NULL;
+		AUTO(state_freep) struct state *before = NULL;
+		struct err err = ERR_INIT;
+
+		assert_int_equal(network_changes(chain.network, 1, h, &list), 1);
+		assert_int_equal(network_changes_keyless(chain.network, 1, h, &keyless), 1);
+		assert_int_equal(list.change_count, keyless.change_count);
+		must(state_open(chain.network, 1, h, &after, &err), &err);
+		must(state_open(chain.network, 1, h - 1, &before, &err), &err);
+		for (size_t i = 0; i < list.change_count; i++) {
+			const struct chain_change *c = &list.changes[i];
+			const struct chain_change *d = &keyless.changes[i];
+			struct slice value = SLICE_EMPTY, rest;
+			uint64_t object;
+
+			assert_true(d->object == c->object && d->deleted == c->deleted &&
+				    d->reason == c->reason);
+			assert_true(c->told ? d->key.n == 0 : slice_eq(d->key, c->key));
+			int was = state_get(before, c->space, c->key, &value);
+			int rc = was == 1 && c->deleted
+					 ? 1
+					 : state_get(after, c->space, c->key, &value);
+
+			/* Neither: it came and went within the block. */
+			assert_true(rc == 1 || (c->deleted && !was) || was == 0);
+			if (rc != 1)
+				continue;
+			assert_int_equal(
+				network_ops(chain.network)->record_split(value, &object, &rest), 0);
+			assert_int_equal(object, c->object);
+			told += c->told && !c->deleted;
+			gone += c->told && c->deleted;
+		}
+	}
+	assert_true(told > 100 && gone > 20);
+}
+
 /* A height of shard 1 that retained something, and did before. */
 static uint64_t height_with_prunes(struct change_list *out)
 {
@@ -479,6 +525,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_told_is_an_error_with_a_sentence),
 		cmocka_unit_test(one_shard_is_that_shard_of_all),
 		cmocka_unit_test(what_replay_left_passes),
+		cmocka_unit_test(change_lists_name_the_rows_that_changed),
 		cmocka_unit_test(a_wrong_row_is_a_fault),
 		cmocka_unit_test(hyper_that_is_off_cannot_be_audited),
 		cmocka_unit_test(without_memory_a_span_is_not_made),

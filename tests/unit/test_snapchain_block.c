@@ -64,6 +64,7 @@ static void every_block_of_a_recording_holds(void **state)
 				sc_block_peek(received, streams[i].main_shard, &peek, NULL), 0);
 			assert_int_equal(peek.height, height);
 			assert_int_equal(peek.shard, i);
+			assert_int_equal(peek.hash.n, HASH_SIZE);
 			assert_int_equal(sc_block_link(&b->base, height > 1 ? prev : NULL, NULL),
 					 0);
 			if (height > 1)

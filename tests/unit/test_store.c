@@ -99,9 +99,9 @@ static void a_format_of_tomorrow_is_refused_with_a_sentence(void **state)
 	fixture_folder(path);
 	assert_int_equal(try_open(path, true, &s, NULL), 0);
 	store_closep(&s);
-	write_file(path, "chainfs-store", "chainfs store 3\n");
+	write_file(path, "chainfs-store", "chainfs store 4\n");
 	assert_int_equal(try_open(path, true, &s, &err), -EPROTONOSUPPORT);
-	assert_non_null(strstr(err.text, "format 3; this program reads formats 1 to 2"));
+	assert_non_null(strstr(err.text, "format 4; this program reads formats 1 to 3"));
 	write_file(path, "chainfs-store", "chainfs store two\n");
 	assert_int_equal(try_open(path, true, &s, NULL), -EPROTONOSUPPORT);
 	write_file(path, "chainfs-store", "chainfs store 1\n");

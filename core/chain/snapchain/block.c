@@ -7,7 +7,8 @@
 #include "core/chain/snapchain/versions.h"
 #include "proto/prost.h"
 
-#define FIELD_HEADER  1 /* of Block and ShardChunk; so is the next */
+#define FIELD_HEADER  1 /* of Block and ShardChunk; so are the next two */
+#define FIELD_HASH    2
 #define FIELD_COMMITS 4
 #define FIELD_HEIGHT  1 /* of both headers */
 
@@ -75,6 +76,8 @@ int sc_block_peek(struct slice received, bool main_shard, struct chain_peek *out
 	if (wire_done(&w) < 0 || number == 0 || shard >= SHARD_MAX || (shard == 0) != main_shard)
 		return err_set(err, -EBADMSG, "structure: height of another shard");
 	*out = (struct chain_peek){ .shard = (uint32_t)shard, .height = number };
+	if (!find_bytes(received, FIELD_HASH, &out->hash))
+		out->hash = SLICE_EMPTY;
 	return 0;
 }
 

@@ -16,6 +16,8 @@ int sc_record_vshard(struct slice key, unsigned *vshard);
 int sc_record_split(struct slice value, uint64_t *object, struct slice *rest);
 int sc_record_join(uint64_t object, struct slice rest, struct buf *value);
 
+/* Of messages alone. A lend tells the key under its author, not the borrower's. */
+int sc_object_key(uint16_t form, struct slice bytes, struct buf *key) MUST_CHECK;
 /* Onchain events are signed by nobody: of them key, row and sizes are checked alone. */
 int sc_record_check(const struct chain_params *p, struct slice key, struct slice rest,
 		    const struct chain_object *o, struct err *err);

@@ -126,6 +126,32 @@ static int check_message(struct check *c)
 	return compare(c, &key, (uint64_t)m.content->timestamp + SC_EPOCH);
 }
 
+int sc_object_key(uint16_t form, struct slice bytes, struct buf *key)
+{
+	AUTO(arena_freep) struct arena *arena = NULL;
+	struct sc_message m;
+	struct sc_record rec;
+	struct sc_key made;
+
+	if (form != SC_FORM_MESSAGE || bytes.n > BLOCK_SIZE_MAX)
+		return -EBADMSG;
+	arena = arena_new(SC_ARENA_SIZE(bytes.n));
+	if (!arena)
+		return -ENOMEM;
+	int rc = sc_message_decode(bytes, arena, false, &m, NULL);
+
+	if (rc < 0)
+		return rc == -EMSGSIZE ? -EBADMSG : rc;
+	if (!m.content || m.pb->hash.len != HASH20_SIZE)
+		return -EBADMSG;
+	sc_record_order(&m, &rec);
+	if (sc_record_facts(&m, &rec))
+		return -EBADMSG;
+	sc_key_record(&made, rec.prefix, rec.set, rec.order);
+	buf_add(key, sc_key_slice(&made));
+	return buf_done(key);
+}
+
 /* ---- what is no message ---- */
 
 static int check_onchain(struct check *c)

@@ -314,3 +314,36 @@ void sc_key_retained(struct sc_key *k, enum sc_set set, uint32_t fid, const stru
 	sc_key_u8(k, (uint8_t)conflict->n);
 	sc_key_bytes(k, conflict->p, conflict->n);
 }
+
+/* ---- short forms ---- */
+
+#define RECORD_SHORT (SC_RECORD_HEAD + 4 + 1) /* time, a byte of the hash */
+#define CONTEST_HEAD 7                        /* of a selector's key and of a retained one's */
+
+/* Bytes of what messages of a set or a selector contest that tell it, or 0: all. Two of a hash do
+ * for an account's, which are walked over where they are not enough. */
+static size_t contest_short(struct slice key)
+{
+	bool retained = key.p[0] == 'K';
+	uint8_t what = retained ? key.p[1] : key.p[6];
+
+	if (!retained && (key.p[0] != 'X' || key.p[1] != 0x03))
+		return 0;
+	if (retained ? what == SC_SET_CASTS : what == 0x57 || what == 0x58)
+		return 2;
+	if (retained ? what == SC_SET_REACTIONS : what == 0x5b || what == 0x5c)
+		return 1 + 4 + 2; /* type, fid */
+	return 0;
+}
+
+/* Keys of a kind are cut at the same size, so that no short form begins another. */
+size_t sc_key_short(struct slice key)
+{
+	if (key.n <= CONTEST_HEAD)
+		return key.n;
+	if (key.p[0] == 'R' && key.n == SC_RECORD_HEAD + SC_ORDER_SIZE)
+		return RECORD_SHORT;
+	size_t contest = contest_short(key);
+
+	return contest ? MIN(key.n, CONTEST_HEAD + contest) : key.n;
+}

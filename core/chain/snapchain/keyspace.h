@@ -109,6 +109,10 @@ enum sc_slot { /* snapchain-replay.md 2: 18 ix */
 void sc_key_slot(struct sc_key *k, enum sc_slot slot,
 		 const uint8_t channel[32]); /* suffix follows */
 
+/* What tells a row's key from nearly all others: of a hash a byte is enough beside account, set and
+ * time, and two beside account and set. */
+size_t sc_key_short(struct slice key);
+
 /* ---- retained records ---- */
 void sc_key_retained(struct sc_key *k, enum sc_set set, uint32_t fid,
 		     const struct sc_key *conflict);

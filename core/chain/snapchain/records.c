@@ -118,7 +118,8 @@ static int note_change(struct replay *r, const struct sc_row *row, enum space sp
 		return -ENOMEM;
 	memcpy(key, row->key.p, row->key.n);
 	*c = (struct chain_change){
-		.space = (uint8_t)space, .deleted = deleted, .reason = (uint8_t)reason,
+		.space = (uint8_t)space, .deleted = deleted, .told = row->told,
+		.reason = (uint8_t)reason,
 		.item = r->cause.item, .object = row->object, .key = SLICE(key, row->key.n),
 	};
 	return 0;
@@ -289,6 +290,7 @@ static int rows_of(struct replay *r, const struct sc_record *rec, struct rows *o
 				       .set = rec->set,
 				       .object = rec->object,
 				       .line_size = rec->line_size,
+				       .told = rec->object != 0,
 				       .value = buf_slice(&r->row_value),
 				       .rest = SLICE_ARRAY(out->rest) };
 	sc_key_record(&out->row[0].key, rec->prefix, rec->set, rec->order);
@@ -301,6 +303,7 @@ static int rows_of(struct replay *r, const struct sc_record *rec, struct rows *o
 	out->row[1] = out->row[0];
 	out->row[1].account = borrower;
 	out->row[1].set = SC_SET_BORROWS;
+	out->row[1].told = false;
 	if (borrower == author)
 		out->row[1].rest = SLICE_EMPTY; /* one trie key, counted once */
 	sc_key_record(&out->row[1].key, borrower->prefix, SC_SET_BORROWS, rec->order);

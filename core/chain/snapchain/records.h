@@ -73,6 +73,7 @@ struct sc_row {
 	struct slice    value, rest; /* rest empty: another row has the trie key */
 	uint64_t        object;
 	uint32_t        line_size;
+	bool            told; /* sc_object_key() makes the key of the object's bytes */
 };
 int sc_row_put(struct replay *r, const struct sc_row *row)
 	MUST_CHECK; /* 2: it was retained until now */
