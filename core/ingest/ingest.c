@@ -10,10 +10,12 @@
 
 #define RUN_BYTES_MAX  (24u << 20) /* memory of a run before it is committed */
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
-#define RUN_MS_NEAR    100u        /* the same while tips come: one may have to wait for its commit */
+#define RUN_MS_NEAR    10u         /* the same while tips come: one may have to wait for its commit */
+#define RUN_MS_SLOW    100u        /* the same where a commit takes long: as long as the last one did */
 #define NEAR_MS        5000u       /* since the last one, that is */
 #define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
+#define HURRY_MS       2u          /* a tip is committed so soon: others may come with it */
 #define LOOK_MS        250u        /* while nothing comes: at what readers found damaged */
 
 struct ingest {
@@ -103,6 +105,7 @@ void writer_release(struct writer *w)
 	}
 	commit_freep(&w->commit);
 	ranges_release(&w->ranges);
+	links_release(&w->links);
 	trust_release(&w->trust);
 	free(w->reports);
 	w->reports = NULL;
@@ -153,7 +156,7 @@ bool writer_run_full(const struct writer *w, uint64_t now_ms)
 	size_t bytes = commit_bytes_held(w->commit);
 	uint64_t run_ms = w->options.commit_ms ? w->options.commit_ms : RUN_MS_MAX;
 	if (w->urgent_ms && now_ms < w->urgent_ms + NEAR_MS)
-		run_ms = MIN(run_ms, RUN_MS_NEAR);
+		run_ms = MIN(run_ms, MIN(MAX(w->commit_took_ms, RUN_MS_NEAR), RUN_MS_SLOW));
 	if (w->hurry_ms && now_ms >= w->hurry_ms)
 		return true;
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
@@ -216,9 +219,12 @@ int writer_commit(struct writer *w, struct err *err)
 		if (rc < 0)
 			return err_set(err, rc, "network %s: the batch cannot be built: %s",
 				       network_name(w->network), strerror(-rc));
+		uint64_t began_ms = clock_mono_ms();
 		rc = commit_apply(w->commit, err);
 		if (rc < 0)
 			return err_note(err, rc, "network %s", network_name(w->network));
+		w->commit_took_ms = clock_mono_ms() - began_ms;
+		links_clear(&w->links);
 		w->totals.commits++;
 		tell_committed(w);
 		metrics_add(COUNTER_COMMITS, 1);
@@ -277,18 +283,28 @@ static bool is_stopped(const struct writer *w)
 	return w->options.stop && atomic_load(w->options.stop);
 }
 
+/* For the next block, with what the run holds by now. */
+static unsigned wait_ms_of(const struct writer *w, bool behind)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	if (behind)
+		return 0;
+	if (w->hurry_ms)
+		return w->hurry_ms > now_ms ? (unsigned)(w->hurry_ms - now_ms) : 0;
+	return w->inside ? IDLE_MS : LOOK_MS;
+}
+
 static void *ingest_thread(void *arg)
 {
 	struct ingest *in = arg;
 	struct writer *w = &in->writer;
 	struct err err = ERR_INIT;
-	unsigned idle_ms = w->options.idle_ms ? (unsigned)w->options.idle_ms : IDLE_MS;
 	bool closed = false, behind = is_behind(w);
 	int rc = 0;
 	/* Who is stopped leaves what waits to the next one. */
 	while (rc == 0 && !(closed && (!behind || is_stopped(w)))) {
-		unsigned wait_ms = behind ? 0 : w->inside ? idle_ms : LOOK_MS;
-		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, wait_ms, &closed);
+		AUTO(job_freep) struct job *job = pipeline_take(in->pipeline, wait_ms_of(w, behind), &closed);
 		bool look = !job && !closed && !w->inside && w->options.report &&
 			    !gate_closing(w->options.gate);
 		if (job || look || behind)
@@ -300,7 +316,7 @@ static void *ingest_thread(void *arg)
 			if (job->urgent)
 				w->urgent_ms = now_ms;
 			if (job->urgent && !w->hurry_ms)
-				w->hurry_ms = now_ms + idle_ms;
+				w->hurry_ms = now_ms + HURRY_MS;
 			rc = writer_place(w, job, &err);
 		}
 		bool closing = gate_closing(w->options.gate);
@@ -358,6 +374,8 @@ int ingest_start(struct network *n, const struct ingest_options *o, struct inges
 	if (rc < 0)
 		return rc;
 	rc = pipeline_new(network_ops(n), network_params(n), o->checkers, &in->pipeline);
+	if (rc == 0 && o->report)
+		rc = pipeline_yield(in->pipeline);
 	if (rc < 0)
 		return err_set(err, rc, "no threads to check blocks with: %s", strerror(-rc));
 	/* Who follows may get nothing for long; an import that gets nothing goes on at its end. */

@@ -52,8 +52,8 @@ struct ingest_options {
 	/* Newest heights of the main shard as of which the state stays readable, and of every other
 	 * shard what they witness; what is older is let go, unless it is pinned. 0: nothing is. */
 	uint64_t history_keep;
-	uint64_t commit_ms;         /* a run of blocks is committed at this age; 0: a default */
-	uint64_t idle_ms;           /* or when nothing came for so long; 0: a default */
+	uint64_t commit_ms;         /* a run of blocks is committed at this age; 0: a default. Earlier
+				     * when nothing comes, or for an urgent block */
 	struct events *events;      /* NULL: nobody listens */
 	struct gate *gate;          /* where it waits between two commits; NULL: nowhere */
 	const atomic_bool *stop;    /* ends that wait: -EINTR; NULL */
@@ -86,8 +86,9 @@ int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct 
 		   struct err *err) MUST_CHECK;
 /* The same for who may not wait: -EAGAIN when there is no room. What becomes of it is reported with
  * the tag, which is not 0. An urgent block, as a new tip, goes before all that are not, has room of
- * its own, and is committed within idle_ms of being placed, however much else comes. After every
- * error `received` is still the caller's. */
+ * its own, and is committed within some milliseconds of being placed, however much else comes;
+ * while such blocks come, runs are kept short, since one waits for the commit that it meets. After
+ * every error `received` is still the caller's. */
 int  ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
 		       bool urgent, struct buf *received, struct err *err) MUST_CHECK;
 /* The same with a block that was split already, as a store keeps it; the bytes are copied. */

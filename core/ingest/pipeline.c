@@ -1,5 +1,6 @@
 #include "core/ingest/pipeline.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -7,6 +8,7 @@
 #define JOBS_MAX      512u
 #define JOB_BYTES_MAX (16u << 20)
 #define CHECKERS_MAX  64u
+#define NICE_BEHIND   10 /* an eighth of the processor that others want, and all that they do not */
 
 struct line { /* jobs that keep their order */
 	struct job *ring[JOBS_MAX];
@@ -20,13 +22,14 @@ enum { URGENT, USUAL, LINE_COUNT };
 struct pipeline {
 	const struct chain_ops *ops;
 	const struct chain_params *params;
-	pthread_t threads[CHECKERS_MAX];
+	pthread_t threads[CHECKERS_MAX + 1];
 	unsigned thread_count;
 
 	pthread_mutex_t pipeline_lock; /* guards the rest; a leaf */
-	pthread_cond_t room, work, done;
+	pthread_cond_t room, work, urgent_work, done;
 	struct line lines[LINE_COUNT];
 	bool closed;
+	bool yields; /* there is a checker of what is urgent alone */
 };
 
 void job_freep(struct job **j)
@@ -76,25 +79,44 @@ void job_check(const struct chain_ops *ops, const struct chain_params *params, s
 	job->check_us = (clock_mono_ns() - began_ns) / 1000;
 }
 
-/* The next one to check; NULL: there is none. */
-static struct line *line_to_check(struct pipeline *p)
+static uint64_t waiting(const struct line *l)
 {
-	for (int i = 0; i < LINE_COUNT; i++)
-		if (p->lines[i].picked < p->lines[i].put)
-			return &p->lines[i];
-	return NULL;
+	return l->put - l->picked;
 }
 
-static void *checker(void *arg)
+/* The next one to check; NULL: there is none. Who gives way leaves one of what is urgent to him who
+ * does not. */
+static struct line *line_to_check(struct pipeline *p, bool urgent_alone)
 {
-	struct pipeline *p = arg;
+	struct line *urgent = &p->lines[URGENT], *usual = &p->lines[USUAL];
+
+	if (urgent_alone || !p->yields)
+		return waiting(urgent) ? urgent : waiting(usual) && !urgent_alone ? usual : NULL;
+	return waiting(urgent) > 1 ? urgent : waiting(usual) ? usual : NULL;
+}
+
+/* This thread alone. It is no loss when it cannot. */
+static void give_way(void)
+{
+	id_t me = (id_t)gettid();
+	(void)!setpriority(PRIO_PROCESS, me, getpriority(PRIO_PROCESS, me) + NICE_BEHIND);
+}
+
+static void check_until_closed(struct pipeline *p, bool urgent_alone)
+{
+	bool polite = false;
 	pthread_mutex_lock(&p->pipeline_lock);
 	for (;;) {
 		struct line *line;
-		while (!(line = line_to_check(p)) && !p->closed)
-			pthread_cond_wait(&p->work, &p->pipeline_lock);
+		while (!(line = line_to_check(p, urgent_alone)) && !p->closed)
+			pthread_cond_wait(urgent_alone ? &p->urgent_work : &p->work,
+					  &p->pipeline_lock);
 		if (!line)
 			break;
+		if (p->yields && !urgent_alone && !polite) {
+			give_way();
+			polite = true;
+		}
 		size_t slot = line->picked++ % JOBS_MAX;
 		struct job *job = line->ring[slot];
 		pthread_mutex_unlock(&p->pipeline_lock);
@@ -104,7 +126,29 @@ static void *checker(void *arg)
 		pthread_cond_signal(&p->done);
 	}
 	pthread_mutex_unlock(&p->pipeline_lock);
+}
+
+static void *checker(void *arg)
+{
+	check_until_closed(arg, false);
 	return NULL;
+}
+
+static void *urgent_checker(void *arg)
+{
+	check_until_closed(arg, true);
+	return NULL;
+}
+
+int pipeline_yield(struct pipeline *p)
+{
+	int rc = pthread_create(&p->threads[p->thread_count], NULL, urgent_checker, p);
+	if (rc)
+		return -rc;
+	p->thread_count++;
+	LOCKED(&p->pipeline_lock);
+	p->yields = true;
+	return 0;
 }
 
 int pipeline_new(const struct chain_ops *ops, const struct chain_params *params, unsigned checkers,
@@ -118,6 +162,7 @@ int pipeline_new(const struct chain_ops *ops, const struct chain_params *params,
 	pthread_mutex_init(&p->pipeline_lock, NULL);
 	pthread_cond_init(&p->room, NULL);
 	pthread_cond_init(&p->work, NULL);
+	pthread_cond_init(&p->urgent_work, NULL);
 	clock_cond_init(&p->done);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned wanted = checkers ? checkers : cores > 0 ? (unsigned)cores : 1;
@@ -136,6 +181,7 @@ void pipeline_close(struct pipeline *p)
 	LOCKED(&p->pipeline_lock);
 	p->closed = true;
 	pthread_cond_broadcast(&p->work);
+	pthread_cond_broadcast(&p->urgent_work);
 	pthread_cond_broadcast(&p->room);
 	pthread_cond_broadcast(&p->done);
 }
@@ -153,6 +199,7 @@ void pipeline_freep(struct pipeline **out)
 			job_freep(&l->ring[l->taken % JOBS_MAX]);
 	pthread_cond_destroy(&p->room);
 	pthread_cond_destroy(&p->work);
+	pthread_cond_destroy(&p->urgent_work);
 	pthread_cond_destroy(&p->done);
 	pthread_mutex_destroy(&p->pipeline_lock);
 	free(p);
@@ -175,6 +222,8 @@ static void add_job(struct pipeline *p, struct job *job)
 	l->checked[slot] = false;
 	l->bytes += job->weight;
 	pthread_cond_signal(&p->work);
+	if (job->urgent)
+		pthread_cond_signal(&p->urgent_work);
 }
 
 int pipeline_put(struct pipeline *p, struct job *job)

@@ -77,16 +77,25 @@ static const char *forbidden(const struct writer *w, const struct chain_block *b
 	return NULL;
 }
 
-/* The stored row of a height that the view says is held; what the run holds is committed first. */
-static int held_row(struct writer *w, uint32_t shard, uint64_t height, struct block_row *row,
-		    struct err *err)
+/* Of a height that the view says is held, by this run or an earlier one. */
+static int held_link(struct writer *w, uint32_t shard, uint64_t height, struct link *out,
+		     struct err *err)
 {
-	int rc = writer_commit(w, err);
-	if (rc < 0)
-		return rc;
-	rc = network_block(w->network, shard, height, row);
-	if (rc == 1)
+	const struct link *ours = links_find(&w->links, shard, height);
+	struct block_row row;
+	if (ours) {
+		*out = *ours;
 		return 0;
+	}
+	int rc = network_block(w->network, shard, height, &row);
+	if (rc == 1) {
+		*out = (struct link){
+			.height = height, .shard = shard, .parent_size = row.parent_size
+		};
+		memcpy(out->hash, row.hash, HASH_SIZE);
+		memcpy(out->parent, row.parent, row.parent_size);
+		return 0;
+	}
 	return err_set(err, rc ? rc : -EUCLEAN,
 		       "shard %u height %" PRIu64 " is held, but its row is not there", shard,
 		       height);
@@ -97,34 +106,27 @@ static int check_links(struct writer *w, const struct chain_block *b, char *text
 		       struct err *err)
 {
 	const struct shard_view *sv = shard_of(w, b->shard);
-	const struct lane *lane = &w->lanes[b->shard];
-	uint8_t prev_hash[HASH_SIZE];
 	const uint8_t *prev = NULL;
+	struct link below, above;
 	struct err why = ERR_INIT;
 
 	text[0] = 0;
-	if (b->height > 1 && lane->last_height == b->height - 1) {
-		prev = lane->last_hash;
-	} else if (b->height > 1 && gaps_has(&sv->gaps, b->height - 1)) {
-		struct block_row row;
-		int rc = held_row(w, b->shard, b->height - 1, &row, err);
+	if (b->height > 1 && gaps_has(&sv->gaps, b->height - 1)) {
+		int rc = held_link(w, b->shard, b->height - 1, &below, err);
 		if (rc < 0)
 			return rc;
-		memcpy(prev_hash, row.hash, HASH_SIZE);
-		prev = prev_hash;
+		prev = below.hash;
 	}
 	if ((prev || b->height == 1) && w->ops->link(b, prev, &why) < 0) {
 		snprintf(text, size, "%.140s", why.text);
 		return 0;
 	}
-	/* Looked up anew: a commit publishes the view and begins another copy. */
-	if (gaps_has(&shard_of(w, b->shard)->gaps, b->height + 1)) {
-		struct block_row row;
-		int rc = held_row(w, b->shard, b->height + 1, &row, err);
+	if (gaps_has(&sv->gaps, b->height + 1)) {
+		int rc = held_link(w, b->shard, b->height + 1, &above, err);
 		if (rc < 0)
 			return rc;
-		if (row.parent_size &&
-		    !slice_eq(SLICE(row.parent, row.parent_size), SLICE(b->hash, HASH_SIZE)))
+		if (above.parent_size &&
+		    !slice_eq(SLICE(above.parent, above.parent_size), SLICE(b->hash, HASH_SIZE)))
 			snprintf(text, size,
 				 "header: hash differs from the parent that height %" PRIu64
 				 " names",
@@ -254,14 +256,16 @@ static void note_border(struct writer *w, const struct chain_block *b)
 		w->borders[w->border_count++] = b->height;
 }
 
-static void count_taken(struct writer *w, const struct chain_block *b)
+static int count_taken(struct writer *w, const struct chain_block *b, struct err *err)
 {
 	note_border(w, b);
-	w->lanes[b->shard].last_height = b->height;
-	memcpy(w->lanes[b->shard].last_hash, b->hash, HASH_SIZE);
 	w->pending.blocks++;
 	w->pending.items += b->item_count;
 	w->pending.bytes += b->canonical.n + b->certificate.n;
+	if (links_put(&w->links, b) < 0)
+		return err_set(err, -ENOMEM, "shard %u height %" PRIu64 ": no memory for its hash",
+			       b->shard, b->height);
+	return 0;
 }
 
 /* A damaged block gets its bytes again. Its objects, and what its replay left, stand as they were:
@@ -282,9 +286,10 @@ static int heal(struct writer *w, const struct chain_block *b, struct block_row 
 		return err_set(err, rc, "shard %u height %" PRIu64 ": no memory for its row",
 			       b->shard, b->height);
 	rc = note_held(commit_view(w->commit), b, true, err);
+	if (rc == 0)
+		rc = count_taken(w, b, err);
 	if (rc < 0)
 		return rc;
-	count_taken(w, b);
 	if (w->options.events)
 		events_post(w->options.events, network_name(w->network), "healed",
 			    "shard=%u height=%" PRIu64, b->shard, b->height);
@@ -326,9 +331,10 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	if (rc == 0 && ranges_held(&w->ranges, &row) < 0)
 		rc = err_set(err, -ENOMEM, "shard %u height %" PRIu64 ": no memory for its range",
 			     b->shard, b->height);
+	if (rc == 0)
+		rc = count_taken(w, b, err);
 	if (rc < 0)
 		return rc;
-	count_taken(w, b);
 	if (w->options.events)
 		events_post(w->options.events, network_name(w->network), "block",
 			    "shard=%u height=%" PRIu64 " items=%zu", b->shard, b->height,
@@ -362,11 +368,11 @@ static int place(struct writer *w, struct job *job, struct err *err)
 	if (why) /* it may be signed all the same: no lie of who gave it */
 		return refuse(w, job, b->height, why, err);
 	if (gaps_has(&v->shards[b->shard].gaps, b->height)) {
-		struct block_row row;
-		int rc = held_row(w, b->shard, b->height, &row, err);
+		struct link held;
+		int rc = held_link(w, b->shard, b->height, &held, err);
 		if (rc < 0)
 			return rc;
-		if (memcmp(row.hash, b->hash, HASH_SIZE) != 0)
+		if (memcmp(held.hash, b->hash, HASH_SIZE) != 0)
 			return refuse(w, job, b->height,
 				      "header: another block of this height is held", err);
 		w->pending.held++;

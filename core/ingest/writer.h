@@ -5,6 +5,7 @@
 
 #include "core/checkpoint/trust.h"
 #include "core/ingest/ingest.h"
+#include "core/ingest/links.h"
 #include "core/ingest/pipeline.h"
 #include "core/ingest/ranges.h"
 
@@ -15,8 +16,6 @@ struct lane { /* one shard */
 	struct replay *replay;
 	bool stopped; /* the rules of its next block are not ours: blocks are kept, not replayed */
 	bool     purge;       /* drop what an earlier hyper base retained with the next block */
-	uint64_t last_height; /* newest block placed by this ingest, for the parent link */
-	uint8_t  last_hash[HASH_SIZE];
 };
 
 struct writer {
@@ -25,6 +24,7 @@ struct writer {
 	struct ingest_options options;
 	struct commit *commit;
 	struct ranges  ranges;        /* sizes of what the run holds */
+	struct links   links;         /* and its hashes */
 	uint64_t       borders[BORDERS_MAX]; /* main heights of the run at which a set of signers ends */
 	size_t         border_count;
 	struct trust   trust;         /* which blocks may stand where; as of the last commit */
@@ -32,6 +32,7 @@ struct writer {
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
+	uint64_t commit_took_ms;      /* the newest one */
 	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is none */
 	uint64_t urgent_ms;           /* of the newest urgent block */
 	bool     dirty;               /* the run holds something */

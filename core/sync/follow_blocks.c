@@ -6,7 +6,6 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 
-#define IDLE_MS 2u   /* a tip that comes alone is committed so soon */
 #define GATE_MS 250u /* until a closed gate is looked at again */
 
 /* ---- what came ---- */
@@ -180,7 +179,6 @@ static void begin_ingest(struct follow *f, uint64_t now_ms)
 	o.events = f->env.events;
 	o.gate = f->env.gate;
 	o.stop = &f->ingest_stop;
-	o.idle_ms = IDLE_MS;
 	o.report = on_report;
 	o.report_arg = f;
 	int rc = ingest_start(f->env.network, &o, &f->ingest, &err);

@@ -454,6 +454,28 @@ static void tip_checked(struct sync *s, const struct request *r, const struct sy
 		s->shards[r->shard].asked.height = 0; /* the next tip is asked about instead */
 }
 
+void requests_let_go(struct sync *s, unsigned source, struct sync_actions *out)
+{
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
+		if (s->requests[i].id && s->requests[i].source == source)
+			uncharge(s, &s->requests[i]);
+	requests_cancel(s, source, out);
+}
+
+/* Another source was asked the same later, and answered first. Who gave nothing at all meanwhile is as
+ * silent as one that lets its time pass, which it never could while others step in for it. */
+static void overtaken(struct sync *s, const struct request *r, struct sync_actions *out)
+{
+	struct sync_source *src = &s->sources[r->source];
+
+	if (s->now_ms < r->asked_ms + RATE_TIMEOUT_MIN_MS || src->heard_ms >= r->asked_ms)
+		return;
+	rate_timed_out(&src->rate);
+	score_fault(&src->score, FAULT_TIMEOUT, "it did not answer, and another source did",
+		    s->now_ms);
+	requests_let_go(s, r->source, out);
+}
+
 static int on_came(struct sync *s, const struct sync_event *e, struct sync_actions *out)
 {
 	struct request *found = request_find(s, e->request);
@@ -467,6 +489,7 @@ static int on_came(struct sync *s, const struct sync_event *e, struct sync_actio
 	if (heights && (e->range.first < r.range.first || e->range.end > r.range.end))
 		return -EINVAL;
 	request_end(s, found);
+	src->heard_ms = s->now_ms;
 	share_bytes(&s->share, r.lane, (double)e->bytes - (double)r.bytes, s->now_ms);
 	rate_answered(&src->rate, &s->options.bounds, heights, e->bytes,
 		      (uint32_t)(s->now_ms - r.asked_ms));
@@ -478,8 +501,11 @@ static int on_came(struct sync *s, const struct sync_event *e, struct sync_actio
 	struct request *twin = request_find(s, r.twin);
 
 	if (heights && twin) {
+		struct request other = *twin;
+
 		uncharge(s, twin);
 		cancel(s, twin, out);
+		overtaken(s, &other, out);
 	}
 	src->heights += heights;
 	src->bytes += e->bytes;
@@ -505,10 +531,7 @@ static void source_lied(struct sync *s, unsigned source, const char *text, struc
 	score_fault(&src->score, FAULT_LIE, text ? text : "it lied", s->now_ms);
 	if (known)
 		return;
-	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
-		if (s->requests[i].id && s->requests[i].source == source)
-			uncharge(s, &s->requests[i]);
-	requests_cancel(s, source, out);
+	requests_let_go(s, source, out);
 	struct sync_action *a = action_add(out, SYNC_BAN);
 
 	a->source = source;
@@ -545,6 +568,7 @@ static int on_failed(struct sync *s, const struct sync_event *e, struct sync_act
 		return -EINVAL;
 	if (heights && !r->tip_check) {
 		add_arrived(s, r, e->range, e->bytes);
+		src->heard_ms = s->now_ms;
 		src->heights += heights;
 		src->bytes += e->bytes;
 		s->heights[r->lane] += heights;

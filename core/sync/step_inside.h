@@ -47,6 +47,7 @@ struct sync_source {
 	struct range offers[SHARD_MAX];
 	unsigned requests;
 	uint64_t heights, bytes;
+	uint64_t heard_ms; /* when it last answered */
 };
 
 struct tip { /* of which it is asked whether others have it too */
@@ -93,6 +94,8 @@ struct request *request_find(struct sync *s, uint64_t id);
 void request_end(struct sync *s, struct request *r); /* frees it; its twin stands alone then */
 /* Ends every request to a source, and says so. */
 void requests_cancel(struct sync *s, unsigned source, struct sync_actions *out);
+/* The same, and what was foreseen of them is not counted any more. */
+void requests_let_go(struct sync *s, unsigned source, struct sync_actions *out);
 /* Was it refused what that source gave for the height, while there are others to be asked? */
 bool source_refused(const struct sync *s, unsigned source, uint32_t shard, uint64_t height);
 bool rest_refuses(const struct sync *s, const struct rest *rest, unsigned source); /* the same */

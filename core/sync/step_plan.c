@@ -5,6 +5,7 @@
 
 #define URGENT_ROOM 2u /* requests */
 #define TRY_ONE_IN  8u /* backward requests by which a half-open source is tried */
+#define MUCH_FASTER 4
 
 /* ---- choosing among what is equal ---- */
 
@@ -159,16 +160,23 @@ static bool can_ask(const struct sync *s, unsigned source, uint32_t shard, uint6
 	       range_has(src->offers[shard], height) && score_usable(&src->score, s->now_ms);
 }
 
-static double weight_of(const struct sync *s, const struct sync_source *src, enum lane lane)
+static double weight_of(const struct sync *s, const struct sync_source *src, bool urgent)
 {
 	double score = score_value(&src->score, s->now_ms);
 	unsigned most = s->options.source_requests;
 	unsigned room = most > src->requests ? most - src->requests : 1;
 
-	/* Ahead it counts who answers soon, in history who gives most. */
-	if (lane == LANE_FORWARD)
+	/* Close to the head it counts who answers soon, else who gives most. */
+	if (urgent)
 		return score * score / MAX(src->rate.round_trip_ms, 1.0);
-	return score * room * (src->rate.per_ms + 0.01);
+	/* Who never answered is thought to be as good as any, for one request at a time. */
+	double per_ms = src->rate.per_ms;
+
+	if (per_ms <= 0 && !src->requests)
+		for (size_t i = 0; i < SYNC_SOURCES_MAX; i++)
+			if (s->sources[i].there)
+				per_ms = MAX(per_ms, s->sources[i].rate.per_ms);
+	return score * room * (per_ms + 0.01);
 }
 
 /* SYNC_SOURCES_MAX: nobody that is free now. */
@@ -187,7 +195,7 @@ static unsigned pick_source(struct sync *s, uint32_t shard, uint64_t height, enu
 		last = i;
 		if (try_one && score_circuit(&src->score, s->now_ms) == CIRCUIT_HALF_OPEN)
 			return i;
-		sum += weights[i] = weight_of(s, src, lane);
+		sum += weights[i] = weight_of(s, src, urgent);
 	}
 	double at = draw_below_one(s) * sum;
 
@@ -392,6 +400,11 @@ static bool is_urgent(const struct sync *s)
 
 /* ---- requests that take long ---- */
 
+static void wake(uint64_t at_ms, struct sync_actions *out)
+{
+	out->wake_ms = MIN(out->wake_ms, at_ms);
+}
+
 static void time_out(struct sync *s, struct sync_actions *out)
 {
 	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
@@ -412,7 +425,13 @@ static void time_out(struct sync *s, struct sync_actions *out)
 		if (r->tip_check)
 			s->shards[r->shard].asked.height = 0;
 		share_bytes(&s->share, r->lane, -(double)r->bytes, s->now_ms);
+		bool silent = src->heard_ms < r->asked_ms;
+		unsigned source = r->source;
+
 		request_end(s, r);
+		/* Nothing came of what was asked later, either. */
+		if (silent)
+			requests_let_go(s, source, out);
 	}
 }
 
@@ -426,25 +445,88 @@ static uint64_t late_ms(const struct sync *s, const struct request *r)
 	return r->asked_ms + MIN((uint64_t)(2 * takes) + 20, (r->deadline_ms - r->asked_ms) / 2);
 }
 
-static void send_twins(struct sync *s, struct sync_actions *out)
+/* Is it held, or did it come and is being checked? */
+static bool is_there(const struct sync *s, uint32_t shard, uint64_t height)
+{
+	if (gaps_has(&s->shards[shard].held, height))
+		return true;
+	for (size_t i = 0; i < s->arrived_count; i++)
+		if (s->arrived[i].shard == shard && range_has(s->arrived[i].range, height))
+			return true;
+	return false;
+}
+
+/* What of a request did not come by another one that ended midway. */
+static struct range left_of(const struct sync *s, const struct request *r)
+{
+	struct range left = r->range;
+
+	while (left.first < left.end && is_there(s, r->shard, left.first))
+		left.first++;
+	while (left.first < left.end && is_there(s, r->shard, left.end - 1))
+		left.end--;
+	return left;
+}
+
+/* Where nothing else is to be asked of `other`, which has nothing to do: as soon as it could have given
+ * the same twice; at once when it is several times as fast. Windows of who is slow or hangs would else
+ * hold up the end, and what lies too far above them to be asked for. */
+static uint64_t overdue_ms(const struct sync *s, const struct request *r, struct range left,
+			   const struct sync_source *other)
+{
+	double per_ms = other->rate.per_ms;
+
+	if (other->requests || per_ms <= 0 ||
+	    score_circuit(&other->score, s->now_ms) != CIRCUIT_CLOSED)
+		return UINT64_MAX;
+	if (per_ms >= MUCH_FASTER * s->sources[r->source].rate.per_ms)
+		return r->asked_ms;
+	return r->asked_ms + (uint64_t)(2 * (double)(left.end - left.first) / per_ms) + 20;
+}
+
+/* How good it is to ask that one, too: of a single height it counts who answers soon. */
+static double twin_value(const struct sync *s, const struct sync_source *src, struct range left)
+{
+	if (left.end - left.first == 1)
+		return weight_of(s, src, true);
+	return score_value(&src->score, s->now_ms) * (src->rate.per_ms + 0.0001);
+}
+
+/* nothing: there is nothing else that could be asked for. */
+static void send_twins(struct sync *s, bool nothing, struct sync_actions *out)
 {
 	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
 		struct request *r = &s->requests[i];
 		unsigned best = SYNC_SOURCES_MAX;
 
-		if (!r->id || r->twin || r->tip_check || late_ms(s, r) > s->now_ms)
+		if (!r->id || r->twin || r->tip_check)
 			continue;
-		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++)
-			if (s->sources[k].operator!= s->sources[r->source].operator&&
-			    can_ask(s, k, r->shard, r->range.first, true) &&
-			    range_has(s->sources[k].offers[r->shard], r->range.end - 1) &&
-			    (best == SYNC_SOURCES_MAX ||
-			     weight_of(s, &s->sources[k], LANE_FORWARD) >
-				     weight_of(s, &s->sources[best], LANE_FORWARD)))
+		struct range left = left_of(s, r);
+
+		if (left.first == left.end)
+			continue;
+		uint64_t due_ms = late_ms(s, r);
+
+		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++) {
+			const struct sync_source *other = &s->sources[k];
+
+			if (other->operator== s->sources[r->source].operator||
+			    !can_ask(s, k, r->shard, left.first, true) ||
+			    !range_has(other->offers[r->shard], left.end - 1))
+				continue;
+			if (nothing)
+				due_ms = MIN(due_ms, overdue_ms(s, r, left, other));
+			if (best == SYNC_SOURCES_MAX ||
+			    twin_value(s, other, left) > twin_value(s, &s->sources[best], left))
 				best = k;
+		}
+		if (best != SYNC_SOURCES_MAX && due_ms > s->now_ms) {
+			wake(due_ms, out);
+			continue;
+		}
 		if (best == SYNC_SOURCES_MAX)
 			continue;
-		struct request *twin = send(s, best, r->shard, r->range, r->lane, false, out);
+		struct request *twin = send(s, best, r->shard, left, r->lane, false, out);
 
 		if (!twin)
 			return;
@@ -495,11 +577,6 @@ static void ask_about_tips(struct sync *s, struct sync_actions *out)
 
 /* ---- when to be asked again ---- */
 
-static void wake(uint64_t at_ms, struct sync_actions *out)
-{
-	out->wake_ms = MIN(out->wake_ms, at_ms);
-}
-
 static void find_wake(struct sync *s, struct sync_actions *out)
 {
 	uint64_t open_ms;
@@ -536,7 +613,7 @@ static bool is_bounded(const struct sync *s, bool urgent)
 
 void sync_plan(struct sync *s, struct sync_actions *out)
 {
-	bool wants[LANE_COUNT] = { true, !s->paused }, idle = true;
+	bool wants[LANE_COUNT] = { true, !s->paused }, idle = true, nothing = true;
 	uint64_t open_ms;
 
 	time_out(s, out);
@@ -558,10 +635,11 @@ void sync_plan(struct sync *s, struct sync_actions *out)
 		enum sent sent = send_lane(s, lane, urgent, out);
 
 		idle = idle && sent != SENT;
+		nothing = nothing && sent == NOTHING_TO_ASK;
 		if (sent != SENT)
 			wants[lane] = false;
 	}
 	if (idle)
-		send_twins(s, out);
+		send_twins(s, nothing, out);
 	find_wake(s, out);
 }

@@ -165,12 +165,14 @@ middle() {
 	touch "$KEEP/follow.middle.done"
 }
 
-samples() { # until nothing is missing: seconds, bytes of each lane, heights that each misses
+samples() { # until nothing is missing: seconds, bytes of each lane, heights that each misses, the least
+	# that the head's misses of a shard
 	while :; do
 		awk -v now="$(mono)" '
 			/^chainfs_sync_bytes_total\{/ { bytes[index($1, "forward") ? 1 : 2] += $2 }
 			/^chainfs_sync_heights_missing\{/ { missing[index($1, "forward") ? 1 : 2] += $2 }
-			END { print now, bytes[1] + 0, bytes[2] + 0, missing[1] + 0, missing[2] + 0 }' "$M/ctl/metrics" | tee "$T/sample"
+			/^chainfs_sync_heights_missing\{.*forward/ { if (least == "" || $2 < least) least = $2 }
+			END { print now, bytes[1] + 0, bytes[2] + 0, missing[1] + 0, missing[2] + 0, least + 0 }' "$M/ctl/metrics" | tee "$T/sample"
 		awk '{ exit !($2 > 0 && $4 + $5 == 0) }' "$T/sample" && return
 		sleep 0.1
 	done
@@ -188,15 +190,17 @@ measure_split() {
 		samples > "$WORK/follow.samples.$round"
 		unmount
 		peer_stop node
-		# Both: from a tenth of the head's bytes until nine tenths of them. One alone: from when all of the
-		# head's came until most of history did. What is done with bytes that came says nothing of the
-		# line: when a shard is whole, all of it is replayed.
+		# Bytes count when the request for them was answered. Both: from a tenth of the head's bytes until
+		# nine tenths of them, or until a shard comes close to its head: from there on it goes first of
+		# all, whatever the weights say, and the shards do not come there together. One alone: from when
+		# all of the head's came until most of history did. What is done with bytes that came says nothing
+		# of the line: when a shard is whole, all of it is replayed.
 		awk -v share="$T/split.share" -v lent="$T/split.lent" '
-			{ t[NR] = $1; f[NR] = $2; b[NR] = $3 }
+			{ t[NR] = $1; f[NR] = $2; b[NR] = $3; least[NR] = $6 }
 			END {
 				for (i = 1; i <= NR; i++) {
 					if (f[i] >= f[NR] * 0.1 && !from) from = i
-					if (f[i] <= f[NR] * 0.9) to = i
+					if (f[i] <= f[NR] * 0.9 && (f[i] == 0 || least[i] > 64)) to = i
 					if (f[i] == f[NR] && !alone) alone = i
 					if (b[i] <= b[NR] * 0.95) end = i
 				}

@@ -3,6 +3,9 @@
 #include "core/ingest/pipeline.h"
 
 #include <semaphore.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/support/support.h"
 
@@ -100,11 +103,50 @@ static void what_is_usual_never_takes_the_room_of_what_is_urgent(void **state)
 	pipeline_close(p);
 }
 
+static atomic_int niceness[8]; /* of who checked job i */
+
+/* Usual jobs wait until the test goes on. */
+static int split_urgent(struct slice received, bool main_shard, struct buf *canonical,
+			struct buf *certificate, struct err *err)
+{
+	atomic_store(&niceness[received.p[0]], getpriority(PRIO_PROCESS, (id_t)gettid()));
+	if (received.p[0] < 4)
+		sem_wait(&go);
+	sem_post(&checked);
+	return -EBADMSG;
+}
+
+static void who_yields_checks_what_is_urgent_while_all_checkers_are_busy(void **state)
+{
+	static const struct chain_ops ops_urgent = { .kind = "test", .split = split_urgent };
+	AUTO(pipeline_freep) struct pipeline *p = NULL;
+	int ours = getpriority(PRIO_PROCESS, (id_t)gettid());
+
+	sem_init(&go, 0, 0);
+	sem_init(&checked, 0, 0);
+	assert_int_equal(pipeline_new(&ops_urgent, NULL, 2, &p), 0);
+	assert_int_equal(pipeline_yield(p), 0);
+	for (uint8_t i = 1; i <= 3; i++)
+		assert_int_equal(pipeline_put(p, job_of(i, false)), 0);
+	assert_int_equal(pipeline_try_put(p, job_of(4, true)), 0);
+	assert_int_equal(take(p), 4);
+	assert_int_equal(pipeline_try_put(p, job_of(5, true)), 0);
+	assert_int_equal(take(p), 5);
+	for (int i = 0; i < 3; i++)
+		sem_post(&go);
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_int_equal(take(p), i);
+	assert_int_equal(atomic_load(&niceness[4]), ours);
+	assert_true(atomic_load(&niceness[1]) > ours || ours >= 19);
+	pipeline_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urgent_jobs_are_checked_and_taken_before_those_that_waited_longer),
 		cmocka_unit_test(what_is_usual_never_takes_the_room_of_what_is_urgent),
+		cmocka_unit_test(who_yields_checks_what_is_urgent_while_all_checkers_are_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
