@@ -12,6 +12,14 @@
 
 #define PATH_SIZE 4096
 
+void following_authorities(const struct settings *s)
+{
+	const char *file = settings_text(s, SETTING_SYNC_CA_FILE);
+
+	if (*file)
+		setenv("SSL_CERT_FILE", file, 1);
+}
+
 static bool is_address(const char *word)
 {
 	return strstr(word, "://") != NULL;

@@ -5,6 +5,10 @@
 #include "core/control/mount_options.h"
 #include "core/control/verb.h"
 
+/* What the settings say of whom nodes at grpcs:// addresses are trusted by, for this process and those
+ * that it starts. Before it has threads. */
+void following_authorities(const struct settings *s);
+
 /* `word` is a store, or the address of a node: "grpc://HOST:PORT". The store's path into `out`; of an
  * address that of a store that names it as a source, made where there was none. Sources of -o source=
  * are named, too.

@@ -8,6 +8,7 @@
 #include "core/base/sign.h"
 #include "core/base/trace.h"
 #include "mount-helpers/failstop.h"
+#include "mount-helpers/following.h"
 #include "mount-helpers/leaving.h"
 #include "mount-helpers/verbs.h"
 #include "net/control.h"
@@ -129,6 +130,7 @@ static int load_settings(struct verb_call *c, struct settings **out, struct err 
 	if (rc < 0)
 		return rc;
 	c->settings = *out;
+	following_authorities(*out);
 	trace_set_level((enum trace_level)settings_number(*out, SETTING_LOG_LEVEL));
 	return 0;
 }

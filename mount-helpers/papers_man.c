@@ -247,6 +247,7 @@ static const char *const type_words[] = {
 	[SETTING_SIZE] = "a size: bytes, or a number with k, M, G or T (powers of 1024)",
 	[SETTING_TIME] = "a time: a number with ms, s, min, h or d",
 	[SETTING_TEXT] = "one of ",
+	[SETTING_PATH] = "a path from / on, or empty",
 };
 
 /* The defaults, as a file would have them. */
@@ -262,7 +263,8 @@ static void put_defaults(struct buf *out)
 			buf_fmt(out, "%.*s:\n", (int)n, key);
 		group = key;
 		group_size = n;
-		buf_fmt(out, "  %s: %s\n", dot + 1, setting_rows[id].standard);
+		buf_fmt(out, "  %s: %s\n", dot + 1,
+			*setting_rows[id].standard ? setting_rows[id].standard : "''");
 	}
 	buf_str(out, "```\n\n");
 }
@@ -285,7 +287,8 @@ void papers_man_settings(const char *parts, struct buf *out)
 		put_text(out, type_words[row->type], "\t");
 		if (row->words)
 			put_text(out, row->words, "\t");
-		buf_fmt(out, ". Default: *%s*. Environment: *", row->standard);
+		buf_fmt(out, ". Default: *%s*. Environment: *",
+			*row->standard ? row->standard : "nothing");
 		put_text(out, name, "");
 		buf_str(out, "*.\n\n");
 	}

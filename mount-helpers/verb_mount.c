@@ -522,6 +522,7 @@ static int settle_settings(struct mounting *m, struct err *err)
 	if (rc < 0)
 		return rc;
 	c->settings = m->settings;
+	following_authorities(m->settings);
 	trace_set_level((enum trace_level)settings_number(m->settings, SETTING_LOG_LEVEL));
 	return 0;
 }

@@ -33,7 +33,7 @@ struct wire {
 	uv_idle_t flush; /* runs when something is to be sent */
 	struct loop_timer *timer;
 	unsigned handles; /* that will call back once more */
-	bool tcp_there, writing, asked, graced;
+	bool tcp_there, writing, heard_any, asked, graced;
 	uint64_t deadline_ms; /* of being connected */
 	uint64_t heard_ms;
 	int attempt_rc; /* why the last address failed */
@@ -219,6 +219,17 @@ static void watch(struct wire *w)
 							 : since);
 }
 
+/* The usual slip; without it all that is told is an invalid frame, or silence. */
+static int feed_plain(struct wire *w, struct slice bytes, struct err *err)
+{
+	static const uint8_t alert[] = { 0x15, 0x03 }; /* of TLS, which no frame begins with */
+
+	if (!w->heard_any && slice_starts(bytes, SLICE(alert, sizeof alert)))
+		return err_set(err, -EPROTO, "it speaks TLS there: the address begins with grpcs://");
+	w->heard_any = true;
+	return h2_feed(w->session, bytes, err);
+}
+
 static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct wire *w = stream->data;
@@ -229,14 +240,18 @@ static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	bool was_ready = h2_is_ready(w->session);
 	w->heard_ms = loop_now_ms(w->loop);
 	w->asked = w->graced = false;
-	if (n == UV_EOF)
+	if (n == UV_EOF && !w->tls && !w->heard_any)
+		rc = err_set(&err, -ECONNRESET,
+			     "the peer ended the connection without a word of HTTP/2; where TLS is "
+			     "spoken the address begins with grpcs://");
+	else if (n == UV_EOF)
 		rc = err_set(&err, -ECONNRESET, "the peer ended the connection");
 	else if (n < 0)
 		rc = err_set(&err, (int)n, "%s", uv_strerror((int)n));
 	else if (w->tls)
 		rc = feed_tls(w, SLICE(buf->base, n), &err);
 	else
-		rc = h2_feed(w->session, SLICE(buf->base, n), &err);
+		rc = feed_plain(w, SLICE(buf->base, n), &err);
 	if (rc < 0)
 		wire_over(w, rc, err_text(&err, rc));
 	else if (!was_ready && w->stage != OVER && h2_is_ready(w->session))

@@ -150,12 +150,23 @@ static bool speaks_h2(struct tls *t)
 	       memcmp(chosen.data, "h2", 2) == 0;
 }
 
+/* Goes on after what is no fault. The library also says "again" behind a message of its own, such as
+ * a ticket, though more lies here already; then something of it was taken. */
+static bool goes_on(const struct tls *t, ssize_t n, size_t before)
+{
+	return n == GNUTLS_E_AGAIN ? t->in.n && t->in.n < before
+				   : n < 0 && !gnutls_error_is_fatal((int)n);
+}
+
 int tls_handshake(struct tls *t, struct err *err)
 {
+	size_t before;
 	int rc;
+
 	do {
+		before = t->in.n;
 		rc = gnutls_handshake(t->session);
-	} while (rc < 0 && rc != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(rc));
+	} while (goes_on(t, rc, before));
 	if (rc == GNUTLS_E_AGAIN)
 		return -EAGAIN;
 	if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
@@ -168,10 +179,13 @@ int tls_handshake(struct tls *t, struct err *err)
 
 ssize_t tls_read(struct tls *t, void *out, size_t size, struct err *err)
 {
+	size_t before;
 	ssize_t n;
+
 	do {
+		before = t->in.n;
 		n = gnutls_record_recv(t->session, out, size);
-	} while (n < 0 && n != GNUTLS_E_AGAIN && !gnutls_error_is_fatal((int)n));
+	} while (goes_on(t, n, before));
 	if (n == GNUTLS_E_AGAIN)
 		return -EAGAIN;
 	if (n < 0)

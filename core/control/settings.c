@@ -16,7 +16,8 @@
 #include "core/base/trace.h"
 
 #define PATH_SIZE  4096
-#define TEXT_SIZE  32 /* of a canonical value */
+#define TEXT_SIZE  32 /* of a number */
+#define VALUE_SIZE 1024
 #define SHOWN_SIZE 64 /* of what is quoted in a sentence */
 #define FILE_NAME  "chainfs.yaml"
 
@@ -109,6 +110,11 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				     "operators of sources that must have the same block before a "
 				     "tip is called confirmed",
 				     NULL, 1, 8 },
+	[SETTING_SYNC_CA_FILE] = { "sync.ca_file", SETTING_PATH, "",
+				   "file of the certificates (PEM) of authorities that nodes at "
+				   "grpcs:// addresses are trusted by; empty: $SSL_CERT_FILE, else the "
+				   "system's",
+				   NULL, 0, 0 },
 	[SETTING_LOG_LEVEL] = { "log.level", SETTING_TEXT, "info",
 				"the least important lines that are still written; with debug a "
 				"daemon keeps the standard error of who started it",
@@ -117,7 +123,7 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 
 struct value {
 	uint64_t number;
-	char text[TEXT_SIZE]; /* canonical */
+	char text[VALUE_SIZE]; /* canonical */
 	char *origin;         /* NULL: the default */
 };
 
@@ -209,6 +215,14 @@ static void text_of(const struct unit *units, size_t count, uint64_t number, cha
 	snprintf(out, TEXT_SIZE, "0");
 }
 
+static bool parse_path(struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] < ' ' || text.p[i] == 0x7f)
+			return false;
+	return !text.n || (text.p[0] == '/' && text.n < VALUE_SIZE);
+}
+
 static bool value_parse(const struct setting_row *row, struct slice text, struct value *out)
 {
 	bool fits = false;
@@ -234,6 +248,11 @@ static bool value_parse(const struct setting_row *row, struct slice text, struct
 		snprintf(out->text, TEXT_SIZE, "%.*s", (int)MIN(text.n, TEXT_SIZE - 1),
 			 (const char *)text.p);
 		break;
+	case SETTING_PATH:
+		fits = parse_path(text);
+		snprintf(out->text, VALUE_SIZE, "%.*s", (int)MIN(text.n, VALUE_SIZE - 1),
+			 (const char *)text.p);
+		break;
 	}
 	if (fits && out->number == 0 && strcmp(row->standard, "0") == 0)
 		return true; /* it stands for something else */
@@ -249,6 +268,7 @@ static void say_what_fits(const struct setting_row *row, char *out, size_t size)
 		[SETTING_SIZE] = "a size: bytes, or a number with k, M, G or T",
 		[SETTING_TIME] = "a time: a number with ms, s, min, h or d",
 		[SETTING_TEXT] = "one of ",
+		[SETTING_PATH] = "a path from / on, or empty",
 	};
 	char bound[2][TEXT_SIZE];
 	uint64_t numbers[2] = { row->least, row->most };

@@ -17,8 +17,8 @@
  * machine's.
  *
  * Values   bool: true, false, on, off; number: decimal; size: bytes with k, M, G, T (powers of
- *          1024); time: with ms, s, min, h, d, or 0; text. Numbers are kept in the base unit
- *          (bytes, milliseconds).
+ *          1024); time: with ms, s, min, h, d, or 0; text; path: it begins with /, or is empty.
+ *          Numbers are kept in the base unit (bytes, milliseconds).
  * Errors   -EINVAL with "FILE:LINE: sentence"; -ENOENT for a file that was named and is not there;
  *          what the system says of one that is there and cannot be read.
  * Threads  loaded once; immutable from then on, any thread. */
@@ -51,11 +51,12 @@ enum setting_id {
 	SETTING_SYNC_WEIGHT_FORWARD,      /* percent of the line that is the head's */
 	SETTING_SYNC_MEMORY,              /* size of what is asked for or not committed yet, a network */
 	SETTING_SYNC_OPERATORS,           /* that must agree before a tip is confirmed */
+	SETTING_SYNC_CA_FILE,             /* path of certificates; "": the system's */
 	SETTING_LOG_LEVEL,                /* text: error, warn, info, debug */
 	SETTING_COUNT
 };
 
-enum setting_type { SETTING_BOOL, SETTING_NUMBER, SETTING_SIZE, SETTING_TIME, SETTING_TEXT };
+enum setting_type { SETTING_BOOL, SETTING_NUMBER, SETTING_SIZE, SETTING_TIME, SETTING_TEXT, SETTING_PATH };
 struct setting_row {
 	const char *key;     /* "hyper.enabled" */
 	uint8_t     type;    /* enum setting_type */
