@@ -413,25 +413,18 @@ static void time_out(struct sync *s, struct sync_actions *out)
 		if (!r->id || r->deadline_ms > s->now_ms)
 			continue;
 		struct sync_source *src = &s->sources[r->source];
-		struct sync_action *a = action_add(out, SYNC_CANCEL);
 
-		a->request = r->id;
-		a->source = r->source;
-		a->shard = r->shard;
-		a->range = r->range;
-		a->lane = r->lane;
 		rate_timed_out(&src->rate);
 		score_fault(&src->score, FAULT_TIMEOUT, "it did not answer in time", s->now_ms);
 		if (r->tip_check)
 			s->shards[r->shard].asked.height = 0;
-		share_bytes(&s->share, r->lane, -(double)r->bytes, s->now_ms);
 		bool silent = src->heard_ms < r->asked_ms;
 		unsigned source = r->source;
 
-		request_end(s, r);
+		request_cancel(s, r, out);
 		/* Nothing came of what was asked later, either. */
 		if (silent)
-			requests_let_go(s, source, out);
+			requests_cancel(s, source, out);
 	}
 }
 
