@@ -182,7 +182,7 @@ static int step_one(struct follow *f, struct queued *q)
 
 void follow_pump(struct follow *f)
 {
-	if (f->feeding)
+	if (f->feeding || f->closing)
 		return;
 	f->feeding = true;
 	while (f->queue_first < f->queue_end) {
@@ -815,6 +815,7 @@ void follow_closep(struct follow **at)
 
 	if (!f)
 		return;
+	f->closing = true;
 	follow_compare_release(f);
 	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++)
 		if (f->seats[i].used && f->seats[i].source)

@@ -112,6 +112,7 @@ struct follow {
 	struct queued *queue; /* events for the coordinator */
 	size_t queue_first, queue_end, queue_cap;
 	bool feeding;
+	bool closing; /* nothing is asked of anybody, and no ingest begins */
 	struct sync_actions actions;
 	uint64_t wake_ms, due_told;
 	bool anchored[SHARD_MAX];
