@@ -158,6 +158,13 @@ static bool goes_on(const struct tls *t, ssize_t n, size_t before)
 				   : n < 0 && !gnutls_error_is_fatal((int)n);
 }
 
+/* What is left then would never be taken: the next bytes have to find nothing here (tls_give). */
+static int needs_more(const struct tls *t, struct err *err)
+{
+	return t->in.n ? err_set(err, -EPROTO, "TLS: %zu bytes that came are not taken", t->in.n)
+		       : -EAGAIN;
+}
+
 int tls_handshake(struct tls *t, struct err *err)
 {
 	size_t before;
@@ -168,7 +175,7 @@ int tls_handshake(struct tls *t, struct err *err)
 		rc = gnutls_handshake(t->session);
 	} while (goes_on(t, rc, before));
 	if (rc == GNUTLS_E_AGAIN)
-		return -EAGAIN;
+		return needs_more(t, err);
 	if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
 		return certificate_refused(t, err);
 	if (rc < 0)
@@ -187,7 +194,7 @@ ssize_t tls_read(struct tls *t, void *out, size_t size, struct err *err)
 		n = gnutls_record_recv(t->session, out, size);
 	} while (goes_on(t, n, before));
 	if (n == GNUTLS_E_AGAIN)
-		return -EAGAIN;
+		return needs_more(t, err);
 	if (n < 0)
 		return err_set(err, -EPROTO, "TLS: %s", gnutls_strerror((int)n));
 	return n;
