@@ -363,7 +363,8 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 				   verbs, verb_count, &d->control, err);
 	if (rc != -ENOSPC)
 		return rc;
-	/* A socket takes room, too. Reads are what counts; verbs are told that a process holds it. */
+	/* A socket takes room, too. Reads are what counts; verbs are told that a process holds
+	 * it. */
 	trace_warn("mount", "the disk is full: this daemon answers no verbs", "why=\"%s\"",
 		   err_text(err, rc));
 	*err = (struct err)ERR_INIT;

@@ -37,9 +37,9 @@ struct h2_options {
 struct h2_listener {
 	void *arg;
 	void (*ready)(void *arg); /* connected, the peer's SETTINGS came */
-	/* All streams have ended before. rc: -ECONNREFUSED, -ETIMEDOUT … of the socket; -EPROTO: not
-	 * HTTP/2; -EKEYREJECTED: its certificate; -ESHUTDOWN: it said goodbye. h2_closep() is still
-	 * to be called, here or later. */
+	/* All streams have ended before. rc: -ECONNREFUSED, -ETIMEDOUT … of the socket; -EPROTO:
+	 * not HTTP/2; -EKEYREJECTED: its certificate; -ESHUTDOWN: it said goodbye. h2_closep() is
+	 * still to be called, here or later. */
 	void (*ended)(void *arg, int rc, const char *sentence);
 };
 

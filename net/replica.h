@@ -1,6 +1,6 @@
-/* replica.h: opens somebody to bootstrap a store from (struct replica of core/checkpoint/bootstrap.h),
- * or to compare its state with (struct compare_theirs of core/sync/compare.h), by the scheme of his
- * address and the kind of chain.
+/* replica.h: opens somebody to bootstrap a store from (struct replica of
+ * core/checkpoint/bootstrap.h), or to compare its state with (struct compare_theirs of
+ * core/sync/compare.h), by the scheme of his address and the kind of chain.
  *
  * Threads  their functions wait, one call at a time, on any thread but the loop's.
  * Errors   of opening: -EPROTONOSUPPORT no such protocol; -ENOMEM; of TLS -ENOENT, -EBADMSG: its

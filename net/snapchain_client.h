@@ -1,8 +1,8 @@
 /* snapchain_client.h: a Snapchain node asked by threads that wait for the answer.
  *
  * A connection is opened when it is needed and again when it ended. What may come out otherwise on
- * another try (no connection, silence, "unavailable") is tried again, for CLIENT_PATIENCE_MS in all,
- * CLIENT_UNMET_MS while nobody was ever there; what the node refuses is not.
+ * another try (no connection, silence, "unavailable") is tried again, for CLIENT_PATIENCE_MS in
+ * all, CLIENT_UNMET_MS while nobody was ever there; what the node refuses is not.
  * Threads  any but the loop's, several at once.
  * Errors   -EHOSTUNREACH: no answer in the end, and the last reason; -ENODATA: refused, with the
  *          node's sentence; -EMSGSIZE: an answer over its bound; -EPROTO; -EINTR; -ENOMEM. */

@@ -75,7 +75,8 @@ static int session_make(struct tls *t)
 	    gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, t->credentials) < 0 ||
 	    gnutls_alpn_set_protocols(t->session, &h2, 1, GNUTLS_ALPN_MANDATORY) < 0)
 		return -ENOMEM;
-	/* An address is no server name (RFC 6066 3); the certificate is held against it all the same. */
+	/* An address is no server name (RFC 6066 3); the certificate is held against it all the
+	 * same. */
 	if (!is_address(t->host) &&
 	    gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, t->host, strlen(t->host)) < 0)
 		return -ENOMEM;
@@ -150,8 +151,8 @@ static bool speaks_h2(struct tls *t)
 	       memcmp(chosen.data, "h2", 2) == 0;
 }
 
-/* Goes on after what is no fault. The library also says "again" behind a message of its own, such as
- * a ticket, though more lies here already; then something of it was taken. */
+/* Goes on after what is no fault. The library also says "again" behind a message of its own, such
+ * as a ticket, though more lies here already; then something of it was taken. */
 static bool goes_on(const struct tls *t, ssize_t n, size_t before)
 {
 	return n == GNUTLS_E_AGAIN ? t->in.n && t->in.n < before

@@ -18,8 +18,8 @@ int  tls_client_new(const char *host, const char *ca_file, struct tls **out,
 		    struct err *err) MUST_CHECK;
 void tls_freep(struct tls **t);
 
-/* Ciphertext that came; borrowed until tls_read() or tls_handshake() says -EAGAIN, when all of it was
- * taken and more may be given. */
+/* Ciphertext that came; borrowed until tls_read() or tls_handshake() says -EAGAIN, when all of it
+ * was taken and more may be given. */
 void tls_give(struct tls *t, struct slice bytes);
 /* 0 done; -EAGAIN: more bytes; -EKEYREJECTED: the certificate; -EPROTO. */
 int  tls_handshake(struct tls *t, struct err *err) MUST_CHECK;

@@ -68,8 +68,9 @@ struct chain_item {
 	const char *kind;              /* "cast-add"; static; at most 31 characters of [a-z0-9-] */
 	uint8_t     hash[HASH_SIZE];   /* by-hash finds it; hash_size 0: not found by hash */
 	uint8_t     hash_size;
-	/* Where in the item's bytes, counted from those of the block, the first 20 bytes of a BLAKE3
-	 * stand, and what they are of: the store need not keep those. told_size 0: nowhere. */
+	/* Where in the item's bytes, counted from those of the block, the first 20 bytes of a
+	 * BLAKE3 stand, and what they are of: the store need not keep those. told_size 0:
+	 * nowhere. */
 	uint32_t    told_at, told_from, told_size;
 	uint64_t    time;              /* unix seconds; the block's own when it has none */
 	uint32_t    json_size, line_size; /* exact sizes of its two renderings */
@@ -326,8 +327,8 @@ struct chain_ops {
 	void (*replay_free)(struct replay *r);
 	/* 0: rows of the block are in `st` (begun by the caller), *out says what happened, and the
 	 * legacy root equals the block's own. -EUCLEAN: it does not; *out names the account that
-	 * differs first (levels), and the caller aborts the block in `st`, where until then the rows
-	 * lie that came out. -EOPNOTSUPP: an older
+	 * differs first (levels), and the caller aborts the block in `st`, where until then the
+	 * rows lie that came out. -EOPNOTSUPP: an older
 	 * protocol version. object_first: object id of item 0; item i has object_first + 2i, its
 	 * inner record + 1. hyper: keep retained rows and hyper's roots. */
 	int (*replay_block)(struct replay *r, struct state *st, const struct chain_block *b,
@@ -412,7 +413,8 @@ struct chain_ops {
 	int (*replica_snapshot)(struct slice message, size_t i, struct chain_snapshot *out,
 				struct err *err);
 	int (*replica_page)(struct slice message, struct chain_page *out, struct err *err);
-	/* A list of one account's objects, by number from 0; NULL behind the last: what it is called. */
+	/* A list of one account's objects, by number from 0; NULL behind the last: what it is
+	 * called. */
 	const char *(*replica_list_name)(unsigned list);
 	int (*replica_list)(unsigned list, struct slice message, struct chain_page *out,
 			    struct err *err);
@@ -422,21 +424,24 @@ struct chain_ops {
 			   struct err *err);
 	void (*replica_free)(struct chain_replica *r);
 	/* What the records do not tell and blocks do. Before the first item: blocks of the shard,
-	 * descending from the snapshot's own, until it answers 1, or there are no more; then those of
-	 * the main shard, ascending from 1. */
+	 * descending from the snapshot's own, until it answers 1, or there are no more; then those
+	 * of the main shard, ascending from 1. */
 	int (*replica_below)(struct chain_replica *r, const struct chain_block *b, struct err *err);
 	int (*replica_main)(struct chain_replica *r, const struct chain_block *b, struct err *err);
 	/* Does the item belong to the account whose items come now, and is it what its key says?
-	 * -EBADMSG, -EKEYREJECTED. With an empty key, any account that it belongs to: one of a list. */
+	 * -EBADMSG, -EKEYREJECTED. With an empty key, any account that it belongs to: one of a
+	 * list. */
 	int (*replica_add)(struct chain_replica *r, uint64_t account,
 			   const struct chain_page_item *item, struct err *err);
-	/* What blocks of the main shard told that belongs to the account and may have been refused. */
+	/* What blocks of the main shard told that belongs to the account and may have been
+	 * refused. */
 	int (*replica_add_told)(struct chain_replica *r, uint64_t account, struct err *err);
-	/* The account is complete: its root and number of records; then its rows come. claim: what was
-	 * claimed of it, NULL nothing. -EBADMSG. */
+	/* The account is complete: its root and number of records; then its rows come. claim: what
+	 * was claimed of it, NULL nothing. -EBADMSG. */
 	int (*replica_account)(struct chain_replica *r, uint64_t account,
 			       const struct chain_claim *claim, struct err *err);
-	/* What came of the account so far is forgotten: a page that was to go on with it is refused. */
+	/* What came of the account so far is forgotten: a page that was to go on with it is
+	 * refused. */
 	void (*replica_drop)(struct chain_replica *r);
 	/* Rules' rows of the shard as a whole. */
 	int (*replica_end)(struct chain_replica *r, struct chain_replica_end *out, struct err *err);

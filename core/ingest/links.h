@@ -3,8 +3,8 @@
  * A block is compared with its neighbours. Those of earlier runs are read from the store; those of
  * this run are in no row that can be read yet, and a commit for each of them would cost two syncs:
  * history comes newest window first, so that nearly every window meets a neighbour of its own run.
- * Memory   a struct links owns its table: 290 to 580 bytes a block of the run, a quarter to half of it
- *          in use.
+ * Memory   a struct links owns its table: 290 to 580 bytes a block of the run, a quarter to half of
+ *          it in use.
  * Threads  ingest.
  * Errors   -ENOMEM, and nothing has changed. */
 #ifndef CHAINFS_INGEST_LINKS_H

@@ -66,7 +66,8 @@ int writer_replay(struct writer *w, const struct chain_block *b, struct block_ro
 		  struct err *err) MUST_CHECK;
 /* Is there a block that is held and follows the state of the shard? */
 bool writer_is_behind(const struct writer *w, uint32_t shard);
-/* Replays such blocks for about ADVANCE_MS: there may be a whole history of them, and others wait. */
+/* Replays such blocks for about ADVANCE_MS: there may be a whole history of them, and others
+ * wait. */
 int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
 #define ADVANCE_MS 10u
 

@@ -179,8 +179,8 @@ void network_witness(struct network *n, const struct view *v, uint64_t at_least)
 	witness_write(n->folder, w);
 }
 
-/* A log that is damaged in its middle opens as of what lies before. What was acknowledged behind it is
- * known to exist, and a gap until it is imported again. */
+/* A log that is damaged in its middle opens as of what lies before. What was acknowledged behind it
+ * is known to exist, and a gap until it is imported again. */
 static void find_loss(struct network *n, struct view *v)
 {
 	const struct witness *w = &n->witness;

@@ -161,9 +161,9 @@ struct roots_row {
 };
 int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out) MUST_CHECK;
 
-/* Change list and outcomes as they were committed; the slices point into `bytes` and `told`. -ENODATA
- * and -EBADMSG: the block that the list was packed against, or one whose item tells a key, is not
- * held any more, or damaged. */
+/* Change list and outcomes as they were committed; the slices point into `bytes` and `told`.
+ * -ENODATA and -EBADMSG: the block that the list was packed against, or one whose item tells a key,
+ * is not held any more, or damaged. */
 struct change_list {
 	struct buf           bytes;
 	struct buf           told;  /* keys that the objects told */
@@ -171,7 +171,8 @@ struct change_list {
 	size_t               change_count;
 };
 int  network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out) MUST_CHECK;
-/* The same for who asks for no keys: those that objects tell are empty, and no other block is asked. */
+/* The same for who asks for no keys: those that objects tell are empty, and no other block is
+ * asked. */
 int  network_changes_keyless(struct network *n, uint32_t shard, uint64_t height,
 			     struct change_list *out) MUST_CHECK;
 void change_list_release(struct change_list *l);
@@ -188,8 +189,8 @@ void outcome_list_release(struct outcome_list *l);
  * 1 found, 0 none. */
 int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uint64_t *height) MUST_CHECK;
 
-/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots), and
- * what time they have. Ranges are numbered by height / RANGE_SIZE. */
+/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots),
+ * and what time they have. Ranges are numbered by height / RANGE_SIZE. */
 #define RANGE_SIZE 1000u
 struct range_row {
 	uint64_t index_bytes, items_bytes;        /* 0 index_bytes: not complete yet */

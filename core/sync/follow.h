@@ -29,9 +29,9 @@ struct follow;
 /* Where forward begins on a shard that no restore gave a state; with one it is the height above
  * it, always. */
 enum follow_from {
-	/* Behind what is held, when that is FOLLOW_NEAR or less behind the head; else a little below
-	 * the head, and what lies under it comes newest first. Its state follows when history is
-	 * whole. */
+	/* Behind what is held, when that is FOLLOW_NEAR or less behind the head; else a little
+	 * below the head, and what lies under it comes newest first. Its state follows when history
+	 * is whole. */
 	FOLLOW_FROM_HEAD,
 	/* At height 1: everything upwards, replayed as it comes. */
 	FOLLOW_FROM_START

@@ -313,7 +313,8 @@ static void contest_won(struct follow *f)
 	c->open = false;
 }
 
-/* A third one does not have it either, which proves it; or there is none, and it may be either's. */
+/* A third one does not have it either, which proves it; or there is none, and it may be
+ * either's. */
 static void contest_lost(struct follow *f, bool proved)
 {
 	struct contest *c = &f->doubts->contest;

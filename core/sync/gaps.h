@@ -39,9 +39,9 @@ struct gaps {
 	size_t        held_count, held_cap;
 	struct fault *faults; /* ascending heights, none of them held */
 	size_t        fault_count, fault_cap;
-	/* One fault for many heights: those of [rolled.height, rolled_end) that are missing and have
-	 * none of their own were let go by a rollback. rolled_end 0: there was none, or all of them
-	 * came again. */
+	/* One fault for many heights: those of [rolled.height, rolled_end) that are missing and
+	 * have none of their own were let go by a rollback. rolled_end 0: there was none, or all of
+	 * them came again. */
 	struct fault  rolled;
 	uint64_t      rolled_end;
 };

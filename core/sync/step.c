@@ -254,7 +254,8 @@ static void add_arrived(struct sync *s, const struct request *r, struct range ca
 	};
 }
 
-/* Takes a range out; *lane and *operator are of who it came from. False: nothing of it was there. */
+/* Takes a range out; *lane and *operator are of who it came from. False: nothing of it was
+ * there. */
 static bool take_arrived(struct sync *s, uint32_t shard, struct range r, enum lane *lane,
 			 uint32_t *operator)
 {
@@ -455,8 +456,8 @@ static void tip_checked(struct sync *s, const struct request *r, const struct sy
 		s->shards[r->shard].asked.height = 0; /* the next tip is asked about instead */
 }
 
-/* Another source was asked the same later, and answered first. Who gave nothing at all meanwhile is as
- * silent as one that lets its time pass, which it never could while others step in for it. */
+/* Another source was asked the same later, and answered first. Who gave nothing at all meanwhile is
+ * as silent as one that lets its time pass, which it never could while others step in for it. */
 static void overtaken(struct sync *s, const struct request *r, struct sync_actions *out)
 {
 	struct sync_source *src = &s->sources[r->source];

@@ -461,9 +461,9 @@ static struct range left_of(const struct sync *s, const struct request *r)
 	return left;
 }
 
-/* Where nothing else is to be asked of `other`, which has nothing to do: as soon as it could have given
- * the same twice; at once when it is several times as fast. Windows of who is slow or hangs would else
- * hold up the end, and what lies too far above them to be asked for. */
+/* Where nothing else is to be asked of `other`, which has nothing to do: as soon as it could have
+ * given the same twice; at once when it is several times as fast. Windows of who is slow or hangs
+ * would else hold up the end, and what lies too far above them to be asked for. */
 static uint64_t overdue_ms(const struct sync *s, const struct request *r, struct range left,
 			   const struct sync_source *other)
 {
@@ -595,8 +595,8 @@ static void find_wake(struct sync *s, struct sync_actions *out)
 
 /* ---- all of it ---- */
 
-/* An eighth of the memory is for what is urgent alone: history that waits for its checks never keeps a
- * tip from being asked for. */
+/* An eighth of the memory is for what is urgent alone: history that waits for its checks never
+ * keeps a tip from being asked for. */
 static bool is_bounded(const struct sync *s, bool urgent)
 {
 	uint64_t out = bytes_out(s), most = s->options.bytes_max;

@@ -154,7 +154,8 @@ struct keep {
 	struct keep_view   views[KEEP_VIEWS];
 };
 
-/* What every program must agree on that takes over from another: layout, table of rows, renderers. */
+/* What every program must agree on that takes over from another: layout, table of rows,
+ * renderers. */
 uint64_t keep_meaning(void);
 
 /* A new memfd, and its memory. The descriptor is close-on-exec. */

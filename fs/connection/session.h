@@ -41,8 +41,8 @@ int session_start(struct session *s, unsigned threads, void (*ended)(void *arg),
 		  struct err *err) MUST_CHECK;
 /* Unmounts unless somebody uses it (tried for so long), answers what is in hand, takes no more. */
 void session_end(struct session *s, unsigned wait_ms);
-/* Answers what is in hand and takes no more, for another process that goes on: nothing is unmounted,
- * by session_closep() neither. */
+/* Answers what is in hand and takes no more, for another process that goes on: nothing is
+ * unmounted, by session_closep() neither. */
 void session_pause(struct session *s);
 /* Who still uses it gets ENOTCONN from now on; what is still mounted is detached. */
 void session_closep(struct session **s);

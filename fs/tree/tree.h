@@ -100,8 +100,8 @@ struct entry {
 
 extern const struct entry tree[];
 extern const size_t tree_count;
-/* Raised when a row shows other bytes, sizes or modes of the same data than before: kernels keep them
- * for ever, so a program of another number does not take over a living mount. */
+/* Raised when a row shows other bytes, sizes or modes of the same data than before: kernels keep
+ * them for ever, so a program of another number does not take over a living mount. */
 #define TREE_BYTES 2u /* at most 256 */
 
 /* Every question knows the whole tree; who asks leaves out what its connection does not show. */

@@ -1,6 +1,7 @@
-/* readers FOLDER SECONDS-MAX STOP-FILE: eight kinds of readers loop over a mounted tree until STOP-FILE is there,
- * and compare every answer with what the same call gave before the first of them was disturbed. Prints
- * a line for every call that failed or differed, then "calls N failed N wrong N longest_ms N". */
+/* readers FOLDER SECONDS-MAX STOP-FILE: eight kinds of readers loop over a mounted tree until
+ * STOP-FILE is there, and compare every answer with what the same call gave before the first of
+ * them was disturbed. Prints a line for every call that failed or differed, then "calls N failed N
+ * wrong N longest_ms N". */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

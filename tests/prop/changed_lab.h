@@ -1,5 +1,5 @@
-/* changed_lab.h: a recorded chain, and what becomes of a block of it that was changed, met where it stands: decoded,
- * and replayed on the state of the height below it. */
+/* changed_lab.h: a recorded chain, and what becomes of a block of it that was changed, met where it
+ * stands: decoded, and replayed on the state of the height below it. */
 #ifndef CHAINFS_TESTS_CHANGED_LAB_H
 #define CHAINFS_TESTS_CHANGED_LAB_H
 

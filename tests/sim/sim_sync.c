@@ -1,6 +1,6 @@
-/* The coordinator among scripted sources: silent, slow, lying, forgetful, flapping, and at least one
- * that is honest. Each run is made of its seed alone: SIM_SEED runs one again, SIM_RUNS says how
- * many. Whatever the sources do, everything arrives, nothing that is false is held, liars are
+/* The coordinator among scripted sources: silent, slow, lying, forgetful, flapping, and at least
+ * one that is honest. Each run is made of its seed alone: SIM_SEED runs one again, SIM_RUNS says
+ * how many. Whatever the sources do, everything arrives, nothing that is false is held, liars are
  * banned, and what is out stays within its bounds. */
 #include "core/sync/step.h"
 #include "tests/support/support.h"

@@ -1,5 +1,5 @@
-/* Every transport against one small file system: answers at once, later, from other threads, blocked
- * ones, large ones; the ends that a connection can have. Needs the right to mount. */
+/* Every transport against one small file system: answers at once, later, from other threads,
+ * blocked ones, large ones; the ends that a connection can have. Needs the right to mount. */
 #define FUSE_USE_VERSION 314
 
 #include <fcntl.h>

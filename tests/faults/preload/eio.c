@@ -1,5 +1,6 @@
-/* Reads that fail: loaded in front of a program (LD_PRELOAD), every EIO_EVERY-th pread of a file whose path has
- * EIO_PATH in it is EIO. EIO_FROM: the first so many go well. Nothing else changes. */
+/* Reads that fail: loaded in front of a program (LD_PRELOAD), every EIO_EVERY-th pread of a file
+ * whose path has EIO_PATH in it is EIO. EIO_FROM: the first so many go well. Nothing else
+ * changes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
