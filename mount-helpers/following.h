@@ -15,7 +15,7 @@ void following_authorities(const struct settings *s);
  * source= are named, too.
  * -EINVAL: what a new store needs is not said; -EEXIST: it is there with other parameters; -EBUSY:
  * a process holds it; others as of store_open(). */
-int following_prepare(struct verb_call *c, const struct mount_options *o, const char *word, char *out,
-		      size_t size, struct err *err) MUST_CHECK;
+int following_prepare(struct verb_call *c, const struct mount_options *o, const char *word,
+		      char *out, size_t size, struct err *err) MUST_CHECK;
 
 #endif

@@ -13,8 +13,9 @@
 #include "net/loop.h"
 
 /* `stop` may be NULL; when it is set, calls end soon with -EINTR. port 0: the protocol's. */
-int  replica_open(struct loop *l, const char *chain, const char *scheme, const char *host, uint16_t port,
-		  const atomic_bool *stop, struct replica *out, struct err *err) MUST_CHECK;
+int  replica_open(struct loop *l, const char *chain, const char *scheme, const char *host,
+		  uint16_t port, const atomic_bool *stop, struct replica *out, struct err *err)
+	MUST_CHECK;
 void replica_close(struct replica *r); /* accepts an all-zero one */
 
 /* The same for whose state ours is compared with. */

@@ -36,6 +36,7 @@ int  snapchain_ask(struct snapchain_client *c, const char *path, struct slice re
 int snapchain_trie_node(struct snapchain_client *c, uint32_t shard, struct slice prefix,
 			struct source_node *out, struct err *err) MUST_CHECK;
 /* Heights by shard, as the node tells of itself; 0: none. */
-int snapchain_heights(struct snapchain_client *c, uint64_t out[SHARD_MAX], struct err *err) MUST_CHECK;
+int snapchain_heights(struct snapchain_client *c, uint64_t out[SHARD_MAX], struct err *err)
+	MUST_CHECK;
 
 #endif

@@ -96,7 +96,8 @@ struct chain_params;
 /* Adapters put this first in a struct of their own. Owned by who decoded it; ops->block_free. */
 struct chain_block {
 	const struct chain_ops *ops;
-	struct buf  canonical;         /* the received message without the certificate (DESIGN.md 9) */
+	struct buf  canonical;         /* the received message without the certificate (DESIGN.md
+					* 9) */
 	struct buf  certificate;       /* empty when the block came without one */
 	uint32_t    shard;
 	uint64_t    height;
@@ -285,13 +286,15 @@ struct chain_replica_sink {
 
 struct chain_replica_end {
 	uint64_t marked;           /* accounts of which something was guessed */
-	bool     sequence_guessed; /* as is how much of the main shard's blocks has come to this one */
+	bool     sequence_guessed; /* as is how much of the main shard's blocks has come to this
+				    * one */
 };
 
 struct chain_ops {
 	const char *kind;         /* "snapchain" */
 	const char *block_suffix; /* ".pb": block.pb, commits.pb, records as they came */
-	uint32_t    renderer;     /* version of every rendering below; a change invalidates caches */
+	uint32_t    renderer;     /* version of every rendering below; a change invalidates
+				   * caches */
 
 	/* Text of the parameters of a well-known network, as --config would have it; NULL:
 	 * unknown. */
@@ -305,25 +308,28 @@ struct chain_ops {
 	void (*params_free)(struct chain_params *p);
 	uint32_t (*shard_count)(const struct chain_params *p); /* the main one included */
 
-	int (*peek)(struct slice received, bool main_shard, struct chain_peek *out, struct err *err);
+	int (*peek)(struct slice received, bool main_shard, struct chain_peek *out,
+		    struct err *err);
 	int (*split)(struct slice received, bool main_shard, struct buf *canonical,
 		     struct buf *certificate, struct err *err);
 	/* Its reverse: a message that splits into the two. The one received, where its fields were
 	 * in ascending order. */
-	int (*join)(struct slice canonical, struct slice certificate, bool main_shard, struct buf *out,
-		    struct err *err);
+	int (*join)(struct slice canonical, struct slice certificate, bool main_shard,
+		    struct buf *out, struct err *err);
 	/* Takes both bufs over, also on failure. -EBADMSG: the bytes do not parse (structure); any
 	 * other fault is a level of the block. Without `verify` no signature is checked: the levels
 	 * commit and messages stay pending and no item is refused; for rendering what was checked
 	 * before. */
-	int (*decode)(const struct chain_params *p, bool main_shard, bool verify, struct buf *canonical,
-		      struct buf *certificate, struct chain_block **out, struct err *err);
+	int (*decode)(const struct chain_params *p, bool main_shard, bool verify,
+		      struct buf *canonical, struct buf *certificate, struct chain_block **out,
+		      struct err *err);
 	void (*block_free)(struct chain_block *b);
 	/* Fills levels[LEVEL_HEADER] further: parent link against the block below. prev NULL:
 	 * height 1. */
 	int (*link)(const struct chain_block *b, const uint8_t *prev_hash, struct err *err);
 
-	int (*replay_new)(const struct chain_params *p, uint32_t shard, struct replay **out, struct err *err);
+	int (*replay_new)(const struct chain_params *p, uint32_t shard, struct replay **out,
+			  struct err *err);
 	void (*replay_free)(struct replay *r);
 	/* 0: rows of the block are in `st` (begun by the caller), *out says what happened, and the
 	 * legacy root equals the block's own. -EUCLEAN: it does not; *out names the account that
@@ -332,7 +338,8 @@ struct chain_ops {
 	 * protocol version. object_first: object id of item 0; item i has object_first + 2i, its
 	 * inner record + 1. hyper: keep retained rows and hyper's roots. */
 	int (*replay_block)(struct replay *r, struct state *st, const struct chain_block *b,
-			    uint64_t object_first, bool hyper, struct chain_result *out, struct err *err);
+			    uint64_t object_first, bool hyper, struct chain_result *out,
+			    struct err *err);
 	/* After state_block_abort(): forget what was cached of the aborted block. */
 	void (*replay_abort)(struct replay *r);
 
@@ -345,7 +352,8 @@ struct chain_ops {
 	int (*account_of_key)(struct slice key, uint64_t *account);
 	unsigned (*vshard_of)(uint64_t account);
 	uint32_t (*shard_of)(const struct chain_params *p, uint64_t account); /* the account's own shard */
-	void (*vshard_key)(unsigned vshard, struct buf *out); /* row that counts a vshard's accounts: be32 */
+	void (*vshard_key)(unsigned vshard, struct buf *out); /* row that counts a vshard's
+							       * accounts: be32 */
 	void (*set_prefix)(uint64_t account, uint8_t set_id, struct buf *out);
 	int (*account_read)(struct slice value, struct chain_account *out);
 	int (*record_read)(struct slice key, struct slice value, struct chain_record *out);
@@ -403,8 +411,8 @@ struct chain_ops {
 	 * CONTEXT_HYPER is equal to legacy when nothing was retained. */
 	int (*root_new)(uint32_t shard, bool hyper, chain_row_emit *emit, void *arg,
 			struct chain_rooter **out, struct err *err);
-	int (*root_add)(struct chain_rooter *r, enum space space, struct slice key, struct slice value,
-			struct err *err);
+	int (*root_add)(struct chain_rooter *r, enum space space, struct slice key,
+			struct slice value, struct err *err);
 	int (*root_end)(struct chain_rooter *r, struct chain_root out[CONTEXT_COUNT],
 			uint64_t *retained, struct err *err);
 	void (*root_free)(struct chain_rooter *r);
@@ -450,7 +458,8 @@ struct chain_ops {
 	enum chain_shared (*replica_shared)(uint8_t set_id);
 	/* Marks: rules' rows below this prefix; whose, and what was guessed, in words. */
 	void (*mark_prefix)(struct buf *out);
-	int (*mark_read)(struct slice key, struct slice value, uint64_t *account, char text[REASON_SIZE]);
+	int (*mark_read)(struct slice key, struct slice value, uint64_t *account,
+			 char text[REASON_SIZE]);
 	/* HyperEnvelope of a block as bytes, or as JSON. */
 	int (*render_envelope)(const struct chain_envelope *e, bool json, struct buf *out);
 };

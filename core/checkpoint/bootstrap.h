@@ -70,7 +70,8 @@ struct bootstrap_result {
 			height; /* where the state of the shard begins; of shard 0, replayed from 1: where
 					  its replay came to */
 		uint64_t records, bytes, pages, refused_pages, guessed_accounts;
-		bool sequence_guessed; /* how many block events were applied: no block told for sure */
+		bool sequence_guessed; /* how many block events were applied: no block told for
+					* sure */
 		struct chain_root root;
 	} shards[SHARD_MAX];
 };

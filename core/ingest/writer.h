@@ -25,7 +25,8 @@ struct writer {
 	struct commit *commit;
 	struct ranges  ranges;        /* sizes of what the run holds */
 	struct links   links;         /* and its hashes */
-	uint64_t       borders[BORDERS_MAX]; /* main heights of the run at which a set of signers ends */
+	uint64_t       borders[BORDERS_MAX]; /* main heights of the run at which a set of signers
+					      * ends */
 	size_t         border_count;
 	struct trust   trust;         /* which blocks may stand where; as of the last commit */
 	struct lane    lanes[SHARD_MAX];
@@ -33,7 +34,8 @@ struct writer {
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
 	uint64_t commit_took_ms;      /* the newest one */
-	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is none */
+	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is
+				       * none */
 	uint64_t urgent_ms;           /* of the newest urgent block */
 	bool     dirty;               /* the run holds something */
 	bool     inside;              /* the gate */

@@ -114,7 +114,8 @@ struct db_cache *db_cache_new(size_t bytes)
 	if (!c)
 		return NULL;
 	c->lru = rocksdb_cache_create_lru(bytes);
-	c->write_memory = MIN(MAX(bytes / 3 * 2, (size_t)WRITE_MEMORY_MIN), (size_t)WRITE_MEMORY_MAX);
+	c->write_memory =
+		MIN(MAX(bytes / 3 * 2, (size_t)WRITE_MEMORY_MIN), (size_t)WRITE_MEMORY_MAX);
 	return c;
 }
 

@@ -28,7 +28,8 @@ struct db_options {
 	struct db_cache *cache;
 	bool create;   /* it must not be there yet */
 	bool sync_off; /* no fsync of a write */
-	bool read_only; /* nothing below the path is written; what a log holds is read into memory */
+	bool read_only; /* nothing below the path is written; what a log holds is read into
+			 * memory */
 };
 
 int  db_open(const char *path, const struct db_options *options, struct db **out,

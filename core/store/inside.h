@@ -59,7 +59,8 @@ struct network {
 	struct db              *db;
 	struct segments        *segments;
 	struct segments_end     committed; /* of the segments; ingest's */
-	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
+	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by
+					    * ingest */
 	struct cache           *cache;
 	size_t                  state_rows_max; /* of each state (state.h) */
 	struct recent          *recent;

@@ -37,7 +37,8 @@ struct store_options {
 	const char *holder;       /* "import, pid 123": what a second process is told */
 	size_t      cache_size;   /* bytes of block cache for all networks; 0: a default */
 	bool        sync_off;     /* generated chains and tests: no fsync. Never the default */
-	const struct chain_ops *(*kind)(const char *kind); /* adapters by kind; NULL: chain_kind() */
+	const struct chain_ops *(*kind)(const char *kind); /* adapters by kind; NULL:
+							    * chain_kind() */
 	/* Networks that do not open, because something of theirs is damaged, are no error but
 	 * listed (store_damaged()). */
 	bool        damaged_too;

@@ -101,7 +101,8 @@ struct follow_rate { /* of a lane and shard, with a half-life of some seconds */
 struct follow_shard_sight {
 	struct sync_shard_status sync;
 	uint64_t lag;          /* heights from what is held to the head that sources offer */
-	uint64_t lag_ms;       /* age of the newest held block, while sources offer a newer one; else 0 */
+	uint64_t lag_ms;       /* age of the newest held block, while sources offer a newer one;
+				* else 0 */
 	struct follow_rate lane[LANE_COUNT];
 };
 

@@ -98,8 +98,8 @@ struct source_entry {
 
 /* "grpc://HOST[:PORT]", "grpcs://…"; host may be [v6]. -EINVAL with a sentence. `port` 0: none
  * named. */
-int source_url_parse(const char *url, char scheme[16], char host[SOURCE_URL_MAX + 1], uint16_t *port,
-		     struct err *err) MUST_CHECK;
+int source_url_parse(const char *url, char scheme[16], char host[SOURCE_URL_MAX + 1],
+		     uint16_t *port, struct err *err) MUST_CHECK;
 /* A name from an address: "127.0.0.1-3383". */
 void source_name_of(const char *url, char out[SOURCE_NAME_MAX + 1]);
 /* Up to out_max entries; *count. -EINVAL names the line. */

@@ -31,8 +31,8 @@ int mountpoint_full(const char *path, char out[PATH_MAX], struct err *err) MUST_
 /* 1 and what is mounted there, 0 nothing is. */
 int mountpoint_find(const char *full, struct mount_info *out, struct err *err) MUST_CHECK;
 /* Everything that is mounted, in the order of mounting. */
-int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m), void *arg,
-		    struct err *err) MUST_CHECK;
+int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m),
+		    void *arg, struct err *err) MUST_CHECK;
 /* 1 when the main tree of ours is mounted there as that process sees it, 0 when not. */
 int mountpoint_seen_by(pid_t pid, const char *full, struct err *err) MUST_CHECK;
 bool mountpoint_is_ours(const struct mount_info *m); /* the main tree, ctl or plain */

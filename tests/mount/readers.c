@@ -137,7 +137,8 @@ static void *read_open(void *arg)
 	unsigned seed = (unsigned)(uintptr_t)arg;
 
 	while (!stopped()) {
-		const struct file *f = &files[(unsigned)rand_r(&seed) % (file_count < OPEN_MAX_ ? file_count : OPEN_MAX_)];
+		const struct file *f = &files[(unsigned)rand_r(&seed) %
+					      (file_count < OPEN_MAX_ ? file_count : OPEN_MAX_)];
 
 		check_bytes(f, f->fd, 1 + (unsigned)rand_r(&seed) % 65536);
 	}
@@ -266,7 +267,8 @@ int main(int argc, char **argv)
 	root = argv[1];
 	stop_file = argv[2];
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (nftw(root, add_file, 16, FTW_PHYS) < 0 || file_count < OPEN_MAX_ || chdir(argv[3]) < 0) {
+	if (nftw(root, add_file, 16, FTW_PHYS) < 0 || file_count < OPEN_MAX_ ||
+	    chdir(argv[3]) < 0) {
 		printf("failed: no files below %s\n", root);
 		return 1;
 	}

@@ -459,7 +459,8 @@ static void is_freed_by_abort(const struct transport_ops *how)
 	int ends[2], there = -1, rc = how->why_not(&err);
 
 	if (rc < 0 || geteuid() != 0) {
-		print_message("# %s\n", rc < 0 ? err_text(&err, rc) : "only root holds another's descriptor");
+		print_message("# %s\n",
+			      rc < 0 ? err_text(&err, rc) : "only root holds another's descriptor");
 		skip();
 	}
 	assert_non_null(mkdtemp(m.folder));

@@ -16,7 +16,8 @@ typedef ssize_t read_call(int fd, void *buf, size_t n, off_t at);
 static int fails(int fd)
 {
 	static atomic_long calls;
-	const char *part = getenv("EIO_PATH"), *every = getenv("EIO_EVERY"), *from = getenv("EIO_FROM");
+	const char *part = getenv("EIO_PATH"), *every = getenv("EIO_EVERY"),
+		   *from = getenv("EIO_FROM");
 	char link[64], path[4096];
 	int saved = errno;
 
