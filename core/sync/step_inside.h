@@ -94,7 +94,8 @@ struct request *request_find(struct sync *s, uint64_t id);
 void request_end(struct sync *s, struct request *r); /* frees it; its twin stands alone then */
 /* Ends it and says so; what was foreseen of it is not counted any more. */
 void request_cancel(struct sync *s, struct request *r, struct sync_actions *out);
-void requests_cancel(struct sync *s, unsigned source, struct sync_actions *out); /* all of a source */
+/* All of a source. */
+void requests_cancel(struct sync *s, unsigned source, struct sync_actions *out);
 /* Was it refused what that source gave for the height, while there are others to be asked? */
 bool source_refused(const struct sync *s, unsigned source, uint32_t shard, uint64_t height);
 /* The same of what rests. */
