@@ -68,8 +68,8 @@ struct network {
 	struct dead            *dead;
 	struct witness          witness;   /* what was acknowledged; ingest's */
 	struct manifest         manifest;
-	bool                    lost;      /* acknowledged commits, when it was opened; known heights
-					      are gaps */
+	bool                    lost;      /* acknowledged commits, when it was opened; known
+					    * heights are gaps */
 	bool                    read_only, full; /* as the place */
 	bool                    keep_told; /* hashes are kept where they stand (store.h) */
 	bool                    keep_keys; /* and keys of changes and deaths whole */

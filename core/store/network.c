@@ -5,7 +5,6 @@
 #include "core/store/blocks.h"
 #include "core/store/inside.h"
 #include "core/store/stats.h"
-#include "core/store/tiers.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
