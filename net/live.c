@@ -356,6 +356,9 @@ int live_source_add(struct live *l, struct network *n, const struct source_entry
 	rc = loop_call(l->loop, call_add, &c);
 	if (rc == 0)
 		rc = c.rc;
+	if (rc < 0 && live_file_remove(l->env.store, n, e->name, NULL) < 0)
+		trace_warn("live", "a source that cannot be followed stays in the file",
+			   "network=%s source=%s", network_name(n), e->name);
 	return rc < 0 ? err_set(err, rc, "%s", err_text(&c.err, rc)) : 0;
 }
 

@@ -25,9 +25,9 @@ int  live_open(const struct live_env *env, struct live **out, struct err *err) M
 int  live_begin(struct live *l) MUST_CHECK;
 void live_closep(struct live **l);
 
-/* The file is written first, then it is followed. -EEXIST; -EINVAL: the address, or nobody speaks
- * its protocol; -ENOSPC: SYNC_SOURCES_MAX are there. A network that nobody followed is followed
- * from then on. */
+/* The file is written first, then it is followed; what cannot be leaves the file again. -EEXIST;
+ * -EINVAL: the address, or nobody speaks its protocol; -ENOSPC: SYNC_SOURCES_MAX are there. A
+ * network that nobody followed is followed from then on. */
 int live_source_add(struct live *l, struct network *n, const struct source_entry *e,
 		    struct err *err) MUST_CHECK;
 /* Without a daemon: the file alone. */

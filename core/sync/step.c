@@ -446,14 +446,14 @@ static void vote(struct sync *s, uint32_t shard, uint32_t operator, struct sync_
 static void tip_checked(struct sync *s, const struct request *r, const struct sync_event *e,
 			struct sync_actions *out)
 {
-	const struct tip *t = &s->shards[r->shard].asked;
+	struct tip *t = &s->shards[r->shard].asked;
 	const struct sync_source *src = &s->sources[r->source];
 
 	if (t->height == r->range.first && e->range.first < e->range.end &&
 	    memcmp(t->hash, e->hash, HASH_SIZE) == 0)
 		vote(s, r->shard, src->operator, out);
 	else if (t->height == r->range.first)
-		s->shards[r->shard].asked.height = 0; /* the next tip is asked about instead */
+		t->others |= 1u << r->source; /* the next tip is asked about instead */
 }
 
 /* Another source was asked the same later, and answered first. Who gave nothing at all meanwhile is

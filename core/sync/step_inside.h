@@ -55,6 +55,7 @@ struct tip { /* of which it is asked whether others have it too */
 	uint8_t hash[HASH_SIZE];
 	uint32_t operators[OPERATORS_MAX];
 	unsigned operator_count;
+	uint32_t others; /* bit i: source i has another one, and is not asked again */
 };
 
 struct shard {

@@ -553,13 +553,15 @@ static void ask_about_tips(struct sync *s, struct sync_actions *out)
 
 		if (s->options.operators < 2 || is_asked_about(s, shard))
 			continue;
-		if (!sh->asked.height && sh->newest.height > sh->confirmed)
+		if ((!sh->asked.height || sh->asked.others) &&
+		    sh->newest.height > MAX(sh->confirmed, sh->asked.height))
 			sh->asked = sh->newest;
 		for (unsigned i = 0; sh->asked.height && i < SYNC_SOURCES_MAX; i++) {
 			const struct sync_source *src = &s->sources[i];
 			uint64_t h = sh->asked.height;
 
 			if (has_voted(&sh->asked, src->operator) ||
+			    (sh->asked.others & 1u << i) ||
 			    !can_ask(s, i, shard, h, true))
 				continue;
 			send(s, i, shard, (struct range){ h, h + 1 }, LANE_FORWARD, true, out);

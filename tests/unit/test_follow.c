@@ -221,6 +221,28 @@ static void tips_are_confirmed_by_two_operators(void **state)
 	lab_release(&lab);
 }
 
+/* The same header with other contents is not the same. */
+static void other_contents_do_not_confirm_a_tip(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	assert_true(lab.head[0] % 5 && lab.head[1] % 5 == 0 && lab.head[2] % 5 == 0);
+	lab_follow(&lab, &o);
+	lab_source(&lab, "one", SCRIPT_HONEST);
+	lab_until(&lab, lab_is_whole(&lab));
+	struct source *other = lab_source(&lab, "other", SCRIPT_MISSING);
+
+	lab_until(&lab, other->given >= LAB_SHARDS);
+	lab_until(&lab, (follow_sight(lab.follow, &sight),
+			 sight.shards[0].sync.confirmed == lab.head[0]));
+	assert_true(sight.shards[1].sync.confirmed < lab.head[1]);
+	assert_true(sight.shards[2].sync.confirmed < lab.head[2]);
+	lab_release(&lab);
+}
+
 static void who_hangs_or_refuses_or_breaks_off_holds_nobody_up(void **state)
 {
 	static const enum script scripts[] = { SCRIPT_HANGING, SCRIPT_REFUSING, SCRIPT_REORDERED,
@@ -448,6 +470,7 @@ int main(void)
 		cmocka_unit_test(what_a_liar_gave_is_compared_and_taken_back),
 		cmocka_unit_test(closing_does_not_wait_for_what_is_being_taken_back),
 		cmocka_unit_test(tips_are_confirmed_by_two_operators),
+		cmocka_unit_test(other_contents_do_not_confirm_a_tip),
 		cmocka_unit_test(who_hangs_or_refuses_or_breaks_off_holds_nobody_up),
 		cmocka_unit_test(it_stands_back_for_another_writer_and_knows_what_he_wrote),
 		cmocka_unit_test(what_a_reader_finds_damaged_is_fetched_again),
