@@ -134,7 +134,8 @@ static int start_worker(struct keeper *k, struct err *err)
 		}
 		if (getppid() != keeper)
 			_exit(EXIT_MOUNT);
-		/* What is for the worker waits until it listens: nothing is lost on its way there. */
+		/* What is for the worker waits until it listens: nothing is lost on its way
+		 * there. */
 		sigset_t mask = k->mask_before;
 
 		sigaddset(&mask, SIGTERM);

@@ -1,6 +1,6 @@
-/* keeper.h: the process that stays: it holds the descriptors of the mount and what the kernel goes by
- * (fs/connection/keep.h) while a worker, its child, serves. It opens no store, has one thread, and
- * does nothing else.
+/* keeper.h: the process that stays: it holds the descriptors of the mount and what the kernel goes
+ * by (fs/connection/keep.h) while a worker, its child, serves. It opens no store, has one thread,
+ * and does nothing else.
  *
  *     worker died, or stopped at an I/O error   another one starts, at once; later when they die young
  *     worker ended as it was told, or unmounted the keeper ends, with its code

@@ -16,8 +16,8 @@
 #define HOLDER_HEAD  "mount at "
 #define HOLDER_TAIL  ", pid "
 
-/* The words are those that a daemon leaves in the lock. One that is only coming has no mount yet, too:
- * waiting for it ends when it has. */
+/* The words are those that a daemon leaves in the lock. One that is only coming has no mount yet,
+ * too: waiting for it ends when it has. */
 static bool is_leaving(const char *store)
 {
 	char holder[HOLDER_SIZE], *tail = NULL;

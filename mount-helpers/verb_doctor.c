@@ -96,8 +96,9 @@ static void look_at_fuse(struct doctor *d)
 	if (f.trial == 0)
 		find(d, FOUND_OK, "plain", NULL, "files below plain are read by %s",
 		     !f.passthrough ? "the daemon: Linux 6.9 and newer can pass them through"
-		     : !f.may_pass  ? "the daemon: the kernel passes through root's alone"
-				    : "the kernel, where the store lies on a disk's own file system");
+		     : !f.may_pass
+			     ? "the daemon: the kernel passes through root's alone"
+			     : "the kernel, where the store lies on a disk's own file system");
 	if (f.allow_other)
 		find(d, FOUND_OK, "allow_other", NULL, "-o allow_other may be used");
 	else

@@ -328,7 +328,8 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 	if (rc == 0)
 		store_on_damage(d->store, tell_damage, d);
 	/* Nothing is committed before the heights that the kernel knows of are held again. */
-	if (rc == 0 && !d->taken_over && (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
+	if (rc == 0 && !d->taken_over &&
+	    (verb_has(c, OPTION_HYPER) || m->options->hyper != MOUNT_HYPER_KEEP))
 		rc = switch_hyper(d, hyper, err);
 	if (rc == 0)
 		rc = open_orders(d, c->settings, err);
@@ -363,7 +364,8 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 				   verbs, verb_count, &d->control, err);
 	if (rc != -ENOSPC)
 		return rc;
-	/* A socket takes room, too. Reads are what counts; verbs are told that a process holds it. */
+	/* A socket takes room, too. Reads are what counts; verbs are told that a process holds
+	 * it. */
 	trace_warn("mount", "the disk is full: this daemon answers no verbs", "why=\"%s\"",
 		   err_text(err, rc));
 	*err = (struct err)ERR_INIT;
@@ -781,7 +783,8 @@ int verb_upgrade(struct verb_call *c)
 	if (rc == 0 && code != EXIT_DONE && code != EXIT_INTERRUPTED)
 		return code;
 	struct statfs st;
-	while (u.before > 0 && (kill((pid_t)u.before, 0) == 0 || errno == EPERM) && !verb_stopped(c))
+	while (u.before > 0 && (kill((pid_t)u.before, 0) == 0 || errno == EPERM) &&
+	       !verb_stopped(c))
 		usleep(UPGRADE_POLL_US);
 	if (statfs(full, &st) < 0)
 		return verb_fail(c, err_set(&err, -errno, "%s: %s", full, strerror(errno)), &err);

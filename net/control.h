@@ -35,7 +35,7 @@ int control_call(const char *store_path, int argc, char **argv, struct verb_io *
 		 struct err *err) MUST_CHECK;
 
 /* The same, in the daemon that listens at this path. */
-int control_call_at(const char *socket_path, int argc, char **argv, struct verb_io *io, int *exit_code,
-		    struct err *err) MUST_CHECK;
+int control_call_at(const char *socket_path, int argc, char **argv, struct verb_io *io,
+		    int *exit_code, struct err *err) MUST_CHECK;
 
 #endif

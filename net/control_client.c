@@ -156,8 +156,8 @@ int control_call(const char *store_path, int argc, char **argv, struct verb_io *
 	return fd < 0 ? fd : call(fd, store_path, argc, argv, io, exit_code, err);
 }
 
-int control_call_at(const char *socket_path, int argc, char **argv, struct verb_io *io, int *exit_code,
-		    struct err *err)
+int control_call_at(const char *socket_path, int argc, char **argv, struct verb_io *io,
+		    int *exit_code, struct err *err)
 {
 	const char *slash = strrchr(socket_path, '/'), *name = slash ? slash + 1 : socket_path;
 	AUTO(base_freep) char *folder =

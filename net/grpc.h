@@ -35,9 +35,10 @@ struct grpc_listener {
 	/* In its stead, when set: a message as it comes, borrowed; left: bytes that are still to
 	 * come of it. Called at least once a message, with no bytes for an empty one. */
 	void (*piece)(void *arg, struct slice bytes, size_t left);
-	/* status: the peer's grpc-status, its sentence decoded; or what we say in its stead, `local`:
-	 * 4 when our deadline passed, 8 when an answer is over its bounds, 14 when the connection
-	 * ended, 13 when frames are not gRPC's. The call goes with it. The sentence is printable. */
+	/* status: the peer's grpc-status, its sentence decoded; or what we say in its stead,
+	 * `local`: 4 when our deadline passed, 8 when an answer is over its bounds, 14 when the
+	 * connection ended, 13 when frames are not gRPC's. The call goes with it. The sentence is
+	 * printable. */
 	void (*ended)(void *arg, int status, bool local, const char *sentence);
 };
 

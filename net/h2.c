@@ -225,7 +225,8 @@ static int feed_plain(struct wire *w, struct slice bytes, struct err *err)
 	static const uint8_t alert[] = { 0x15, 0x03 }; /* of TLS, which no frame begins with */
 
 	if (!w->heard_any && slice_starts(bytes, SLICE(alert, sizeof alert)))
-		return err_set(err, -EPROTO, "it speaks TLS there: the address begins with grpcs://");
+		return err_set(err, -EPROTO,
+			       "it speaks TLS there: the address begins with grpcs://");
 	w->heard_any = true;
 	return h2_feed(w->session, bytes, err);
 }

@@ -37,9 +37,9 @@ struct h2_options {
 struct h2_listener {
 	void *arg;
 	void (*ready)(void *arg); /* connected, the peer's SETTINGS came */
-	/* All streams have ended before. rc: -ECONNREFUSED, -ETIMEDOUT … of the socket; -EPROTO: not
-	 * HTTP/2; -EKEYREJECTED: its certificate; -ESHUTDOWN: it said goodbye. h2_closep() is still
-	 * to be called, here or later. */
+	/* All streams have ended before. rc: -ECONNREFUSED, -ETIMEDOUT … of the socket; -EPROTO:
+	 * not HTTP/2; -EKEYREJECTED: its certificate; -ESHUTDOWN: it said goodbye. h2_closep() is
+	 * still to be called, here or later. */
 	void (*ended)(void *arg, int rc, const char *sentence);
 };
 
@@ -64,7 +64,8 @@ struct h2_field {
 	const char *name, *value;
 };
 int  h2_post(struct h2 *c, const char *path, const struct h2_field *fields, size_t field_count,
-	     struct slice body, const struct h2_stream_listener *to, struct h2_stream **out) MUST_CHECK;
+	     struct slice body, const struct h2_stream_listener *to, struct h2_stream **out)
+	MUST_CHECK;
 void h2_consumed(struct h2_stream *s, size_t bytes);
 void h2_cancel(struct h2_stream *s); /* RST_STREAM; nothing is told of it from now on */
 

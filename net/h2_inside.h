@@ -16,8 +16,8 @@ struct h2_carrier {
 };
 
 /* Bytes that open the connection are there to be taken. authority: "host:port". */
-int  h2_new(const char *authority, bool tls, const struct h2_carrier *by, const struct h2_listener *to,
-	    struct h2 **out) MUST_CHECK;
+int  h2_new(const char *authority, bool tls, const struct h2_carrier *by,
+	    const struct h2_listener *to, struct h2 **out) MUST_CHECK;
 void h2_freep(struct h2 **c);
 
 /* 0, or what ends the connection, with a sentence in `err`; tell h2_over() then. */

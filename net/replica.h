@@ -1,6 +1,6 @@
-/* replica.h: opens somebody to bootstrap a store from (struct replica of core/checkpoint/bootstrap.h),
- * or to compare its state with (struct compare_theirs of core/sync/compare.h), by the scheme of his
- * address and the kind of chain.
+/* replica.h: opens somebody to bootstrap a store from (struct replica of
+ * core/checkpoint/bootstrap.h), or to compare its state with (struct compare_theirs of
+ * core/sync/compare.h), by the scheme of his address and the kind of chain.
  *
  * Threads  their functions wait, one call at a time, on any thread but the loop's.
  * Errors   of opening: -EPROTONOSUPPORT no such protocol; -ENOMEM; of TLS -ENOENT, -EBADMSG: its
@@ -13,8 +13,9 @@
 #include "net/loop.h"
 
 /* `stop` may be NULL; when it is set, calls end soon with -EINTR. port 0: the protocol's. */
-int  replica_open(struct loop *l, const char *chain, const char *scheme, const char *host, uint16_t port,
-		  const atomic_bool *stop, struct replica *out, struct err *err) MUST_CHECK;
+int  replica_open(struct loop *l, const char *chain, const char *scheme, const char *host,
+		  uint16_t port, const atomic_bool *stop, struct replica *out, struct err *err)
+	MUST_CHECK;
 void replica_close(struct replica *r); /* accepts an all-zero one */
 
 /* The same for whose state ours is compared with. */

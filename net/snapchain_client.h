@@ -1,8 +1,8 @@
 /* snapchain_client.h: a Snapchain node asked by threads that wait for the answer.
  *
  * A connection is opened when it is needed and again when it ended. What may come out otherwise on
- * another try (no connection, silence, "unavailable") is tried again, for CLIENT_PATIENCE_MS in all,
- * CLIENT_UNMET_MS while nobody was ever there; what the node refuses is not.
+ * another try (no connection, silence, "unavailable") is tried again, for CLIENT_PATIENCE_MS in
+ * all, CLIENT_UNMET_MS while nobody was ever there; what the node refuses is not.
  * Threads  any but the loop's, several at once.
  * Errors   -EHOSTUNREACH: no answer in the end, and the last reason; -ENODATA: refused, with the
  *          node's sentence; -EMSGSIZE: an answer over its bound; -EPROTO; -EINTR; -ENOMEM. */
@@ -36,6 +36,7 @@ int  snapchain_ask(struct snapchain_client *c, const char *path, struct slice re
 int snapchain_trie_node(struct snapchain_client *c, uint32_t shard, struct slice prefix,
 			struct source_node *out, struct err *err) MUST_CHECK;
 /* Heights by shard, as the node tells of itself; 0: none. */
-int snapchain_heights(struct snapchain_client *c, uint64_t out[SHARD_MAX], struct err *err) MUST_CHECK;
+int snapchain_heights(struct snapchain_client *c, uint64_t out[SHARD_MAX], struct err *err)
+	MUST_CHECK;
 
 #endif

@@ -9,8 +9,9 @@
 
 #define REPLICA_PAGE_MAX BLOCK_SIZE_MAX /* bytes of one answer */
 
-int  snapchain_replica_open(struct loop *l, const struct snapchain_options *o, uint32_t patience_ms,
-			    const atomic_bool *stop, struct replica *out, struct err *err) MUST_CHECK;
+int snapchain_replica_open(struct loop *l, const struct snapchain_options *o, uint32_t patience_ms,
+			   const atomic_bool *stop, struct replica *out, struct err *err)
+	MUST_CHECK;
 void snapchain_replica_close(struct replica *r);
 
 /* Its heights and its trie, as a struct compare_theirs. */

@@ -75,7 +75,8 @@ static int session_make(struct tls *t)
 	    gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, t->credentials) < 0 ||
 	    gnutls_alpn_set_protocols(t->session, &h2, 1, GNUTLS_ALPN_MANDATORY) < 0)
 		return -ENOMEM;
-	/* An address is no server name (RFC 6066 3); the certificate is held against it all the same. */
+	/* An address is no server name (RFC 6066 3); the certificate is held against it all the
+	 * same. */
 	if (!is_address(t->host) &&
 	    gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, t->host, strlen(t->host)) < 0)
 		return -ENOMEM;
@@ -150,12 +151,19 @@ static bool speaks_h2(struct tls *t)
 	       memcmp(chosen.data, "h2", 2) == 0;
 }
 
-/* Goes on after what is no fault. The library also says "again" behind a message of its own, such as
- * a ticket, though more lies here already; then something of it was taken. */
+/* Goes on after what is no fault. The library also says "again" behind a message of its own, such
+ * as a ticket, though more lies here already; then something of it was taken. */
 static bool goes_on(const struct tls *t, ssize_t n, size_t before)
 {
 	return n == GNUTLS_E_AGAIN ? t->in.n && t->in.n < before
 				   : n < 0 && !gnutls_error_is_fatal((int)n);
+}
+
+/* What is left then would never be taken: the next bytes have to find nothing here (tls_give). */
+static int needs_more(const struct tls *t, struct err *err)
+{
+	return t->in.n ? err_set(err, -EPROTO, "TLS: %zu bytes that came are not taken", t->in.n)
+		       : -EAGAIN;
 }
 
 int tls_handshake(struct tls *t, struct err *err)
@@ -168,7 +176,7 @@ int tls_handshake(struct tls *t, struct err *err)
 		rc = gnutls_handshake(t->session);
 	} while (goes_on(t, rc, before));
 	if (rc == GNUTLS_E_AGAIN)
-		return -EAGAIN;
+		return needs_more(t, err);
 	if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
 		return certificate_refused(t, err);
 	if (rc < 0)
@@ -187,7 +195,7 @@ ssize_t tls_read(struct tls *t, void *out, size_t size, struct err *err)
 		n = gnutls_record_recv(t->session, out, size);
 	} while (goes_on(t, n, before));
 	if (n == GNUTLS_E_AGAIN)
-		return -EAGAIN;
+		return needs_more(t, err);
 	if (n < 0)
 		return err_set(err, -EPROTO, "TLS: %s", gnutls_strerror((int)n));
 	return n;

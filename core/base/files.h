@@ -19,8 +19,8 @@ int files_error(struct err *err, const char *path);
 
 /* What a person named: it may be a pipe. */
 int files_read(const char *path, size_t size_max, struct buf *out, struct err *err) MUST_CHECK;
-/* What lies in a folder that came from elsewhere, `path` as openat(2) has it: -EBADMSG when its last
- * part is a link, a pipe, a device or a folder. */
+/* What lies in a folder that came from elsewhere, `path` as openat(2) has it: -EBADMSG when its
+ * last part is a link, a pipe, a device or a folder. */
 int files_read_plain(int folder, const char *path, size_t size_max, struct buf *out,
 		     struct err *err) MUST_CHECK;
 int files_write(int fd, struct slice bytes) MUST_CHECK; /* all of it */

@@ -29,8 +29,8 @@ void ed25519_sign(const uint8_t secret[ED25519_SECRET_SIZE], struct slice messag
 bool eth_recover(const uint8_t digest[32], const uint8_t signature[ETH_SIGNATURE_SIZE],
 		 uint8_t address[ETH_ADDRESS_SIZE]);
 
-/* Plain ECDSA over secp256k1: r and s, s the lower of its two values; the key is a point, compressed
- * (33 bytes) or not (65). */
+/* Plain ECDSA over secp256k1: r and s, s the lower of its two values; the key is a point,
+ * compressed (33 bytes) or not (65). */
 #define ECDSA_SIGNATURE_SIZE 64
 bool ecdsa_verify(struct slice key, const uint8_t signature[ECDSA_SIGNATURE_SIZE],
 		  const uint8_t digest[32]);

@@ -68,8 +68,9 @@ struct chain_item {
 	const char *kind;              /* "cast-add"; static; at most 31 characters of [a-z0-9-] */
 	uint8_t     hash[HASH_SIZE];   /* by-hash finds it; hash_size 0: not found by hash */
 	uint8_t     hash_size;
-	/* Where in the item's bytes, counted from those of the block, the first 20 bytes of a BLAKE3
-	 * stand, and what they are of: the store need not keep those. told_size 0: nowhere. */
+	/* Where in the item's bytes, counted from those of the block, the first 20 bytes of a
+	 * BLAKE3 stand, and what they are of: the store need not keep those. told_size 0:
+	 * nowhere. */
 	uint32_t    told_at, told_from, told_size;
 	uint64_t    time;              /* unix seconds; the block's own when it has none */
 	uint32_t    json_size, line_size; /* exact sizes of its two renderings */
@@ -95,7 +96,8 @@ struct chain_params;
 /* Adapters put this first in a struct of their own. Owned by who decoded it; ops->block_free. */
 struct chain_block {
 	const struct chain_ops *ops;
-	struct buf  canonical;         /* the received message without the certificate (DESIGN.md 9) */
+	struct buf  canonical;         /* the received message without the certificate (DESIGN.md
+					* 9) */
 	struct buf  certificate;       /* empty when the block came without one */
 	uint32_t    shard;
 	uint64_t    height;
@@ -284,13 +286,15 @@ struct chain_replica_sink {
 
 struct chain_replica_end {
 	uint64_t marked;           /* accounts of which something was guessed */
-	bool     sequence_guessed; /* as is how much of the main shard's blocks has come to this one */
+	bool     sequence_guessed; /* as is how much of the main shard's blocks has come to this
+				    * one */
 };
 
 struct chain_ops {
 	const char *kind;         /* "snapchain" */
 	const char *block_suffix; /* ".pb": block.pb, commits.pb, records as they came */
-	uint32_t    renderer;     /* version of every rendering below; a change invalidates caches */
+	uint32_t    renderer;     /* version of every rendering below; a change invalidates
+				   * caches */
 
 	/* Text of the parameters of a well-known network, as --config would have it; NULL:
 	 * unknown. */
@@ -304,34 +308,38 @@ struct chain_ops {
 	void (*params_free)(struct chain_params *p);
 	uint32_t (*shard_count)(const struct chain_params *p); /* the main one included */
 
-	int (*peek)(struct slice received, bool main_shard, struct chain_peek *out, struct err *err);
+	int (*peek)(struct slice received, bool main_shard, struct chain_peek *out,
+		    struct err *err);
 	int (*split)(struct slice received, bool main_shard, struct buf *canonical,
 		     struct buf *certificate, struct err *err);
 	/* Its reverse: a message that splits into the two. The one received, where its fields were
 	 * in ascending order. */
-	int (*join)(struct slice canonical, struct slice certificate, bool main_shard, struct buf *out,
-		    struct err *err);
+	int (*join)(struct slice canonical, struct slice certificate, bool main_shard,
+		    struct buf *out, struct err *err);
 	/* Takes both bufs over, also on failure. -EBADMSG: the bytes do not parse (structure); any
 	 * other fault is a level of the block. Without `verify` no signature is checked: the levels
 	 * commit and messages stay pending and no item is refused; for rendering what was checked
 	 * before. */
-	int (*decode)(const struct chain_params *p, bool main_shard, bool verify, struct buf *canonical,
-		      struct buf *certificate, struct chain_block **out, struct err *err);
+	int (*decode)(const struct chain_params *p, bool main_shard, bool verify,
+		      struct buf *canonical, struct buf *certificate, struct chain_block **out,
+		      struct err *err);
 	void (*block_free)(struct chain_block *b);
 	/* Fills levels[LEVEL_HEADER] further: parent link against the block below. prev NULL:
 	 * height 1. */
 	int (*link)(const struct chain_block *b, const uint8_t *prev_hash, struct err *err);
 
-	int (*replay_new)(const struct chain_params *p, uint32_t shard, struct replay **out, struct err *err);
+	int (*replay_new)(const struct chain_params *p, uint32_t shard, struct replay **out,
+			  struct err *err);
 	void (*replay_free)(struct replay *r);
 	/* 0: rows of the block are in `st` (begun by the caller), *out says what happened, and the
 	 * legacy root equals the block's own. -EUCLEAN: it does not; *out names the account that
-	 * differs first (levels), and the caller aborts the block in `st`, where until then the rows
-	 * lie that came out. -EOPNOTSUPP: an older
+	 * differs first (levels), and the caller aborts the block in `st`, where until then the
+	 * rows lie that came out. -EOPNOTSUPP: an older
 	 * protocol version. object_first: object id of item 0; item i has object_first + 2i, its
 	 * inner record + 1. hyper: keep retained rows and hyper's roots. */
 	int (*replay_block)(struct replay *r, struct state *st, const struct chain_block *b,
-			    uint64_t object_first, bool hyper, struct chain_result *out, struct err *err);
+			    uint64_t object_first, bool hyper, struct chain_result *out,
+			    struct err *err);
 	/* After state_block_abort(): forget what was cached of the aborted block. */
 	void (*replay_abort)(struct replay *r);
 
@@ -344,7 +352,8 @@ struct chain_ops {
 	int (*account_of_key)(struct slice key, uint64_t *account);
 	unsigned (*vshard_of)(uint64_t account);
 	uint32_t (*shard_of)(const struct chain_params *p, uint64_t account); /* the account's own shard */
-	void (*vshard_key)(unsigned vshard, struct buf *out); /* row that counts a vshard's accounts: be32 */
+	void (*vshard_key)(unsigned vshard, struct buf *out); /* row that counts a vshard's
+							       * accounts: be32 */
 	void (*set_prefix)(uint64_t account, uint8_t set_id, struct buf *out);
 	int (*account_read)(struct slice value, struct chain_account *out);
 	int (*record_read)(struct slice key, struct slice value, struct chain_record *out);
@@ -402,8 +411,8 @@ struct chain_ops {
 	 * CONTEXT_HYPER is equal to legacy when nothing was retained. */
 	int (*root_new)(uint32_t shard, bool hyper, chain_row_emit *emit, void *arg,
 			struct chain_rooter **out, struct err *err);
-	int (*root_add)(struct chain_rooter *r, enum space space, struct slice key, struct slice value,
-			struct err *err);
+	int (*root_add)(struct chain_rooter *r, enum space space, struct slice key,
+			struct slice value, struct err *err);
 	int (*root_end)(struct chain_rooter *r, struct chain_root out[CONTEXT_COUNT],
 			uint64_t *retained, struct err *err);
 	void (*root_free)(struct chain_rooter *r);
@@ -412,7 +421,8 @@ struct chain_ops {
 	int (*replica_snapshot)(struct slice message, size_t i, struct chain_snapshot *out,
 				struct err *err);
 	int (*replica_page)(struct slice message, struct chain_page *out, struct err *err);
-	/* A list of one account's objects, by number from 0; NULL behind the last: what it is called. */
+	/* A list of one account's objects, by number from 0; NULL behind the last: what it is
+	 * called. */
 	const char *(*replica_list_name)(unsigned list);
 	int (*replica_list)(unsigned list, struct slice message, struct chain_page *out,
 			    struct err *err);
@@ -422,21 +432,24 @@ struct chain_ops {
 			   struct err *err);
 	void (*replica_free)(struct chain_replica *r);
 	/* What the records do not tell and blocks do. Before the first item: blocks of the shard,
-	 * descending from the snapshot's own, until it answers 1, or there are no more; then those of
-	 * the main shard, ascending from 1. */
+	 * descending from the snapshot's own, until it answers 1, or there are no more; then those
+	 * of the main shard, ascending from 1. */
 	int (*replica_below)(struct chain_replica *r, const struct chain_block *b, struct err *err);
 	int (*replica_main)(struct chain_replica *r, const struct chain_block *b, struct err *err);
 	/* Does the item belong to the account whose items come now, and is it what its key says?
-	 * -EBADMSG, -EKEYREJECTED. With an empty key, any account that it belongs to: one of a list. */
+	 * -EBADMSG, -EKEYREJECTED. With an empty key, any account that it belongs to: one of a
+	 * list. */
 	int (*replica_add)(struct chain_replica *r, uint64_t account,
 			   const struct chain_page_item *item, struct err *err);
-	/* What blocks of the main shard told that belongs to the account and may have been refused. */
+	/* What blocks of the main shard told that belongs to the account and may have been
+	 * refused. */
 	int (*replica_add_told)(struct chain_replica *r, uint64_t account, struct err *err);
-	/* The account is complete: its root and number of records; then its rows come. claim: what was
-	 * claimed of it, NULL nothing. -EBADMSG. */
+	/* The account is complete: its root and number of records; then its rows come. claim: what
+	 * was claimed of it, NULL nothing. -EBADMSG. */
 	int (*replica_account)(struct chain_replica *r, uint64_t account,
 			       const struct chain_claim *claim, struct err *err);
-	/* What came of the account so far is forgotten: a page that was to go on with it is refused. */
+	/* What came of the account so far is forgotten: a page that was to go on with it is
+	 * refused. */
 	void (*replica_drop)(struct chain_replica *r);
 	/* Rules' rows of the shard as a whole. */
 	int (*replica_end)(struct chain_replica *r, struct chain_replica_end *out, struct err *err);
@@ -445,7 +458,8 @@ struct chain_ops {
 	enum chain_shared (*replica_shared)(uint8_t set_id);
 	/* Marks: rules' rows below this prefix; whose, and what was guessed, in words. */
 	void (*mark_prefix)(struct buf *out);
-	int (*mark_read)(struct slice key, struct slice value, uint64_t *account, char text[REASON_SIZE]);
+	int (*mark_read)(struct slice key, struct slice value, uint64_t *account,
+			 char text[REASON_SIZE]);
 	/* HyperEnvelope of a block as bytes, or as JSON. */
 	int (*render_envelope)(const struct chain_envelope *e, bool json, struct buf *out);
 };

@@ -42,9 +42,9 @@ struct replica {
 	/* The block of a shard at a height, as received. 1 given; 0: there is none. Asked for in
 	 * ascending order from 1 of shard 0, descending of the others. */
 	int (*block)(void *arg, uint32_t shard, uint64_t height, struct buf *out, struct err *err);
-	/* A list of one account's messages or on-chain events, for what a page refused; by number, as
-	 * chain_ops.replica_list_name() counts them. token as above. -ENODATA: not there. NULL: nobody
-	 * gives lists. */
+	/* A list of one account's messages or on-chain events, for what a page refused; by number,
+	 * as chain_ops.replica_list_name() counts them. token as above. -ENODATA: not there. NULL:
+	 * nobody gives lists. */
 	int (*account)(void *arg, uint32_t shard, uint64_t account, unsigned list,
 		       struct slice token, struct buf *out, struct err *err);
 };
@@ -57,8 +57,8 @@ struct bootstrap_options {
 	bool hyper;
 	bool sync_off;
 	uint64_t height; /* of the data shards; 0: the newest that is offered and trusted */
-	/* vshards_done: of the shard, of 256; for shard 0 always 0, records are its blocks. NULL: nobody
-	 * asks. */
+	/* vshards_done: of the shard, of 256; for shard 0 always 0, records are its blocks. NULL:
+	 * nobody asks. */
 	void (*progress)(void *arg, uint32_t shard, unsigned vshards_done, uint64_t records);
 	void *arg;
 };
@@ -70,7 +70,8 @@ struct bootstrap_result {
 			height; /* where the state of the shard begins; of shard 0, replayed from 1: where
 					  its replay came to */
 		uint64_t records, bytes, pages, refused_pages, guessed_accounts;
-		bool sequence_guessed; /* how many block events were applied: no block told for sure */
+		bool sequence_guessed; /* how many block events were applied: no block told for
+					* sure */
 		struct chain_root root;
 	} shards[SHARD_MAX];
 };

@@ -1,5 +1,5 @@
-/* bootstrap_inside.h: between bootstrap.c, which makes the store, and bootstrap_pages.c, which takes
- * a shard's pages. */
+/* bootstrap_inside.h: between bootstrap.c, which makes the store, and bootstrap_pages.c, which
+ * takes a shard's pages. */
 #ifndef CHAINFS_CHECKPOINT_BOOTSTRAP_INSIDE_H
 #define CHAINFS_CHECKPOINT_BOOTSTRAP_INSIDE_H
 

@@ -330,8 +330,8 @@ static int fill_account(struct paging *g, struct state *main, uint64_t account)
 	return rc < 0 ? err_note(g->err, rc, "account %" PRIu64, account) : 0;
 }
 
-/* A page is refused with all that come behind it in its vshard: the accounts of the vshard, as shard
- * 0 knows them, that are not complete. */
+/* A page is refused with all that come behind it in its vshard: the accounts of the vshard, as
+ * shard 0 knows them, that are not complete. */
 static int fill_refused(struct paging *g)
 {
 	struct boot *b = g->boot;

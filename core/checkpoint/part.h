@@ -1,7 +1,8 @@
-/* part.h: a store is made beside its place, as PATH.part, and gets its name when all of it is there.
+/* part.h: a store is made beside its place, as PATH.part, and gets its name when all of it is
+ * there.
  *
- * Errors   -EEXIST there is something at PATH; -EBUSY another one makes a store there; what the file
- *          system says. Threads: any. */
+ * Errors   -EEXIST there is something at PATH; -EBUSY another one makes a store there; what the
+ *          file system says. Threads: any. */
 #ifndef CHAINFS_CHECKPOINT_PART_H
 #define CHAINFS_CHECKPOINT_PART_H
 

@@ -35,7 +35,8 @@ struct book { /* one network */
 /* ---- in memory: pin_book.c ---- */
 
 /* Reads both folders; holds what is not complete. */
-int  book_load(const struct store *s, struct network *n, struct book **out, struct err *err) MUST_CHECK;
+int  book_load(const struct store *s, struct network *n, struct book **out, struct err *err)
+	MUST_CHECK;
 void book_freep(struct book **b);
 
 /* Index of the pin of that name, or where it belongs. */

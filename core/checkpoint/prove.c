@@ -380,8 +380,9 @@ static int check_sum(struct prover *p, const char *path, const uint8_t sum[HASH_
 	/* A file with holes of its own making would be read for hours. */
 	if (f->size > size_max_of(f->kind)) {
 		f->unreadable = true;
-		prover_fault(p, PROOF_BYTES, path, "has %" PRIu64 " bytes, %" PRIu64 " are the most",
-			     f->size, size_max_of(f->kind));
+		prover_fault(p, PROOF_BYTES, path,
+			     "has %" PRIu64 " bytes, %" PRIu64 " are the most", f->size,
+			     size_max_of(f->kind));
 		return 0;
 	}
 	int rc = hash_file(p, f, computed);

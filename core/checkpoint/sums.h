@@ -1,5 +1,6 @@
-/* sums.h: what the files of a checkpoint below a store were when it was built, all of them: also those that
- * SHA256SUMS does not cover because they are this node's own (evidence/, verdict), and SHA256SUMS itself.
+/* sums.h: what the files of a checkpoint below a store were when it was built, all of them: also
+ * those that SHA256SUMS does not cover because they are this node's own (evidence/, verdict), and
+ * SHA256SUMS itself.
  *
  *     checkpoints/.NAME.sums     lines as in SHA256SUMS, then the SHA-256 of these lines
  *
@@ -21,12 +22,12 @@ int checkpoint_sums_read(int parent, const char *name, struct buf *out) MUST_CHE
 /* A line of them: 1, 0 at the end. *at begins as 0. */
 int  checkpoint_sums_next(struct slice lines, size_t *at, char path[CHECKPOINT_PATH_MAX],
 			  uint8_t sum[HASH_SIZE]) MUST_CHECK;
-/* Is the file `fd`, of this path in the checkpoint, what it was? Read once for as long as it is not changed, then
- * remembered. -EBADMSG with a sentence; 0 also when nothing tells. */
+/* Is the file `fd`, of this path in the checkpoint, what it was? Read once for as long as it is not
+ * changed, then remembered. -EBADMSG with a sentence; 0 also when nothing tells. */
 int checkpoint_sums_check(int parent, const char *name, const char *path, int fd, struct err *err)
 	MUST_CHECK;
-/* Builds a damaged checkpoint again and puts it into the place of the other at once. `folder`: of all
- * checkpoints. -ENODATA: its state cannot be read any more, and nothing has changed. */
+/* Builds a damaged checkpoint again and puts it into the place of the other at once. `folder`: of
+ * all checkpoints. -ENODATA: its state cannot be read any more, and nothing has changed. */
 int checkpoint_mend(struct network *n, const char *folder, const char *name, uint64_t height,
 		    const atomic_bool *stop, struct err *err) MUST_CHECK;
 #define CHECKPOINT_MEND_FOLDER ".mend" /* in it; what a crash leaves of it is worth nothing */

@@ -27,7 +27,8 @@ typedef void alerts_room_call(void *arg, bool room, const char *sentence);
 
 /* The store, events and settings stay the caller's, and outlive it. `on_room` may be NULL. */
 int alerts_new(const struct store *s, struct events *events, const struct settings *settings,
-	       alerts_room_call *on_room, void *arg, struct alerts **out, struct err *err) MUST_CHECK;
+	       alerts_room_call *on_room, void *arg, struct alerts **out, struct err *err)
+	MUST_CHECK;
 void alerts_freep(struct alerts **a);
 
 #endif

@@ -30,7 +30,8 @@ struct mount_options {
 
 enum mount_option_kind {
 	MOUNT_OPTION_TAKEN,   /* means something here */
-	MOUNT_OPTION_IGNORED, /* mount(8), systemd or libfuse's, or true of every mount of ours anyway */
+	MOUNT_OPTION_IGNORED, /* mount(8), systemd or libfuse's, or true of every mount of ours
+			       * anyway */
 	MOUNT_OPTION_REFUSED  /* would promise what this file system does not do */
 };
 

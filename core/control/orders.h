@@ -19,9 +19,10 @@
  * understood.
  *
  * What is ordered of following goes to every network that is followed, but for fetch.
- * Errors   -EINVAL for words that are none of these, -EOPNOTSUPP where nobody follows, -EMSGSIZE over ORDER_SIZE_MAX, -EBUSY while a
- *          verification runs, -EAGAIN when imports or the database did not come to rest, -EACCES
- *          for what is read only; those of pins.h. The sentence is kept for last_error.
+ * Errors   -EINVAL for words that are none of these, -EOPNOTSUPP where nobody follows, -EMSGSIZE
+ *          over ORDER_SIZE_MAX, -EBUSY while a verification runs, -EAGAIN when imports or the
+ *          database did not come to rest, -EACCES for what is read only; those of pins.h. The
+ *          sentence is kept for last_error.
  * Threads  any. A freeze waits until everything rests, up to FREEZE_WAIT_MS; the rest does not
  *          wait. */
 #ifndef CHAINFS_CONTROL_ORDERS_H

@@ -12,7 +12,8 @@
 
 struct parameters {
 	struct buf text;   /* canonical */
-	const char *trust; /* who supplied them, as the store has it: "config", "preset", "archive" */
+	const char *trust; /* who supplied them, as the store has it: "config", "preset",
+			    * "archive" */
 	const struct chain_ops *ops;
 	char name[NETWORK_NAME_MAX + 1];
 };

@@ -32,24 +32,31 @@
 
 enum setting_id {
 	SETTING_HYPER_ENABLED,            /* bool, false */
-	SETTING_HYPER_RETENTION_SOFT_CAP, /* size of what hyper retains, all networks; 0: none. Past it: an alert */
-	SETTING_HYPER_METRICS_INTERVAL,   /* time between two lines of `hyper metrics --tail` and alert checks */
-	SETTING_HISTORY_KEEP,             /* heights of each shard as of which the state stays readable; 0: all */
-	SETTING_IMPORT_COMMIT,            /* time after which an import acknowledges what it took, at most */
-	SETTING_CHECKPOINTS_EVERY,        /* main heights between two automatic checkpoints; 0: none */
+	SETTING_HYPER_RETENTION_SOFT_CAP, /* size of what hyper retains, all networks; 0: none. Past
+					   * it: an alert */
+	SETTING_HYPER_METRICS_INTERVAL,   /* time between two lines of `hyper metrics --tail` and
+					   * alert checks */
+	SETTING_HISTORY_KEEP,             /* heights of each shard as of which the state stays
+					   * readable; 0: all */
+	SETTING_IMPORT_COMMIT,            /* time after which an import acknowledges what it took,
+					   * at most */
+	SETTING_CHECKPOINTS_EVERY,        /* main heights between two automatic checkpoints; 0:
+					   * none */
 	SETTING_CHECKPOINTS_KEEP,         /* newest automatic ones that stay */
 	SETTING_MOUNT_THREADS,            /* FUSE workers; 0: a default */
 	SETTING_MOUNT_TRANSPORT,          /* text: classic, uring, auto */
 	SETTING_MOUNT_RENDER_CACHE,       /* size of renderings kept in memory */
 	SETTING_LIMITS_CACHE,             /* size of the database's block cache, all networks */
 	SETTING_LIMITS_MEMORY,            /* size: bound of the daemon's address space; 0: none */
-	SETTING_LIMITS_DISK,              /* size of a store at which imports stop with a sentence; 0: none */
+	SETTING_LIMITS_DISK,              /* size of a store at which imports stop with a sentence;
+					   * 0: none */
 	SETTING_LIMITS_CHECKERS,          /* threads that check blocks; 0: one a core */
 	SETTING_SYNC_FROM,                /* text: head, start */
 	SETTING_SYNC_BACKWARD,            /* bool, true: history is fetched */
 	SETTING_SYNC_BANDWIDTH,           /* size: bytes a second of what is fetched; 0: no limit */
 	SETTING_SYNC_WEIGHT_FORWARD,      /* percent of the line that is the head's */
-	SETTING_SYNC_MEMORY,              /* size of what is asked for or not committed yet, a network */
+	SETTING_SYNC_MEMORY,              /* size of what is asked for or not committed yet, a
+					   * network */
 	SETTING_SYNC_OPERATORS,           /* that must agree before a tip is confirmed */
 	SETTING_SYNC_CA_FILE,             /* path of certificates; "": the system's */
 	SETTING_LOG_LEVEL,                /* text: error, warn, info, debug */
@@ -80,10 +87,12 @@ struct settings_sources {
 	char *const *environment; /* environ; NULL: none */
 };
 
-int  settings_load(const struct settings_sources *from, struct settings **out, struct err *err) MUST_CHECK;
+int  settings_load(const struct settings_sources *from, struct settings **out, struct err *err)
+	MUST_CHECK;
 void settings_freep(struct settings **s);
 /* Of the text of one file alone; `name` goes before the lines that faults are in. */
-int  settings_read(struct slice text, const char *name, struct settings **out, struct err *err) MUST_CHECK;
+int  settings_read(struct slice text, const char *name, struct settings **out, struct err *err)
+	MUST_CHECK;
 /* The file that was read, "" when there was none. */
 const char *settings_file(const struct settings *s);
 /* s NULL: the defaults. */

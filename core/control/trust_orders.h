@@ -3,8 +3,8 @@
  * Every decision is a line of the registry (core/checkpoint/trust.h), written before what follows
  * of it: after a crash in between the same order does the rest.
  * Errors   those of trust.h and rollback.h; -EEXIST: the store holds another block of that height;
- *          -ENOENT: nothing says which block is meant; -EKEYREJECTED: its certificate does not reach
- *          quorum.
+ *          -ENOENT: nothing says which block is meant; -EKEYREJECTED: its certificate does not
+ *          reach quorum.
  * Threads  any; what rolls back waits while writing is held back. */
 #ifndef CHAINFS_CONTROL_TRUST_ORDERS_H
 #define CHAINFS_CONTROL_TRUST_ORDERS_H
@@ -36,8 +36,9 @@ int trust_order_distrust(const struct trust_order *o, uint32_t shard, const char
 int trust_order_rollback(const struct trust_order *o, const char *which, const char *reason,
 			 struct rollback_result *out, struct err *err) MUST_CHECK;
 
-/* "pin NETWORK HEIGHT HASH [REASON]", "distrust NETWORK HEIGHT|CHECKPOINT REASON", "rollback NETWORK
- * HEIGHT|CHECKPOINT [REASON]": of the main shard. `o->network` is set here. -EINVAL: no such words. */
+/* "pin NETWORK HEIGHT HASH [REASON]", "distrust NETWORK HEIGHT|CHECKPOINT REASON", "rollback
+ * NETWORK HEIGHT|CHECKPOINT [REASON]": of the main shard. `o->network` is set here. -EINVAL: no
+ * such words. */
 int trust_order_line(struct trust_order *o, const char *line, struct err *err) MUST_CHECK;
 
 #endif

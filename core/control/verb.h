@@ -43,7 +43,8 @@ enum store_need {
 	STORE_OPEN,   /* the first word is a store that exists */
 	STORE_CREATE, /* the same, made where there is none */
 	STORE_LOCAL,  /* needs the store itself, not through a daemon: mount, demo */
-	STORE_ASK     /* the first word, if any, is a store; not opened, but a daemon that holds it answers */
+	STORE_ASK     /* the first word, if any, is a store; not opened, but a daemon that holds it
+		       * answers */
 };
 
 enum option_id {
@@ -71,7 +72,8 @@ struct verb_call;
 struct follows;
 
 struct verb {
-	const char *name;                   /* "import"; of two words where verbs share a subject: "hyper diff" */
+	const char *name;                   /* "import"; of two words where verbs share a subject:
+					     * "hyper diff" */
 	const char *words;                  /* "STORE ARCHIVE" */
 	const char *summary;                /* "reads an archive into a store" */
 	const char *about;                  /* a paragraph for its own help */
@@ -126,7 +128,8 @@ struct verb_env {
 	struct pins   *pins;
 	struct gate   *gate;
 	struct follows *follows; /* core/sync/follow.h */
-	struct live   *live;     /* net/live.h, for verbs that may know it; NULL: nothing is followed */
+	struct live   *live;     /* net/live.h, for verbs that may know it; NULL: nothing is
+				  * followed */
 	const struct settings *settings;
 	/* Lets the program that lies at our path by now take over; NULL: nobody can. */
 	int          (*upgrade)(void *arg, struct err *err);

@@ -196,7 +196,9 @@ static int check_damaged(struct verb_call *c, struct err *err)
 	int rc = 0;
 	for (size_t i = 0; rc >= 0 && (name = store_damaged(c->store, i, &why)); i++) {
 		struct call k = { .call = c };
-		struct fsck_fault f = { FSCK_DAMAGED, "database", 0, FSCK_NOWHERE, true, why->text };
+		struct fsck_fault f = {
+			FSCK_DAMAGED, "database", 0, FSCK_NOWHERE, true, why->text
+		};
 		if (c->options[OPTION_NETWORK] && strcmp(c->options[OPTION_NETWORK], name) != 0)
 			continue;
 		snprintf(k.name, sizeof k.name, "%s", name);
@@ -218,8 +220,8 @@ static int mend_checkpoints(struct call *k, const char *folder)
 		int rc = network_block(k->network, 0, k->checkpoints[i], &row);
 		if (rc == 1) {
 			checkpoint_name(row.height, row.hash, name);
-			rc = checkpoint_mend(k->network, folder, name, row.height, k->call->io->stop,
-					     &err);
+			rc = checkpoint_mend(k->network, folder, name, row.height,
+					     k->call->io->stop, &err);
 		} else {
 			rc = err_set(&err, rc ? rc : -ENODATA, "its block cannot be read");
 		}

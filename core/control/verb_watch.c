@@ -1,4 +1,5 @@
-/* chainfs status --watch: what a daemon is doing, once a second: bars on a terminal, a line else. */
+/* chainfs status --watch: what a daemon is doing, once a second: bars on a terminal, a line
+ * else. */
 #include <stdio.h>
 
 #include "core/base/clock.h"

@@ -50,7 +50,8 @@ struct fsck_options {
 	const char *checkpoints; /* their folder; NULL: none are looked at */
 };
 
-struct fsck_fixes; /* what a walk found and a repair can mend; bounded, so a second walk may find more */
+struct fsck_fixes; /* what a walk found and a repair can mend; bounded, so a second walk may find
+		    * more */
 
 int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts *out,
 	     struct fsck_fixes **fixes, struct err *err) MUST_CHECK;

@@ -108,8 +108,8 @@ static int copy_file(const char *from, const char *to, struct err *err)
 	return rc < 0 ? err_set(err, rc, "%s: %s", to, strerror(-rc)) : 0;
 }
 
-/* The files of the database at a place where they may be changed: tables, which nobody writes in place, are
- * linked. */
+/* The files of the database at a place where they may be changed: tables, which nobody writes in
+ * place, are linked. */
 static int copy_database(const char *from, const char *to, struct err *err)
 {
 	AUTO(files_dir_closep) DIR *dir = opendir(from);

@@ -1,14 +1,16 @@
 /* rebuild.h: a network made anew of its own blocks.
  *
- * What follows from blocks is not mended row by row. Blocks whose rows and bytes can be read are taken
- * out of the damaged network, checked and replayed into an empty one beside it, each root against
- * the one that the chain signs; then that one gets the place (store_network_replace). What could not be
- * read is a gap, which an import fills. A state that began with a checkpoint begins with one that is
- * held; where none proves, nothing is done.
+ * What follows from blocks is not mended row by row. Blocks whose rows and bytes can be read are
+ * taken out of the damaged network, checked and replayed into an empty one beside it, each root
+ * against the one that the chain signs; then that one gets the place (store_network_replace). What
+ * could not be read is a gap, which an import fills. A state that began with a checkpoint begins
+ * with one that is held; where none proves, nothing is done.
  *
  * A crash leaves the one or the other. The blocks are on the disk twice meanwhile.
- * Object ids, and so inode numbers, are given anew: the caller has the store alone, nothing is mounted.
- * Errors   -ENODATA: nothing tells what the network is, or with what its state began; -EINTR; -ENOSPC.
+ * Object ids, and so inode numbers, are given anew: the caller has the store alone, nothing is
+ * mounted.
+ * Errors   -ENODATA: nothing tells what the network is, or with what its state began; -EINTR;
+ *          -ENOSPC.
  * Threads  one. */
 #ifndef CHAINFS_FSCK_REBUILD_H
 #define CHAINFS_FSCK_REBUILD_H

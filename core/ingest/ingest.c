@@ -241,8 +241,8 @@ int writer_commit(struct writer *w, struct err *err)
 	w->pending = (struct ingest_totals){ 0 };
 	w->dirty = false;
 	w->hurry_ms = 0;
-	/* A block that is placed now is reported when its own rows are committed: what is told here was
-	 * placed before. */
+	/* A block that is placed now is reported when its own rows are committed: what is told here
+	 * was placed before. */
 	tell_reports(w);
 	return 0;
 }

@@ -1,9 +1,10 @@
 /* ingest.h: the one writer of a network: check -> place -> replay -> roots -> commit -> publish.
  *
  * Blocks are submitted in any order of shards and heights. Each is checked on the pipeline's cores,
- * then ingest alone, in order of submission (urgent ones before others): refuses what fails (its height becomes a gap with the
- * reason), stores what does not, replays as far as the shard is without a gap, and commits runs of
- * blocks as one atomic batch. Blocks beyond a gap wait; filling the gap replays them.
+ * then ingest alone, in order of submission (urgent ones before others): refuses what fails (its
+ * height becomes a gap with the reason), stores what does not, replays as far as the shard is
+ * without a gap, and commits runs of blocks as one atomic batch. Blocks beyond a gap wait; filling
+ * the gap replays them.
  *
  * Acknowledged is what a published view holds: the batch behind it was synced.
  * Errors   a fault of a block is not an error here; -EIO, -ENOSPC and the like stop the ingest,
@@ -57,8 +58,8 @@ struct ingest_options {
 	struct events *events;      /* NULL: nobody listens */
 	struct gate *gate;          /* where it waits between two commits; NULL: nowhere */
 	const atomic_bool *stop;    /* ends that wait: -EINTR; NULL */
-	/* After each commit, what became of the tagged blocks of the run, in the order in which they
-	 * were submitted, and what was lost; on the ingest thread, or that of ingest_finish(),
+	/* After each commit, what became of the tagged blocks of the run, in the order in which
+	 * they were submitted, and what was lost; on the ingest thread, or that of ingest_finish(),
 	 * holding no lock. What was submitted and is not reported by the end of ingest_finish() was
 	 * dropped. NULL: nobody asks; then readers' damage is looked at with blocks alone. */
 	void (*report)(void *arg, const struct ingest_report *list, size_t count);
@@ -94,8 +95,9 @@ int  ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uin
 /* The same with a block that was split already, as a store keeps it; the bytes are copied. */
 int  ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,
 			 struct slice certificate, struct err *err) MUST_CHECK;
-/* Drains, commits and stops. Called once, also after an error. What is held and waits to be replayed is
- * replayed first, unless *stop is true: then it is left to the next ingest, and the code is -EINTR. */
+/* Drains, commits and stops. Called once, also after an error. What is held and waits to be
+ * replayed is replayed first, unless *stop is true: then it is left to the next ingest, and the
+ * code is -EINTR. */
 int  ingest_finish(struct ingest *in, struct err *err) MUST_CHECK;
 void ingest_totals(struct ingest *in, struct ingest_totals *out);
 void ingest_freep(struct ingest **in);

@@ -142,6 +142,7 @@ static void *urgent_checker(void *arg)
 
 int pipeline_yield(struct pipeline *p)
 {
+	assert(!p->yields);
 	int rc = pthread_create(&p->threads[p->thread_count], NULL, urgent_checker, p);
 	if (rc)
 		return -rc;

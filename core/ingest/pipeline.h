@@ -1,9 +1,13 @@
-/* pipeline.h: jobs checked on all cores and taken out in the order they were put in. Urgent ones are a
- * line of their own that goes before the other, with as much room again.
+/* pipeline.h: jobs checked on all cores and taken out in the order they were put in. Urgent ones
+ * are a line of their own that goes before the other, with as much room again.
  *
  * The submitter waits while the pipeline is full, by number of jobs or by bytes; the taker gets
  * jobs in order, each after its check. Nothing is dropped: who closes it drains what was put in.
- * Threads  one submitter at a time, one taker, `checkers` threads of the pipeline's own, or one more. */
+ * Threads  one submitter at a time, one taker, `checkers` threads of the pipeline's own, and one
+ *          more after pipeline_yield().
+ * Memory   a job and its bytes are the pipeline's from put to take, at most 512 jobs and 16 MiB a
+ *          line, or one that is larger.
+ * Errors   -ENOMEM; -EAGAIN when a thread cannot be started. A block's own are in its job. */
 #ifndef CHAINFS_INGEST_PIPELINE_H
 #define CHAINFS_INGEST_PIPELINE_H
 
@@ -30,10 +34,12 @@ void job_freep(struct job **j);
 
 struct pipeline;
 
+/* checkers 0: as many as there are processors. `ops` and `params` live longer. */
 int  pipeline_new(const struct chain_ops *ops, const struct chain_params *params, unsigned checkers,
 		  struct pipeline **out) MUST_CHECK;
-/* For who follows: the checkers give way to every other thread of the machine from now on, and one
- * more, which does not, checks what is urgent. So a tip never waits for a processor behind history. */
+/* For who follows, once, before the first job: the checkers give way to every other thread of the
+ * machine from now on, and one more, which does not, checks what is urgent. So a tip never waits
+ * for a processor behind history. */
 int  pipeline_yield(struct pipeline *p) MUST_CHECK;
 void pipeline_freep(struct pipeline **p); /* closes, drops what was not taken, joins the threads */
 int  pipeline_put(struct pipeline *p, struct job *job) MUST_CHECK; /* owns it; -EPIPE after close */

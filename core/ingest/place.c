@@ -56,8 +56,8 @@ static int refuse_lie(struct writer *w, const struct job *job, uint64_t height,
 	return refuse(w, job, height, sentence, err);
 }
 
-/* The first level that forbids the block, as a sentence; NULL when it may be stored. *failed: it was
- * checked, and does not hold. */
+/* The first level that forbids the block, as a sentence; NULL when it may be stored. *failed: it
+ * was checked, and does not hold. */
 static const char *forbidden(const struct writer *w, const struct chain_block *b, char *text,
 			     size_t size, bool *failed)
 {

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-/* Hashes that go with their blocks, at most: a key each in the one batch. Those beyond lead nowhere,
- * which by-hash is used to; fsck names and drops them. */
+/* Hashes that go with their blocks, at most: a key each in the one batch. Those beyond lead
+ * nowhere, which by-hash is used to; fsck names and drops them. */
 #define HASHES_MAX 2000000u
 
 struct objects { /* ids of a block and what it carries: [first, end) */

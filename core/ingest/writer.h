@@ -25,7 +25,8 @@ struct writer {
 	struct commit *commit;
 	struct ranges  ranges;        /* sizes of what the run holds */
 	struct links   links;         /* and its hashes */
-	uint64_t       borders[BORDERS_MAX]; /* main heights of the run at which a set of signers ends */
+	uint64_t       borders[BORDERS_MAX]; /* main heights of the run at which a set of signers
+					      * ends */
 	size_t         border_count;
 	struct trust   trust;         /* which blocks may stand where; as of the last commit */
 	struct lane    lanes[SHARD_MAX];
@@ -33,7 +34,8 @@ struct writer {
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;
 	uint64_t commit_took_ms;      /* the newest one */
-	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is none */
+	uint64_t hurry_ms;            /* when the run is due for an urgent block in it; 0: there is
+				       * none */
 	uint64_t urgent_ms;           /* of the newest urgent block */
 	bool     dirty;               /* the run holds something */
 	bool     inside;              /* the gate */
@@ -66,7 +68,8 @@ int writer_replay(struct writer *w, const struct chain_block *b, struct block_ro
 		  struct err *err) MUST_CHECK;
 /* Is there a block that is held and follows the state of the shard? */
 bool writer_is_behind(const struct writer *w, uint32_t shard);
-/* Replays such blocks for about ADVANCE_MS: there may be a whole history of them, and others wait. */
+/* Replays such blocks for about ADVANCE_MS: there may be a whole history of them, and others
+ * wait. */
 int writer_advance(struct writer *w, uint32_t shard, struct err *err) MUST_CHECK;
 #define ADVANCE_MS 10u
 

@@ -47,7 +47,8 @@ struct lineage {
 };
 
 /* -EINVAL: no such branch. `out` is all zero. */
-int  lineage_of(const struct branches *b, uint32_t branch, uint32_t shard, struct lineage *out) MUST_CHECK;
+int  lineage_of(const struct branches *b, uint32_t branch, uint32_t shard, struct lineage *out)
+	MUST_CHECK;
 void lineage_release(struct lineage *l);
 bool lineage_sees(const struct lineage *l, uint32_t branch, uint64_t height);
 

@@ -488,7 +488,8 @@ void commit_delete_range(struct commit *c, enum family family, struct slice firs
 /* c->deaths: size 2 ‖ shard 1 ‖ height 8 ‖ branch 4 ‖ space 1 ‖ key, so that sorting groups them by
  * block. The row of a block is the list of its keys: space, how many bytes the key shares with the
  * one before, the rest. One row a block and not one a death, since there are as many as writes.
- * Keys are cut where the adapter says what is enough: hashes are most of what a row of deaths has. */
+ * Keys are cut where the adapter says what is enough: hashes are most of what a row of deaths
+ * has. */
 #define DEATH_BLOCK_SIZE 13 /* shard, height, branch: the key of the row */
 
 static int add_death(struct commit *c, uint32_t shard, uint32_t branch,
@@ -709,8 +710,9 @@ static int put_carriers(struct commit *c)
 static int write_all(struct commit *c, struct err *err)
 {
 	struct network *n = c->network;
-	/* What the database writes later, of its own accord, is what it got here, twice at most while
-	 * it rewrites; a disk that it would find full is called full now, when nothing was begun. */
+	/* What the database writes later, of its own accord, is what it got here, twice at most
+	 * while it rewrites; a disk that it would find full is called full now, when nothing was
+	 * begun. */
 	uint64_t room = segments_room(n->segments),
 		 needed = STORE_RESERVE_SIZE + 2 * (uint64_t)commit_bytes_held(c);
 

@@ -114,7 +114,8 @@ struct db_cache *db_cache_new(size_t bytes)
 	if (!c)
 		return NULL;
 	c->lru = rocksdb_cache_create_lru(bytes);
-	c->write_memory = MIN(MAX(bytes / 3 * 2, (size_t)WRITE_MEMORY_MIN), (size_t)WRITE_MEMORY_MAX);
+	c->write_memory =
+		MIN(MAX(bytes / 3 * 2, (size_t)WRITE_MEMORY_MIN), (size_t)WRITE_MEMORY_MAX);
 	return c;
 }
 
@@ -248,8 +249,9 @@ static rocksdb_options_t *database_options(const struct db_options *options)
 	rocksdb_options_set_keep_log_file_num(o, 1);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
-	/* Opening reads no statistics out of every file: the mount answers sooner. So it does with one
-	 * thread for a family's first files and not sixteen, which cost more to start than they save. */
+	/* Opening reads no statistics out of every file: the mount answers sooner. So it does with
+	 * one thread for a family's first files and not sixteen, which cost more to start than they
+	 * save. */
 	rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
 	rocksdb_options_set_max_file_opening_threads(o, 1);
 	/* A log that takes 70 MB of the disk in advance leaves a small one full. */
@@ -442,7 +444,8 @@ static bool any_family(struct db *db, const char *property)
 
 /* After much was written files are still to be merged. Whoever opens next would do that beside its
  * reads, and one that is opened for moments only would begin with it each time and never finish.
- * A merge that is due and that nobody begins never will be: the disk is full, or it was forbidden. */
+ * A merge that is due and that nobody begins never will be: the disk is full, or it was
+ * forbidden. */
 static void settle(struct db *db)
 {
 	uint64_t now = clock_mono_ms(), seen = now;

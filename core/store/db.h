@@ -2,9 +2,9 @@
  *
  * Reads see the newest write. An iterator sees what was there when it was made, or when another one
  * that it inherits was: iterators that were put back are given out again while nothing was written.
- * Errors   with RocksDB's words: -EBADMSG for a damaged file, never "absent"; -EIO when it could not be
- *          read; -ENOSPC; -EBUSY: another process has it open, past the store's own lock. The words
- *          go to `err`, or to the trace where err is NULL.
+ * Errors   with RocksDB's words: -EBADMSG for a damaged file, never "absent"; -EIO when it could
+ *          not be read; -ENOSPC; -EBUSY: another process has it open, past the store's own lock.
+ *          The words go to `err`, or to the trace where err is NULL.
  * Memory   what an iterator gives holds until it moves.
  * Threads  a struct db: any, writes by one at a time. An iterator or a batch: one. */
 #ifndef CHAINFS_STORE_DB_H
@@ -19,8 +19,8 @@ struct db_cache;
 struct db_batch;
 struct db_iter;
 
-/* Unpacked blocks of every database that is opened with it. Each of these keeps rows that are not in
- * a file yet besides, up to two thirds as many bytes: 16 to 128 MiB. */
+/* Unpacked blocks of every database that is opened with it. Each of these keeps rows that are not
+ * in a file yet besides, up to two thirds as many bytes: 16 to 128 MiB. */
 struct db_cache *db_cache_new(size_t bytes);
 void db_cache_freep(struct db_cache **c);
 
@@ -28,13 +28,14 @@ struct db_options {
 	struct db_cache *cache;
 	bool create;   /* it must not be there yet */
 	bool sync_off; /* no fsync of a write */
-	bool read_only; /* nothing below the path is written; what a log holds is read into memory */
+	bool read_only; /* nothing below the path is written; what a log holds is read into
+			 * memory */
 };
 
 int  db_open(const char *path, const struct db_options *options, struct db **out,
 	     struct err *err) MUST_CHECK;
-/* Makes a database that does not open into one that does, of the files that can be read: what was in the
- * others is lost, and deleted rows may be back. For a copy. */
+/* Makes a database that does not open into one that does, of the files that can be read: what was
+ * in the others is lost, and deleted rows may be back. For a copy. */
 int  db_salvage(const char *path, struct err *err) MUST_CHECK;
 /* Rows written and deleted, ever: it grows with each write. */
 uint64_t db_sequence(struct db *db);

@@ -45,7 +45,8 @@ struct damage_listener {
 	void              *arg;
 };
 
-#define DAMAGES_MAX 256
+#define DAMAGES_MAX          256
+#define NETWORK_ROW_SIZE_MAX (512u << 20) /* of one row: a change list of the biggest block */
 
 struct network {
 	char                    name[NETWORK_NAME_MAX + 8]; /* or, beside its place, ".NAME.new" */
@@ -59,15 +60,16 @@ struct network {
 	struct db              *db;
 	struct segments        *segments;
 	struct segments_end     committed; /* of the segments; ingest's */
-	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by ingest */
+	_Atomic uint64_t        carriers;  /* committed: the number of the newest; written by
+					    * ingest */
 	struct cache           *cache;
 	size_t                  state_rows_max; /* of each state (state.h) */
 	struct recent          *recent;
 	struct dead            *dead;
 	struct witness          witness;   /* what was acknowledged; ingest's */
 	struct manifest         manifest;
-	bool                    lost;      /* acknowledged commits, when it was opened; known heights
-					      are gaps */
+	bool                    lost;      /* acknowledged commits, when it was opened; known
+					    * heights are gaps */
 	bool                    read_only, full; /* as the place */
 	bool                    keep_told; /* hashes are kept where they stand (store.h) */
 	bool                    keep_keys; /* and keys of changes and deaths whole */
@@ -122,6 +124,14 @@ void network_witness(struct network *n, const struct view *v, uint64_t at_least)
 /* A reader as of (branch, height). */
 int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t height,
 		 struct rows **out) MUST_CHECK;
+/* A row of `replay`: 1, 0 there is none, <0. */
+int network_replay_row(struct network *n, enum replay_kind kind, uint32_t shard, uint64_t height,
+		       struct buf *out) MUST_CHECK;
+/* Traces that a row does not parse: -EUCLEAN. */
+int network_unclean(struct network *n, const char *what, uint32_t shard, uint64_t height);
+
+/* ---- network_bytes.c ---- */
+
 /* A piece of a segment; its bytes. */
 int network_piece(struct network *n, const struct segment_ref *ref, const struct block_bytes **out,
 		  struct err *err) MUST_CHECK;

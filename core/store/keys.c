@@ -5,12 +5,12 @@
 #define MIB (1u << 20)
 #define KIB (1u << 10)
 
-/* Write buffers: rows get the most, since a replay reads there what it wrote lately. Then blocks: the
- * shards grow in places of the keys that lie far apart, so that each file overlaps all that is
+/* Write buffers: rows get the most, since a replay reads there what it wrote lately. Then blocks:
+ * the shards grow in places of the keys that lie far apart, so that each file overlaps all that is
  * between them and is merged with it; fewer files are fewer merges. Blocks of 16 KiB pack better
  * than RocksDB's 4 KiB; stat records are read one by one and get smaller ones, deaths in one go and
- * once. Level 6 packs the keys of rows by a fiftieth better than 3 for a third more of its time, and
- * what stands above it by a hundredth, which deaths alone are small and alike enough for. */
+ * once. Level 6 packs the keys of rows by a fiftieth better than 3 for a third more of its time,
+ * and what stands above it by a hundredth, which deaths alone are small and alike enough for. */
 const struct family_rules families[FAMILY_COUNT] = {
 	[FAMILY_META]   = { "default", 1 * MIB, 4 * KIB, 3, 0, .filter = false },
 	[FAMILY_BLOCKS] = { "blocks", 32 * MIB, 16 * KIB, 6, 0, .filter = true, .mostly_hits = true },

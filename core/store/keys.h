@@ -33,7 +33,8 @@ struct family_rules {
 	size_t write_buffer_size; /* bytes in memory before they become a file */
 	size_t block_size;        /* bytes packed together: more pack better, fewer read faster */
 	int    zstd_level;        /* of the last level, where nearly all bytes come to lie */
-	size_t suffix_size;       /* bytes of a key that its filter leaves out: the rest is its stem */
+	size_t suffix_size;       /* bytes of a key that its filter leaves out: the rest is its
+				   * stem */
 	bool   filter;            /* asked for what may be absent */
 	bool   mostly_hits;       /* absent keys are rare: no filter on the last level */
 };

@@ -54,7 +54,8 @@ int lock_holder(const char *path, char *out, size_t out_size)
 	return 0;
 }
 
-/* Always of the same length, in place: once it is there, it needs no room that a full disk has not. */
+/* Always of the same length, in place: once it is there, it needs no room that a full disk has
+ * not. */
 static int write_text(int fd, const char *holder)
 {
 	char text[LOCK_TEXT_MAX];

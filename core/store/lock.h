@@ -1,8 +1,9 @@
 /* lock.h: one process at a time, and who it is.
  *
  * A lock of the open file (fcntl OFD), not of its existence: it goes with the process however that
- * ends, and the text that a killed holder left is no obstacle; one that is being ended is waited for.
- * The text is always LOCK_TEXT_MAX bytes, written in place: a full disk has room for the next one.
+ * ends, and the text that a killed holder left is no obstacle; one that is being ended is waited
+ * for. The text is always LOCK_TEXT_MAX bytes, written in place: a full disk has room for the next
+ * one.
  * Errors  -EBUSY: somebody holds it. */
 #ifndef CHAINFS_STORE_LOCK_H
 #define CHAINFS_STORE_LOCK_H

@@ -1,16 +1,14 @@
-/* Opening and making a network, and everything that is read from it by a key. */
+/* Opening and making a network, and the rows that are read from it by a key. */
 #include "core/store/network.h"
 
 #include "core/base/trace.h"
 #include "core/store/blocks.h"
 #include "core/store/inside.h"
 #include "core/store/stats.h"
-#include "core/store/tiers.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define ROW_BYTES_MAX    (512u << 20) /* of one row: a change list of the biggest block */
 #define PARAMS_BYTES_MAX (16u << 20)
 #define PATH_SIZE        4096
 
@@ -179,8 +177,8 @@ void network_witness(struct network *n, const struct view *v, uint64_t at_least)
 	witness_write(n->folder, w);
 }
 
-/* A log that is damaged in its middle opens as of what lies before. What was acknowledged behind it is
- * known to exist, and a gap until it is imported again. */
+/* A log that is damaged in its middle opens as of what lies before. What was acknowledged behind it
+ * is known to exist, and a gap until it is imported again. */
 static void find_loss(struct network *n, struct view *v)
 {
 	const struct witness *w = &n->witness;
@@ -362,7 +360,7 @@ int network_rows(struct network *n, uint32_t branch, uint32_t shard, uint64_t he
 
 /* ---- one row by its key ---- */
 
-static int unclean(struct network *n, const char *what, uint32_t shard, uint64_t height)
+int network_unclean(struct network *n, const char *what, uint32_t shard, uint64_t height)
 {
 	trace_error("store", "a row does not parse", "network=%s row=%s shard=%u height=%" PRIu64,
 		    n->name, what, shard, height);
@@ -375,7 +373,7 @@ int network_block(struct network *n, uint32_t shard, uint64_t height, struct blo
 
 	if (recent_block(n->recent, epoch, shard, height, out))
 		return 1;
-	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
+	AUTO(buf_release) struct buf value = BUF_INIT(NETWORK_ROW_SIZE_MAX);
 	struct short_key key = key_block(shard, height);
 	int rc = db_get(n->db, FAMILY_BLOCKS, short_slice(&key), &value, NULL);
 
@@ -383,13 +381,13 @@ int network_block(struct network *n, uint32_t shard, uint64_t height, struct blo
 		return rc;
 	*out = (struct block_row){ .shard = shard, .height = height };
 	if (block_row_read(buf_slice(&value), out) < 0)
-		return unclean(n, "block", shard, height);
+		return network_unclean(n, "block", shard, height);
 	recent_block_add(n->recent, epoch, out);
 	return 1;
 }
 
-static int get_replay(struct network *n, enum replay_kind kind, uint32_t shard, uint64_t height,
-		      struct buf *value)
+int network_replay_row(struct network *n, enum replay_kind kind, uint32_t shard, uint64_t height,
+		       struct buf *value)
 {
 	struct short_key key = key_replay(kind, shard, height);
 
@@ -398,12 +396,14 @@ static int get_replay(struct network *n, enum replay_kind kind, uint32_t shard, 
 
 int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out)
 {
-	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
-	int rc = get_replay(n, REPLAY_ROOTS, shard, height, &value);
+	AUTO(buf_release) struct buf value = BUF_INIT(NETWORK_ROW_SIZE_MAX);
+	int rc = network_replay_row(n, REPLAY_ROOTS, shard, height, &value);
 
 	if (rc != 1)
 		return rc;
-	return roots_row_read(buf_slice(&value), out) < 0 ? unclean(n, "roots", shard, height) : 1;
+	return roots_row_read(buf_slice(&value), out) < 0
+		       ? network_unclean(n, "roots", shard, height)
+		       : 1;
 }
 
 /* The keys that a list leaves out, from the bytes of their objects. Those of a block come one after
@@ -414,7 +414,7 @@ static int tell_keys(struct network *n, struct change_list *l)
 	struct stat_record stat = { 0 }, last = { 0 };
 	uint64_t object = 0;
 
-	l->told = (struct buf)BUF_INIT(ROW_BYTES_MAX);
+	l->told = (struct buf)BUF_INIT(NETWORK_ROW_SIZE_MAX);
 	for (size_t i = 0; i < l->change_count; i++) {
 		struct chain_change *c = &l->changes[i];
 		size_t before = l->told.n;
@@ -458,10 +458,10 @@ static int read_changes(struct network *n, uint32_t shard, uint64_t height, bool
 			struct change_list *out)
 {
 	AUTO(change_list_release) struct change_list l = { .change_count = 0 };
-	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
-	AUTO(buf_release) struct buf list = BUF_INIT(ROW_BYTES_MAX);
+	AUTO(buf_release) struct buf value = BUF_INIT(NETWORK_ROW_SIZE_MAX);
+	AUTO(buf_release) struct buf list = BUF_INIT(NETWORK_ROW_SIZE_MAX);
 	AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
-	int rc = get_replay(n, REPLAY_CHANGES, shard, height, &value);
+	int rc = network_replay_row(n, REPLAY_CHANGES, shard, height, &value);
 
 	if (rc != 1)
 		return rc;
@@ -482,7 +482,7 @@ static int read_changes(struct network *n, uint32_t shard, uint64_t height, bool
 	if (rc == 0 && keys)
 		rc = tell_keys(n, &l);
 	if (rc < 0)
-		return rc == -EUCLEAN ? unclean(n, "changes", shard, height) : rc;
+		return rc == -EUCLEAN ? network_unclean(n, "changes", shard, height) : rc;
 	*out = l;
 	l = (struct change_list){ 0 };
 	return 1;
@@ -501,25 +501,27 @@ int network_changes_keyless(struct network *n, uint32_t shard, uint64_t height,
 
 int network_outcomes(struct network *n, uint32_t shard, uint64_t height, struct outcome_list *out)
 {
-	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
-	int rc = get_replay(n, REPLAY_OUTCOMES, shard, height, &value);
+	AUTO(buf_release) struct buf value = BUF_INIT(NETWORK_ROW_SIZE_MAX);
+	int rc = network_replay_row(n, REPLAY_OUTCOMES, shard, height, &value);
 
 	if (rc != 1)
 		return rc;
 	rc = outcomes_read(buf_slice(&value), out);
 	if (rc < 0)
-		return rc == -EUCLEAN ? unclean(n, "outcomes", shard, height) : rc;
+		return rc == -EUCLEAN ? network_unclean(n, "outcomes", shard, height) : rc;
 	return 1;
 }
 
 int network_range(struct network *n, uint32_t shard, uint64_t range, struct range_row *out)
 {
-	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
-	int rc = get_replay(n, REPLAY_RANGE, shard, range, &value);
+	AUTO(buf_release) struct buf value = BUF_INIT(NETWORK_ROW_SIZE_MAX);
+	int rc = network_replay_row(n, REPLAY_RANGE, shard, range, &value);
 
 	if (rc != 1)
 		return rc;
-	return range_row_read(buf_slice(&value), out) < 0 ? unclean(n, "range", shard, range) : 1;
+	return range_row_read(buf_slice(&value), out) < 0
+		       ? network_unclean(n, "range", shard, range)
+		       : 1;
 }
 
 /* The last object whose newest record is in the group that `it` stands on, if it is read up to
@@ -542,13 +544,14 @@ static int read_group(struct network *n, struct db_iter *it, uint64_t object,
 	struct slice key = db_iter_key(it);
 
 	if (key.n != 8)
-		return unclean(n, "stat", 0, object);
+		return network_unclean(n, "stat", 0, object);
 	uint64_t first = get_be64(key.p);
 
 	if (object - first >= STAT_GROUP_SPAN)
 		return 0;
-	return stat_group_read(db_iter_value(it), first, out) < 0 ? unclean(n, "stat", 0, object)
-								  : 1;
+	return stat_group_read(db_iter_value(it), first, out) < 0
+		       ? network_unclean(n, "stat", 0, object)
+		       : 1;
 }
 
 static bool find_in_group(const struct stat_group *g, uint64_t object, struct stat_record *out)
@@ -632,14 +635,14 @@ int block_scan_next(struct block_scan *s, struct block_row *out)
 	if (rc != 1)
 		return rc;
 	if (key_block_read(db_iter_key(s->it), &shard, &height) < 0)
-		return unclean(s->network, "block", s->shard, s->first);
+		return network_unclean(s->network, "block", s->shard, s->first);
 	if (shard != s->shard) {
 		s->done = true;
 		return 0;
 	}
 	*out = (struct block_row){ .shard = shard, .height = height };
 	if (block_row_read(db_iter_value(s->it), out) < 0)
-		return unclean(s->network, "block", shard, height);
+		return network_unclean(s->network, "block", shard, height);
 	return 1;
 }
 
@@ -665,7 +668,7 @@ int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uin
 	if (rc != 1)
 		return rc;
 	if (key_replay_read(db_iter_key(it), &kind, &found, height) < 0)
-		return unclean(n, "diverged", shard, first);
+		return network_unclean(n, "diverged", shard, first);
 	/* Marks above what is replayed are left from before a rollback. */
 	return kind == REPLAY_DIVERGED && found == shard && *height <= v->shards[shard].replayed;
 }
@@ -700,231 +703,12 @@ int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles, st
 
 		if (key_hash_read(db_iter_key(it), hit->prefix, &hit->shard, &hit->height,
 				  &hit->item) < 0)
-			return unclean(n, "hash", 0, 0);
+			return network_unclean(n, "hash", 0, 0);
 		if (!hash_begins(hit->prefix, first, nibbles))
 			break;
 		count++;
 	}
 	return rc < 0 ? rc : (int)count;
-}
-
-/* ---- bytes of blocks ---- */
-
-struct piece {
-	struct block_bytes bytes; /* first: what is given out */
-	struct frame      *frame;
-};
-
-static int load_frame(struct network *n, const struct segment_ref *ref, struct frame **out,
-		      struct err *err)
-{
-	AUTO(frame_putp) struct frame *f = cache_get(n->cache, ref->segment, ref->offset);
-	struct frame_ref where = { ref->segment, ref->offset, ref->stored, ref->size };
-
-	tier_add(TIER_BLOCKS, f != NULL, f == NULL);
-	if (!f) {
-		if (ref->size > FRAME_SIZE_MAX)
-			return err_set(err, -EBADMSG, "a frame of %u bytes is over every bound",
-				       ref->size);
-		f = frame_new(ref->segment, ref->offset, ref->size);
-		if (!f)
-			return err_set(err, -ENOMEM, "no memory for a frame of %u bytes",
-				       ref->size);
-		int rc = segments_read(n->segments, &where, f->bytes, err);
-
-		if (rc < 0)
-			return rc;
-		cache_add(n->cache, f);
-	}
-	*out = TAKE(f);
-	return 0;
-}
-
-int network_piece(struct network *n, const struct segment_ref *ref, const struct block_bytes **out,
-		  struct err *err)
-{
-	AUTO(frame_putp) struct frame *f = NULL;
-	uint64_t end = (uint64_t)ref->inner + ref->canonical_size + ref->certificate_size;
-
-	assert(ref->segment); /* a block of a commit that is not applied has no bytes to read */
-	int rc = load_frame(n, ref, &f, err);
-
-	if (rc < 0)
-		return err_note(err, rc, "network %s", n->name);
-	if (end > f->size)
-		return err_set(err, -EUCLEAN, "network %s: a block ends behind its frame", n->name);
-	struct piece *p = malloc(sizeof *p);
-
-	if (!p)
-		return err_set(err, -ENOMEM, "no memory to read a block");
-	p->bytes.canonical = SLICE(f->bytes + ref->inner, ref->canonical_size);
-	p->bytes.certificate =
-		SLICE(f->bytes + ref->inner + ref->canonical_size, ref->certificate_size);
-	p->frame = TAKE(f);
-	*out = &p->bytes;
-	return 0;
-}
-
-/* True when it is news. */
-static bool note_damage(struct network *n, const struct block_row *row)
-{
-	LOCKED(&n->damage_lock);
-	for (size_t i = 0; i < n->damage_count; i++)
-		if (n->damages[i].shard == row->shard && n->damages[i].height == row->height)
-			return false;
-	if (n->damage_count == DAMAGES_MAX)
-		return false; /* found again by who reads it next, and by fsck */
-	n->damages[n->damage_count++] = (struct damage){ row->shard, row->height };
-	return true;
-}
-
-static void met_damage(struct network *n, const struct block_row *row, const char *sentence)
-{
-	AUTO(view_putp) struct view *v = network_view_get(n);
-
-	/* What is a gap already was noted before; rows of the state lead here still. */
-	if (row->shard >= v->shard_count || !gaps_has(&v->shards[row->shard].gaps, row->height) ||
-	    !note_damage(n, row))
-		return;
-	trace_error("store", "the bytes of a block are damaged",
-		    "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"", n->name, row->shard,
-		    row->height, sentence);
-	if (n->on_damage && n->on_damage->call)
-		n->on_damage->call(n->on_damage->arg, n, row->shard, row->height, sentence);
-}
-
-size_t network_damage_take(struct network *n, struct damage *out, size_t out_max)
-{
-	LOCKED(&n->damage_lock);
-	size_t count = MIN(n->damage_count, out_max);
-
-	memcpy(out, n->damages, count * sizeof *out);
-	n->damage_count -= count;
-	memmove(n->damages, n->damages + count, n->damage_count * sizeof *out);
-	return count;
-}
-
-int network_block_check(struct network *n, const struct block_row *row, struct err *err)
-{
-	const struct segment_ref *ref = &row->bytes;
-	struct frame_ref where = { ref->segment, ref->offset, ref->stored, ref->size };
-	uint8_t digest[HASH_SIZE];
-
-	if (ref->size > FRAME_SIZE_MAX ||
-	    (uint64_t)ref->inner + ref->canonical_size + ref->certificate_size > ref->size)
-		return err_set(err, -EBADMSG, "the place of its bytes is none");
-	AUTO(base_freep) uint8_t *frame = malloc(MAX(ref->size, 1u));
-
-	if (!frame)
-		return err_set(err, -ENOMEM, "no memory for a frame of %u bytes", ref->size);
-	int rc = segments_read(n->segments, &where, frame, err);
-
-	if (rc < 0 || !row->has_digest)
-		return rc;
-	hash_blake3(SLICE(frame + ref->inner, ref->canonical_size), digest);
-	return memcmp(digest, row->digest, sizeof row->digest) == 0
-		       ? 0
-		       : err_set(err, -EBADMSG, "the bytes do not match the digest of their row");
-}
-
-int network_block_bytes(struct network *n, const struct block_row *row,
-			const struct block_bytes **out, struct err *err)
-{
-	struct err why = ERR_INIT;
-	int rc = network_piece(n, &row->bytes, out, &why);
-
-	if (rc == -EBADMSG)
-		met_damage(n, row, why.text);
-	return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
-}
-
-int network_segment_open(const struct network *n, uint32_t segment)
-{
-	return segments_file(n->segments, segment);
-}
-
-/* ---- bytes of objects ---- */
-
-int network_carrier(struct network *n, uint64_t carrier, const struct block_bytes **out,
-		    struct err *err)
-{
-	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
-	struct segment_ref ref;
-	int rc = get_replay(n, REPLAY_CARRIED, 0, carrier, &value);
-
-	if (rc < 0)
-		return err_set(err, rc, "network %s: the row of carrier %" PRIu64 " cannot be read",
-			       n->name, carrier);
-	if (rc == 0)
-		return err_set(err, -EUCLEAN, "network %s: carrier %" PRIu64 " is not there",
-			       n->name, carrier);
-	if (segment_ref_read(buf_slice(&value), &ref) < 0)
-		return err_set(err, unclean(n, "carrier", 0, carrier),
-			       "network %s: a row does not parse", n->name);
-	return network_piece(n, &ref, out, err);
-}
-
-static int owner_bytes(struct network *n, const struct stat_record *stat,
-		       const struct block_bytes **out, struct err *err)
-{
-	struct block_row row;
-	int rc = network_block(n, stat->shard, stat->height, &row);
-
-	if (rc == 0)
-		return err_set(err, -ENODATA,
-			       "shard %u height %" PRIu64 ": the block is not held", stat->shard,
-			       stat->height);
-	if (rc < 0)
-		return err_set(err, rc, "shard %u height %" PRIu64 ": its row cannot be read",
-			       stat->shard, stat->height);
-	return network_block_bytes(n, &row, out, err);
-}
-
-int network_object_bytes(struct network *n, const struct stat_record *stat,
-			 const struct block_bytes **owner, struct slice *out, struct err *err)
-{
-	AUTO(block_bytes_putp) const struct block_bytes *bytes = NULL;
-	int rc = stat->carrier ? network_carrier(n, stat->carrier, &bytes, err)
-			       : owner_bytes(n, stat, &bytes, err);
-
-	if (rc < 0)
-		return rc;
-	*out = slice_sub(bytes->canonical, stat->offset, stat->size);
-	if (out->n != stat->size)
-		return err_set(err, -EUCLEAN,
-			       "shard %u height %" PRIu64 ": an item lies behind its end",
-			       stat->shard, stat->height);
-	*owner = TAKE(bytes);
-	return 0;
-}
-
-void block_bytes_putp(const struct block_bytes **at)
-{
-	struct piece *p = (struct piece *)(uintptr_t)TAKE(*at);
-
-	if (!p)
-		return;
-	frame_putp(&p->frame);
-	free(p);
-}
-
-int network_aside(struct network *n, uint32_t shard, uint64_t height,
-		  const struct block_bytes **out, struct err *err)
-{
-	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
-	struct segment_ref ref;
-	int rc = get_replay(n, REPLAY_ASIDE, shard, height, &value);
-
-	if (rc < 0)
-		return err_set(err, rc, "network %s: the row of bytes kept aside cannot be read",
-			       n->name);
-	if (rc == 0)
-		return 0;
-	if (segment_ref_read(buf_slice(&value), &ref) < 0)
-		return err_set(err, unclean(n, "aside", shard, height),
-			       "network %s: a row does not parse", n->name);
-	rc = network_piece(n, &ref, out, err);
-	return rc < 0 ? rc : 1;
 }
 
 int network_quiet(struct network *n, bool quiet, unsigned wait_ms, struct err *err)

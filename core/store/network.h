@@ -33,7 +33,8 @@ struct shard_view {
 	uint64_t tip_time, replayed_time;
 	uint8_t  tip_hash[HASH_SIZE], replayed_hash[HASH_SIZE];
 	struct chain_root legacy, hyper; /* as of `replayed` */
-	uint64_t retained;            /* records that hyper holds and legacy does not, as of `replayed` */
+	uint64_t retained;            /* records that hyper holds and legacy does not, as of
+				       * `replayed` */
 	uint64_t hyper_bytes;         /* keys and values of the rows that hyper holds alone; object ids are
 					 among them, so two nodes may differ */
 	uint64_t diverged;            /* heights so far whose two roots differ */
@@ -43,7 +44,8 @@ struct shard_view {
 	uint8_t  base_root_size;
 	uint64_t items, bytes;        /* of the blocks held */
 	uint64_t refused_items;
-	uint64_t changes[REASON_COUNT]; /* records deleted by reason, in both; [REASON_MERGED]: merged */
+	uint64_t changes[REASON_COUNT]; /* records deleted by reason, in both; [REASON_MERGED]:
+					 * merged */
 	struct gaps gaps;
 };
 
@@ -96,7 +98,8 @@ struct segment_ref {
 struct block_row {
 	uint32_t shard;
 	uint64_t height;
-	uint64_t object;         /* the block's; its items follow: item i has object + 1 + 2i, inner + 1 */
+	uint64_t object;         /* the block's; its items follow: item i has object + 1 + 2i, inner
+				  * + 1 */
 	uint8_t  hash[HASH_SIZE];
 	uint8_t  parent[PARENT_SIZE_MAX];
 	uint8_t  parent_size;
@@ -119,11 +122,13 @@ struct block_row {
 /* 1 there is a row, 0 not, negative. The row of a damaged block stays while its height is a gap, so
  * that the same block may take its place again: whether a height is held is said by the view's
  * gaps. */
-int network_block(struct network *n, uint32_t shard, uint64_t height, struct block_row *out) MUST_CHECK;
+int network_block(struct network *n, uint32_t shard, uint64_t height, struct block_row *out)
+	MUST_CHECK;
 
 /* Ascending block rows from a height on; a bounded iterator. */
 struct block_scan;
-int  block_scan_new(struct network *n, uint32_t shard, uint64_t first, struct block_scan **out) MUST_CHECK;
+int  block_scan_new(struct network *n, uint32_t shard, uint64_t first, struct block_scan **out)
+	MUST_CHECK;
 int  block_scan_next(struct block_scan *s, struct block_row *out) MUST_CHECK; /* 1, 0, <0 */
 void block_scan_freep(struct block_scan **s);
 
@@ -138,8 +143,8 @@ void block_bytes_putp(const struct block_bytes **b); /* accepts NULL */
  * behind the committed bytes of the one that grows is nobody's. -ENOENT: the file is gone. */
 int  network_segment_open(const struct network *n, uint32_t segment) MUST_CHECK;
 /* Bytes kept aside under a gap; 1, 0 nothing was, negative. */
-int  network_aside(struct network *n, uint32_t shard, uint64_t height, const struct block_bytes **out,
-		   struct err *err) MUST_CHECK;
+int  network_aside(struct network *n, uint32_t shard, uint64_t height,
+		   const struct block_bytes **out, struct err *err) MUST_CHECK;
 
 /* A block whose bytes failed their checksum when somebody read it. Each is noted once, a bounded
  * number of them; who writes next takes them and makes gaps of them (ingest). Any thread. */
@@ -149,7 +154,8 @@ struct damage {
 };
 /* Are a block's bytes what they were? From the disk, kept in no cache and noted nowhere. -EBADMSG:
  * no. */
-int    network_block_check(struct network *n, const struct block_row *row, struct err *err) MUST_CHECK;
+int    network_block_check(struct network *n, const struct block_row *row, struct err *err)
+	MUST_CHECK;
 size_t network_damage_take(struct network *n, struct damage *out, size_t out_max);
 
 /* ---- what replay left of a block ---- */
@@ -159,19 +165,22 @@ struct roots_row {
 	uint64_t retained;       /* records retained after the block */
 	uint32_t envelope_size, envelope_json_size;
 };
-int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out) MUST_CHECK;
+int network_roots(struct network *n, uint32_t shard, uint64_t height, struct roots_row *out)
+	MUST_CHECK;
 
-/* Change list and outcomes as they were committed; the slices point into `bytes` and `told`. -ENODATA
- * and -EBADMSG: the block that the list was packed against, or one whose item tells a key, is not
- * held any more, or damaged. */
+/* Change list and outcomes as they were committed; the slices point into `bytes` and `told`.
+ * -ENODATA and -EBADMSG: the block that the list was packed against, or one whose item tells a key,
+ * is not held any more, or damaged. */
 struct change_list {
 	struct buf           bytes;
 	struct buf           told;  /* keys that the objects told */
 	struct chain_change *changes;
 	size_t               change_count;
 };
-int  network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out) MUST_CHECK;
-/* The same for who asks for no keys: those that objects tell are empty, and no other block is asked. */
+int  network_changes(struct network *n, uint32_t shard, uint64_t height, struct change_list *out)
+	MUST_CHECK;
+/* The same for who asks for no keys: those that objects tell are empty, and no other block is
+ * asked. */
 int  network_changes_keyless(struct network *n, uint32_t shard, uint64_t height,
 			     struct change_list *out) MUST_CHECK;
 void change_list_release(struct change_list *l);
@@ -181,22 +190,25 @@ struct outcome_list {
 	struct chain_outcome *outcomes; /* reasons are NUL-terminated text in `bytes` */
 	size_t                outcome_count;
 };
-int  network_outcomes(struct network *n, uint32_t shard, uint64_t height, struct outcome_list *out) MUST_CHECK;
+int  network_outcomes(struct network *n, uint32_t shard, uint64_t height, struct outcome_list *out)
+	MUST_CHECK;
 void outcome_list_release(struct outcome_list *l);
 
 /* Heights of a shard, of those replayed, at which the two roots differ, ascending from `first`;
  * 1 found, 0 none. */
-int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uint64_t *height) MUST_CHECK;
+int network_diverged_next(struct network *n, uint32_t shard, uint64_t first, uint64_t *height)
+	MUST_CHECK;
 
-/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots), and
- * what time they have. Ranges are numbered by height / RANGE_SIZE. */
+/* Sizes of a range's bulk files, written when all of its heights are held (replayed, for roots),
+ * and what time they have. Ranges are numbered by height / RANGE_SIZE. */
 #define RANGE_SIZE 1000u
 struct range_row {
 	uint64_t index_bytes, items_bytes;        /* 0 index_bytes: not complete yet */
 	uint64_t roots_bytes[CONTEXT_COUNT];      /* 0: not complete yet */
 	uint64_t time;                            /* of the last block; 0: not written */
 };
-int network_range(struct network *n, uint32_t shard, uint64_t range, struct range_row *out) MUST_CHECK;
+int network_range(struct network *n, uint32_t shard, uint64_t range, struct range_row *out)
+	MUST_CHECK;
 
 /* ---- stat records ---- */
 enum object_type { OBJECT_BLOCK = 1, OBJECT_ITEM, OBJECT_INNER };
@@ -207,7 +219,8 @@ struct stat_record {
 	uint64_t height;
 	uint32_t item;
 	uint64_t time;
-	uint64_t carrier;        /* 0: its bytes lie in its block. Else in what a restore carried (commit_carried) */
+	uint64_t carrier;        /* 0: its bytes lie in its block. Else in what a restore carried
+				  * (commit_carried) */
 	uint32_t offset, size;   /* slice of the canonical bytes, or of the carrier's */
 	uint32_t json_size, line_size;
 	uint32_t renderer;
@@ -215,8 +228,9 @@ struct stat_record {
 int network_stat(struct network *n, uint64_t object, struct stat_record *out) MUST_CHECK; /* 1, 0, <0 */
 /* An object's own bytes, wherever they lie: `out` borrows from *owner, which the caller puts back.
  * -ENODATA: its block is not held any more; -EBADMSG: damaged. */
-int network_object_bytes(struct network *n, const struct stat_record *stat, const struct block_bytes **owner,
-			 struct slice *out, struct err *err) MUST_CHECK;
+int network_object_bytes(struct network *n, const struct stat_record *stat,
+			 const struct block_bytes **owner, struct slice *out, struct err *err)
+	MUST_CHECK;
 
 /* ---- by hash: objects whose hash begins with these nibbles ---- */
 struct hash_hit {
@@ -263,25 +277,29 @@ int commit_bytes(struct commit *c, struct slice canonical, struct slice certific
 int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, uint32_t from,
 		uint32_t size) MUST_CHECK;
 /* Bytes of objects whose blocks are not held: *carrier is what their stat records name. */
-int commit_carried(struct commit *c, struct slice bytes, uint64_t *carrier, struct err *err) MUST_CHECK;
+int commit_carried(struct commit *c, struct slice bytes, uint64_t *carrier, struct err *err)
+	MUST_CHECK;
 int commit_block(struct commit *c, const struct block_row *row) MUST_CHECK;
 int commit_block_remove(struct commit *c, uint32_t shard, uint64_t height) MUST_CHECK;
 int commit_stat(struct commit *c, uint64_t object, const struct stat_record *r) MUST_CHECK;
 /* At least 8 bytes of a hash. */
 int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t height,
 		uint32_t item) MUST_CHECK;
-int commit_roots(struct commit *c, uint32_t shard, uint64_t height, const struct roots_row *r) MUST_CHECK;
-int commit_changes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_change *list,
-		   size_t count) MUST_CHECK;
+int commit_roots(struct commit *c, uint32_t shard, uint64_t height, const struct roots_row *r)
+	MUST_CHECK;
+int commit_changes(struct commit *c, uint32_t shard, uint64_t height,
+		   const struct chain_change *list, size_t count) MUST_CHECK;
 /* The same, half the bytes: the keys of a block's changes repeat hashes that lie in its canonical
  * bytes, so the list is packed against them, and reading it takes the block's bytes too. */
 int commit_changes_of(struct commit *c, uint32_t shard, uint64_t height, struct slice canonical,
 		      const struct chain_change *list, size_t count) MUST_CHECK;
-int commit_outcomes(struct commit *c, uint32_t shard, uint64_t height, const struct chain_outcome *list,
-		    size_t count) MUST_CHECK;
-int commit_range(struct commit *c, uint32_t shard, uint64_t range, const struct range_row *r) MUST_CHECK;
+int commit_outcomes(struct commit *c, uint32_t shard, uint64_t height,
+		    const struct chain_outcome *list, size_t count) MUST_CHECK;
+int commit_range(struct commit *c, uint32_t shard, uint64_t range, const struct range_row *r)
+	MUST_CHECK;
 /* Bytes kept aside under a gap of reason state; not served as a block. */
-int commit_aside(struct commit *c, uint32_t shard, uint64_t height, const struct segment_ref *ref) MUST_CHECK;
+int commit_aside(struct commit *c, uint32_t shard, uint64_t height, const struct segment_ref *ref)
+	MUST_CHECK;
 /* Drains the versions that blocks ended in `st` since the last call. A commit that is dropped takes
  * them with it: `st` then answers -ESTALE. */
 int commit_state(struct commit *c, struct state *st) MUST_CHECK;

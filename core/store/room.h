@@ -1,4 +1,5 @@
-/* room.h: what is left of the disk that a store lies on, and the reserve that a full one gives back.
+/* room.h: what is left of the disk that a store lies on, and the reserve that a full one gives
+ * back.
  *
  * The reserve is a file of STORE_RESERVE_SIZE bytes that holds nothing. While there is room it is
  * kept; a store that has to be opened on a full disk lets go of it first, since opening writes too.

@@ -500,7 +500,8 @@ static int open_frame(const struct frame_ref *ref, struct slice frame, uint8_t *
 	size_t n = ref->size;
 
 	if (frame.p[5] & FRAME_ZSTD) {
-		if (left_out) { /* fewer bytes than the whole, and a list shorter than what it saves */
+		if (left_out) { /* fewer bytes than the whole, and a list shorter than what it
+				 * saves */
 			rest = malloc(n);
 			if (!rest)
 				return err_set(err, -ENOMEM, "no memory for a frame of %zu bytes",

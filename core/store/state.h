@@ -41,7 +41,8 @@ uint32_t state_branch(const struct state *st); /* which it reads */
 /* 1 found, 0 absent, negative: the store failed. `space` is one space, not both. */
 int state_get(struct state *st, enum space space, struct slice key, struct slice *value) MUST_CHECK;
 /* The same for who only looks: *value is valid until the next call with this state. */
-int state_peek(struct state *st, enum space space, struct slice key, struct slice *value) MUST_CHECK;
+int state_peek(struct state *st, enum space space, struct slice key, struct slice *value)
+	MUST_CHECK;
 int state_get_committed(struct state *st, enum space space, struct slice key,
 			struct slice *value) MUST_CHECK;
 
@@ -57,15 +58,20 @@ void state_scan_freep(struct state_scan **s);
 /* Writes go to the block. fresh: the caller knows that no such row exists as of now, which saves
  * asking the store for a predecessor; false is always right. A wrong `true` lets an old row come
  * back when this one is collected. A delete of what is not there leaves nothing. */
-int state_put(struct state *st, enum space space, struct slice key, struct slice value, bool fresh) MUST_CHECK;
-int state_delete(struct state *st, enum space space, struct slice key, enum reason reason) MUST_CHECK;
+int state_put(struct state *st, enum space space, struct slice key, struct slice value, bool fresh)
+	MUST_CHECK;
+int state_delete(struct state *st, enum space space, struct slice key, enum reason reason)
+	MUST_CHECK;
 
 int  state_block_begin(struct state *st, uint64_t height) MUST_CHECK;
-int  state_block_end(struct state *st) MUST_CHECK; /* the block joins the run as versions of its height */
+int  state_block_end(struct state *st) MUST_CHECK; /* the block joins the run as versions of its
+						    * height */
 void state_block_abort(struct state *st);
 
-size_t state_run_bytes(const struct state *st); /* what the run holds in memory; a bound for batches */
+size_t state_run_bytes(const struct state *st); /* what the run holds in memory; a bound for
+						 * batches */
 size_t state_memory(const struct state *st);    /* all of it, rows that were read lately among it */
-size_t state_rows_max(const struct state *st);  /* of those; who keeps more of them measures by it */
+size_t state_rows_max(const struct state *st);  /* of those; who keeps more of them measures by
+						 * it */
 
 #endif

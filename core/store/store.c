@@ -282,7 +282,8 @@ static int note_damaged(struct store *s, const char *name, const struct err *why
 	if (!list)
 		return -ENOMEM;
 	s->damaged = list;
-	snprintf(s->damaged[s->damaged_count].name, sizeof s->damaged->name, "%.*s", NETWORK_NAME_MAX, name);
+	snprintf(s->damaged[s->damaged_count].name, sizeof s->damaged->name, "%.*s",
+		 NETWORK_NAME_MAX, name);
 	s->damaged[s->damaged_count++].why = *why;
 	return 0;
 }
@@ -623,7 +624,8 @@ static int make_room(struct store *s, struct err *err)
 	uint64_t left = room_free(s->path);
 
 	if (left >= needed) {
-		trace_warn("store", "the disk is full: the reserve is let go, so that the store opens",
+		trace_warn("store",
+			   "the disk is full: the reserve is let go, so that the store opens",
 			   "store=%s free=%" PRIu64, s->path, left);
 		return 0;
 	}

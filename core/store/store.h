@@ -19,7 +19,8 @@
 #include "core/base/err.h"
 #include "core/chain/chain.h"
 
-/* What older stores have not, and get from store_migrate() on; they are read, and written to as they are:
+/* What older stores have not, and get from store_migrate() on; they are read, and written to as
+ * they are:
  *   2  frames leave out hashes (segment.h)
  *   3  change lists leave out the keys that objects tell, deaths name rows by a part of the key */
 #define STORE_FORMAT        3
@@ -36,12 +37,13 @@ struct store_options {
 	const char *holder;       /* "import, pid 123": what a second process is told */
 	size_t      cache_size;   /* bytes of block cache for all networks; 0: a default */
 	bool        sync_off;     /* generated chains and tests: no fsync. Never the default */
-	const struct chain_ops *(*kind)(const char *kind); /* adapters by kind; NULL: chain_kind() */
-	/* Networks that do not open, because something of theirs is damaged, are no error but listed
-	 * (store_damaged()). */
+	const struct chain_ops *(*kind)(const char *kind); /* adapters by kind; NULL:
+							    * chain_kind() */
+	/* Networks that do not open, because something of theirs is damaged, are no error but
+	 * listed (store_damaged()). */
 	bool        damaged_too;
-	/* Besides, a format file that is damaged is written anew, where every network says that it is of
-	 * this format. */
+	/* Besides, a format file that is damaged is written anew, where every network says that it
+	 * is of this format. */
 	bool        mend;
 };
 
@@ -66,15 +68,15 @@ int store_network_new(struct store *s, const char *name, const struct chain_ops 
 const char *store_damaged(const struct store *s, size_t i, const struct err **why);
 
 /* ---- a network made anew, by who has the store alone: nobody else reads or writes it ---- */
-/* An empty one beside the place of network `name`, as ".NAME.new", which the next open takes away when it
- * did not get that place. The caller closes it (network_closep). */
+/* An empty one beside the place of network `name`, as ".NAME.new", which the next open takes away
+ * when it did not get that place. The caller closes it (network_closep). */
 int store_network_beside(struct store *s, const char *name, const struct chain_ops *ops,
 			 struct slice params, const char *trust, unsigned index,
 			 struct network **out, struct err *err) MUST_CHECK;
 /* Closes the network of that name, if it is open: its files can be read from then on. */
 void store_network_close(struct store *s, const char *name);
-/* The one beside, closed by now, gets the place, at once, with what a person chose of the one that was
- * there, which is taken away. -EXDEV and the like: nothing has changed. */
+/* The one beside, closed by now, gets the place, at once, with what a person chose of the one that
+ * was there, which is taken away. -EXDEV and the like: nothing has changed. */
 int store_network_replace(struct store *s, const char *name, struct network **out,
 			  struct err *err) MUST_CHECK;
 /* -ENOSPC when the disk that holds the store has less free than the reserve twice over. */
@@ -97,8 +99,8 @@ void store_on_damage(struct store *s, store_damage_call *call, void *arg);
 /* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */
 int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK;
 
-/* Brings a store that nobody holds to STORE_FORMAT: 1 done, 0 it has it. What lies there stays as it
- * is, what is written from then on is not for an older program. */
+/* Brings a store that nobody holds to STORE_FORMAT: 1 done, 0 it has it. What lies there stays as
+ * it is, what is written from then on is not for an older program. */
 int store_migrate(const char *path, struct err *err) MUST_CHECK;
 
 /* It lies on a read-only file system and was opened for reading alone: nobody holds a lock,

@@ -212,7 +212,8 @@ static int read_saved(struct slice saved, struct view_box *box)
 		struct slice row = rd_bytes(&r, rd_varint(&r));
 		struct slice gaps = rd_bytes(&r, rd_varint(&r));
 
-		if (shard_view_read(row, &v->shards[s]) < 0 || gaps_read(gaps, &v->shards[s].gaps) < 0)
+		if (shard_view_read(row, &v->shards[s]) < 0 ||
+		    gaps_read(gaps, &v->shards[s].gaps) < 0)
 			return -EBADMSG;
 	}
 	return rd_done(&r);

@@ -210,7 +210,8 @@ void witness_write(const char *folder, const struct witness *w)
 	seal(&file);
 	if (buf_done(&file) < 0 || path_of(path, folder, "acknowledged") < 0)
 		return;
-	/* In one call, and of one size as long as the network lives: a kill leaves this or the last. */
+	/* In one call, and of one size as long as the network lives: a kill leaves this or the
+	 * last. */
 	AUTO(base_closep) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd >= 0)

@@ -4,10 +4,10 @@
  *                                  make the network anew when its database says nothing any more
  *     networks/NAME/acknowledged   what the newest commit that was acknowledged left, and a sum
  *
- * A database whose log or list of files is damaged may open all the same, as of an earlier moment, and
- * say nothing. Then it is behind `acknowledged`, which is how a loss is found. That file is written
- * behind each commit and not synced: it may be behind the database, after a power cut, and is never
- * ahead of what is on the disk. One that fails its sum says nothing.
+ * A database whose log or list of files is damaged may open all the same, as of an earlier moment,
+ * and say nothing. Then it is behind `acknowledged`, which is how a loss is found. That file is
+ * written behind each commit and not synced: it may be behind the database, after a power cut, and
+ * is never ahead of what is on the disk. One that fails its sum says nothing.
  *
  * Of the database's list of files (MANIFEST) all bytes that were there are covered: it only grows.
  * Threads  ingest; opening and closing. */

@@ -190,7 +190,8 @@ static int ask(struct walk *w, struct slice prefix, struct told *out)
 	struct err why = ERR_INIT;
 	int rc = w->theirs->node(w->theirs->arg, o->shard, prefix, &node, &why);
 
-	/* That there is no root is no answer to go by: whoever tells of no trie says so like this. */
+	/* That there is no root is no answer to go by: whoever tells of no trie says so like
+	 * this. */
 	if (rc == -ENODATA && prefix.n) {
 		*out = (struct told){ .root = { .there = false } };
 		return 0;

@@ -1,9 +1,9 @@
 /* compare.h: which accounts differ between our state of a shard and that of a node.
  *
- * The other state is asked for node by node of its trie (core/chain/trie.h); the walk goes down only
- * where hashes differ, vshard by vshard, and ends at accounts. A node is known by a prefix of whole
- * bytes and names its children by nibble, so the nodes two nibbles down are asked for one by one
- * until their hashes, with ours for those not asked, make the hash that the node above told of
+ * The other state is asked for node by node of its trie (core/chain/trie.h); the walk goes down
+ * only where hashes differ, vshard by vshard, and ends at accounts. A node is known by a prefix of
+ * whole bytes and names its children by nibble, so the nodes two nibbles down are asked for one by
+ * one until their hashes, with ours for those not asked, make the hash that the node above told of
  * their parent. That is both the end of asking and the proof: what is told of an account follows
  * from the root that was told first, or the comparison fails.
  * Ours is (account, root, records) by vshard; of it the walk holds one vshard and 256 hashes.

@@ -10,9 +10,11 @@
  * A *voice* is one giver for as long as he is there; numbers are never used again, 0 is nobody that
  * is known.
  * Memory   a struct doubt owns its spans, at most DOUBT_SPANS_MAX a shard: beyond that, givers of
- *          the lowest heights are forgotten first, and doubts never.
+ *          the lowest heights are forgotten first. Doubts are forgotten only where there is no
+ *          memory to forget a part of them.
  * Threads  one at a time (the loop).
- * Errors   -ENOMEM; then nothing has changed. */
+ * Errors   -ENOMEM: no memory, or no span but doubts; then nothing has changed, but that
+ *          doubt_range() may have done a part from below. -EINVAL for an empty range. */
 #ifndef CHAINFS_SYNC_DOUBT_H
 #define CHAINFS_SYNC_DOUBT_H
 
@@ -40,13 +42,13 @@ void doubt_freep(struct doubt **d);
 /* The voice gave this height; whatever was known of it is replaced. */
 int  doubt_gave(struct doubt *d, uint32_t shard, uint64_t height, uint64_t voice) MUST_CHECK;
 void doubt_forget(struct doubt *d, uint32_t shard, struct range r); /* not held any more */
-uint64_t doubt_voice(const struct doubt *d, uint32_t shard, uint64_t height);
+uint64_t doubt_voice(const struct doubt *d, uint32_t shard, uint64_t height); /* 0: nobody */
 
 /* All that the voice gave and nobody has compared. */
 void doubt_all_of(struct doubt *d, uint64_t voice);
-/* All of the range that nobody has compared, whoever gave it. */
+/* All of the range that nobody has compared, whoever gave it; of nobody where nothing is known. */
 int  doubt_range(struct doubt *d, uint32_t shard, struct range r) MUST_CHECK;
-/* Of one voice, as doubt_next() told them. */
+/* The range is of one voice, as doubt_next() told it. */
 int  doubt_compared(struct doubt *d, uint32_t shard, struct range r) MUST_CHECK;
 
 /* The highest doubted heights of a shard below `below`, of one voice. False: there are none. */

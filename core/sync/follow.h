@@ -29,9 +29,9 @@ struct follow;
 /* Where forward begins on a shard that no restore gave a state; with one it is the height above
  * it, always. */
 enum follow_from {
-	/* Behind what is held, when that is FOLLOW_NEAR or less behind the head; else a little below
-	 * the head, and what lies under it comes newest first. Its state follows when history is
-	 * whole. */
+	/* Behind what is held, when that is FOLLOW_NEAR or less behind the head; else a little
+	 * below the head, and what lies under it comes newest first. Its state follows when history
+	 * is whole. */
 	FOLLOW_FROM_HEAD,
 	/* At height 1: everything upwards, replayed as it comes. */
 	FOLLOW_FROM_START
@@ -101,7 +101,8 @@ struct follow_rate { /* of a lane and shard, with a half-life of some seconds */
 struct follow_shard_sight {
 	struct sync_shard_status sync;
 	uint64_t lag;          /* heights from what is held to the head that sources offer */
-	uint64_t lag_ms;       /* age of the newest held block, while sources offer a newer one; else 0 */
+	uint64_t lag_ms;       /* age of the newest held block, while sources offer a newer one;
+				* else 0 */
 	struct follow_rate lane[LANE_COUNT];
 };
 

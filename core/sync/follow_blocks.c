@@ -209,7 +209,7 @@ void follow_ingest_tend(struct follow *f, uint64_t now_ms)
 			pthread_cond_broadcast(&f->progress);
 		}
 	}
-	if (!back && now_ms >= f->again_ms && follow_may_begin(f)) {
+	if (!back && !f->closing && now_ms >= f->again_ms && follow_may_begin(f)) {
 		follow_hear(f); /* of the one before */
 		begin_ingest(f, now_ms);
 	}

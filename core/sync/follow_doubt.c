@@ -31,7 +31,6 @@ struct reach {
 struct question {         /* the request that is out */
 	uint64_t request; /* 0: none */
 	unsigned source;
-	uint64_t generation;
 	uint32_t shard;
 	struct range range;
 	uint64_t next; /* the lowest height that may come */
@@ -41,8 +40,7 @@ struct contest { /* one word against another */
 	bool open;
 	uint32_t shard;
 	uint64_t height;
-	unsigned source; /* who says otherwise */
-	uint64_t generation;
+	uint64_t generation; /* of who says otherwise */
 	uint32_t operator;
 };
 
@@ -253,7 +251,6 @@ static bool ask(struct follow *f, uint32_t shard, struct doubt_span span)
 	d->out = (struct question){
 		.request = ++d->request_last | REQUEST_BIT,
 		.source = seat->number,
-		.generation = seat->generation,
 		.shard = shard,
 		.range = span.range,
 		.next = span.range.first,
@@ -305,30 +302,33 @@ static void is_false(struct follow *f, uint32_t shard, uint64_t height, enum fau
 static void contest_won(struct follow *f)
 {
 	struct contest *c = &f->doubts->contest;
-	const struct seat *seat = &f->seats[c->source];
+	const struct seat *seat = follow_doubt_seat(f, c->generation);
 	char text[REASON_SIZE];
 
 	snprintf(text, sizeof text,
 		 "shard %u height %" PRIu64 ": contents that two others do not have", c->shard,
 		 c->height);
-	if (seat->used && seat->generation == c->generation)
-		fault_of(f, c->source, FAULT_PROTOCOL, text);
+	if (seat)
+		fault_of(f, seat->number, FAULT_PROTOCOL, text);
 	c->open = false;
 }
 
-/* A third one does not have it either, which proves it; or there is none, and it may be either's. */
+/* A third one does not have it either, which proves it; or there is none, and it may be
+ * either's. */
 static void contest_lost(struct follow *f, bool proved)
 {
 	struct contest *c = &f->doubts->contest;
+	const struct seat *seat = follow_doubt_seat(f, c->generation);
 
 	c->open = false;
 	is_false(f, c->shard, c->height, proved ? FAULT_LIE : FAULT_PROTOCOL,
-		 f->seats[c->source].entry.name);
+		 seat ? seat->entry.name : "another source");
 }
 
 static void end_question(struct follow *f, bool ask_others)
 {
 	struct doubts *d = f->doubts;
+
 	if (ask_others)
 		d->not_before_ms[d->out.source] = follow_now_ms(f) + AGAIN_MS;
 	d->out.request = 0;
@@ -400,7 +400,6 @@ static void judge(struct follow *f, const struct seat *seat, const struct block_
 		*c = (struct contest){ .open = true,
 				       .shard = row->shard,
 				       .height = row->height,
-				       .source = seat->number,
 				       .generation = seat->generation,
 				       .operator= status.operator, };
 	}
@@ -497,9 +496,9 @@ static void *take_back(void *arg)
 				d->cuts[i] = MIN(d->cuts[i], result.heights[i]);
 		d->blocks += d->rc == 0 ? result.blocks : 0;
 	}
-	follow_go_on(f);
+	/* First: what ingest takes from then on is not to be counted as lost with what is gone. */
 	atomic_store(&d->ended, true);
-	f->env.wake(f->env.arg);
+	follow_go_on(f);
 	return NULL;
 }
 

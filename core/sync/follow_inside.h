@@ -1,7 +1,7 @@
-/* follow_inside.h: what the files of the follower share. follow.c wires, follow_blocks.c takes
- * blocks to ingest and hears what became of them, follow_compare.c finds the account of a root that
- * does not come out, follow_doubt.c has false contents found and taken back, follow_sight.c tells
- * others.
+/* follow_inside.h: what the files of the follower share. follow.c wires, follow_sources.c hears
+ * what sources tell, follow_blocks.c takes blocks to ingest and hears what became of them,
+ * follow_compare.c finds the account of a root that does not come out, follow_doubt.c has false
+ * contents found and taken back, follow_sight.c tells others.
  *
  * What stands above the locks is the loop's thread's alone. Of what a lock guards, `sync`, `seats`
  * and the counters are changed by the loop alone, which need not take the lock to read them. */
@@ -112,6 +112,7 @@ struct follow {
 	struct queued *queue; /* events for the coordinator */
 	size_t queue_first, queue_end, queue_cap;
 	bool feeding;
+	bool closing; /* nothing is asked of anybody, and no ingest begins */
 	struct sync_actions actions;
 	uint64_t wake_ms, due_told;
 	bool anchored[SHARD_MAX];
@@ -159,13 +160,17 @@ struct follow {
 uint64_t follow_now_ms(const struct follow *f);
 /* Takes the event to the coordinator, and does what it says; in turn, when that is under way. */
 void follow_feed(struct follow *f, const struct sync_event *e, const char *text);
-/* A request is over: `fault` FAULT_KIND_COUNT: well. */
-void follow_request_over(struct follow *f, struct asked *a, enum fault_kind fault,
-			 const char *text);
 void follow_event(struct follow *f, const char *kind, const char *format, ...) PRINTF_LIKE(3, 4);
 struct asked *follow_asked(struct follow *f, uint64_t request);
 void follow_pump(struct follow *f);
 struct queued *follow_enqueue(struct follow *f, const struct sync_event *e, const char *text);
+/* A listener was called outside of follow_step(): who runs us may have to look earlier. */
+void follow_listened(struct follow *f);
+
+/* ---- follow_sources.c ---- */
+/* A request is over: `fault` FAULT_KIND_COUNT: well. */
+void follow_request_over(struct follow *f, struct asked *a, enum fault_kind fault,
+			 const char *text);
 
 /* ---- follow_blocks.c ---- */
 /* A block of a request that is out; takes it over. */

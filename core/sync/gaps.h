@@ -39,9 +39,9 @@ struct gaps {
 	size_t        held_count, held_cap;
 	struct fault *faults; /* ascending heights, none of them held */
 	size_t        fault_count, fault_cap;
-	/* One fault for many heights: those of [rolled.height, rolled_end) that are missing and have
-	 * none of their own were let go by a rollback. rolled_end 0: there was none, or all of them
-	 * came again. */
+	/* One fault for many heights: those of [rolled.height, rolled_end) that are missing and
+	 * have none of their own were let go by a rollback. rolled_end 0: there was none, or all of
+	 * them came again. */
 	struct fault  rolled;
 	uint64_t      rolled_end;
 };
@@ -50,7 +50,8 @@ struct gaps {
 
 void gaps_release(struct gaps *g);
 int  gaps_copy(struct gaps *to, const struct gaps *from) MUST_CHECK; /* `to` is GAPS_INIT */
-int  gaps_add(struct gaps *g, struct range r) MUST_CHECK;    /* held from now on; clears faults in r */
+int  gaps_add(struct gaps *g, struct range r) MUST_CHECK;    /* held from now on; clears faults in
+							      * r */
 int  gaps_remove(struct gaps *g, struct range r) MUST_CHECK; /* no longer held */
 bool gaps_has(const struct gaps *g, uint64_t height);
 uint64_t gaps_held(const struct gaps *g); /* number of heights held */
@@ -58,7 +59,8 @@ uint64_t gaps_held(const struct gaps *g); /* number of heights held */
 size_t gaps_range_at(const struct gaps *g, uint64_t height);
 /* Remembers why a height was refused; a second fault of the height counts a try. -EEXIST for a
  * height that we hold: a bad copy takes nothing from a good one (damaged: gaps_remove() first). */
-int gaps_fault(struct gaps *g, uint64_t height, enum gap_reason reason, const char *error) MUST_CHECK;
+int gaps_fault(struct gaps *g, uint64_t height, enum gap_reason reason, const char *error)
+	MUST_CHECK;
 
 /* A rollback: from `first` on nothing is held, and faults of there are forgotten; what was known up
  * to `last` is missing for that reason until it comes again. */
@@ -66,7 +68,8 @@ int gaps_roll_back(struct gaps *g, uint64_t first, uint64_t last, const char *er
 
 struct gap {
 	struct range range;
-	const struct fault *fault; /* NULL: not-fetched. Of one height, or `rolled`. Lives as long as the struct gaps */
+	const struct fault *fault; /* NULL: not-fetched. Of one height, or `rolled`. Lives as long
+				    * as the struct gaps */
 };
 
 /* The maximal runs of missing heights in [1, ceiling], split at faults, ascending.

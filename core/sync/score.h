@@ -1,11 +1,11 @@
 /* score.h: how far one source is to be used: a score that forgets, a circuit that opens and closes,
  * a ban for a lie that can be proved.
  *
- * A score is in (0, 1] and moves back towards 1 with a half-life of ten minutes. The circuit opens at
- * a failure, for 1, 2, 4 … 300 s as failures follow each other; then one request at a time tries it,
- * and an answer closes it. One that could not be reached and can be again is tried at once. Only what
- * is certain bans: bytes that contradict their own hash, signatures that do not verify, another
- * network. A ban lasts twelve hours, or until a person lifts it.
+ * A score is in (0, 1] and moves back towards 1 with a half-life of ten minutes. The circuit opens
+ * at a failure, for 1, 2, 4 … 300 s as failures follow each other; then one request at a time tries
+ * it, and an answer closes it. One that could not be reached and can be again is tried at once.
+ * Only what is certain bans: bytes that contradict their own hash, signatures that do not verify,
+ * another network. A ban lasts twelve hours, or until a person lifts it.
  * Plain data. Times are milliseconds of a clock that never goes back. */
 #ifndef CHAINFS_SYNC_SCORE_H
 #define CHAINFS_SYNC_SCORE_H

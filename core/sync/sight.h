@@ -1,6 +1,6 @@
-/* sight.h: what is told of following, as of one moment: a copy of all that a follower says of itself
- * and of its sources, and the words for it. Files of the mount, `chainfs status` and metrics are made
- * of the same copy, so that they agree.
+/* sight.h: what is told of following, as of one moment: a copy of all that a follower says of
+ * itself and of its sources, and the words for it. Files of the mount, `chainfs status` and metrics
+ * are made of the same copy, so that they agree.
  *
  * Times  of the follower's own clock in what it copies; sight_unix_s() turns one into a date.
  * Memory a struct sight owns its list.

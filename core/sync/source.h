@@ -46,14 +46,14 @@ struct source_listener {
 	void *arg;
 	/* Its words have changed: read them with ops->words. */
 	void (*changed)(void *arg);
-	/* It has these heights of a shard by now (half-open; end - 1 is its head). Also told when it
-	 * turned out to have less than it said. */
+	/* It has these heights of a shard by now (half-open; end - 1 is its head). Also told when
+	 * it turned out to have less than it said. */
 	void (*offers)(void *arg, uint32_t shard, struct range has);
 	/* A block of a request, in ascending order of heights as the source has it; takes *received
 	 * over. Not checked: the adapter's peek() may not even parse it. */
 	void (*block)(void *arg, uint64_t request, struct buf *received);
-	/* The request is over, with the blocks told so far; perhaps none (the heights are beyond its
-	 * tip, or pruned there). */
+	/* The request is over, with the blocks told so far; perhaps none (the heights are beyond
+	 * its tip, or pruned there). */
 	void (*came)(void *arg, uint64_t request);
 	void (*failed)(void *arg, uint64_t request, enum fault_kind fault, const char *sentence);
 	/* A fault that belongs to no request: the connection ended (FAULT_BROKEN), it is silent
@@ -69,8 +69,8 @@ struct source_ops {
 	const char *scheme; /* of its addresses: "grpc" */
 	const char *chain;  /* kind of chain that it serves: "snapchain" */
 	/* range is not empty. bytes_max: an answer over it is cut off, FAULT_PROTOCOL. timeout_ms:
-	 * without a whole answer by then, FAULT_TIMEOUT. Exactly one of came() and failed() follows,
-	 * unless it is cancelled. */
+	 * without a whole answer by then, FAULT_TIMEOUT. Exactly one of came() and failed()
+	 * follows, unless it is cancelled. */
 	void (*fetch)(struct source *s, uint64_t request, uint32_t shard, struct range range,
 		      uint64_t bytes_max, uint32_t timeout_ms);
 	void (*cancel)(struct source *s, uint64_t request); /* nothing is told of it any more */
@@ -98,8 +98,8 @@ struct source_entry {
 
 /* "grpc://HOST[:PORT]", "grpcs://…"; host may be [v6]. -EINVAL with a sentence. `port` 0: none
  * named. */
-int source_url_parse(const char *url, char scheme[16], char host[SOURCE_URL_MAX + 1], uint16_t *port,
-		     struct err *err) MUST_CHECK;
+int source_url_parse(const char *url, char scheme[16], char host[SOURCE_URL_MAX + 1],
+		     uint16_t *port, struct err *err) MUST_CHECK;
 /* A name from an address: "127.0.0.1-3383". */
 void source_name_of(const char *url, char out[SOURCE_NAME_MAX + 1]);
 /* Up to out_max entries; *count. -EINVAL names the line. */
@@ -107,8 +107,9 @@ int source_entries_read(struct slice text, struct source_entry *out, size_t out_
 			struct err *err) MUST_CHECK;
 int source_entries_write(const struct source_entry *list, size_t count, struct buf *out);
 
-/* The same of the file at `path`; one that is not there names none. What is written replaces the file
- * as a whole, and remarks go with it. Errors: -EINVAL with the line, or what the system says. */
+/* The same of the file at `path`; one that is not there names none. What is written replaces the
+ * file as a whole, and remarks go with it. Errors: -EINVAL with the line, or what the system
+ * says. */
 int source_file_read(const char *path, struct source_entry *out, size_t out_max, size_t *count,
 		     struct err *err) MUST_CHECK;
 int source_file_write(const char *path, const struct source_entry *list, size_t count,

@@ -106,7 +106,13 @@ void request_end(struct sync *s, struct request *r)
 	*r = (struct request){ .id = 0 };
 }
 
-static void cancel(struct sync *s, struct request *r, struct sync_actions *out)
+/* What was foreseen of it is not on the line any more. */
+static void uncharge(struct sync *s, const struct request *r)
+{
+	share_bytes(&s->share, r->lane, -(double)r->bytes, s->now_ms);
+}
+
+void request_cancel(struct sync *s, struct request *r, struct sync_actions *out)
 {
 	struct sync_action *a = action_add(out, SYNC_CANCEL);
 
@@ -115,6 +121,7 @@ static void cancel(struct sync *s, struct request *r, struct sync_actions *out)
 	a->shard = r->shard;
 	a->range = r->range;
 	a->lane = r->lane;
+	uncharge(s, r);
 	request_end(s, r);
 }
 
@@ -122,13 +129,7 @@ void requests_cancel(struct sync *s, unsigned source, struct sync_actions *out)
 {
 	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
 		if (s->requests[i].id && s->requests[i].source == source)
-			cancel(s, &s->requests[i], out);
-}
-
-/* What was foreseen of it is not on the line any more. */
-static void uncharge(struct sync *s, const struct request *r)
-{
-	share_bytes(&s->share, r->lane, -(double)r->bytes, s->now_ms);
+			request_cancel(s, &s->requests[i], out);
 }
 
 /* ---- lists that grow ---- */
@@ -253,7 +254,8 @@ static void add_arrived(struct sync *s, const struct request *r, struct range ca
 	};
 }
 
-/* Takes a range out; *lane and *operator are of who it came from. False: nothing of it was there. */
+/* Takes a range out; *lane and *operator are of who it came from. False: nothing of it was
+ * there. */
 static bool take_arrived(struct sync *s, uint32_t shard, struct range r, enum lane *lane,
 			 uint32_t *operator)
 {
@@ -454,16 +456,8 @@ static void tip_checked(struct sync *s, const struct request *r, const struct sy
 		t->others |= 1u << r->source; /* the next tip is asked about instead */
 }
 
-void requests_let_go(struct sync *s, unsigned source, struct sync_actions *out)
-{
-	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
-		if (s->requests[i].id && s->requests[i].source == source)
-			uncharge(s, &s->requests[i]);
-	requests_cancel(s, source, out);
-}
-
-/* Another source was asked the same later, and answered first. Who gave nothing at all meanwhile is as
- * silent as one that lets its time pass, which it never could while others step in for it. */
+/* Another source was asked the same later, and answered first. Who gave nothing at all meanwhile is
+ * as silent as one that lets its time pass, which it never could while others step in for it. */
 static void overtaken(struct sync *s, const struct request *r, struct sync_actions *out)
 {
 	struct sync_source *src = &s->sources[r->source];
@@ -473,7 +467,7 @@ static void overtaken(struct sync *s, const struct request *r, struct sync_actio
 	rate_timed_out(&src->rate);
 	score_fault(&src->score, FAULT_TIMEOUT, "it did not answer, and another source did",
 		    s->now_ms);
-	requests_let_go(s, r->source, out);
+	requests_cancel(s, r->source, out);
 }
 
 static int on_came(struct sync *s, const struct sync_event *e, struct sync_actions *out)
@@ -503,8 +497,7 @@ static int on_came(struct sync *s, const struct sync_event *e, struct sync_actio
 	if (heights && twin) {
 		struct request other = *twin;
 
-		uncharge(s, twin);
-		cancel(s, twin, out);
+		request_cancel(s, twin, out);
 		overtaken(s, &other, out);
 	}
 	src->heights += heights;
@@ -531,7 +524,7 @@ static void source_lied(struct sync *s, unsigned source, const char *text, struc
 	score_fault(&src->score, FAULT_LIE, text ? text : "it lied", s->now_ms);
 	if (known)
 		return;
-	requests_let_go(s, source, out);
+	requests_cancel(s, source, out);
 	struct sync_action *a = action_add(out, SYNC_BAN);
 
 	a->source = source;

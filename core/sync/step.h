@@ -52,8 +52,10 @@ enum sync_event_kind {
 	SYNC_SOURCE_PARDON,  /* source: whatever it did */
 	SYNC_OFFERS,         /* source, shard, range: what it has by now; empty: nothing, as while it
 			      * is not connected */
-	SYNC_CAME,           /* request, range (empty: nothing), bytes; hash of a request that confirms */
-	SYNC_FAILED,         /* request, fault, text; range (empty: nothing), bytes: what had come */
+	SYNC_CAME,           /* request, range (empty: nothing), bytes; hash of a request that
+			      * confirms */
+	SYNC_FAILED,         /* request, fault, text; range (empty: nothing), bytes: what had
+			      * come */
 	SYNC_FAULT,          /* source, fault, text: of no request */
 	SYNC_TAKEN,          /* shard, range, bytes, check_us; hash of the last: checked and committed,
 			      * or held from before */
@@ -65,7 +67,8 @@ enum sync_event_kind {
 	SYNC_WANT,           /* shard, range: somebody waits for it */
 	SYNC_PAUSE,          /* on: no backward requests until it is off */
 	SYNC_CAP,            /* bytes: a second */
-	SYNC_CAUSE,          /* shard, range.first, text: why the refused height rests, known by now */
+	SYNC_CAUSE,          /* shard, range.first, text: why the refused height rests, known by
+			      * now */
 	SYNC_EVENT_COUNT
 };
 extern const char *const sync_event_names[SYNC_EVENT_COUNT];
@@ -107,7 +110,8 @@ struct sync_action {
 struct sync_actions {
 	struct sync_action list[SYNC_ACTIONS_MAX];
 	size_t   count;
-	uint64_t wake_ms; /* when SYNC_TIME is due, should nothing happen before; UINT64_MAX: never */
+	uint64_t wake_ms; /* when SYNC_TIME is due, should nothing happen before; UINT64_MAX:
+			   * never */
 };
 
 struct sync;

@@ -93,13 +93,14 @@ void sync_plan(struct sync *s, struct sync_actions *out);
 
 struct request *request_find(struct sync *s, uint64_t id);
 void request_end(struct sync *s, struct request *r); /* frees it; its twin stands alone then */
-/* Ends every request to a source, and says so. */
+/* Ends it and says so; what was foreseen of it is not counted any more. */
+void request_cancel(struct sync *s, struct request *r, struct sync_actions *out);
+/* All of a source. */
 void requests_cancel(struct sync *s, unsigned source, struct sync_actions *out);
-/* The same, and what was foreseen of them is not counted any more. */
-void requests_let_go(struct sync *s, unsigned source, struct sync_actions *out);
 /* Was it refused what that source gave for the height, while there are others to be asked? */
 bool source_refused(const struct sync *s, unsigned source, uint32_t shard, uint64_t height);
-bool rest_refuses(const struct sync *s, const struct rest *rest, unsigned source); /* the same */
+/* The same of what rests. */
+bool rest_refuses(const struct sync *s, const struct rest *rest, unsigned source);
 bool action_room(const struct sync_actions *out);
 struct sync_action *action_add(struct sync_actions *out, enum sync_action_kind kind);
 

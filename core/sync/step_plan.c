@@ -413,25 +413,18 @@ static void time_out(struct sync *s, struct sync_actions *out)
 		if (!r->id || r->deadline_ms > s->now_ms)
 			continue;
 		struct sync_source *src = &s->sources[r->source];
-		struct sync_action *a = action_add(out, SYNC_CANCEL);
 
-		a->request = r->id;
-		a->source = r->source;
-		a->shard = r->shard;
-		a->range = r->range;
-		a->lane = r->lane;
 		rate_timed_out(&src->rate);
 		score_fault(&src->score, FAULT_TIMEOUT, "it did not answer in time", s->now_ms);
 		if (r->tip_check)
 			s->shards[r->shard].asked.height = 0;
-		share_bytes(&s->share, r->lane, -(double)r->bytes, s->now_ms);
 		bool silent = src->heard_ms < r->asked_ms;
 		unsigned source = r->source;
 
-		request_end(s, r);
+		request_cancel(s, r, out);
 		/* Nothing came of what was asked later, either. */
 		if (silent)
-			requests_let_go(s, source, out);
+			requests_cancel(s, source, out);
 	}
 }
 
@@ -468,9 +461,9 @@ static struct range left_of(const struct sync *s, const struct request *r)
 	return left;
 }
 
-/* Where nothing else is to be asked of `other`, which has nothing to do: as soon as it could have given
- * the same twice; at once when it is several times as fast. Windows of who is slow or hangs would else
- * hold up the end, and what lies too far above them to be asked for. */
+/* Where nothing else is to be asked of `other`, which has nothing to do: as soon as it could have
+ * given the same twice; at once when it is several times as fast. Windows of who is slow or hangs
+ * would else hold up the end, and what lies too far above them to be asked for. */
 static uint64_t overdue_ms(const struct sync *s, const struct request *r, struct range left,
 			   const struct sync_source *other)
 {
@@ -604,8 +597,8 @@ static void find_wake(struct sync *s, struct sync_actions *out)
 
 /* ---- all of it ---- */
 
-/* An eighth of the memory is for what is urgent alone: history that waits for its checks never keeps a
- * tip from being asked for. */
+/* An eighth of the memory is for what is urgent alone: history that waits for its checks never
+ * keeps a tip from being asked for. */
 static bool is_bounded(const struct sync *s, bool urgent)
 {
 	uint64_t out = bytes_out(s), most = s->options.bytes_max;

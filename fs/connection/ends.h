@@ -1,7 +1,7 @@
 /* ends.h: where listings of folders that do not change ended lately.
  *
- * The kernel asks once more behind the last entry of every listing. For the small folders that there
- * are the most of, finding out again that nothing follows costs as much as the listing did.
+ * The kernel asks once more behind the last entry of every listing. For the small folders that
+ * there are the most of, finding out again that nothing follows costs as much as the listing did.
  * Memory   a table of fixed size; a newer end takes the place of an older one.
  * Threads  any. */
 #ifndef CHAINFS_FS_ENDS_H

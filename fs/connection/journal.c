@@ -205,7 +205,8 @@ static bool is_parked(const struct keep_connection *c, uint64_t unique)
 	return false;
 }
 
-/* In the order of asking. Whoever was interrupted is told of last: by then it is under way again. */
+/* In the order of asking. Whoever was interrupted is told of last: by then it is under way
+ * again. */
 static size_t collect(struct keep_connection *c, struct left *out, size_t out_max, bool interrupts)
 {
 	size_t count = 0;

@@ -4,8 +4,8 @@
  * The kernel copies a request straight into its place there: from the moment that it is ours, it is
  * written down. It is struck out when its handler has returned, which is after the reply. So it is
  * answered twice rather than never: all that a request asks for here may be done twice, and the
- * kernel takes the first answer (the second is -ENOENT to fuse_reply_…). FORGET, which has no answer,
- * is struck out first. One that three processes died of is answered with EIO.
+ * kernel takes the first answer (the second is -ENOENT to fuse_reply_…). FORGET, which has no
+ * answer, is struck out first. One that three processes died of is answered with EIO.
  * FUSE_NOTIFY_RESEND would do the same from Linux 6.9 on; this does it on every kernel, and tells
  * what killed us.
  *
@@ -33,8 +33,8 @@ ssize_t journal_take(struct keep_connection *c, unsigned thread, int fd, void *b
 void journal_begin(struct keep_connection *c, unsigned thread);
 void journal_end(struct keep_connection *c, unsigned thread);
 
-/* What the kernel was given before, and what nobody has answered: in this order, before new ones are
- * taken. Returns how many. */
+/* What the kernel was given before, and what nobody has answered: in this order, before new ones
+ * are taken. Returns how many. */
 unsigned journal_replay(struct keep_connection *c, struct fuse_session *session, struct wire *wire);
 
 /* Called by a handler that answers later: the request stays written down, until journal_unpark().
@@ -42,7 +42,8 @@ unsigned journal_replay(struct keep_connection *c, struct fuse_session *session,
 struct keep_parked *journal_park(void);
 void journal_unpark(struct keep_parked *p);
 
-/* The request under way on this thread as it came; NULL: none, or one that is replayed from INIT. */
+/* The request under way on this thread as it came; NULL: none, or one that is replayed from
+ * INIT. */
 const void *journal_request(void);
 uint64_t journal_unique(void); /* its number; 0: none */
 

@@ -18,7 +18,8 @@ static uint64_t mix(uint64_t h, const void *bytes, size_t size)
 
 uint64_t keep_meaning(void)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325), sizes[] = { KEEP_LAYOUT, TREE_BYTES, sizeof(struct keep) };
+	uint64_t h = UINT64_C(0xcbf29ce484222325),
+		 sizes[] = { KEEP_LAYOUT, TREE_BYTES, sizeof(struct keep) };
 
 	h = mix(h, sizes, sizeof sizes);
 	for (size_t i = 0; i < tree_count; i++) {

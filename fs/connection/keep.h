@@ -45,7 +45,8 @@ struct keep_parked { /* a request that was taken in hand, and is answered some t
 };
 
 struct keep_connection {
-	int32_t             fd; /* of /dev/fuse, the same number in every process; -1: not mounted */
+	int32_t             fd; /* of /dev/fuse, the same number in every process; -1: not
+				 * mounted */
 	_Atomic uint32_t    init_size; /* 0: the kernel has not asked yet */
 	uint8_t             init[KEEP_INIT_SIZE];
 	struct keep_parked  parked[KEEP_PARKED_MAX];
@@ -143,7 +144,8 @@ struct keep {
 	uint64_t meaning;
 	uint64_t identity;           /* of what is mounted where and how: the keeper's */
 	_Atomic uint32_t served;     /* workers that have been ready */
-	_Atomic uint64_t view_last[1u << INO_NETWORK_BITS]; /* the highest number of a view, by network */
+	_Atomic uint64_t view_last[1u << INO_NETWORK_BITS]; /* the highest number of a view, by
+							     * network */
 	/* The branch that the kernel's names are of, as far as it was told. */
 	_Atomic uint32_t branch_told[1u << INO_NETWORK_BITS];
 	struct keep_connection connections[KEEP_PLACES];
@@ -154,7 +156,8 @@ struct keep {
 	struct keep_view   views[KEEP_VIEWS];
 };
 
-/* What every program must agree on that takes over from another: layout, table of rows, renderers. */
+/* What every program must agree on that takes over from another: layout, table of rows,
+ * renderers. */
 uint64_t keep_meaning(void);
 
 /* A new memfd, and its memory. The descriptor is close-on-exec. */

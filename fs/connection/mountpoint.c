@@ -176,8 +176,8 @@ static int ask(const char *full)
 	return errno == ENOTCONN || errno == ECONNABORTED ? MOUNT_STALE : MOUNT_ANSWERS;
 }
 
-/* A daemon that is stopped, or hangs, would hold us for ever, and no signal but one ends the wait: a child
- * asks. */
+/* A daemon that is stopped, or hangs, would hold us for ever, and no signal but one ends the wait:
+ * a child asks. */
 enum mount_answer mountpoint_answer(const char *full)
 {
 	struct mount_info m;
@@ -198,7 +198,8 @@ enum mount_answer mountpoint_answer(const char *full)
 	base_closep(&ends[0]);
 	if (pid < 0)
 		return MOUNT_ANSWERS;
-	/* One that hangs inside the kernel does not die of a signal either: it is not waited for. */
+	/* One that hangs inside the kernel does not die of a signal either: it is not waited
+	 * for. */
 	if (rc <= 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, WNOHANG);

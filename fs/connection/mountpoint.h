@@ -31,8 +31,8 @@ int mountpoint_full(const char *path, char out[PATH_MAX], struct err *err) MUST_
 /* 1 and what is mounted there, 0 nothing is. */
 int mountpoint_find(const char *full, struct mount_info *out, struct err *err) MUST_CHECK;
 /* Everything that is mounted, in the order of mounting. */
-int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m), void *arg,
-		    struct err *err) MUST_CHECK;
+int mountpoint_each(void (*each)(void *arg, const char *path, const struct mount_info *m),
+		    void *arg, struct err *err) MUST_CHECK;
 /* 1 when the main tree of ours is mounted there as that process sees it, 0 when not. */
 int mountpoint_seen_by(pid_t pid, const char *full, struct err *err) MUST_CHECK;
 bool mountpoint_is_ours(const struct mount_info *m); /* the main tree, ctl or plain */
@@ -48,11 +48,11 @@ bool mountpoint_is_stale(const char *full);
 /* After this the folder can be mounted on: it exists, is empty, and no dead mount covers it. */
 int mountpoint_prepare(const char *full, struct err *err) MUST_CHECK;
 
-/* Ends the connection of a mount, also of one that is detached already: who waits for an answer gets
- * an error, and so does who asks from now on; it stays mounted. For a daemon that is gone or hangs
- * while its descriptor is held by somebody: over rings (transport.h) the kernel would wait for it
- * for ever, and not even kill -9 ends who waits. Asks nothing of the mount. Only who mounted may,
- * and root; `minor` is that of mount_info. -ENOENT: there is no such connection any more. */
+/* Ends the connection of a mount, also of one that is detached already: who waits for an answer
+ * gets an error, and so does who asks from now on; it stays mounted. For a daemon that is gone or
+ * hangs while its descriptor is held by somebody: over rings (transport.h) the kernel would wait
+ * for it for ever, and not even kill -9 ends who waits. Asks nothing of the mount. Only who mounted
+ * may, and root; `minor` is that of mount_info. -ENOENT: there is no such connection any more. */
 int mountpoint_abort(unsigned minor, struct err *err) MUST_CHECK;
 
 /* As root with umount(2), else with fusermount3. -EBUSY: somebody has something below it open. */

@@ -7,8 +7,9 @@
  * on its way meanwhile would be cached after that, so the kernel is told a second time a little
  * later.
  *
- * All that is remembered is written down besides (keep.h); after a process died, the kernel is told of
- * every such folder by the next one, since something may have been published that it was not told.
+ * All that is remembered is written down besides (keep.h); after a process died, the kernel is told
+ * of every such folder by the next one, since something may have been published that it was not
+ * told.
  *
  * Threads  start and stop by one thread, the rest any. The thread holds no lock while it speaks
  *          to the kernel, which may wait for a request that a worker is answering. */
@@ -36,8 +37,8 @@ bool notifier_watch(struct notifier *n, uint64_t ino, unsigned network) MUST_CHE
 void notifier_published(struct notifier *n, unsigned network);
 /* Something older than what is published may just have been given: once more, a little later. */
 void notifier_published_before(struct notifier *n, unsigned network);
-/* The state of a network went back (view_line): what the kernel knows below its folder `parent` by a
- * name for ever may be another thing now, or nothing. It forgets the names that stand there, and
+/* The state of a network went back (view_line): what the kernel knows below its folder `parent` by
+ * a name for ever may be another thing now, or nothing. It forgets the names that stand there, and
  * with them all below that nobody has open; *told becomes `branch` when it has. */
 void notifier_rolled_back(struct notifier *n, uint64_t parent, uint32_t branch,
 			  _Atomic uint32_t *told);

@@ -141,7 +141,8 @@ static int take_over(struct session *s, struct err *err)
 	if (fuse_session_mount(s->fuse, path) == 0)
 		return 0;
 	close(fd);
-	return err_set(err, -EINVAL, "libfuse does not go on with %s: %s", s->mountpoint, last_words);
+	return err_set(err, -EINVAL, "libfuse does not go on with %s: %s", s->mountpoint,
+		       last_words);
 }
 
 static int mount_anew(struct session *s, struct err *err)
@@ -279,7 +280,8 @@ static bool has_ended(const struct session *s)
 {
 	struct pollfd device = { .fd = fuse_session_fd(s->fuse) };
 
-	return fuse_session_exited(s->fuse) || (poll(&device, 1, 0) > 0 && device.revents & POLLERR);
+	return fuse_session_exited(s->fuse) ||
+	       (poll(&device, 1, 0) > 0 && device.revents & POLLERR);
 }
 
 void session_closep(struct session **at)

@@ -33,7 +33,8 @@ int session_open(const struct fuse_lowlevel_ops *ops, void *user, const struct s
 		 struct session **out, struct err *err) MUST_CHECK;
 bool session_others_allowed(void); /* may this user say allow_other? */
 struct fuse_session *session_fuse(struct session *s); /* for notifications */
-struct wire *session_wire(struct session *s); /* says what was agreed on; NULL: nothing is wished for */
+struct wire *session_wire(struct session *s); /* says what was agreed on; NULL: nothing is wished
+					       * for */
 const char  *session_transport(struct session *s); /* the name of what serves now */
 bool session_survives(struct session *s); /* can another process go on when this one dies? */
 /* `ended` is called once, from another thread, when the file system was unmounted. */
@@ -41,8 +42,8 @@ int session_start(struct session *s, unsigned threads, void (*ended)(void *arg),
 		  struct err *err) MUST_CHECK;
 /* Unmounts unless somebody uses it (tried for so long), answers what is in hand, takes no more. */
 void session_end(struct session *s, unsigned wait_ms);
-/* Answers what is in hand and takes no more, for another process that goes on: nothing is unmounted,
- * by session_closep() neither. */
+/* Answers what is in hand and takes no more, for another process that goes on: nothing is
+ * unmounted, by session_closep() neither. */
 void session_pause(struct session *s);
 /* Who still uses it gets ENOTCONN from now on; what is still mounted is detached. */
 void session_closep(struct session **s);

@@ -405,7 +405,8 @@ int slots_enter(struct slots *s, uint32_t number, struct slot **out)
 static struct shared_view *view_again(struct slots *s, struct network *n, const struct keep_slot *k,
 				      struct shared_view *views[KEEP_VIEWS])
 {
-	struct keep_view *kv = k->view && k->view <= KEEP_VIEWS ? &s->keep->views[k->view - 1] : NULL;
+	struct keep_view *kv =
+		k->view && k->view <= KEEP_VIEWS ? &s->keep->views[k->view - 1] : NULL;
 	struct view *v = NULL;
 
 	if (!kv || kv->size > sizeof kv->bytes || kv->network != k->network ||
@@ -469,7 +470,8 @@ uint32_t slots_take_over(struct slots *s, struct network *(*network)(void *arg, 
 		s->used++;
 		if (s->keep && k->view && k->view <= KEEP_VIEWS)
 			atomic_fetch_add(&s->keep->views[k->view - 1].users, 1);
-		slot->gone = !hold_again(s, slot, k->network ? network(arg, k->network) : NULL, views);
+		slot->gone =
+			!hold_again(s, slot, k->network ? network(arg, k->network) : NULL, views);
 		lost += slot->gone;
 		atomic_store(&slot->count, given + (k->kind == SCOPE_PLACE));
 	}

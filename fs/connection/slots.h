@@ -45,8 +45,8 @@ struct slots;
 /* At most INO_SLOTS; NULL: no memory. `kept`, of `keep`: with what another process left there, once
  * slots_take_over() was called. NULL: nothing outlives us. */
 struct slots *slots_new(uint32_t slots_max, struct keep *keep, struct keep_slots *kept);
-/* After keep_views_recount(), before anything can be collected and the first slot is asked for. `network`: of that
- * index, or NULL. Returns how many slots could not be had again. */
+/* After keep_views_recount(), before anything can be collected and the first slot is asked for.
+ * `network`: of that index, or NULL. Returns how many slots could not be had again. */
 uint32_t slots_take_over(struct slots *s, struct network *(*network)(void *arg, unsigned index),
 			 void *arg);
 /* Lets go of views and pins, whatever the kernel knows; what is written down stays. */

@@ -41,8 +41,8 @@ struct transport_ops {
 	void (*stop)(struct transport **t);
 	/* What serves now, "classic" while or because nothing else was agreed on. Any thread. */
 	const char *(*serves)(const struct transport *t);
-	/* Can another process go on with the connection when this one dies? Known once something was
-	 * asked; then a yes stays true. Any thread. */
+	/* Can another process go on with the connection when this one dies? Known once something
+	 * was asked; then a yes stays true. Any thread. */
 	bool (*survives)(struct transport *t);
 };
 

@@ -524,7 +524,8 @@ static void *work(void *arg)
 			tell_ended(t);
 		}
 	}
-	/* By the thread itself: what the kernel still holds of it is cancelled before it is gone. */
+	/* By the thread itself: what the kernel still holds of it is cancelled before it is
+	 * gone. */
 	io_uring_queue_exit(&r->io);
 	r->io_ready = false;
 	return NULL;

@@ -19,7 +19,8 @@ struct fuse_session;
 struct wire;
 
 struct wire_bits {
-	bool     parallel;    /* PARALLEL_DIROPS: libfuse 3.14 has the wish and does not pass it on */
+	bool     parallel;    /* PARALLEL_DIROPS: libfuse 3.14 has the wish and does not pass it
+			       * on */
 	bool     uring;       /* FUSE_OVER_IO_URING */
 	unsigned payload_max; /* bytes of a request or a reply then; whole pages */
 	unsigned stack_depth; /* FUSE_PASSTHROUGH, on file systems so deep; 0: without */

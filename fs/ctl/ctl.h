@@ -36,7 +36,8 @@ int  ctl_open(struct store *s, struct events *e, struct orders *orders, const st
 	      struct ctl **out, struct err *err) MUST_CHECK;
 int  ctl_start(struct ctl *c, struct err *err) MUST_CHECK;
 int  ctl_fd(const struct ctl *c); /* of its connection */
-/* For another process that goes on: reads that wait are left to it, ctl_closep() unmounts nothing. */
+/* For another process that goes on: reads that wait are left to it, ctl_closep() unmounts
+ * nothing. */
 void ctl_pause(struct ctl *c);
 void ctl_wake(struct ctl *c); /* an event was posted; any thread, does not wait */
 void ctl_closep(struct ctl **c); /* readers get the end of the file; unmounts */

@@ -105,7 +105,8 @@ struct ctl {
 	pthread_t thread;
 	bool started, paused;
 	struct keep_ctl *kept;
-	struct handle *_Atomic open[KEEP_HANDLES]; /* by number; NULL: closed, or not used since we run */
+	struct handle *_Atomic open[KEEP_HANDLES]; /* by number; NULL: closed, or not used since we
+						    * run */
 
 	pthread_mutex_t names_lock; /* guards the next two; a leaf */
 	struct pin_name *names;

@@ -274,8 +274,8 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 		return rc;
 	fs->keep = o->keep ? o->keep : fs->own_keep;
 	fs->taken_over = fs->keep->connections[KEEP_MAIN].fd >= 0;
-	/* A mount that waits for us to answer is looked at by nobody here. What could be handed over
-	 * was served by the classic transport, and the kernel agrees on one but once. */
+	/* A mount that waits for us to answer is looked at by nobody here. What could be handed
+	 * over was served by the classic transport, and the kernel agrees on one but once. */
 	if (fs->taken_over) {
 		transport = &transport_classic;
 		snprintf(fs->mountpoint, sizeof fs->mountpoint, "%s", mountpoint);

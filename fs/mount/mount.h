@@ -28,10 +28,11 @@ struct fs_options {
 	struct pins   *pins;     /* checkpoints; NULL: none are shown */
 	struct orders *orders;   /* what ctl takes; NULL: nothing */
 	struct follows *follows; /* who follows which network; NULL: nobody any */
-	unsigned fetch_ms;       /* a lookup of a missing block waits so long for it; 0: not at all */
+	unsigned fetch_ms;       /* a lookup of a missing block waits so long for it; 0: not at
+				  * all */
 	const char *ctl_dir;     /* where ctl is mounted; NULL: the run-time folder of the user */
-	/* What outlives us (fs/connection/keep.h), and who is told of the descriptors in it once all
-	 * are mounted; NULL: nothing does. With descriptors in it we go on with those. */
+	/* What outlives us (fs/connection/keep.h), and who is told of the descriptors in it once
+	 * all are mounted; NULL: nothing does. With descriptors in it we go on with those. */
 	struct keep *keep;
 	void       (*mounted)(void *arg, int main_fd, int ctl_fd, int plain_fd);
 	void        *mounted_arg;

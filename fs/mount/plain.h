@@ -1,4 +1,5 @@
-/* plain.h: the third connection: the tree's whole plain files, checkpoints and segments, with opens.
+/* plain.h: the third connection: the tree's whole plain files, checkpoints and segments, with
+ * opens.
  *
  * Where the kernel can pass reads through to the file below, and we may tell it to, it reads these
  * files without us, at the disk's speed; else the daemon reads them. The bytes are the same, and

@@ -1,5 +1,6 @@
-/* rundir.h: the folders that ctl and plain are mounted on: /run/chainfs/ctl-PID for root, else below
- * the user's run-time folder, else below /tmp/chainfs-UID, which nobody else may be able to write.
+/* rundir.h: the folders that ctl and plain are mounted on: /run/chainfs/ctl-PID for root, else
+ * below the user's run-time folder, else below /tmp/chainfs-UID, which nobody else may be able to
+ * write.
  *
  * Making one clears what daemons that died have left there. Threads: one. */
 #ifndef CHAINFS_FS_RUNDIR_H

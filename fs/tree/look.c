@@ -193,7 +193,8 @@ int look_readable_main(struct look *l, uint8_t context, uint64_t height)
 				     "shard %u: the state is kept from height %" PRIu64
 				     " on, and this is of %" PRIu64,
 				     s, sv->kept_from, cut);
-		if (rc == 0 && context == CONTEXT_HYPER && (!sv->hyper_on || (sv->base_height > 0 && cut <= sv->base_height)))
+		if (rc == 0 && context == CONTEXT_HYPER &&
+		    (!sv->hyper_on || (sv->base_height > 0 && cut <= sv->base_height)))
 			rc = err_set(l->err, -ENODATA,
 				     "shard %u: hyper begins above height %" PRIu64, s,
 				     sv->base_height);

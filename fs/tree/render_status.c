@@ -86,7 +86,8 @@ static void shard_status(uint32_t shard, const struct shard_view *sv, struct buf
 
 static void lane_line(uint32_t shard, enum lane lane, const struct follow_rate *r, struct buf *out)
 {
-	buf_fmt(out, "shard %" PRIu32 " %s_heights_s %.1f\n", shard, lane_names[lane], r->heights_s);
+	buf_fmt(out, "shard %" PRIu32 " %s_heights_s %.1f\n", shard, lane_names[lane],
+		r->heights_s);
 	buf_fmt(out, "shard %" PRIu32 " %s_bytes_s %.0f\n", shard, lane_names[lane], r->bytes_s);
 	buf_fmt(out, "shard %" PRIu32 " %s_left %" PRIu64 "\n", shard, lane_names[lane], r->left);
 	if (r->eta_s == UINT64_MAX)
@@ -107,9 +108,9 @@ static void following(const struct sight *s, struct buf *out)
 	render_sentence(a->stopped[0] ? a->stopped : "-", out);
 	buf_fmt(out,
 		"\nbytes_out %" PRIu64 "\nfetched_twice %" PRIu64 "\ndoubted %" PRIu64
-		"\ntip_latency_us_p50 %" PRIu64
-		"\ntip_latency_us_p99 %" PRIu64 "\n",
-		a->sync.bytes_out, a->fetched_twice, a->doubted, a->latency_us[0], a->latency_us[1]);
+		"\ntip_latency_us_p50 %" PRIu64 "\ntip_latency_us_p99 %" PRIu64 "\n",
+		a->sync.bytes_out, a->fetched_twice, a->doubted, a->latency_us[0],
+		a->latency_us[1]);
 	for (enum tier t = 0; t < TIER_COUNT; t++)
 		buf_fmt(out, "cache_%s_hit_percent %.1f\n", tier_names[t],
 			sight_percent(&s->tiers[t]));

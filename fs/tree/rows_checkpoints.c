@@ -187,8 +187,10 @@ static int disk_open(struct look *l, const struct node *n)
 
 	if (fd < 0)
 		return errno == ENOENT ? -ESTALE : -errno;
-	int rc = checkpoints_path(tree_env()->store, l->view->network, parent, sizeof parent, l->err);
-	AUTO(base_closep) int folder = rc < 0 ? -1 : open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = checkpoints_path(tree_env()->store, l->view->network, parent, sizeof parent,
+				  l->err);
+	AUTO(base_closep)
+	int folder = rc < 0 ? -1 : open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (rc < 0 || folder < 0)
 		return rc < 0 ? rc : -errno;

@@ -193,7 +193,8 @@ static uint64_t held_in(const struct gaps *g, struct range r)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = gaps_range_at(g, r.first); i < g->held_count && g->held[i].first < r.end; i++)
+	for (size_t i = gaps_range_at(g, r.first); i < g->held_count && g->held[i].first < r.end;
+	     i++)
 		sum += MIN(g->held[i].end, r.end) - MAX(g->held[i].first, r.first);
 	return sum;
 }

@@ -1,7 +1,7 @@
 /* sources/: who serves blocks of a network, while it is followed.
  *
- * A folder is a place, named by a hash of its name: the number that a follower gives a source may be
- * another's later. Its files are of one version each (sights.h). */
+ * A folder is a place, named by a hash of its name: the number that a follower gives a source may
+ * be another's later. Its files are of one version each (sights.h). */
 #include "fs/tree/render.h"
 #include "fs/tree/rows.h"
 

@@ -37,8 +37,8 @@ struct sight_version *sights_newest(struct sights *s, struct network *n);
 /* One that somebody holds; NULL: it is gone. */
 struct sight_version *sights_get(struct sights *s, const struct network *n, uint64_t number);
 void sight_version_putp(struct sight_version **v);
-/* What was done about a missing height when this version was first asked about it. False: nothing is
- * told: nobody follows any more, or it was asked about too many. */
+/* What was done about a missing height when this version was first asked about it. False: nothing
+ * is told: nobody follows any more, or it was asked about too many. */
 bool sight_version_claim(struct sight_version *v, uint32_t shard, uint64_t height,
 			 struct sight_claim *out);
 /* Of all networks: another one whenever any has a new version. */

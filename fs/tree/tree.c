@@ -326,7 +326,8 @@ struct shape {
 	bool plain;
 	uint8_t children[CHILDREN_MAX];
 	size_t child_count;
-	uint8_t parent; /* spelled out in its path; of what {lane} and {state} open, see parent_row() */
+	uint8_t parent; /* spelled out in its path; of what {lane} and {state} open, see
+			 * parent_row() */
 };
 
 static struct shape shapes[ROW_COUNT];

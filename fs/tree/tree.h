@@ -40,13 +40,15 @@ struct scope {
 	uint8_t  kind;         /* enum scope_kind */
 	uint8_t  context;      /* enum context, where the place is below one */
 	uint32_t shard;        /* SCOPE_CHECKPOINT: the making of it; 0 while it is built */
-	uint64_t height;       /* SCOPE_STATE: of the shard, also below a main height; SCOPE_SPAN: TO */
+	uint64_t height;       /* SCOPE_STATE: of the shard, also below a main height; SCOPE_SPAN:
+				* TO */
 	uint64_t from;         /* SCOPE_SPAN: FROM, a main height below it; else 0 */
 	/* SCOPE_VIEW: the view's. SCOPE_STATE of another shard below a main height's at/H or
 	 * diffs/H: H, so that no folder is listed at two places. SCOPE_CHECKPOINT: the first bytes
 	 * of its hash. SCOPE_SIGHT: the version's. Else 0. */
 	uint64_t view_number;
-	uint32_t branch;       /* of what has a height: which wrote it (view_line); set by who interns */
+	uint32_t branch;       /* of what has a height: which wrote it (view_line); set by who
+				* interns */
 };
 
 static inline bool scope_has_height(const struct scope *s)
@@ -76,9 +78,12 @@ struct attr {
 	uint8_t  type;        /* enum node_type */
 	uint64_t size;        /* exact; 0 for folders */
 	uint64_t hole_bytes;  /* of those, in holes (tree_seek) */
-	uint64_t mtime;       /* unix s: the block's or record's own; its newest child's, of what grows */
-	bool     settles;     /* the name may lead to another node later: the name has no cache life */
-	bool     grows;       /* can get more names, or a later time: nothing absent has a cache life */
+	uint64_t mtime;       /* unix s: the block's or record's own; its newest child's, of what
+			       * grows */
+	bool     settles;     /* the name may lead to another node later: the name has no cache
+			       * life */
+	bool     grows;       /* can get more names, or a later time: nothing absent has a cache
+			       * life */
 	bool     large;       /* a folder of more than about 10,000 names: list names only */
 };
 
@@ -100,8 +105,8 @@ struct entry {
 
 extern const struct entry tree[];
 extern const size_t tree_count;
-/* Raised when a row shows other bytes, sizes or modes of the same data than before: kernels keep them
- * for ever, so a program of another number does not take over a living mount. */
+/* Raised when a row shows other bytes, sizes or modes of the same data than before: kernels keep
+ * them for ever, so a program of another number does not take over a living mount. */
 #define TREE_BYTES 2u /* at most 256 */
 
 /* Every question knows the whole tree; who asks leaves out what its connection does not show. */

@@ -27,7 +27,8 @@ static size_t threads;
 
 static void add(ProtobufCBinaryData key, ProtobufCBinaryData bytes, struct slice text)
 {
-	if (key.len != ED25519_KEY_SIZE || bytes.len != ED25519_SIGNATURE_SIZE || text.n > sizeof list->text)
+	if (key.len != ED25519_KEY_SIZE || bytes.len != ED25519_SIGNATURE_SIZE ||
+	    text.n > sizeof list->text)
 		return;
 	if (count == cap) {
 		cap = cap ? 2 * cap : 1024;
@@ -55,7 +56,8 @@ static void add_transactions(Sc__Transaction **list_of, size_t n)
 			add_message(list_of[i]->user_messages[k]);
 		for (size_t k = 0; k < list_of[i]->n_system_messages; k++) {
 			const Sc__BlockEvent *e = list_of[i]->system_messages[k]->block_event;
-			if (e && e->data && e->data->body_case == SC__BLOCK_EVENT_DATA__BODY_MERGE_MESSAGE)
+			if (e && e->data &&
+			    e->data->body_case == SC__BLOCK_EVENT_DATA__BODY_MERGE_MESSAGE)
 				add_message(e->data->merge_message->message);
 		}
 	}
@@ -72,7 +74,8 @@ static void add_commits(const Sc__Commits *c)
 		v.value = c->value;
 		v.voter = c->signatures[i]->signer;
 		if (sc__vote__get_packed_size(&v) <= sizeof text)
-			add(c->signatures[i]->signer, c->signatures[i]->signature, SLICE(text, sc__vote__pack(&v, text)));
+			add(c->signatures[i]->signer, c->signatures[i]->signature,
+			    SLICE(text, sc__vote__pack(&v, text)));
 	}
 }
 
@@ -88,7 +91,8 @@ static void collect(const char *folder)
 	for (uint32_t s = 0; s < archive_shards(a); s++) {
 		while (archive_next(a, s, &message, &err) == 1) {
 			Sc__Block *b = s ? NULL : sc__block__unpack(NULL, message.n, message.p);
-			Sc__ShardChunk *c = s ? sc__shard_chunk__unpack(NULL, message.n, message.p) : NULL;
+			Sc__ShardChunk *c =
+				s ? sc__shard_chunk__unpack(NULL, message.n, message.p) : NULL;
 			if (b) {
 				add_transactions(b->transactions, b->n_transactions);
 				add_commits(b->commits);
@@ -117,7 +121,8 @@ static void *check(void *arg)
 {
 	size_t part = (size_t)(uintptr_t)arg, bad = 0;
 	for (size_t i = part; i < count; i += threads)
-		bad += !ed25519_verify(list[i].key, list[i].bytes, SLICE(list[i].text, list[i].text_size));
+		bad += !ed25519_verify(list[i].key, list[i].bytes,
+				       SLICE(list[i].text, list[i].text_size));
 	__atomic_fetch_add(&failed, bad, __ATOMIC_RELAXED);
 	return NULL;
 }

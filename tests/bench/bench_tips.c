@@ -1,11 +1,12 @@
-/* When the blocks of a chain that grows can be read: polls the next one until it is there, and reads
- * its header.
+/* When the blocks of a chain that grows can be read: polls the next one until it is there, and
+ * reads its header.
  *
  *     bench_tips SECONDS FOLDER FIRST END [FOLDER FIRST END]…
  *
- * Each folder is one of blocks (legacy/blocks, legacy/shards/1/blocks), looked at by a thread of its
- * own. Prints a line a block: the number of its folder among the words, the height and
- * CLOCK_MONOTONIC in microseconds of when it was read whole. Exit code 1: one did not come in time. */
+ * Each folder is one of blocks (legacy/blocks, legacy/shards/1/blocks), looked at by a thread of
+ * its own. Prints a line a block: the number of its folder among the words, the height and
+ * CLOCK_MONOTONIC in microseconds of when it was read whole. Exit code 1: one did not come in
+ * time. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

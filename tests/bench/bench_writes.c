@@ -1,12 +1,14 @@
-/* Raw writes: the bytes that an import left in a store, written again by nobody who checks anything.
+/* Raw writes: the bytes that an import left in a store, written again by nobody who checks
+ * anything.
  *
  *     bench_writes STORE NETWORK COMMITS FOLDER   prints "SEGMENT_BYTES ROWS ROW_BYTES SECONDS",
  *                                               and those of processors
  *
  * The segments' bytes and the rows of every family go into FOLDER, which must not exist, in as many
- * parts as the import committed: a part of the segments is appended and synced, then a batch of rows
- * is written and synced, as an import does. Rows come in the order of a hash of their keys, since
- * those of a chain do not come sorted. Everything is read into memory first, which is not timed. */
+ * parts as the import committed: a part of the segments is appended and synced, then a batch of
+ * rows is written and synced, as an import does. Rows come in the order of a hash of their keys,
+ * since those of a chain do not come sorted. Everything is read into memory first, which is not
+ * timed. */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -25,8 +25,8 @@ COLUMNS=${FILESYSTEMS:-$columns passthrough_ll squashfuse_ll ext4}
 # Of a small chain a third of the files are of state, the rest of blocks.
 chain files --blocks $((FILES / 10)) --messages $((FILES * 7 / 10)) --accounts $((FILES / 300 + 1))
 store files
-# Legacy prunes what is beyond the account's storage, hyper retains all: two of three messages are casts.
-# Of one account, some twenty in the same second.
+# Legacy prunes what is beyond the account's storage, hyper retains all: two of three messages are
+# casts. Of one account, some twenty in the same second.
 # As many heights as make a range of a thousand full, so that its text is fixed.
 chain names --blocks $((NAMES / 20 + 3300)) --messages $((NAMES * 155 / 100)) --accounts 1
 store names
@@ -107,7 +107,8 @@ if [[ $COLUMNS == *squashfuse_ll* ]]; then
 	fi
 fi
 
-# libfuse's own example; Debian ships it as documentation, else its source package has it. Never ours to keep.
+# libfuse's own example; Debian ships it as documentation, else its source package has it. Never
+# ours to keep.
 get_passthrough() {
 	local source=/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c
 	[ -x "$WORK/passthrough_ll" ] && return
@@ -202,7 +203,8 @@ cell() { # OP COLUMN ROUND
 	for p in $servers; do
 		server+=(-s "$p")
 	done
-	# Once before, unless it is the first time that counts: our daemon is to be warm, the kernel cold.
+	# Once before, unless it is the first time that counts: our daemon is to be warm, the kernel
+	# cold.
 	[ "${column%%-*}" != chainfs ] || [ $op = text-first ] || [ -z "$group" ] || {
 		measured "${words[@]}" > /dev/null 2>&1
 		forget || fail "the kernel's cache cannot be emptied"

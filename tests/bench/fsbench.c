@@ -1,4 +1,5 @@
-/* One timed cell: a loop over files, or a command; by the clock, and by processors of client and server.
+/* One timed cell: a loop over files, or a command; by the clock, and by processors of client and
+ * server.
  *
  *     fsbench [-s PID]… stat|read ROOT LIST CLIENTS   of each path in the file LIST, below ROOT
  *     fsbench [-s PID]… seq FILE [warm]               reads a file once; warm: once before, untimed

@@ -1,8 +1,9 @@
-# lib.bash: what the parts of the benchmark share: chains that are made once and kept, servers, rows.
+# lib.bash: what the parts of the benchmark share: chains that are made once and kept, servers,
+# rows.
 #
-# CHAINFS names the program, PROGRAMS the folder of tests/bench's own, WORK the folder that is kept between
-# runs. Gives $T, removed at the end with every mount below it (tests/support/lib.bash), and $RAM, the same
-# in memory.
+# CHAINFS names the program, PROGRAMS the folder of tests/bench's own, WORK the folder that is kept
+# between runs. Gives $T, removed at the end with every mount below it (tests/support/lib.bash), and
+# $RAM, the same in memory.
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lib.bash"
 
 ROUNDS=${ROUNDS:-3}
@@ -46,8 +47,8 @@ median() {
 
 # ---- what is kept ----
 
-# Another program may make another chain, or store it in another way; so its digest names the folder, and
-# what an older one left is taken away.
+# Another program may make another chain, or store it in another way; so its digest names the
+# folder, and what an older one left is taken away.
 KEEP=$WORK/keep-$(sha256sum < "$CHAINFS" | cut -c1-16)
 for old in "$WORK"/keep-*; do
 	[ "$old" = "$KEEP" ] || rm -rf "$old"
@@ -80,8 +81,9 @@ store() {
 
 # ---- what the kernel caches ----
 
-# Names, inodes and pages are charged to the group of who asked for them first. So the caches of a client's
-# mount can be emptied without those of the machine: a group of the first version, where it can be made.
+# Names, inodes and pages are charged to the group of who asked for them first. So the caches of a
+# client's mount can be emptied without those of the machine: a group of the first version, where it
+# can be made.
 make_group() {
 	local at=/sys/fs/cgroup/memory/chainfs-bench.$$
 	mkdir "$at" 2> /dev/null && [ -w "$at/memory.force_empty" ] || { rmdir "$at" 2> /dev/null; return 1; }

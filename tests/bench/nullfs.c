@@ -1,11 +1,12 @@
-/* A null filesystem: a tree in memory behind the same session, transport and settings as the product.
+/* A null filesystem: a tree in memory behind the same session, transport and settings as the
+ * product.
  *
  *     nullfs [-t TRANSPORT] FOLDER MOUNTPOINT     serves until it is unmounted, or SIGTERM
  *     nullfs -t TRANSPORT                         can it be had? Says why not
  *
  * Everything below FOLDER is read into a table before the mount: names, attributes, bytes (large
- * files are mapped). So what a request costs here is what the kernel and the transport cost, and the
- * difference to the product is what the product does behind them. INIT, OPEN and OPENDIR are
+ * files are mapped). So what a request costs here is what the kernel and the transport cost, and
+ * the difference to the product is what the product does behind them. INIT, OPEN and OPENDIR are
  * answered by the product's own handlers; lives of the cache and which folders are listed with
  * attributes are its, too. */
 #define FUSE_USE_VERSION 314

@@ -9,7 +9,8 @@ row() { # FILE WORD…: with tabs between
 	(IFS=$'\t'; echo "$*") >> "$file"
 }
 
-# Two operations of four file systems in three rounds; ours takes half the time again of the null one.
+# Two operations of four file systems in three rounds; ours takes half the time again of the null
+# one.
 begin() {
 	local op column r
 	rm -f "$T"/*.tsv

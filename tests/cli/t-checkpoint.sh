@@ -1,5 +1,6 @@
 #!/bin/bash
-# Checkpoints: the same bytes from every store of a chain; what verify says of whole and of damaged ones.
+# Checkpoints: the same bytes from every store of a chain; what verify says of whole and of damaged
+# ones.
 . "$(dirname "$0")/../support/lib.bash"
 
 import() { # STORE ARCHIVE [OPTION…]

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What is there is named: every page in the index of docs/, every folder of source by a README and in that of the root.
-# (That what is named is there, t-pages.sh looks at.)
+# What is there is named: every page in the index of docs/, every folder of source by a README and
+# in that of the root. (That what is named is there, t-pages.sh looks at.)
 . "$(dirname "$0")/../support/lib.bash"
 
 root=${TESTS%/*}

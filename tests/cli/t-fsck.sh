@@ -1,6 +1,6 @@
 #!/bin/bash
-# fsck: what it says of stores that are whole, in whatever order they were filled, and that no flipped byte
-# of a database goes unseen where it changes anything.
+# fsck: what it says of stores that are whole, in whatever order they were filled, and that no
+# flipped byte of a database goes unseen where it changes anything.
 . "$(dirname "$0")/../support/lib.bash"
 
 import() { "$CHAINFS" import "$@" --quiet >/dev/null 2>&1; }

@@ -1,5 +1,6 @@
 #!/bin/bash
-# chainfs hyper diff, audit and metrics on a store: what they print, and what they answer to bad words.
+# chainfs hyper diff, audit and metrics on a store: what they print, and what they answer to bad
+# words.
 . "$(dirname "$0")/../support/lib.bash"
 
 s=$T/s

@@ -70,7 +70,8 @@ mkdir "$T/here" "$T/here/archive" "$T/here/store"
 touch "$T/here/plain.yaml"
 cd "$T/here" || exit 1
 
-# bash_gives LINE: what the last word of it may become, sorted; a line that ends in a blank begins a word.
+# bash_gives LINE: what the last word of it may become, sorted; a line that ends in a blank begins a
+# word.
 bash_gives() {
 	bash --norc -c '
 		source "$1"

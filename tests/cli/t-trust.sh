@@ -1,6 +1,6 @@
 #!/bin/bash
-# Which blocks are trusted: signed ones, pins, distrust; going back to an earlier height, and what a crash in
-# the middle of it leaves.
+# Which blocks are trusted: signed ones, pins, distrust; going back to an earlier height, and what a
+# crash in the middle of it leaves.
 . "$(dirname "$0")/../support/lib.bash"
 
 a=$VECTORS/devnet-a
@@ -68,7 +68,8 @@ same "the list has a line a decision" "$(lines "$T/ref")" 2
 has_set() { "$CHAINFS" trust list "$T/ref" --json | grep -Eq '"set": "[0-9a-f]{64}"'; }
 check "it says which validators it was" has_set
 
-# Another set of validators from the last height on: the block before it is what that set is trusted by.
+# Another set of validators from the last height on: the block before it is what that set is trusted
+# by.
 keys=$(grep -E '^ +"[0-9a-f]{64}"' "$a/network.json" | tr -d '\n')
 cat > "$T/sets.json" << EOF
 { "fc_network": 3, "num_shards": 2, "validators": [

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Blocks that wait beyond a gap are replayed when it is filled, and who is killed or interrupted amid that
-# leaves the rest to the next import, which has nothing else to do.
+# Blocks that wait beyond a gap are replayed when it is filled, and who is killed or interrupted
+# amid that leaves the rest to the next import, which has nothing else to do.
 . "$(dirname "$0")/../mount/lib.bash"
 
 "$CHAINFS" forge "$T/archive" --blocks 9000 --messages 20000 --quiet || exit 1

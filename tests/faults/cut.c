@@ -1,5 +1,6 @@
-/* cut: the power of a file system's disk goes: cut FOLDER. What is not on the disk at this moment, of
- * data and of the journal, never gets there; every later write is EIO (FS_IOC_SHUTDOWN, ext4 and xfs). */
+/* cut: the power of a file system's disk goes: cut FOLDER. What is not on the disk at this moment,
+ * of data and of the journal, never gets there; every later write is EIO (FS_IOC_SHUTDOWN, ext4 and
+ * xfs). */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

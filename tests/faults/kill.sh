@@ -82,7 +82,8 @@ is_whole() {
 	mv "$store" "$T/survivor"
 }
 
-# Heights are added a few at a time: each import writes, tells, and closes, which rewrites the store.
+# Heights are added a few at a time: each import writes, tells, and closes, which rewrites the
+# store.
 kills_of_compaction() { # COUNT
 	local pid have before=$killed first=1 last
 	rm -rf "$store"
@@ -142,7 +143,8 @@ kills_of_pin() { # COUNT
 			echo "$list"
 			return 1
 		done
-		# One that was begun and killed goes on with the next pin; a name may be taken by now.
+		# One that was begun and killed goes on with the next pin; a name may be taken by
+		# now.
 		name=p$((n % 12))
 		if [ -z "${complete[$name]:-}" ]; then
 			"$CHAINFS" unpin "$store" "$name" > /dev/null 2>&1

@@ -3,9 +3,10 @@
  *     read_tree STORE [PATH…]    walks everything that is listed, and all below each PATH: a line a place
  *     read_tree STORE @FILE      looks up and reads the places that FILE names, a path a line
  *
- * A line is "PATH<tab>SUM": of a file or a link the first bytes of BLAKE3 of its bytes, of a folder of the
- * names in it; "!NUMBER" where the answer was that errno, "!size" where the bytes are not as many as
- * were told. A store that does not open is "<tab>!NUMBER<tab>SENTENCE". Exit code 0 whenever it could say so. */
+ * A line is "PATH<tab>SUM": of a file or a link the first bytes of BLAKE3 of its bytes, of a folder
+ * of the names in it; "!NUMBER" where the answer was that errno, "!size" where the bytes are not as
+ * many as were told. A store that does not open is "<tab>!NUMBER<tab>SENTENCE". Exit code 0
+ * whenever it could say so. */
 #include "core/base/base.h"
 #include "core/base/hash.h"
 #include "core/base/sign.h"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Reads that fail, no descriptors left, little memory, clocks that jump, archives that are damaged: an error with a
-# sentence, nothing false stored, and everything as before once the fault is over.
+# Reads that fail, no descriptors left, little memory, clocks that jump, archives that are damaged:
+# an error with a sentence, nothing false stored, and everything as before once the fault is over.
 . "$(dirname "$0")/../support/lib.bash"
 archive=$VECTORS/devnet-a
 reader=${READ_TREE:-$(dirname "$CHAINFS")/release/tests/faults/read_tree}
@@ -14,7 +14,8 @@ NET=$(sed -n 's/:.*//p' "$T/out" | head -n 1)
 tree() { "$reader" "$@" | grep -v '/status	\|^/status\|/segments'; } # segments: as blocks came
 tree "$T/s" | sort > "$T/right"
 
-# right_or_errors FILE: every line of it is as it was, or an errno that says that it could not be read.
+# right_or_errors FILE: every line of it is as it was, or an errno that says that it could not be
+# read.
 right_or_errors() {
 	! grep -vxFf "$T/right" "$1" | grep -v '	!\(5\|74\|12\|24\|61\)\b' | head -n 3 | grep .
 }

@@ -1,6 +1,6 @@
 /* What a server sends: the first byte says how it is cut into reads, the rest is HTTP/2. Two calls
- * are out; each ends exactly once, whatever comes. Chunks of an answer are taken out of it, too, and
- * what they come to is no more than was asked for. */
+ * are out; each ends exactly once, whatever comes. Chunks of an answer are taken out of it, too,
+ * and what they come to is no more than was asked for. */
 #include "net/grpc.h"
 #include "net/h2_inside.h"
 #include "net/snapchain_calls.h"

@@ -1,5 +1,6 @@
-# lib.bash: what the scripts of this folder share beyond tests/support/lib.bash: stores of the recorded
-# network, mounts of them, and a probe of system calls. Leaves with 77 where nothing can be mounted.
+# lib.bash: what the scripts of this folder share beyond tests/support/lib.bash: stores of the
+# recorded network, mounts of them, and a probe of system calls. Leaves with 77 where nothing can be
+# mounted.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lib.bash"
 HERE=$TESTS/mount

@@ -1,6 +1,7 @@
-/* readers FOLDER SECONDS-MAX STOP-FILE: eight kinds of readers loop over a mounted tree until STOP-FILE is there,
- * and compare every answer with what the same call gave before the first of them was disturbed. Prints
- * a line for every call that failed or differed, then "calls N failed N wrong N longest_ms N". */
+/* readers FOLDER SECONDS-MAX STOP-FILE: eight kinds of readers loop over a mounted tree until
+ * STOP-FILE is there, and compare every answer with what the same call gave before the first of
+ * them was disturbed. Prints a line for every call that failed or differed, then "calls N failed N
+ * wrong N longest_ms N". */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -136,7 +137,8 @@ static void *read_open(void *arg)
 	unsigned seed = (unsigned)(uintptr_t)arg;
 
 	while (!stopped()) {
-		const struct file *f = &files[(unsigned)rand_r(&seed) % (file_count < OPEN_MAX_ ? file_count : OPEN_MAX_)];
+		const struct file *f = &files[(unsigned)rand_r(&seed) %
+					      (file_count < OPEN_MAX_ ? file_count : OPEN_MAX_)];
 
 		check_bytes(f, f->fd, 1 + (unsigned)rand_r(&seed) % 65536);
 	}
@@ -265,7 +267,8 @@ int main(int argc, char **argv)
 	root = argv[1];
 	stop_file = argv[2];
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (nftw(root, add_file, 16, FTW_PHYS) < 0 || file_count < OPEN_MAX_ || chdir(argv[3]) < 0) {
+	if (nftw(root, add_file, 16, FTW_PHYS) < 0 || file_count < OPEN_MAX_ ||
+	    chdir(argv[3]) < 0) {
 		printf("failed: no files below %s\n", root);
 		return 1;
 	}

@@ -1,5 +1,6 @@
 #!/bin/bash
-# An automounter mounts a store when somebody looks: the helper may not wait for the folder that it mounts on.
+# An automounter mounts a store when somebody looks: the helper may not wait for the folder that it
+# mounts on.
 . "$(dirname "$0")/lib.bash"
 
 [ "$(id -u)" = 0 ] || skip "only root can be an automounter"

@@ -1,13 +1,13 @@
 #!/bin/bash
-# A store that begins with the state of a node: as a reader of the mount sees it, from that height on it
-# is the one that imported everything.
+# A store that begins with the state of a node: as a reader of the mount sees it, from that height
+# on it is the one that imported everything.
 . "$(dirname "$0")/lib.bash"
 FROM=$VECTORS/devnet-r
 
 "$CHAINFS" import "$T/whole" "$FROM" --quiet --hyper on > /dev/null || exit 1
 
-# The proof of a name that was renewed is in no trie, so nobody hands it out: names/ of a data shard lacks
-# it until its next transfer.
+# The proof of a name that was renewed is in no trie, so nobody hands it out: names/ of a data shard
+# lacks it until its next transfer.
 RENEWED=carol-dev
 same_tree() { # PATH STORE: all that the mount shows below it
 	(cd "$T/mnt-whole/devnet/$1" && find . ! -path "./shards/*/names/$RENEWED" | sort) > "$T/list-whole"

@@ -40,7 +40,8 @@ filler=$!
 RANDOM=${TEST_SEED:-7}
 taken=0
 for i in $(seq "$SNAPSHOTS"); do
-	# A moment is somewhere in the next step of the filler, which takes some hundredths of a second.
+	# A moment is somewhere in the next step of the filler, which takes some hundredths of a
+	# second.
 	sleep "0.$(printf %03d $((RANDOM % 120)))"
 	btrfs -q subvolume snapshot "$T/fs/store" "$T/fs/snap$i" && taken=$((taken + 1))
 	kill -0 $filler 2>/dev/null || break

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Bulk files of a range whose heights are all held: rendered once, however many pieces the kernel asks for.
+# Bulk files of a range whose heights are all held: rendered once, however many pieces the kernel
+# asks for.
 . "$(dirname "$0")/lib.bash"
 
 "$CHAINFS" forge "$T/archive" --blocks 3300 --messages 6000 --quiet || exit 1

@@ -9,8 +9,8 @@ N=$T/mnt/$NET
 R=0000000000-0000000999
 find "$N/legacy/" -maxdepth 1 > /dev/null
 
-# asks FOLDER COMMAND…: requests of the second time, run inside; the least of a few tries, because the
-# kernel may forget something under pressure, and others on this machine may look at mounts.
+# asks FOLDER COMMAND…: requests of the second time, run inside; the least of a few tries, because
+# the kernel may forget something under pressure, and others on this machine may look at mounts.
 asks() {
 	local folder=$1 before now least=999999
 	shift
@@ -39,7 +39,8 @@ for folder in legacy/at/900 hyper/shards/1/blocks/$R/0000000500; do
 	# Each process that lists with -l asks twice whether there are labels and access lists.
 	asked=$(asks "$d" ls -lR .)
 	check "ls -lR in $folder asks of the device alone ($asked)" test "$asked" -le 2
-	# grep asks a file that is larger than its buffer where its holes are: the kernel keeps no answer.
+	# grep asks a file that is larger than its buffer where its holes are: the kernel keeps no
+	# answer.
 	large=$(find "$d" -type f -size +32k | wc -l)
 	asked=$(asks "$d" grep -r zzzzz .)
 	check "grep -r in $folder asks for the holes of $large large files ($asked)" test "$asked" -le "$large"

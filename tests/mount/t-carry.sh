@@ -1,5 +1,6 @@
 #!/bin/bash
-# A checkpoint is written by the daemon that holds the store, also while it imports; the same bytes come out.
+# A checkpoint is written by the daemon that holds the store, also while it imports; the same bytes
+# come out.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/alone" --hyper on || exit 1

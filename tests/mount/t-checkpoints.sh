@@ -1,6 +1,6 @@
 #!/bin/bash
-# checkpoints/: built because of a pin, a folder of plain files in the tree, the same on two machines, kept
-# until nobody wants it, built again after a kill.
+# checkpoints/: built because of a pin, a folder of plain files in the tree, the same on two
+# machines, kept until nobody wants it, built again after a kill.
 . "$(dirname "$0")/lib.bash"
 
 "$CHAINFS" demo "$T/demo" --no-mount --quiet > /dev/null || exit 1

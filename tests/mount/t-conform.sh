@@ -1,6 +1,6 @@
 #!/bin/bash
-# A file system as any other: sizes are what is read, listings are whole while they grow, what is read-only
-# is refused as ext4 refuses it, a daemon that hangs keeps nobody from being killed.
+# A file system as any other: sizes are what is read, listings are whole while they grow, what is
+# read-only is refused as ext4 refuses it, a daemon that hangs keeps nobody from being killed.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" --hyper on --range 1-150 || exit 1

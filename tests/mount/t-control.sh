@@ -1,5 +1,6 @@
 #!/bin/bash
-# One process owns a store: verbs on a mounted one go through its daemon, a second owner is told who holds it.
+# One process owns a store: verbs on a mounted one go through its daemon, a second owner is told who
+# holds it.
 . "$(dirname "$0")/lib.bash"
 
 a=$VECTORS/devnet-a

@@ -10,8 +10,8 @@ records() { # files of records below a folder of a state, by find alone
 	find "$1" -path '*/accounts/*/*/*/*' -name '*.json'
 }
 
-# Records that diff says are in hyper alone. An account of which nothing but retained records is left
-# is one line of diff's: what is in it counts.
+# Records that diff says are in hyper alone. An account of which nothing but retained records is
+# left is one line of diff's: what is in it counts.
 only_in_hyper() {
 	sed -n 's/^Only in \(hyper[^:]*\): \(.*\)$/\1\/\2/p' "$1" | grep /accounts | while read -r path; do
 		if [ -d "$path" ]; then

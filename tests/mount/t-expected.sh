@@ -1,6 +1,6 @@
 #!/bin/bash
-# Recordings, imported and mounted, against what the recorded nodes answered. More recordings than those
-# of this repository are compared when CHAINFS_VECTORS names a folder of them.
+# Recordings, imported and mounted, against what the recorded nodes answered. More recordings than
+# those of this repository are compared when CHAINFS_VECTORS names a folder of them.
 . "$(dirname "$0")/lib.bash"
 
 compare() # RECORDING [EXPECTED]

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Damaged bytes below a mount: the reader gets an error, an event says where, the next writer makes a gap
-# of it, and the same block, imported again, is served again by the mount that stood all the time.
+# Damaged bytes below a mount: the reader gets an error, an event says where, the next writer makes
+# a gap of it, and the same block, imported again, is served again by the mount that stood all the
+# time.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/store" --hyper on || exit 1

@@ -1,5 +1,6 @@
 #!/bin/bash
-# mount(8), umount(8), mount.fuse(8) and fstab find their helpers, with the words and exit codes they expect.
+# mount(8), umount(8), mount.fuse(8) and fstab find their helpers, with the words and exit codes
+# they expect.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" || exit 1
@@ -94,7 +95,8 @@ check "with nobody inside umount works" "$UMOUNT" "$T/mnt"
 [ "$(id -u)" = 0 ] || exit 0
 lower=$(readlink -f /sbin)
 # In a mount namespace of its own, with our helpers over those of the machine. umount(8) asks
-# umount.fuse.chainfs where fstab's line says something to user space (_netdev, user, x-…), or with -l.
+# umount.fuse.chainfs where fstab's line says something to user space (_netdev, user, x-…), or with
+# -l.
 cat > "$T/inside" <<-END
 	. "$TESTS/support/lib.bash" > /dev/null
 	trap - EXIT

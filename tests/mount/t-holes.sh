@@ -1,5 +1,6 @@
 #!/bin/bash
-# heights/S.map: heights that nobody brought are zeros, whole pages of them holes, and tools see them.
+# heights/S.map: heights that nobody brought are zeros, whole pages of them holes, and tools see
+# them.
 . "$(dirname "$0")/lib.bash"
 
 "$CHAINFS" forge "$T/archive" --blocks 30000 --messages 1 --quiet || exit 1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# chainfs hyper …: through a daemon by its socket, a tail that ends with Ctrl-C, the soft cap's alerts, and
-# metrics that promtool has nothing to say of.
+# chainfs hyper …: through a daemon by its socket, a tail that ends with Ctrl-C, the soft cap's
+# alerts, and metrics that promtool has nothing to say of.
 . "$(dirname "$0")/lib.bash"
 
 unset XDG_CONFIG_HOME CHAINFS_SETTINGS

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A mount under an import: what is new, missing or newest shows at once. How late the kernel's caches are
-# behind what status says is printed.
+# A mount under an import: what is new, missing or newest shows at once. How late the kernel's
+# caches are behind what status says is printed.
 . "$(dirname "$0")/lib.bash"
 
 LATE_MS=${LATE_MS:-2000} # far more than it takes; the machine may be busy

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Orders of ctl: one value a file, obeyed or refused on the write itself; pause, freeze, verify, log-level.
+# Orders of ctl: one value a file, obeyed or refused on the write itself; pause, freeze, verify,
+# log-level.
 . "$(dirname "$0")/lib.bash"
 
 "$CHAINFS" demo "$T/demo" --no-mount --quiet > /dev/null || exit 1

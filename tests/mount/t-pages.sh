@@ -11,7 +11,8 @@ DOCS=$TESTS/../docs
 mkdir "$T/bin" && ln -s "$CHAINFS" "$T/bin/chainfs"
 export PATH=$T/bin:$PATH
 
-# What the nth sh block prints goes to OUT/n; the text block behind it, if there is one, is WANTED/n.
+# What the nth sh block prints goes to OUT/n; the text block behind it, if there is one, is
+# WANTED/n.
 script_of() # PAGE
 {
 	awk '

@@ -1,6 +1,6 @@
 #!/bin/bash
-# plain/: whole plain files on a connection of their own, with opens: read by the kernel itself where it passes
-# them through, else by the daemon. The same bytes, whoever reads.
+# plain/: whole plain files on a connection of their own, with opens: read by the kernel itself
+# where it passes them through, else by the daemon. The same bytes, whoever reads.
 . "$(dirname "$0")/lib.bash"
 
 "$CHAINFS" demo "$T/demo" --no-mount --quiet > /dev/null || exit 1

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Every call that would change something is refused: EROFS in the tree, EPERM in ctl; and nothing is changed.
+# Every call that would change something is refused: EROFS in the tree, EPERM in ctl; and nothing is
+# changed.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" --hyper on || exit 1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A store that is restored from a checkpoint, as a reader of the mount sees it: from that height on it is
-# the store that the checkpoint was made of.
+# A store that is restored from a checkpoint, as a reader of the mount sees it: from that height on
+# it is the store that the checkpoint was made of.
 . "$(dirname "$0")/lib.bash"
 
 # trees_same FOLDER: below both mounts; names, sizes, times and bytes

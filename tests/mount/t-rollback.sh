@@ -1,6 +1,6 @@
 #!/bin/bash
-# Going back under a mount: what is above the height is gone at once, whatever the kernel had cached, and what
-# comes again is what was there.
+# Going back under a mount: what is above the height is gone at once, whatever the kernel had
+# cached, and what comes again is what was there.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/s" --hyper on || exit 1

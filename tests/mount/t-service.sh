@@ -1,5 +1,6 @@
 #!/bin/bash
-# What the service manager is told, and that it is told of a mount that does not answer; the unit files.
+# What the service manager is told, and that it is told of a mount that does not answer; the unit
+# files.
 . "$(dirname "$0")/lib.bash"
 command -v python3 > /dev/null || skip "python3, which listens here, is not installed"
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# A daemon goes by the settings that it was started with, also for the verbs that it runs for others.
+# A daemon goes by the settings that it was started with, also for the verbs that it runs for
+# others.
 . "$(dirname "$0")/lib.bash"
 
 unset XDG_CONFIG_HOME CHAINFS_SETTINGS

@@ -34,8 +34,8 @@ whole() {
 		[ "$(number_of "$1" 2 replayed)" = "$CHUNKS2" ]
 }
 
-# A digest of every file that two machines have the same, and of what each block's check found: all but
-# who named the validators.
+# A digest of every file that two machines have the same, and of what each block's check found: all
+# but who named the validators.
 tree_of() { # MNT
 	(cd "$1/$NET" && find legacy/blocks legacy/shards legacy/state legacy/roots hyper/state -type f \
 		! -name commits.pb ! -name verify | sort | tr '\n' '\0' | xargs -0 sha256sum &&

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What people see of following: sources and what becomes of them, claims of gaps, status, orders, and a
-# missing block that a look brings.
+# What people see of following: sources and what becomes of them, claims of gaps, status, orders,
+# and a missing block that a look brings.
 . "$(dirname "$0")/lib.bash"
 . "$(dirname "$0")/../peers/lib.bash"
 

@@ -1,14 +1,14 @@
 #!/bin/bash
-# diffs/FROM..TO: the records that each context gained and lost between two heights are those that diff -r
-# of the two states tells of, and nothing else.
+# diffs/FROM..TO: the records that each context gained and lost between two heights are those that
+# diff -r of the two states tells of, and nothing else.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" --hyper on || exit 1
 mount_store "$T/st" "$T/mnt" || exit 1
 cd "$T/mnt/$NET" || exit 1
 
-# What diff -r prints of two states, as the lines of a span: sign, shard, account, set, name. An account or a
-# set that only one of them has stands for all records in it.
+# What diff -r prints of two states, as the lines of a span: sign, shard, account, set, name. An
+# account or a set that only one of them has stands for all records in it.
 by_diff() { # CONTEXT FROM TO
 	local context=$1 from=$2 to=$3
 	diff -rq "$context/at/$from" "$context/at/$to" | awk -v from="$context/at/$from" '

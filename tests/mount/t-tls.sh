@@ -1,5 +1,6 @@
 #!/bin/bash
-# A node behind TLS: followed when its certificate is trusted, else a sentence says what is in the way.
+# A node behind TLS: followed when its certificate is trusted, else a sentence says what is in the
+# way.
 . "$(dirname "$0")/lib.bash"
 . "$(dirname "$0")/../peers/lib.bash"
 command -v openssl > /dev/null || skip "openssl is not here, and makes the certificate"

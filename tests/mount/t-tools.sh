@@ -1,6 +1,6 @@
 #!/bin/bash
-# The tools people have, through a real mount: what they copy is the same, what they compare is equal, and
-# what they repeat has nothing to do.
+# The tools people have, through a real mount: what they copy is the same, what they compare is
+# equal, and what they repeat has nothing to do.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" --hyper on || exit 1

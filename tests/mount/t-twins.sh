@@ -1,6 +1,6 @@
 #!/bin/bash
-# Two validators' recordings of one chain, imported in different orders with the gaps filled later: their
-# mounts differ in certificates and in what is said of them, and in nothing else.
+# Two validators' recordings of one chain, imported in different orders with the gaps filled later:
+# their mounts differ in certificates and in what is said of them, and in nothing else.
 . "$(dirname "$0")/lib.bash"
 
 import() { "$CHAINFS" import "$@" --network net --hyper on --quiet >/dev/null; }

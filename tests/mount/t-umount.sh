@@ -59,7 +59,8 @@ check "chainfs umount --lazy detaches a busy one" "$CHAINFS" umount --lazy "$T/m
 cd /
 ended "after chainfs umount --lazy"
 
-# umount(8) returns before the daemon has closed its store: who comes next waits, and is not refused.
+# umount(8) returns before the daemon has closed its store: who comes next waits, and is not
+# refused.
 next() { # SENTENCE COMMAND…: run while the daemon of a mount that is gone stands still
 	local sentence=$1
 	shift

@@ -1,6 +1,7 @@
 #!/bin/bash
 # An ordinary user mounts through fusermount3, and reads in a sentence what is refused.
-# As root in a mount namespace of its own, where an ordinary user may open /dev/fuse whatever its mode is here.
+# As root in a mount namespace of its own, where an ordinary user may open /dev/fuse whatever its
+# mode is here.
 if [ "$(id -u)" = 0 ] && [ "${1-}" != inside ] && unshare -m true 2> /dev/null; then
 	exec unshare -m --propagation private "$0" inside
 fi

@@ -1,6 +1,6 @@
 #!/bin/bash
-# user.chain.* on what the mount shows: exact, carried by the tools that carry attributes, and free for
-# those that ask for others'.
+# user.chain.* on what the mount shows: exact, carried by the tools that carry attributes, and free
+# for those that ask for others'.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/st" --hyper on --range 1-200 || exit 1

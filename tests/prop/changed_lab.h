@@ -1,5 +1,5 @@
-/* changed_lab.h: a recorded chain, and what becomes of a block of it that was changed, met where it stands: decoded,
- * and replayed on the state of the height below it. */
+/* changed_lab.h: a recorded chain, and what becomes of a block of it that was changed, met where it
+ * stands: decoded, and replayed on the state of the height below it. */
 #ifndef CHAINFS_TESTS_CHANGED_LAB_H
 #define CHAINFS_TESTS_CHANGED_LAB_H
 
@@ -27,13 +27,15 @@ struct chain {
 	uint64_t                objects;
 };
 
-static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *d, uint32_t number)
+static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *d,
+						uint32_t number)
 {
 	return protobuf_c_message_descriptor_get_field(d, number);
 }
 
 /* "OnChainEvent.block_hash": the innermost field that holds the byte at `at`. */
-static inline void name_field(const ProtobufCMessageDescriptor *d, struct slice message, size_t at, char out[FIELD_SIZE])
+static inline void name_field(const ProtobufCMessageDescriptor *d, struct slice message, size_t at,
+			      char out[FIELD_SIZE])
 {
 	struct wire w = wire_of(message);
 	struct wire_field f;
@@ -59,7 +61,8 @@ static bool is_listed(const char *trust, const char *field)
 }
 
 /* Decodes what may be a damaged block; NULL and the sentence when it is no block at all. */
-static struct chain_block *decode(struct chain *c, uint32_t shard, struct slice received, struct err *why)
+static struct chain_block *decode(struct chain *c, uint32_t shard, struct slice received,
+				  struct err *why)
 {
 	AUTO(buf_release) struct buf canonical = BUF_INIT(BLOCK_SIZE_MAX);
 	AUTO(buf_release) struct buf certificate = BUF_INIT(BLOCK_SIZE_MAX);
@@ -71,7 +74,8 @@ static struct chain_block *decode(struct chain *c, uint32_t shard, struct slice 
 }
 
 /* Is the item that differs from the honest block's one that its outcome calls refused? */
-static bool reports(const struct chain_block *b, const struct chain_block *honest, const struct chain_result *res)
+static bool reports(const struct chain_block *b, const struct chain_block *honest,
+		    const struct chain_result *res)
 {
 	for (size_t i = 0; i < b->item_count; i++) {
 		const struct chain_item *it = &b->items[i];
@@ -86,8 +90,8 @@ static bool reports(const struct chain_block *b, const struct chain_block *hones
 
 /* The level that refuses the block on the state as it stands, or -1; `item` tells of a refused
  * item. */
-static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b, const struct chain_block *honest,
-		   bool *item)
+static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b,
+		   const struct chain_block *honest, bool *item)
 {
 	struct chain_result res = { 0 };
 	struct err why = ERR_INIT;
@@ -97,10 +101,12 @@ static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b,
 		assert_true(b->levels[l].reason[0] != 0 || b->levels[l].verdict == VERDICT_ABSENT);
 		return l;
 	}
-	if (b->shard != shard || c->ops->link(b, b->height == 1 ? NULL : c->last_hash[shard], &why) < 0)
+	if (b->shard != shard ||
+	    c->ops->link(b, b->height == 1 ? NULL : c->last_hash[shard], &why) < 0)
 		return LEVEL_HEADER;
 	assert_int_equal(state_block_begin(c->state[shard], b->height), 0);
-	int rc = c->ops->replay_block(c->replay[shard], c->state[shard], b, c->objects, true, &res, &why);
+	int rc = c->ops->replay_block(c->replay[shard], c->state[shard], b, c->objects, true, &res,
+				      &why);
 	bool reported = rc == 0 && reports(b, honest, &res);
 	state_block_abort(c->state[shard]);
 	c->ops->replay_abort(c->replay[shard]);
@@ -119,7 +125,9 @@ static inline void advance(struct chain *c, uint32_t shard, const struct chain_b
 	struct chain_result res = { 0 };
 	struct err why = ERR_INIT;
 	assert_int_equal(state_block_begin(c->state[shard], b->height), 0);
-	assert_int_equal(c->ops->replay_block(c->replay[shard], c->state[shard], b, c->objects, true, &res, &why), 0);
+	assert_int_equal(c->ops->replay_block(c->replay[shard], c->state[shard], b, c->objects,
+					      true, &res, &why),
+			 0);
 	assert_int_equal(state_block_end(c->state[shard]), 0);
 	memcpy(c->last_hash[shard], b->hash, HASH_SIZE);
 	c->objects += 1 + 2 * b->item_count;

@@ -1,4 +1,5 @@
-/* Whatever is given, forgotten, doubted and compared, in any order: it matches a table of heights. */
+/* Whatever is given, forgotten, doubted and compared, in any order: it matches a table of
+ * heights. */
 #include "core/sync/doubt.h"
 #include "tests/support/support.h"
 

@@ -9,8 +9,9 @@ struct tally {
 	unsigned flips, refused[LEVEL_COUNT], items, uncovered;
 };
 
-static void flip(struct chain *c, uint32_t shard, struct slice whole, const struct chain_block *honest, struct random *r,
-		 const char *trust, struct tally *t)
+static void flip(struct chain *c, uint32_t shard, struct slice whole,
+		 const struct chain_block *honest, struct random *r, const char *trust,
+		 struct tally *t)
 {
 	AUTO(buf_release) struct buf damaged = BUF_INIT(BLOCK_SIZE_MAX);
 	struct err why = ERR_INIT;
@@ -59,7 +60,10 @@ static void a_flipped_bit_is_refused_or_reported_or_named_in_the_page_on_trust(v
 		while (archive_next(c.archive, s, &message, &err) == 1) {
 			struct chain_block *honest = decode(&c, s, buf_slice(&message), &err);
 			assert_non_null(honest);
-			for (uint64_t n = all / blocks + random_chance(&r, (unsigned)(all % blocks * 100 / blocks)); n; n--)
+			for (uint64_t n =
+				     all / blocks +
+				     random_chance(&r, (unsigned)(all % blocks * 100 / blocks));
+			     n; n--)
 				flip(&c, s, buf_slice(&message), honest, &r, trust, &t);
 			advance(&c, s, honest);
 			c.ops->block_free(honest);
@@ -76,7 +80,8 @@ static void a_flipped_bit_is_refused_or_reported_or_named_in_the_page_on_trust(v
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_flipped_bit_is_refused_or_reported_or_named_in_the_page_on_trust),
+		cmocka_unit_test(
+			a_flipped_bit_is_refused_or_reported_or_named_in_the_page_on_trust),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

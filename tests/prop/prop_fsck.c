@@ -183,7 +183,8 @@ static void a_flip_in_a_segment_is_found_where_it_changes_what_is_served_and_is_
 			bool any = false;
 
 			for (uint32_t sh = 0; sh < v->shard_count; sh++, cursor = 1)
-				while (gaps_next(&v->shards[sh].gaps, v->shards[sh].known, &cursor, &gap)) {
+				while (gaps_next(&v->shards[sh].gaps, v->shards[sh].known, &cursor,
+						 &gap)) {
 					assert_non_null(gap.fault);
 					assert_int_equal(gap.fault->reason, GAP_DAMAGED);
 					any = true;
@@ -228,7 +229,8 @@ static void first_with(struct edit *e, enum family family, struct slice prefix)
 	buf_add(&e->value, db_iter_value(it));
 }
 
-static void edit_row(struct edit *e, enum family family, struct slice key, const struct slice *value)
+static void edit_row(struct edit *e, enum family family, struct slice key,
+		     const struct slice *value)
 {
 	e->family = family;
 	buf_add(&e->old_key, key);
@@ -482,7 +484,8 @@ int main(void)
 	if (sign_init() < 0)
 		return 1;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_flip_in_a_segment_is_found_where_it_changes_what_is_served_and_is_healed),
+		cmocka_unit_test(
+			a_flip_in_a_segment_is_found_where_it_changes_what_is_served_and_is_healed),
 		cmocka_unit_test(a_row_that_somebody_changed_is_named_and_mended_where_it_can_be),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

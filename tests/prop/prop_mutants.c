@@ -1,5 +1,6 @@
-/* Changed messages and blocks: none is accepted. What is changed are the recorded blocks of a chain, where they stand,
- * the messages in them, and the fuzzers' corpora; how, a seed says. A mutant counts as
+/* Changed messages and blocks: none is accepted. What is changed are the recorded blocks of a
+ * chain, where they stand, the messages in them, and the fuzzers' corpora; how, a seed says. A
+ * mutant counts as
  *   refused    it does not decode, or some level says no
  *   reported   the block stands, and calls the changed item refused
  *   same       it says what the original says: the canonical bytes are equal, another certificate holds too
@@ -146,8 +147,8 @@ static bool field_listed(const ProtobufCMessageDescriptor *d, const struct wire_
 	return only_listed(f->descriptor, was->bytes, is->bytes, trust, depth + 1, field);
 }
 
-/* Are all fields that differ listed? `field` names the last that was looked at. Sizes of what encloses them
- * differ too, so this goes by fields and not by bytes. */
+/* Are all fields that differ listed? `field` names the last that was looked at. Sizes of what
+ * encloses them differ too, so this goes by fields and not by bytes. */
 static bool only_listed(const ProtobufCMessageDescriptor *d, struct slice was, struct slice is,
 			const char *trust, unsigned depth, char field[FIELD_SIZE])
 {
@@ -282,7 +283,8 @@ static bool reports_refused(const struct chain_block *b)
 	return false;
 }
 
-/* Of the corpora: their blocks are signed by nobody that this chain knows, so all that decodes is refused by a level. */
+/* Of the corpora: their blocks are signed by nobody that this chain knows, so all that decodes is
+ * refused by a level. */
 static void try_foreign(struct worker *w, struct random *r, struct chain *c)
 {
 	const struct sample *s = &w->samples[random_below(r, w->sample_count)],

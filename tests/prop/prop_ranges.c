@@ -222,7 +222,8 @@ static void sizes_are_the_bytes_in_any_order(void **state)
 		if (base == 0)
 			feed(c.network, NULL, 0, true);
 		while (done < p.count) {
-			size_t some = 1 + (size_t)random_below(&r, 6), most = MIN(p.count - done, some);
+			size_t some = 1 + (size_t)random_below(&r, 6),
+			       most = MIN(p.count - done, some);
 
 			feed(c.network, p.list + done, most, done && base ? true : -1);
 			done += most;

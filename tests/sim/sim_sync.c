@@ -1,6 +1,6 @@
-/* The coordinator among scripted sources: silent, slow, lying, forgetful, flapping, and at least one
- * that is honest. Each run is made of its seed alone: SIM_SEED runs one again, SIM_RUNS says how
- * many. Whatever the sources do, everything arrives, nothing that is false is held, liars are
+/* The coordinator among scripted sources: silent, slow, lying, forgetful, flapping, and at least
+ * one that is honest. Each run is made of its seed alone: SIM_SEED runs one again, SIM_RUNS says
+ * how many. Whatever the sources do, everything arrives, nothing that is false is held, liars are
  * banned, and what is out stays within its bounds. */
 #include "core/sync/step.h"
 #include "tests/support/support.h"
@@ -177,7 +177,8 @@ static void begin_answer(struct world *w, const struct sync_action *a)
 		f.range.end = f.range.first;
 	f.bytes = (f.range.end - f.range.first) * w->height_bytes;
 	f.false_one = p->nature == LIAR && random_chance(&w->random, 50);
-	if (p->nature == REORDERED && f.range.end > f.range.first && f.range.first / 50 != (f.range.end - 1) / 50) {
+	if (p->nature == REORDERED && f.range.end > f.range.first &&
+	    f.range.first / 50 != (f.range.end - 1) / 50) {
 		f.range.end = (f.range.first / 50 + 1) * 50;
 		f.bytes = (f.range.end - f.range.first) * w->height_bytes;
 		f.breaks = true;
@@ -779,7 +780,8 @@ static void a_whole_chain_comes_as_fast_among_bad_sources(void **state)
 				least = MIN(least, ratio);
 				sum += ratio;
 			}
-			print_message("# %" PRIu64 " heights, nature %d: least %.2f, mean %.2f of alone\n",
+			print_message("# %" PRIu64
+				      " heights, nature %d: least %.2f, mean %.2f of alone\n",
 				      2 * lasts[l], (int)bad[b], least, sum / 100);
 			/* Until a source is known to be silent takes a second, which is much of a
 			 * chain that is there after two. */

@@ -22,7 +22,8 @@ mount_store "$T/st" "$T/mnt" || exit 1
 ask rss $$ > /dev/null || exit 1
 N=$T/mnt/$NET
 daemon=$(daemon_of "$T/st")
-# But those of the database's tables, whose number has a bound of its own (400) that a day comes near.
+# But those of the database's tables, whose number has a bound of its own (400) that a day comes
+# near.
 descriptors() { find "/proc/$daemon/fd" -type l ! -lname '*.sst' | wc -l; }
 tables() { find "/proc/$daemon/fd" -type l -lname '*.sst' | wc -l; }
 

@@ -1,8 +1,8 @@
 # lib.bash: what the scripts of tests/ share. Source it; CHAINFS names the program.
 #
-# Gives a temporary folder $T, removed at the end with every mount below it and every daemon behind one;
-# "ok"/"not ok" lines, and the exit code they come to. What a sanitizer says of a process is a failure,
-# also when nobody saw its standard error.
+# Gives a temporary folder $T, removed at the end with every mount below it and every daemon behind
+# one; "ok"/"not ok" lines, and the exit code they come to. What a sanitizer says of a process is a
+# failure, also when nobody saw its standard error.
 
 set -u
 export LC_ALL=C
@@ -108,7 +108,8 @@ is_gone() { # a process; nobody may be there to reap it
 [ -n "${CHAINFS:-}" ] && [ -x "$CHAINFS" ] || skip "CHAINFS does not name the program"
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/chainfs-test.XXXXXX") || exit 1
-# libuv closes descriptors where ThreadSanitizer does not see it, and then takes their next use for a race.
+# libuv closes descriptors where ThreadSanitizer does not see it, and then takes their next use for
+# a race.
 echo 'called_from_lib:libuv.so' > "$T/suppressions"
 ASAN_OPTIONS=${ASAN_OPTIONS:-}:log_path=$T/sanitizer
 TSAN_OPTIONS=${TSAN_OPTIONS:-}:log_path=$T/sanitizer:suppressions=$T/suppressions

@@ -75,6 +75,7 @@ static inline void lab_fetch(struct source *s, uint64_t request, uint32_t shard,
 {
 	(void)bytes_max;
 	(void)timeout_ms;
+	assert_int_equal(s->closed, 0);
 	s->asked++;
 	for (size_t i = 0; i < LAB_REQUESTS; i++)
 		if (!s->requests[i].id) {

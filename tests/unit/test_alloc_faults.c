@@ -1,9 +1,11 @@
-/* Every way into core that allocates, with its nth allocation and all after it failing, for n from the first to
- * the one that it does without: no crash, no leak (under the sanitizer), -ENOMEM or exit code 2, and the store as
- * it was. What other programs of tests/unit do for single modules is not done again.
+/* Every way into core that allocates, with its nth allocation and all after it failing, for n from
+ * the first to the one that it does without: no crash, no leak (under the sanitizer), -ENOMEM or
+ * exit code 2, and the store as it was. What other programs of tests/unit do for single modules is
+ * not done again.
  *
- * Of a call with many allocations not each n is tried: every one up to 64, then steps that grow by a
- * sixteenth. Only the thread of the test fails; what runs on threads of its own (checkers, ingest) does not. */
+ * Of a call with many allocations not each n is tried: every one up to 64, then steps that grow by
+ * a sixteenth. Only the thread of the test fails; what runs on threads of its own (checkers,
+ * ingest) does not. */
 #include "tests/unit/tree_fixture.h"
 
 #include "core/base/files.h"

@@ -1,5 +1,5 @@
-/* What the kernel is told, request by request and without a mount, against what the tree says when it is
- * asked afresh: whatever is kept of answers, and whatever was published in between. */
+/* What the kernel is told, request by request and without a mount, against what the tree says when
+ * it is asked afresh: whatever is kept of answers, and whatever was published in between. */
 #define FUSE_USE_VERSION 314
 
 #include <fuse_lowlevel.h>
@@ -336,7 +336,8 @@ static void whatever_is_kept_the_answer_is_that_of_the_tree(void **state)
 		height += more;
 	}
 	assert_true(k.entries > 1000 && k.bytes > 10000);
-	/* Else hardly anything was answered again. What the kernel forgot of states is made anew. */
+	/* Else hardly anything was answered again. What the kernel forgot of states is made
+	 * anew. */
 	assert_true(again < 2 * rendered);
 	forget_all(&k);
 	kernel_stop(&k);

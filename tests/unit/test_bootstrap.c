@@ -548,8 +548,8 @@ static void a_block_that_nobody_signed_is_not_trusted(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
-/* A key of shard 2 is used at 366. Its last use is guessed to be long ago: the block is replayed as if
- * it were not; without the mark it is a gap. */
+/* A key of shard 2 is used at 366. Its last use is guessed to be long ago: the block is replayed as
+ * if it were not; without the mark it is a gap. */
 static void a_wrong_guess_is_put_right_by_the_root_that_is_signed(void **state)
 {
 	static const uint8_t used[] = { 'X', 0x17, 0x68 }, long_ago[] = { 0, 0, 0, 1 };

@@ -1,5 +1,5 @@
-/* Our state against the trie that a node told of: which accounts differ. The other trie is made here,
- * from the keys of recorded pages. */
+/* Our state against the trie that a node told of: which accounts differ. The other trie is made
+ * here, from the keys of recorded pages. */
 #include "core/base/sign.h"
 #include "core/checkpoint/recorded.h"
 #include "core/sync/compare.h"

@@ -77,7 +77,9 @@ static void check_call(const char *verb, int code, bool stops, unsigned wait_us)
 	AUTO(control_server_closep) struct control_server *s = NULL;
 	AUTO(base_freep) char *text = long_text();
 	fixture_open(&f);
-	assert_int_equal(control_server_open(&(struct verb_env){ .store = f.store }, table, ARRAY_LEN(table), &s, NULL), 0);
+	assert_int_equal(control_server_open(&(struct verb_env){ .store = f.store }, table,
+					     ARRAY_LEN(table), &s, NULL),
+			 0);
 	struct reader r = {
 		.out = BUF_INIT(2 * LONG_TEXT_SIZE), .err = BUF_INIT(1u << 16),
 		.stops = stops, .wait_us = wait_us,

@@ -52,7 +52,8 @@ static void only_the_same_bytes_heal(void **state)
 
 static unsigned told;
 
-static void on_damage(void *arg, struct network *n, uint32_t shard, uint64_t height, const char *sentence)
+static void on_damage(void *arg, struct network *n, uint32_t shard, uint64_t height,
+		      const char *sentence)
 {
 	told++;
 	assert_int_equal(shard, 1);

@@ -176,6 +176,30 @@ static void what_a_liar_gave_is_compared_and_taken_back(void **state)
 	lab_release(&lab);
 }
 
+/* The rollback waits at the gate, and our ingest was ended for it. */
+static void closing_does_not_wait_for_what_is_being_taken_back(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	struct source *liar = lab_source(&lab, "liar", SCRIPT_MISSING);
+
+	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	gate_pause(lab.gate, true);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	liar->to.fault(liar->to.arg, FAULT_LIE, "it was seen");
+	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.doubted > 1));
+	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.doubted == 1));
+	uint64_t held = held_of(1);
+
+	lab_run_once(&lab);
+	assert_int_equal(held_of(1), held);
+	lab_release(&lab);
+}
+
 /* A tip is confirmed when another operator has the same. */
 static void tips_are_confirmed_by_two_operators(void **state)
 {
@@ -444,6 +468,7 @@ int main(void)
 		cmocka_unit_test(from_the_head_what_is_newest_comes_first_and_history_behind),
 		cmocka_unit_test(lies_are_banned_and_nothing_false_is_stored),
 		cmocka_unit_test(what_a_liar_gave_is_compared_and_taken_back),
+		cmocka_unit_test(closing_does_not_wait_for_what_is_being_taken_back),
 		cmocka_unit_test(tips_are_confirmed_by_two_operators),
 		cmocka_unit_test(other_contents_do_not_confirm_a_tip),
 		cmocka_unit_test(who_hangs_or_refuses_or_breaks_off_holds_nobody_up),

@@ -145,7 +145,8 @@ static void follow(struct follower *f, struct slice received, bool main_shard, s
 	int rc = f->ops->split(received, main_shard, &canonical, &certificate, &err);
 
 	if (rc == 0)
-		rc = f->ops->decode(f->params, main_shard, true, &canonical, &certificate, &b, &err);
+		rc = f->ops->decode(f->params, main_shard, true, &canonical, &certificate, &b,
+				    &err);
 	if (rc < 0)
 		fail_msg("height %" PRIu64 ": %s", f->height + 1, err_text(&err, rc));
 	assert_int_equal(b->height, f->height + 1);
@@ -479,7 +480,9 @@ static void a_bare_chain_is_valid_but_for_certificates(void **state)
 
 static void without_memory_a_chain_says_so(void **state)
 {
-	struct forge_options o = { .kind = FORGE_CROWD, .blocks = 30, .messages = 20, .accounts = 4 };
+	struct forge_options o = {
+		.kind = FORGE_CROWD, .blocks = 30, .messages = 20, .accounts = 4
+	};
 	uint64_t met = 1;
 
 	/* Every one in turn would take minutes. */

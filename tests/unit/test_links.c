@@ -1,5 +1,5 @@
-/* The hashes of what a run holds: found until it is committed, so that blocks that come newest first
- * are compared with each other without a commit each. */
+/* The hashes of what a run holds: found until it is committed, so that blocks that come newest
+ * first are compared with each other without a commit each. */
 #include "core/ingest/links.h"
 
 #include "tests/unit/tree_fixture.h"
@@ -86,7 +86,8 @@ static void blocks_that_come_newest_first_are_one_run(void **state)
 	ingest_totals(ingest, &totals);
 	assert_int_equal(totals.blocks, HEIGHTS);
 	assert_int_equal(totals.replayed, HEIGHTS);
-	/* One, one more for what is replayed then; on a machine that stops for a while some more. */
+	/* One, one more for what is replayed then; on a machine that stops for a while some
+	 * more. */
 	assert_true(totals.commits < HEIGHTS / 2);
 }
 

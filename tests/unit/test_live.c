@@ -1,4 +1,5 @@
-/* A daemon's network side: its end waits for who uses a follower, and for nothing that waits for it. */
+/* A daemon's network side: its end waits for who uses a follower, and for nothing that waits for
+ * it. */
 #include "tests/unit/follow_lab.h"
 
 #include <sched.h>
@@ -12,7 +13,8 @@ static struct chain chain;
 static struct follows *follows;
 static sem_t got;
 
-/* A verb that is quick enough to get the follower, and too slow to be done before the end begins. */
+/* A verb that is quick enough to get the follower, and too slow to be done before the end
+ * begins. */
 static void *stand_back_late(void *arg)
 {
 	struct follow *f = follows_get(follows, chain.network);

@@ -1,5 +1,5 @@
-/* The pipeline: urgent jobs go before the others, in the check and to who takes them, and have room of
- * their own. */
+/* The pipeline: urgent jobs go before the others, in the check and to who takes them, and have room
+ * of their own. */
 #include "core/ingest/pipeline.h"
 
 #include <semaphore.h>

@@ -166,8 +166,8 @@ static void look_at(const struct chain *c)
 					  .plain_target = "/run/plain" });
 }
 
-/* ThreadSanitizer makes this dear, and of threads there is nothing in it: there, of the entries of a large
- * folder one in so many is looked into. All are listed. */
+/* ThreadSanitizer makes this dear, and of threads there is nothing in it: there, of the entries of
+ * a large folder one in so many is looked into. All are listed. */
 #ifdef __SANITIZE_THREAD__
 #define LOOK_STEP 8
 #else

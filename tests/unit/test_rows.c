@@ -357,9 +357,10 @@ static void write_history(struct base *b, struct random *random, unsigned first_
 		snprintf(key, sizeof key, "k%03u", i);
 		write_row(b, key, (struct place){ first_height, i, 0 }, "v");
 		if (!random_chance(random, 2))
-			write_row(b, key,
-				  (struct place){ first_height + 1 + random_below(random, 3), i, 0 },
-				  NULL);
+			write_row(
+				b, key,
+				(struct place){ first_height + 1 + random_below(random, 3), i, 0 },
+				NULL);
 	}
 	write_row(b, "l", (struct place){ 1, 0, 0 }, "behind");
 }

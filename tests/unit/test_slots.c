@@ -519,7 +519,8 @@ static void one_step(struct slots *s, struct shared_view *views[2], struct model
 		assert_true(scope_eq(&slot->scope, &one->scope));
 		assert_int_equal(slot->generation, one->generation);
 		if (one->scope.kind == SCOPE_VIEW)
-			assert_int_equal(shared_view_of(slot->view)->number, one->scope.view_number);
+			assert_int_equal(shared_view_of(slot->view)->number,
+					 one->scope.view_number);
 		slots_leave(s, slot);
 	} else if (*count) { /* forgotten */
 		struct model *one = &m[random_below(&dice, *count)];

@@ -97,7 +97,8 @@ static inline int block_read(const struct chain_params *p, struct slice received
 	AUTO(buf_release) struct buf certificate = BUF_INIT(BLOCK_SIZE_MAX);
 	int rc = sc_block_split(received, main_shard, &canonical, &certificate, err);
 
-	return rc < 0 ? rc : sc_block_decode(p, main_shard, true, &canonical, &certificate, out, err);
+	return rc < 0 ? rc
+		      : sc_block_decode(p, main_shard, true, &canonical, &certificate, out, err);
 }
 
 /* ---- messages made here ---- */

@@ -1,5 +1,5 @@
-/* Every transport against one small file system: answers at once, later, from other threads, blocked
- * ones, large ones; the ends that a connection can have. Needs the right to mount. */
+/* Every transport against one small file system: answers at once, later, from other threads,
+ * blocked ones, large ones; the ends that a connection can have. Needs the right to mount. */
 #define FUSE_USE_VERSION 314
 
 #include <fcntl.h>
@@ -459,7 +459,8 @@ static void is_freed_by_abort(const struct transport_ops *how)
 	int ends[2], there = -1, rc = how->why_not(&err);
 
 	if (rc < 0 || geteuid() != 0) {
-		print_message("# %s\n", rc < 0 ? err_text(&err, rc) : "only root holds another's descriptor");
+		print_message("# %s\n",
+			      rc < 0 ? err_text(&err, rc) : "only root holds another's descriptor");
 		skip();
 	}
 	assert_non_null(mkdtemp(m.folder));

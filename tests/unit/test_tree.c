@@ -70,7 +70,8 @@ static void every_row_answers_what_its_kind_is_asked(void **state)
 
 		assert_true(!strchr(leaf, '{') || e->ops->find);
 		assert_true(elsewhere || e->ops->attr);
-		assert_true(elsewhere || (e->type == NODE_FOLDER) == (!e->ops->read && !e->ops->open));
+		assert_true(elsewhere ||
+			    (e->type == NODE_FOLDER) == (!e->ops->read && !e->ops->open));
 		assert_true(!e->unlisted || !e->ops->list);
 	}
 }

@@ -1,5 +1,5 @@
-/* What stands beside a database: whoever flips a byte of it is found, and so is a database that lost the end
- * of what was acknowledged. */
+/* What stands beside a database: whoever flips a byte of it is found, and so is a database that
+ * lost the end of what was acknowledged. */
 #include "core/store/inside.h"
 #include "core/store/witness.h"
 #include "tests/support/store_fixture.h"

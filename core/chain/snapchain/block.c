@@ -775,7 +775,8 @@ static int decode(struct decoder *d, bool main_shard)
 }
 
 int sc_block_decode(const struct chain_params *p, bool main_shard, bool verify,
-		    struct buf *canonical, struct buf *certificate, struct sc_block **out, struct err *err)
+		    struct buf *canonical, struct buf *certificate, struct sc_block **out,
+		    struct err *err)
 {
 	AUTO(buf_release) struct buf bytes = take_buf(canonical);
 	AUTO(buf_release) struct buf commits = take_buf(certificate);

@@ -26,8 +26,8 @@ int sc_commit_check(const struct chain_params *p, uint32_t shard, uint64_t heigh
 		    const uint8_t hash[HASH_SIZE], struct slice certificate,
 		    struct level_result *out) MUST_CHECK;
 
-/* signer_count, render_signers, signer_set and signers_end of struct chain_ops. What the certificate says is told, not
- * checked: what was imported has passed sc_commit_check(). */
+/* signer_count, render_signers, signer_set and signers_end of struct chain_ops. What the
+ * certificate says is told, not checked: what was imported has passed sc_commit_check(). */
 size_t sc_signer_count(const struct chain_params *p, uint32_t shard, uint64_t height);
 int    sc_render_signers(const struct chain_params *p, uint32_t shard, uint64_t height,
 			 struct slice certificate, struct buf *out) MUST_CHECK;

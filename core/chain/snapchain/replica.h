@@ -125,8 +125,8 @@ struct chain_replica {
 		size_t count, cap;
 	} told;
 
-	/* Rules' rows that many accounts contribute to, as replay would write them: a state in memory
-	 * alone. */
+	/* Rules' rows that many accounts contribute to, as replay would write them: a state in
+	 * memory alone. */
 	struct replay *shared;
 	struct state *shared_state;
 	uint64_t marked;

@@ -20,9 +20,9 @@ static int push_number(struct chain_replica *r, uint64_t number)
 	return 0;
 }
 
-/* The rule of 13, from the oldest number known: one that is next is applied. From height 1 it begins
- * at 0 and nothing is left to doubt; else the first must have been applied, which holds when all
- * that follow are. */
+/* The rule of 13, from the oldest number known: one that is next is applied. From height 1 it
+ * begins at 0 and nothing is left to doubt; else the first must have been applied, which holds when
+ * all that follow are. */
 static void run_sequence(struct chain_replica *r)
 {
 	uint64_t highest = 0, at;

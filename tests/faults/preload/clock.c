@@ -1,5 +1,5 @@
-/* A wall clock that is CLOCK_OFF seconds off, or as many as the file CLOCK_OFF_FILE says at that moment, and the
- * monotonic one as it is: loaded in front of a program. */
+/* A wall clock that is CLOCK_OFF seconds off, or as many as the file CLOCK_OFF_FILE says at that
+ * moment, and the monotonic one as it is: loaded in front of a program. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* Reads that fail: loaded in front of a program (LD_PRELOAD), every EIO_EVERY-th pread of a file whose path has
- * EIO_PATH in it is EIO. EIO_FROM: the first so many go well. Nothing else changes. */
+/* Reads that fail: loaded in front of a program (LD_PRELOAD), every EIO_EVERY-th pread of a file
+ * whose path has EIO_PATH in it is EIO. EIO_FROM: the first so many go well. Nothing else
+ * changes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,7 +16,8 @@ typedef ssize_t read_call(int fd, void *buf, size_t n, off_t at);
 static int fails(int fd)
 {
 	static atomic_long calls;
-	const char *part = getenv("EIO_PATH"), *every = getenv("EIO_EVERY"), *from = getenv("EIO_FROM");
+	const char *part = getenv("EIO_PATH"), *every = getenv("EIO_EVERY"),
+		   *from = getenv("EIO_FROM");
 	char link[64], path[4096];
 	int saved = errno;
 

@@ -281,7 +281,8 @@ static uint64_t fid_of(const struct sc_block *b, uint32_t item)
 
 /* Every event of a block; gives the hash of all of them, or nothing when there is none. */
 static struct slice put_events(struct forge_chain *c, const struct sc_block *draft,
-			       const struct sc_proposal *p, struct buf *out, uint8_t hash[HASH_SIZE])
+			       const struct sc_proposal *p, struct buf *out,
+			       uint8_t hash[HASH_SIZE])
 {
 	struct events made = { .height = draft->base.height, .out = out };
 
