@@ -51,24 +51,39 @@ struct commit {
 
 /* ---- life ---- */
 
+/* The one that writes. What the one before left is seen by who claims it after him. */
+static int claim(struct network *n, struct commit **out)
+{
+	struct commit *c, *none = NULL;
+
+	if (atomic_load(&n->commit))
+		return -EBUSY;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	if (!atomic_compare_exchange_strong(&n->commit, &none, c)) {
+		free(c);
+		return -EBUSY;
+	}
+	c->network = n;
+	*out = c;
+	return 0;
+}
+
 int commit_new(struct network *n, struct commit **out)
 {
 	AUTO(commit_freep) struct commit *c = NULL;
 
 	if (n->read_only)
 		return n->full ? -ENOSPC : -EROFS;
-	if (n->commit)
-		return -EBUSY;
-	c = calloc(1, sizeof *c);
-	if (!c)
-		return -ENOMEM;
-	c->network = n;
+	int rc = claim(n, &c);
+
+	if (rc < 0)
+		return rc;
 	c->carriers = n->carriers;
-	n->commit = c;
 	c->frame = (struct buf)BUF_INIT(FRAME_SIZE_MAX);
 	c->late_bytes = c->deaths = c->key = c->value = (struct buf)BUF_INIT(ROW_BYTES_MAX);
-	int rc = db_batch_new(n->db, &c->batch);
-
+	rc = db_batch_new(n->db, &c->batch);
 	if (rc < 0)
 		return rc;
 	c->box = view_copy(n->newest); /* ingest alone publishes: it cannot change under us */
@@ -87,7 +102,7 @@ void commit_freep(struct commit **at)
 	while (c->state_count)
 		state_dropped(c->states[--c->state_count]);
 	segments_rewind(c->network->segments, c->network->committed);
-	c->network->commit = NULL;
+	atomic_store(&c->network->commit, NULL);
 	db_batch_freep(&c->batch);
 	view_freep(&c->box);
 	buf_release(&c->frame);

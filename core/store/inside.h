@@ -45,7 +45,7 @@ struct damage_listener {
 	void              *arg;
 };
 
-#define DAMAGES_MAX          256
+#define DAMAGES_MAX          4096 /* a frame of the smallest blocks */
 #define NETWORK_ROW_SIZE_MAX (512u << 20) /* of one row: a change list of the biggest block */
 
 struct network {
@@ -73,7 +73,7 @@ struct network {
 	bool                    read_only, full; /* as the place */
 	bool                    keep_told; /* hashes are kept where they stand (store.h) */
 	bool                    keep_keys; /* and keys of changes and deaths whole */
-	struct commit          *commit;    /* the one that is open; ingest's */
+	_Atomic(struct commit *) commit;   /* the one that is open: who claims it writes */
 
 	pthread_mutex_t         view_lock; /* guards the next five; a leaf */
 	struct view_box        *newest, *oldest;

@@ -495,6 +495,24 @@ int follow_open(const struct follow_env *env, const struct follow_options *o, st
 	return 0;
 }
 
+/* None is asked any more, whatever is still heard of blocks. */
+static void close_sources(struct follow *f)
+{
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++) {
+		struct seat *seat = &f->seats[i];
+		struct source *source;
+		{
+			LOCKED(&f->follow_lock);
+			source = TAKE(seat->source);
+		}
+		if (!source)
+			continue;
+		seat->ops->close(source);
+		follow_enqueue(f, &(struct sync_event){ .kind = SYNC_SOURCE_REMOVED, .source = i },
+			       NULL);
+	}
+}
+
 void follow_closep(struct follow **at)
 {
 	struct follow *f = TAKE(*at);
@@ -502,10 +520,8 @@ void follow_closep(struct follow **at)
 	if (!f)
 		return;
 	f->closing = true;
+	close_sources(f);
 	follow_compare_release(f);
-	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++)
-		if (f->seats[i].used && f->seats[i].source)
-			f->seats[i].ops->close(f->seats[i].source);
 	follow_doubt_release(f);
 	follow_blocks_release(f);
 	sync_freep(&f->sync);

@@ -1,5 +1,6 @@
 /* The follower with scripted sources: all that honest ones have arrives, and nothing else does. */
 #include "core/base/sign.h"
+#include "core/sync/follow_inside.h"
 #include "tests/unit/follow_lab.h"
 
 #include <stdio.h>
@@ -197,6 +198,28 @@ static void closing_does_not_wait_for_what_is_being_taken_back(void **state)
 
 	lab_run_once(&lab);
 	assert_int_equal(held_of(1), held);
+	lab_release(&lab);
+}
+
+static bool stands_back(void)
+{
+	LOCKED(&lab.follow->follow_lock);
+	return lab.follow->standing > 0;
+}
+
+/* Ingest may begin again and tell of blocks before the thread that takes back has ended. */
+static void closing_while_it_is_taken_back_asks_nobody(void **state)
+{
+	struct follow_options o = lab_options();
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	lab_source(&lab, "liar", SCRIPT_MISSING);
+	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, stands_back());
+	atomic_store(&lab.wake_ms, 20);
 	lab_release(&lab);
 }
 
@@ -469,6 +492,7 @@ int main(void)
 		cmocka_unit_test(lies_are_banned_and_nothing_false_is_stored),
 		cmocka_unit_test(what_a_liar_gave_is_compared_and_taken_back),
 		cmocka_unit_test(closing_does_not_wait_for_what_is_being_taken_back),
+		cmocka_unit_test(closing_while_it_is_taken_back_asks_nobody),
 		cmocka_unit_test(tips_are_confirmed_by_two_operators),
 		cmocka_unit_test(other_contents_do_not_confirm_a_tip),
 		cmocka_unit_test(who_hangs_or_refuses_or_breaks_off_holds_nobody_up),

@@ -791,6 +791,45 @@ static void what_was_not_applied_never_happened(void **state)
 	expect_block(f.network, 2, 200000, 0);
 }
 
+struct claims {
+	struct network *network;
+	atomic_int open;
+	atomic_uint got, together;
+};
+
+static void *claim_on(void *arg)
+{
+	struct claims *l = arg;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		AUTO(commit_freep) struct commit *c = NULL;
+
+		if (commit_new(l->network, &c) < 0)
+			continue;
+		atomic_fetch_add(&l->got, 1);
+		if (atomic_fetch_add(&l->open, 1) != 0)
+			atomic_fetch_add(&l->together, 1);
+		atomic_fetch_sub(&l->open, 1);
+	}
+	return NULL;
+}
+
+static void of_many_who_want_to_write_one_does(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+	pthread_t threads[4];
+
+	fixture_open(&f);
+	struct claims l = { .network = f.network };
+
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, claim_on, &l), 0);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		pthread_join(threads[i], NULL);
+	assert_true(l.got > 0);
+	assert_int_equal(l.together, 0);
+}
+
 static void note(void *arg)
 {
 	++*(int *)arg;
@@ -1009,6 +1048,7 @@ int main(void)
 		cmocka_unit_test(views_are_whole_and_live_as_long_as_they_are_held),
 		cmocka_unit_test(every_field_of_a_view_is_found_again),
 		cmocka_unit_test(what_was_not_applied_never_happened),
+		cmocka_unit_test(of_many_who_want_to_write_one_does),
 		cmocka_unit_test(each_publication_is_called_out),
 		cmocka_unit_test(a_damaged_segment_is_an_error_of_its_blocks_alone),
 		cmocka_unit_test(without_memory_a_commit_happens_whole_or_not_at_all),
