@@ -75,7 +75,7 @@ static int source_list(struct look *l, const struct node *folder, const struct n
 
 static int source_attr(struct look *l, const struct node *n, struct attr *out)
 {
-	const struct follow_source_sight *of;
+	const struct follow_source_sight *of = NULL;
 	const struct sight_version *v = newest(l);
 
 	if (!v)
@@ -105,7 +105,7 @@ static render_source *const renderers[ROW_COUNT] = {
 
 static int file_read(struct look *l, const struct node *n, struct buf *out)
 {
-	const struct follow_source_sight *of;
+	const struct follow_source_sight *of = NULL;
 	const struct sight_version *v;
 	int rc = look_sight(l, n, &v);
 
