@@ -72,6 +72,7 @@ static void world_open(struct world *w, struct asked *a)
 	assert_int_equal(pipe2(w->kernel, O_DIRECT), 0); /* a read gives one request */
 	assert_true(fcntl(w->kernel[1], F_SETPIPE_SZ, 64 * 4096) > 0);
 	w->session = fuse_session_new(&args, &ops, sizeof ops, a);
+	fuse_opt_free_args(&args);
 	assert_non_null(w->session);
 	snprintf(path, sizeof path, "/dev/fd/%d", null);
 	assert_int_equal(fuse_session_mount(w->session, path), 0);
