@@ -204,11 +204,12 @@ int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, ui
 		uint32_t size)
 {
 	uint32_t whole = ref->canonical_size;
+	bool apart = from == at;
 
 	if (c->failed)
 		return c->failed;
 	if (ref->frame != c->frame_count + 1 || from > whole || size > whole - from || at > whole ||
-	    whole - at < HASH20_SIZE)
+	    (!apart && whole - at < HASH20_SIZE))
 		return -EINVAL;
 	if (c->network->keep_told)
 		return 0;

@@ -273,7 +273,8 @@ void commit_freep(struct commit **c); /* what was not applied never happened */
 struct view *commit_view(struct commit *c);
 int commit_bytes(struct commit *c, struct slice canonical, struct slice certificate,
 		 struct segment_ref *out, struct err *err) MUST_CHECK;
-/* The bytes given last tell at `at` the hash of their own [from, from + size) (segment.h). */
+/* The bytes given last tell at `at` the hash of their own [from, from + size), or, where `from` is
+ * `at`, have there `size` bytes that nothing packs (segment.h). In ascending order. */
 int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, uint32_t from,
 		uint32_t size) MUST_CHECK;
 /* Bytes of objects whose blocks are not held: *carrier is what their stat records name. */
