@@ -263,7 +263,7 @@ int commit_block(struct commit *c, const struct block_row *row)
 
 	if (c->failed)
 		return c->failed;
-	block_row_write_head(row, &c->late_bytes);
+	block_row_write_head(row, !c->network->keep_keys, &c->late_bytes);
 	return add_late(c, FAMILY_BLOCKS, key_block(row->shard, row->height), &row->bytes, head);
 }
 
@@ -412,7 +412,8 @@ int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t he
 		c->failed = rc;
 		return rc;
 	}
-	c->hashes[c->hash_count++] = key_hash(hash.p, shard, height, item);
+	c->hashes[c->hash_count++] =
+		key_hash(db_is_packed(c->network->db), hash.p, shard, height, item);
 	return 0;
 }
 
