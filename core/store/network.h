@@ -308,6 +308,9 @@ int commit_state(struct commit *c, struct state *st) MUST_CHECK;
  * versions of such a height are gone; -EINVAL: no such parent. */
 int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights[SHARD_MAX],
 		       uint32_t *out) MUST_CHECK;
+/* The same where the state stays: from `first` of a shard on, up to where the state begins there,
+ * blocks come again on the new branch; so do all above `replayed`. */
+int commit_branch_anew(struct commit *c, uint32_t shard, uint64_t first, uint32_t *out) MUST_CHECK;
 /* From now on nobody reads other branches than the current one: the collector may pass the
  * forks. */
 int commit_branch_settle(struct commit *c) MUST_CHECK;

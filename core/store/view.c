@@ -147,12 +147,8 @@ void network_views_after(struct network *n, uint64_t last)
 
 uint32_t view_line(const struct view *v, uint32_t shard, uint64_t height)
 {
-	const struct branches *b = &((const struct view_box *)v)->table->branches;
-	uint32_t line = v->branch;
-
-	while (line && height <= b->list[line].heights[shard])
-		line = b->list[line].parent;
-	return line;
+	return branches_line(&((const struct view_box *)v)->table->branches, v->branch, shard,
+			     height);
 }
 
 /* ---- carried to another process ---- */

@@ -177,6 +177,52 @@ static void what_a_liar_gave_is_compared_and_taken_back(void **state)
 	lab_release(&lab);
 }
 
+static bool was_told(const char *words)
+{
+	AUTO(buf_release) struct buf lines = BUF_INIT(1u << 20);
+	uint64_t next = 1;
+
+	assert_int_equal(events_read(lab.events, &next, 1u << 20, &lines), 0);
+	buf_u8(&lines, 0);
+	assert_int_equal(buf_done(&lines), 0);
+	return strstr((const char *)lines.p, words) != NULL;
+}
+
+/* Of history nothing was replayed yet: what is false of it goes alone, also where the main shard has a
+ * hole below, and nothing says where the others would have to be cut. */
+static void false_history_is_taken_back_alone(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	o.from = FOLLOW_FROM_HEAD;
+	o.sync.look_ahead = 8;
+	o.sync.bounds.heights_max = 4;
+	o.sync.bytes_max = 1u << 18; /* so that not all of it comes at once */
+	lab_follow(&lab, &o);
+	struct source *liar = lab_source(&lab, "liar", SCRIPT_MISSING);
+
+	lab_until(&lab, held_of(0) > 8 && held_of(1) > 16 && held_of(2) > 16);
+	follow_pause_backward(lab.follow, true);
+	lab_run_once(&lab);
+	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.sync.bytes_out == 0));
+	uint64_t held = held_of(0);
+
+	assert_true(held < lab.head[0] && held_of(1) < lab.head[1]);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	liar->to.fault(liar->to.arg, FAULT_LIE, "it was seen");
+	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.doubted > 0));
+	lab_until(&lab, (assert_true(held_of(0) >= held), follow_sight(lab.follow, &sight),
+			 sight.doubted == 0));
+	assert_true(was_told("contents state=taken-back"));
+	assert_false(was_told("contents state=kept"));
+	follow_pause_backward(lab.follow, false);
+	lab_until(&lab, all_is_recorded());
+	lab_release(&lab);
+}
+
 /* The rollback waits at the gate, and our ingest was ended for it. */
 static void closing_does_not_wait_for_what_is_being_taken_back(void **state)
 {
@@ -491,6 +537,7 @@ int main(void)
 		cmocka_unit_test(from_the_head_what_is_newest_comes_first_and_history_behind),
 		cmocka_unit_test(lies_are_banned_and_nothing_false_is_stored),
 		cmocka_unit_test(what_a_liar_gave_is_compared_and_taken_back),
+		cmocka_unit_test(false_history_is_taken_back_alone),
 		cmocka_unit_test(closing_does_not_wait_for_what_is_being_taken_back),
 		cmocka_unit_test(closing_while_it_is_taken_back_asks_nobody),
 		cmocka_unit_test(tips_are_confirmed_by_two_operators),
