@@ -156,7 +156,7 @@ static int mount_anew(struct session *s, struct err *err)
 		return err_set(err, -EPERM, "%s cannot be mounted on: %s", s->mountpoint,
 			       said[0]	      ? said :
 			       last_words[0] ? last_words :
-					       "fusermount3 (package fuse3) refused or is not there");
+			       "fusermount3 (package fuse3) refused or is not there");
 	return 0;
 }
 
