@@ -330,6 +330,11 @@ export class Replica {
 		if (t.mode === "endless" && t.shard === shard && t.vshard === vshard)
 			return pageOf(len(3, Buffer.from(`endless ${index}`)));
 		const here = t.shard === shard && t.vshard === vshard && t.page === index;
+		// Also where this state's own is refused.
+		if (here && t.mode === "other-height") {
+			const other = states.find((r) => r !== this && r.shards.has(shard));
+			return other?.shards.get(shard).pages.get(vshard)?.[index] ?? page;
+		}
 		if (t.mode === "none" || !here || !page?.bytes) return page;
 		const roll = dice(this.seed, shard, vshard, index);
 		if (t.mode === "token-loop")
@@ -344,10 +349,6 @@ export class Replica {
 					? tamper.moved(page.bytes, roll, theirs.get(vshard)[0].bytes)
 					: page;
 			return theirs?.get(vshard)?.[0] ?? pageOf(Buffer.alloc(0));
-		}
-		if (t.mode === "other-height") {
-			const other = states.find((r) => r !== this && r.shards.has(shard));
-			return other?.shards.get(shard).pages.get(vshard)?.[index] ?? pageOf(Buffer.alloc(0));
 		}
 		if (t.mode === "swapped") {
 			const others = [...pages].filter(
