@@ -12,7 +12,7 @@
 
 #include "fs/connection/answers.h"
 
-#define AHEAD_PARTS 8u
+#define AHEAD_PARTS 4u
 #define AHEAD_SIZE  ((size_t)128 << 10)
 
 struct ahead;
