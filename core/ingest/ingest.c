@@ -12,7 +12,6 @@
 #define RUN_MS_MAX     1000u       /* age of a run: what a reader waits for at most */
 #define RUN_MS_NEAR    10u         /* the same while tips come: one may have to wait for its commit */
 #define RUN_MS_SLOW    100u        /* the same where a commit takes long: as long as the last one did */
-#define NEAR_MS        5000u       /* since the last one, that is */
 #define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
 #define HURRY_MS       2u          /* a tip is committed so soon: others may come with it */
@@ -155,7 +154,7 @@ bool writer_run_full(const struct writer *w, uint64_t now_ms)
 {
 	size_t bytes = commit_bytes_held(w->commit);
 	uint64_t run_ms = w->options.commit_ms ? w->options.commit_ms : RUN_MS_MAX;
-	if (w->urgent_ms && now_ms < w->urgent_ms + NEAR_MS)
+	if (w->urgent_ms && now_ms < w->urgent_ms + PIPELINE_NEAR_MS)
 		run_ms = MIN(run_ms, MIN(MAX(w->commit_took_ms, RUN_MS_NEAR), RUN_MS_SLOW));
 	if (w->hurry_ms && now_ms >= w->hurry_ms)
 		return true;
@@ -466,6 +465,11 @@ int ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint
 	LOCKED(&in->ingest_lock);
 	return err_set(err, in->failed ? in->failed : rc, "%s",
 		       in->failed ? in->why.text : "ingest has stopped");
+}
+
+void ingest_await(struct ingest *in, unsigned for_ms)
+{
+	pipeline_await(in->pipeline, clock_mono_ms() + for_ms);
 }
 
 int ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,

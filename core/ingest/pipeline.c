@@ -28,6 +28,9 @@ struct pipeline {
 	pthread_mutex_t pipeline_lock; /* guards the rest; a leaf */
 	pthread_cond_t room, work, urgent_work, done;
 	struct line lines[LINE_COUNT];
+	unsigned checkers, busy; /* with what is usual */
+	uint64_t urgent_ms;      /* when the newest urgent one was put in; 0: none was */
+	uint64_t awaited_ms;     /* until then what is usual is not taken */
 	bool closed;
 	bool yields; /* there is a checker of what is urgent alone */
 };
@@ -84,6 +87,15 @@ static uint64_t waiting(const struct line *l)
 	return l->put - l->picked;
 }
 
+/* Where every processor is busy, who wakes up may wait for one much longer than it needs it,
+ * whatever its niceness: that counts within a session alone. */
+static bool leaves_one_free(const struct pipeline *p)
+{
+	bool near = p->urgent_ms && clock_mono_ms() < p->urgent_ms + PIPELINE_NEAR_MS;
+
+	return near && p->checkers > 1;
+}
+
 /* The next one to check; NULL: there is none. Who gives way leaves one of what is urgent to him who
  * does not. */
 static struct line *line_to_check(struct pipeline *p, bool urgent_alone)
@@ -92,7 +104,9 @@ static struct line *line_to_check(struct pipeline *p, bool urgent_alone)
 
 	if (urgent_alone || !p->yields)
 		return waiting(urgent) ? urgent : waiting(usual) && !urgent_alone ? usual : NULL;
-	return waiting(urgent) > 1 ? urgent : waiting(usual) ? usual : NULL;
+	if (waiting(urgent) > 1)
+		return urgent;
+	return waiting(usual) && p->busy < p->checkers - leaves_one_free(p) ? usual : NULL;
 }
 
 /* This thread alone. It is no loss when it cannot. */
@@ -119,9 +133,12 @@ static void check_until_closed(struct pipeline *p, bool urgent_alone)
 		}
 		size_t slot = line->picked++ % JOBS_MAX;
 		struct job *job = line->ring[slot];
+		bool usual = line == &p->lines[USUAL];
+		p->busy += usual;
 		pthread_mutex_unlock(&p->pipeline_lock);
 		job_check(p->ops, p->params, job);
 		pthread_mutex_lock(&p->pipeline_lock);
+		p->busy -= usual;
 		line->checked[slot] = true;
 		pthread_cond_signal(&p->done);
 	}
@@ -167,7 +184,8 @@ int pipeline_new(const struct chain_ops *ops, const struct chain_params *params,
 	clock_cond_init(&p->done);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned wanted = checkers ? checkers : cores > 0 ? (unsigned)cores : 1;
-	for (unsigned i = 0; i < MIN(wanted, CHECKERS_MAX); i++) {
+	p->checkers = MIN(wanted, CHECKERS_MAX);
+	for (unsigned i = 0; i < p->checkers; i++) {
 		int rc = pthread_create(&p->threads[i], NULL, checker, p);
 		if (rc)
 			return -rc;
@@ -223,8 +241,10 @@ static void add_job(struct pipeline *p, struct job *job)
 	l->checked[slot] = false;
 	l->bytes += job->weight;
 	pthread_cond_signal(&p->work);
-	if (job->urgent)
+	if (job->urgent) {
+		p->urgent_ms = clock_mono_ms();
 		pthread_cond_signal(&p->urgent_work);
+	}
 }
 
 int pipeline_put(struct pipeline *p, struct job *job)
@@ -253,12 +273,29 @@ int pipeline_try_put(struct pipeline *p, struct job *job)
 	return 0;
 }
 
+void pipeline_await(struct pipeline *p, uint64_t until_ms)
+{
+	LOCKED(&p->pipeline_lock);
+	p->awaited_ms = until_ms;
+}
+
+static bool is_awaited(const struct pipeline *p)
+{
+	return !p->closed && clock_mono_ms() < p->awaited_ms;
+}
+
+static bool is_ready(const struct line *l)
+{
+	return l->taken < l->put && l->checked[l->taken % JOBS_MAX];
+}
+
 static struct line *line_to_take(struct pipeline *p)
 {
-	for (struct line *l = p->lines; l < p->lines + LINE_COUNT; l++)
-		if (l->taken < l->put && l->checked[l->taken % JOBS_MAX])
-			return l;
-	return NULL;
+	struct line *urgent = &p->lines[URGENT], *usual = &p->lines[USUAL];
+
+	if (is_ready(urgent))
+		return urgent;
+	return is_ready(usual) && !is_awaited(p) ? usual : NULL;
 }
 
 static bool is_empty(const struct pipeline *p)
@@ -280,7 +317,9 @@ struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed)
 			*closed = true;
 			return NULL;
 		}
-		if (clock_cond_wait(&p->done, &p->pipeline_lock, due_ms) && !line_to_take(p))
+		uint64_t until_ms = is_awaited(p) ? MIN(due_ms, p->awaited_ms) : due_ms;
+		bool late = clock_cond_wait(&p->done, &p->pipeline_lock, until_ms);
+		if (late && until_ms == due_ms && !line_to_take(p))
 			return NULL;
 	}
 	size_t slot = line->taken++ % JOBS_MAX;

@@ -6,6 +6,8 @@
 
 #include "core/base/trace.h"
 
+#define AWAIT_MS 25u /* a tip comes within it, or is not waited for */
+
 /* ---- what sources tell ---- */
 
 void follow_request_over(struct follow *f, struct asked *a, enum fault_kind fault, const char *text)
@@ -86,6 +88,19 @@ static void anchor(struct follow *f, uint32_t shard, uint64_t head)
 		    NULL);
 }
 
+/* A new tip, of a chain that is followed closely, is fetched and comes in a moment, and those of the
+ * other shards with it: they shall find nobody busy with history. */
+static void head_is(struct follow *f, uint32_t shard, uint64_t head)
+{
+	uint64_t known = f->head[shard];
+
+	if (head <= known)
+		return;
+	f->head[shard] = head;
+	if (f->ingest && head <= known + f->options.sync.look_ahead)
+		ingest_await(f->ingest, AWAIT_MS);
+}
+
 static void on_offers(void *arg, uint32_t shard, struct range has)
 {
 	struct seat *seat = arg;
@@ -95,7 +110,7 @@ static void on_offers(void *arg, uint32_t shard, struct range has)
 		return;
 	if (has.first < has.end && has.end > 1) {
 		anchor(f, shard, has.end - 1);
-		f->head[shard] = MAX(f->head[shard], has.end - 1);
+		head_is(f, shard, has.end - 1);
 	}
 	follow_feed(
 		f,

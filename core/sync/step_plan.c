@@ -101,8 +101,7 @@ static void cut_free(const struct sync *s, unsigned source, uint32_t shard, bool
 			cut_at_busy(s, shard, up, s->arrived[i].range, r);
 	for (i = 0; i < s->rest_count; i++)
 		if (s->rests[i].shard == shard &&
-		    (s->rests[i].until_ms > s->now_ms ||
-		     rest_refuses(s, &s->rests[i], source)))
+		    (s->rests[i].until_ms > s->now_ms || rest_refuses(s, &s->rests[i], source)))
 			cut_at_busy(s, shard, up, s->rests[i].range, r);
 }
 
@@ -503,8 +502,8 @@ static void send_twins(struct sync *s, bool nothing, struct sync_actions *out)
 		for (unsigned k = 0; k < SYNC_SOURCES_MAX; k++) {
 			const struct sync_source *other = &s->sources[k];
 
-			if (other->operator== s->sources[r->source].operator||
-			    !can_ask(s, k, r->shard, left.first, true) ||
+			if (other->operator== s->sources[r->source].operator|| !can_ask(
+				    s, k, r->shard, left.first, true) ||
 			    !range_has(other->offers[r->shard], left.end - 1))
 				continue;
 			if (nothing)
@@ -560,8 +559,7 @@ static void ask_about_tips(struct sync *s, struct sync_actions *out)
 			const struct sync_source *src = &s->sources[i];
 			uint64_t h = sh->asked.height;
 
-			if (has_voted(&sh->asked, src->operator) ||
-			    (sh->asked.others & 1u << i) ||
+			if (has_voted(&sh->asked, src->operator) || (sh->asked.others & 1u << i) ||
 			    !can_ask(s, i, shard, h, true))
 				continue;
 			send(s, i, shard, (struct range){ h, h + 1 }, LANE_FORWARD, true, out);
@@ -597,13 +595,25 @@ static void find_wake(struct sync *s, struct sync_actions *out)
 
 /* ---- all of it ---- */
 
-/* An eighth of the memory is for what is urgent alone: history that waits for its checks never
- * keeps a tip from being asked for. */
-static bool is_bounded(const struct sync *s, bool urgent)
+/* Is the chain followed closely, every shard of it? */
+static bool is_near(const struct sync *s)
 {
-	uint64_t out = bytes_out(s), most = s->options.bytes_max;
+	for (uint32_t i = 0; i < s->options.shard_count; i++)
+		if (s->shards[i].head > s->shards[i].tip + s->options.look_ahead)
+			return false;
+	return true;
+}
 
-	return out > 0 && out >= (urgent ? most : most - most / 8);
+/* An eighth of the memory is for what is urgent alone: history that waits for its checks never
+ * keeps a tip from being asked for. Where tips are to come history gets an eighth and no more: a
+ * flood of it would hold up the line, and the processors that read it. */
+static bool is_bounded(const struct sync *s, enum lane lane, bool urgent)
+{
+	uint64_t out = bytes_out(s), eighth = s->options.bytes_max / 8;
+
+	if (lane == LANE_BACKWARD && is_near(s))
+		return out > 0 && out >= eighth;
+	return out > 0 && out >= s->options.bytes_max - (urgent ? 0 : eighth);
 }
 
 void sync_plan(struct sync *s, struct sync_actions *out)
@@ -623,7 +633,7 @@ void sync_plan(struct sync *s, struct sync_actions *out)
 
 		if (lane == LANE_COUNT)
 			break;
-		if (is_bounded(s, urgent) || !share_open(&s->share, s->now_ms, &open_ms)) {
+		if (is_bounded(s, lane, urgent) || !share_open(&s->share, s->now_ms, &open_ms)) {
 			idle = false;
 			break;
 		}

@@ -66,7 +66,7 @@ print(max(h for h, *_ in json.load(sys.stdin)["1"]))') || fail "what does the no
 	follow "$T/st" "$PEER_PORT" --set "sync.backward=$backward"
 	eventually 60 test -r "$N/legacy/blocks/$from/header" || fail "the head does not come"
 	[ "$backward" = false ] || eventually 60 test "$(metric chainfs_sync_bytes_total backward)" -gt 0 || fail "no history comes"
-	"$PROGRAMS/bench_tips" $((TIPS / SPEED + 60)) "$N/legacy/blocks" $((from + 1)) $((last0 + 1)) \
+	setsid "$PROGRAMS/bench_tips" $((TIPS / SPEED + 60)) "$N/legacy/blocks" $((from + 1)) $((last0 + 1)) \
 		"$N/legacy/shards/1/blocks" $((chunk + 1)) $((last1 + 1)) > "$T/seen" &
 	local looking=$!
 	peer_order node speed "$SPEED" > /dev/null

@@ -21,7 +21,8 @@ peer_start() {
 	shift
 	rm -f "$T/peer.$name.in" "$T/peer.$name.out"
 	mkfifo "$T/peer.$name.in" "$T/peer.$name.out" || return 1
-	${PEER_IN_NETWORK:+ip netns exec "$PEER_IN_NETWORK"} node "$PEERS/snapchain/peer.mjs" "$@" < "$T/peer.$name.in" > "$T/peer.$name.out" 2> "$T/peer.$name.err" &
+	# In a session of its own, as a service is: processors are shared out by sessions first.
+	${PEER_IN_NETWORK:+ip netns exec "$PEER_IN_NETWORK"} setsid node "$PEERS/snapchain/peer.mjs" "$@" < "$T/peer.$name.in" > "$T/peer.$name.out" 2> "$T/peer.$name.err" &
 	PEER_PID=$!
 	# In this order: each side's open waits for the other's.
 	exec {in}> "$T/peer.$name.in" {out}< "$T/peer.$name.out"

@@ -2,11 +2,13 @@
  * of their own. */
 #include "core/ingest/pipeline.h"
 
+#include <limits.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "tests/support/support.h"
 
 static sem_t go, checked;
@@ -141,12 +143,70 @@ static void who_yields_checks_what_is_urgent_while_all_checkers_are_busy(void **
 	pipeline_close(p);
 }
 
+static void while_urgent_ones_come_one_of_two_checkers_rests(void **state)
+{
+	static const struct chain_ops ops_urgent = { .kind = "test", .split = split_urgent };
+	AUTO(pipeline_freep) struct pipeline *p = NULL;
+
+	sem_init(&go, 0, 0);
+	sem_init(&checked, 0, 0);
+	for (size_t i = 0; i < ARRAY_LEN(niceness); i++)
+		atomic_store(&niceness[i], INT_MIN);
+	assert_int_equal(pipeline_new(&ops_urgent, NULL, 2, &p), 0);
+	assert_int_equal(pipeline_yield(p), 0);
+	assert_int_equal(pipeline_try_put(p, job_of(4, true)), 0);
+	assert_int_equal(take(p), 4);
+	for (uint8_t i = 1; i <= 3; i++)
+		assert_int_equal(pipeline_put(p, job_of(i, false)), 0);
+	for (int i = 0; i < 100 || atomic_load(&niceness[1]) == INT_MIN; i++) {
+		assert_int_equal(pipeline_try_put(p, job_of(5, true)), 0);
+		assert_int_equal(take(p), 5);
+	}
+	assert_int_equal(atomic_load(&niceness[2]), INT_MIN);
+	for (uint64_t i = 1; i <= 3; i++) {
+		sem_post(&go);
+		assert_int_equal(take(p), i);
+	}
+	pipeline_close(p);
+}
+
+static void what_is_usual_stays_while_an_urgent_one_is_awaited(void **state)
+{
+	AUTO(pipeline_freep) struct pipeline *p = NULL;
+	bool closed;
+
+	order_count = 1;
+	sem_init(&checked, 0, 0);
+	assert_int_equal(pipeline_new(&ops, NULL, 1, &p), 0);
+	for (uint8_t i = 1; i <= 4; i++)
+		assert_int_equal(pipeline_put(p, job_of(i, false)), 0);
+	for (int i = 0; i < 4; i++)
+		sem_wait(&checked);
+	pipeline_await(p, clock_mono_ms() + 600000);
+	assert_null(pipeline_take(p, 0, &closed));
+	assert_null(pipeline_take(p, 5, &closed));
+	assert_int_equal(pipeline_try_put(p, job_of(5, true)), 0);
+	assert_int_equal(take(p), 5);
+	assert_null(pipeline_take(p, 0, &closed));
+	pipeline_await(p, clock_mono_ms() + 20);
+	assert_int_equal(take(p), 1); /* who waits for longer gets it when that time is over */
+	pipeline_await(p, clock_mono_ms() + 600000);
+	pipeline_await(p, 0);
+	assert_int_equal(take(p), 2);
+	pipeline_await(p, clock_mono_ms() + 600000);
+	pipeline_close(p);
+	assert_int_equal(take(p), 3);
+	assert_int_equal(take(p), 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urgent_jobs_are_checked_and_taken_before_those_that_waited_longer),
 		cmocka_unit_test(what_is_usual_never_takes_the_room_of_what_is_urgent),
 		cmocka_unit_test(who_yields_checks_what_is_urgent_while_all_checkers_are_busy),
+		cmocka_unit_test(while_urgent_ones_come_one_of_two_checkers_rests),
+		cmocka_unit_test(what_is_usual_stays_while_an_urgent_one_is_awaited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
