@@ -291,7 +291,18 @@ int verb_import_check(struct verb_call *c)
 	AUTO(archive_closep) struct archive *a = NULL;
 	struct err err = ERR_INIT;
 	char path[PATH_SIZE];
-	int rc = verb_path(c, c->words[1], path, sizeof path);
+	struct range range;
+	bool has_shard, hyper = false;
+	uint32_t shard;
+	unsigned checkers;
+	/* What is wrong with the command line is said before a store is made. */
+	int rc = verb_range(c, &has_shard, &shard, &range, &err);
+	if (rc == 0)
+		rc = verb_checkers(c, &checkers, &err);
+	if (rc == 0)
+		rc = verb_hyper(c, &hyper, &err);
+	if (rc == 0)
+		rc = verb_path(c, c->words[1], path, sizeof path);
 	if (rc == 0)
 		rc = archive_open(path, &a, &err);
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;

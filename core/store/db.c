@@ -49,6 +49,7 @@ struct db_batch {
 struct db_iter {
 	struct db          *db;
 	rocksdb_iterator_t *it;
+	struct slice        key; /* where it stands */
 	uint64_t            epoch, made_ms;
 	enum family         family;
 	enum db_order       order;
@@ -93,6 +94,7 @@ static int fault(char *words, struct err *err)
 	/* What fails a checksum or does not parse is damaged; else it could not be read. */
 	int rc = strstr(words, "No space left")		 ? -ENOSPC :
 		 strstr(words, "While lock file")	 ? -EBUSY :
+		 strstr(words, "Permission denied")	 ? -EACCES :
 		 strncmp(words, "Corruption", 10) == 0 ? -EBADMSG :
 							 -EIO;
 
@@ -667,8 +669,10 @@ static int standing(struct db_iter *it, struct err *err)
 {
 	char *words = NULL;
 
-	if (rocksdb_iter_valid(it->it))
+	if (rocksdb_iter_valid(it->it)) {
+		it->key.p = (const uint8_t *)rocksdb_iter_key(it->it, &it->key.n);
 		return 1;
+	}
 	rocksdb_iter_get_error(it->it, &words);
 	return words ? fault(words, err) : 0;
 }
@@ -699,10 +703,7 @@ int db_iter_back(struct db_iter *it, struct err *err)
 
 struct slice db_iter_key(const struct db_iter *it)
 {
-	size_t n = 0;
-	const char *p = rocksdb_iter_key(it->it, &n);
-
-	return SLICE(p, n);
+	return it->key;
 }
 
 struct slice db_iter_value(const struct db_iter *it)

@@ -1,5 +1,9 @@
 /* Listings: entries into one reply, and replies that are kept for who asks the same. */
 #include "fs/connection/ops_inside.h"
+
+#include <linux/fuse.h>
+
+#include "fs/connection/ahead.h"
 #include "fs/connection/transport.h"
 
 #define DOT         1 /* offsets behind "." and ".."; the tree's own come after */
@@ -27,9 +31,11 @@ struct listing {
 	uint64_t last; /* offset of the entry added last */
 	char *bytes;
 	bool in_room; /* of the transport: not ours to free */
+	bool wide;    /* for more than one reply */
 	size_t size, used;
 	struct noted *noted;
 	size_t noted_count, noted_cap;
+	struct ahead_part rest; /* of a wide one, its bytes these */
 };
 
 static void listing_release(struct listing *l)
@@ -80,16 +86,32 @@ static bool add(struct listing *l, const char *name, struct fuse_entry_param *e,
 	return true;
 }
 
+/* What libfuse makes of an entry that is a name alone, without the attributes that it would fill
+ * with zeros one by one: a folder of a million is a million of these. */
 static bool add_name(struct listing *l, const char *name, enum node_type type, uint64_t ino,
 		     uint64_t offset)
 {
-	static const mode_t types[] = {
-		[NODE_FOLDER] = S_IFDIR, [NODE_FILE] = S_IFREG, [NODE_LINK] = S_IFLNK
-	};
-	struct fuse_entry_param e = { .attr = { .st_ino = ino ? ino : INO_UNKNOWN,
-						.st_mode = types[type] } };
+	static const uint32_t types[] = { [NODE_FOLDER] = S_IFDIR >> 12,
+					  [NODE_FILE] = S_IFREG >> 12,
+					  [NODE_LINK] = S_IFLNK >> 12 };
+	const size_t head = l->plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET;
+	const size_t name_size = strlen(name), size = FUSE_DIRENT_ALIGN(head + name_size);
+	const struct fuse_dirent entry = { .ino = ino ? ino : INO_UNKNOWN,
+					   .off = offset,
+					   .namelen = (uint32_t)name_size,
+					   .type = types[type] };
+	char *at = l->bytes + l->used;
 
-	return add(l, name, &e, offset);
+	l->filled |= size > l->size - l->used;
+	if (l->filled)
+		return false;
+	memset(at, 0, head - FUSE_NAME_OFFSET);
+	memcpy(at + head - FUSE_NAME_OFFSET, &entry, FUSE_NAME_OFFSET);
+	memcpy(at + head, name, name_size);
+	memset(at + head + name_size, 0, size - head - name_size);
+	l->used += size;
+	l->last = offset;
+	return true;
 }
 
 static bool add_whole(struct listing *l, const struct tree_child *c, const struct given *g)
@@ -116,20 +138,46 @@ static bool add_whole(struct listing *l, const struct tree_child *c, const struc
 	return true;
 }
 
+/* True: *more says whether the listing goes on. */
+static bool add_with_attributes(struct listing *l, const struct tree_child *c, bool *more)
+{
+	AUTO(given_release) struct given g = { .ino = 0 };
+
+	if (!note_room(l) || known_child(l->folder, &c->node, &g) < 0)
+		return false;
+	*more = add_whole(l, c, &g);
+	return true;
+}
+
 static bool on_child(void *arg, const struct tree_child *c)
 {
 	struct listing *l = arg;
-	AUTO(given_release) struct given g = { .ino = 0 };
+	bool more;
 
 	if (!tree_shows(l->folder->serving->on, c->node.row))
 		return true;
 
-	if (l->plus && l->full && note_room(l) && known_child(l->folder, &c->node, &g) == 0)
-		return add_whole(l, c, &g);
+	if (l->plus && l->full && add_with_attributes(l, c, &more))
+		return more;
 	uint64_t ino = known_number(l->folder, &c->node);
 
 	l->lasts &= ino && !l->plus; /* else its number comes later, or was to be given */
 	return add_name(l, c->name, tree[c->node.row].type, ino, c->offset + DOT_DOT);
+}
+
+/* Of names alone more is listed than was asked for, for the requests that follow. */
+static void widen(struct listing *l)
+{
+	char *wide = l->size < AHEAD_SIZE ? malloc(AHEAD_SIZE) : NULL;
+
+	if (!wide)
+		return;
+	if (!l->in_room)
+		free(l->bytes);
+	l->bytes = wide;
+	l->in_room = false;
+	l->wide = true;
+	l->size = AHEAD_SIZE;
 }
 
 static int list(struct listing *l, uint64_t offset, struct err *err)
@@ -141,6 +189,8 @@ static int list(struct listing *l, uint64_t offset, struct err *err)
 	if (rc < 0)
 		return rc;
 	l->full = !attr.large;
+	if (attr.large)
+		widen(l);
 	l->grows = attr.grows;
 	l->lasts = !attr.grows && !attr.settles && l->full;
 	/* The kernel keeps this listing: it has to be told when the folder grows. */
@@ -197,6 +247,42 @@ static void reply_kept_listing(fuse_req_t req, struct serving *s, struct slot *s
 		slots_forget(s->slots, slot->number, gives);
 }
 
+/* A folder that grows is told of a publication that came meanwhile, as in answered(). */
+static void reply_part(fuse_req_t req, struct serving *s, const struct slot *slot,
+		       struct ahead_part *part, size_t size)
+{
+	const char *from = part->bytes + part->at;
+	size_t used = ahead_cut(part, size);
+
+	fuse_reply_buf(req, from, used);
+	if (!slot->view && views_stamp(s->views, slot->network) != part->of.stamp)
+		notifier_published_before(s->notifier, network_index(slot->network));
+	ahead_put(s->ahead, part);
+}
+
+/* True: what comes there was listed with what came before it, and nothing was published since. */
+static bool list_ahead(fuse_req_t req, struct serving *s, const struct slot *slot,
+		       const struct asked_as *as, size_t size, off_t offset, bool plus)
+{
+	AUTO(ahead_part_release) struct ahead_part part = { .bytes = NULL };
+
+	if (!offset || !ahead_take(s->ahead, as, (uint64_t)offset, plus, &part))
+		return false;
+	reply_part(req, s, slot, &part, size);
+	return true;
+}
+
+/* What goes out now; the rest is kept. */
+static size_t cut_wide(struct listing *l, size_t size)
+{
+	struct ahead_part part = { .plus = l->plus, .bytes = l->bytes, .end = l->used };
+	size_t used = ahead_cut(&part, size);
+
+	if (known_as(l->folder, &part.of))
+		l->rest = part;
+	return used;
+}
+
 /* True: so it was answered before, and nothing was published since. */
 static bool list_again(fuse_req_t req, struct serving *s, fuse_ino_t ino, size_t size, off_t offset,
 		       bool plus)
@@ -208,15 +294,16 @@ static bool list_again(fuse_req_t req, struct serving *s, fuse_ino_t ino, size_t
 	if (!slot)
 		return false;
 	bool ended = offset && ends_has(s->ends, ino, as.generation, (uint64_t)offset);
-	bool found =
-		!ended && render_cache_find(s->cache, listing_key(&as, size, offset, plus), &kept);
+	bool went_on = !ended && list_ahead(req, s, slot, &as, size, offset, plus);
+	bool found = !ended && !went_on &&
+		     render_cache_find(s->cache, listing_key(&as, size, offset, plus), &kept);
 
 	if (ended)
 		fuse_reply_buf(req, NULL, 0);
 	if (found)
 		reply_kept_listing(req, s, slot, rendering_bytes(kept));
 	slots_leave(s->slots, slot);
-	return ended || found;
+	return ended || went_on || found;
 }
 
 static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
@@ -244,10 +331,14 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 		return;
 	}
 	keep_listing(&l, offset); /* first: where it lies in a ring is the kernel's afterwards */
-	if (fuse_reply_buf(req, l.bytes, l.used) < 0)
+	if (fuse_reply_buf(req, l.bytes, l.wide ? cut_wide(&l, size) : l.used) < 0)
 		for (size_t i = 0; i < l.noted_count; i++)
 			known_forget(s, l.noted[i].ino, l.noted[i].lookups);
 	ops_answered(&folder, l.grows);
+	if (l.rest.bytes) {
+		l.bytes = NULL;
+		ahead_put(s->ahead, &l.rest);
+	}
 }
 
 void ops_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

@@ -121,6 +121,8 @@ check "verify then says that they come from the configuration" \
 	sh -c "'$CHAINFS' verify '$T/s6' --stored | grep -q 'validators from the config'"
 
 check "an archive that is none leaves no store behind" test ! -e "$T/s1"
+check "a range that is none is refused" refuses 1 "both included, from 1" "$T/s-range" "$a" --range 5-1
+check "and leaves no store behind" test ! -e "$T/s-range"
 check "a range that the archive does not hold is said" \
 	says "holds no height of --range 5000-6000" "$CHAINFS" import "$T/a" "$a" --range 5000-6000 --quiet
 check "and exits with 3" exits 3 "$CHAINFS" import "$T/a" "$a" --range 5000-6000 --quiet

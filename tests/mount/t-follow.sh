@@ -56,6 +56,9 @@ check "every -o is read, not the last alone" says "no-such-option" \
 	-o no-such-option=1 -o "store=$T/none"
 check "so is its protocol" says "speaks \"http\"" \
 	"$CHAINFS" mount http://127.0.0.1:1 "$T/mnt" --network $NET --config "$T/network.json" -o "store=$T/none"
+check "before a store is made" test ! -e "$T/none"
+check "-o store goes with an address" says "goes with the address of a node" \
+	"$CHAINFS" mount grpc:/127.0.0.1:1 "$T/mnt" -o "store=$T/none"
 
 # ---- a node that is not there ----
 
