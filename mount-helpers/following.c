@@ -239,8 +239,16 @@ int following_prepare(struct verb_call *c, const struct mount_options *o, const 
 
 	if (rc < 0)
 		return rc;
+	if (address && !source_protocol_find(scheme, NULL))
+		return err_set(err, -EINVAL,
+			       "\"%.80s\": nobody speaks \"%s\" here; an address is written "
+			       "grpc://HOST:PORT",
+			       word, scheme);
 	if (!address && o->store)
-		return err_set(err, -EINVAL, "-o store=%s: %s is a store already", o->store, word);
+		return err_set(err, -EINVAL,
+			       "-o store=%s goes with the address of a node, grpc://HOST:PORT; %s "
+			       "is none",
+			       o->store, word);
 	if (!address || o->store) {
 		if ((size_t)snprintf(out, size, "%s", address ? o->store : word) >= size)
 			return err_set(err, -ENAMETOOLONG, "the path of the store is too long");

@@ -2,12 +2,14 @@
  * by (fs/connection/keep.h) while a worker, its child, serves. It opens no store, has one thread,
  * and does nothing else.
  *
- *     worker died, or stopped at an I/O error   another one starts, at once; later when they die young
+ *     worker died, or stopped at an I/O error   another one starts, at once; later when they die
+ *                                               young
  *     worker ended as it was told, or unmounted the keeper ends, with its code
  *     KEEPER_STRIKES died before they served    the mount is detached; EXIT_GIVEN_UP
  *     upgrade (SIGUSR2, or a word of the worker's)  the worker hands over; the program that lies at
  *                                               our path by now takes our place, under our number
- *     the keeper dies                           the worker is told by the kernel: it unmounts and ends
+ *     the keeper dies                           the worker is told by the kernel: it unmounts and
+ *                                               ends
  * With a service manager that stores descriptors, the last two leave the mount to the next start.
  * A transport that dies with its process is not taken over: its connection is ended and another one
  * mounted.
@@ -35,8 +37,8 @@ struct worker { /* what a worker has of its keeper */
 struct keeper_task {
 	const char *store, *mountpoint;        /* absolute */
 	struct supervisor *supervisor;         /* the keeper's own */
-	int        *ready_fd;                  /* told when the mount answers (a zero byte), then closed;
-						* -1: in front */
+	int        *ready_fd;                  /* told when the mount answers (a zero byte), then
+						* closed; -1: in front */
 	char      **again;                     /* argv of keeper_go_on() with a free word at [2] */
 	int         keep_fd;                   /* of the keeper before us; -1: none */
 	int       (*work)(void *arg, struct worker *w, struct err *err); /* an exit code */

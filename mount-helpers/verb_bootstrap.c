@@ -5,13 +5,13 @@
 #include "core/checkpoint/recorded.h"
 #include "core/control/parameters.h"
 #include "core/control/verb.h"
+#include "core/sync/source.h"
 #include "mount-helpers/verbs.h"
 #include "net/replica.h"
 
 #include <stdio.h>
 
 #define PATH_SIZE       4096
-#define HOST_SIZE       256
 #define REPORT_SIZE_MAX (1u << 20)
 #define PROGRESS_TTY_MS 200u
 #define PROGRESS_MS     5000u
@@ -62,33 +62,6 @@ static void giver_release(struct giver *g)
 	g->over_net = false;
 	recorded_closep(&g->recorded);
 	loop_closep(&g->loop);
-}
-
-/* SCHEME://HOST:PORT; HOST may be [an address of IPv6]. False: it is no such word. */
-static bool address_of(const char *text, char scheme[16], char host[HOST_SIZE], uint16_t *port)
-{
-	const char *rest = strstr(text, "://"), *end, *digits;
-	unsigned long n;
-	char *after;
-
-	if (!rest || rest == text || rest - text > 15)
-		return false;
-	snprintf(scheme, 16, "%.*s", (int)(rest - text), text);
-	rest += 3;
-	end = *rest == '[' ? strchr(rest, ']') : strrchr(rest, ':');
-	if (!end)
-		end = rest + strlen(rest);
-	digits = *rest == '[' && *end ? end + 1 : end;
-	rest += *rest == '[';
-	if (end <= rest || end - rest >= HOST_SIZE)
-		return false;
-	snprintf(host, HOST_SIZE, "%.*s", (int)(end - rest), rest);
-	*port = 0;
-	if (!*digits)
-		return true;
-	n = *digits == ':' ? strtoul(digits + 1, &after, 10) : 0;
-	*port = (uint16_t)n;
-	return n && n <= UINT16_MAX && !*after;
 }
 
 static int open_net(struct verb_call *c, const char *scheme, const char *host, uint16_t port,
@@ -228,7 +201,8 @@ int verb_bootstrap(struct verb_call *c)
 	struct told told = { .call = c, .started_ms = clock_mono_ms() };
 	struct bootstrap_result result;
 	struct err err = ERR_INIT;
-	char path[PATH_SIZE], scheme[16], host[HOST_SIZE];
+	char path[PATH_SIZE], scheme[16], host[SOURCE_URL_MAX + 1];
+	bool address = strstr(c->words[1], "://");
 	uint64_t height = 0;
 	uint16_t port = 0;
 	bool hyper = settings_number(c->settings, SETTING_HYPER_ENABLED);
@@ -238,9 +212,10 @@ int verb_bootstrap(struct verb_call *c)
 		rc = height_of(c, &height, &err);
 	if (rc == 0)
 		rc = verb_hyper(c, &hyper, &err);
+	if (rc == 0 && address)
+		rc = source_url_parse(c->words[1], scheme, host, &port, &err);
 	if (rc == 0)
-		rc = address_of(c->words[1], scheme, host, &port)
-			     ? open_net(c, scheme, host, port, &p, &from, &err)
+		rc = address ? open_net(c, scheme, host, port, &p, &from, &err)
 			     : open_folder(c, &p, &from, &height, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);

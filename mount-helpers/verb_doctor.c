@@ -287,8 +287,8 @@ static void look_at_store(struct doctor *d, const char *store)
 		     "%s is not a store: it names no format", store);
 	else if (format < STORE_FORMAT_OLDEST || format > STORE_FORMAT)
 		find(d, FOUND_FAULT, "store", "chainfs migrate says more",
-		     "%s has format %" PRIu64 "; this program reads formats %d to %d", store, format,
-		     STORE_FORMAT_OLDEST, STORE_FORMAT);
+		     "%s has format %" PRIu64 "; this program reads formats %d to %d", store,
+		     format, STORE_FORMAT_OLDEST, STORE_FORMAT);
 	else if (access(store, R_OK | W_OK | X_OK) < 0)
 		find(d, FOUND_FAULT, "store", "run as its owner", "%s: %s", store, strerror(errno));
 	else

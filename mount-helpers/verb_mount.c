@@ -306,6 +306,29 @@ static int open_orders(struct daemon *d, const struct settings *s, struct err *e
 	return rc < 0 ? rc : orders_open(&env, &d->orders, err);
 }
 
+/* A socket takes room, too: where there is none, reads are what counts, and verbs are told that a
+ * process holds the store. */
+static int open_control(struct daemon *d, const struct settings *s, struct err *err)
+{
+	const struct verb_env env = { .store = d->store,
+				      .follows = d->follows,
+				      .live = d->live,
+				      .events = d->events,
+				      .pins = d->pins,
+				      .gate = d->gate,
+				      .settings = s,
+				      .upgrade = upgrade,
+				      .upgrade_arg = d };
+	int rc = control_server_open(&env, verbs, verb_count, &d->control, err);
+
+	if (rc != -ENOSPC)
+		return rc;
+	trace_warn("mount", "the disk is full: this daemon answers no verbs", "why=\"%s\"",
+		   err_text(err, rc));
+	*err = (struct err)ERR_INIT;
+	return 0;
+}
+
 /* In this order, each standing on those before it; daemon_release() goes back. */
 static int open_all(struct daemon *d, const struct mounting *m, struct fs_options *o, bool hyper,
 		    struct err *err)
@@ -350,26 +373,7 @@ static int open_all(struct daemon *d, const struct mounting *m, struct fs_option
 				 .follows = d->follows,
 				 .settings = c->settings };
 	rc = live_open(&live, &d->live, err);
-	if (rc < 0)
-		return rc;
-	rc = control_server_open(&(struct verb_env){ .store = d->store,
-						       .follows = d->follows,
-						       .live = d->live,
-						       .events = d->events,
-						       .pins = d->pins,
-						       .gate = d->gate,
-						       .settings = c->settings,
-						       .upgrade = upgrade,
-						       .upgrade_arg = d },
-				   verbs, verb_count, &d->control, err);
-	if (rc != -ENOSPC)
-		return rc;
-	/* A socket takes room, too. Reads are what counts; verbs are told that a process holds
-	 * it. */
-	trace_warn("mount", "the disk is full: this daemon answers no verbs", "why=\"%s\"",
-		   err_text(err, rc));
-	*err = (struct err)ERR_INIT;
-	return 0;
+	return rc < 0 ? rc : open_control(d, c->settings, err);
 }
 
 /* What the system refuses to a mount is a failed mount. */

@@ -111,10 +111,12 @@ const struct verb verbs[] = {
 	  "Heights held and replayed, roots of both contexts, retained records, by network and\n"
 	  "shard; of a network that is followed also how far it is, how fast, and its sources.\n"
 	  "--watch goes on with that until Ctrl-C: bars on a terminal, else a line a second.",
-	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(WATCH) | OPT(RPC) | OPT(HELP), false, verb_status, NULL },
+	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(JSON) | OPT(WATCH) | OPT(RPC) | OPT(HELP), false,
+	  verb_status, NULL },
 	{ "gaps", "STORE", "which heights are missing, and why",
 	  "One line a gap: shard, first and last height, reason, what went wrong last.", STORE_OPEN,
-	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_gaps, NULL },
+	  1, 1, OPT(NETWORK) | OPT(SHARD) | OPT(JSON) | OPT(RPC) | OPT(HELP), false, verb_gaps,
+	  NULL },
 	{ "verify", "STORE|CHECKPOINT", "checks what a store or a checkpoint holds again",
 	  "Reads every block held and recomputes hashes, certificates and signatures on all\n"
 	  "cores. The levels accounts and state are those of the replay at import. Prints a\n"
@@ -256,8 +258,8 @@ const struct verb verbs[] = {
 	{ "version", "", "prints the version",
 	  "The program's version and the store format that it writes.", STORE_NONE, 0, 0,
 	  OPT(JSON) | OPT(HELP), false, verb_version, NULL },
-	{ "help", "[VERB…]", "this text, or that of a verb", "Lists the verbs, or says more of one.",
-	  STORE_NONE, 0, 2, OPT(HELP), false, verb_help_verb, NULL },
+	{ "help", "[VERB…]", "this text, or that of a verb",
+	  "Lists the verbs, or says more of one.", STORE_NONE, 0, 2, OPT(HELP), false, verb_help_verb, NULL },
 };
 const size_t verb_count = ARRAY_LEN(verbs);
 

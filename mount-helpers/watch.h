@@ -31,8 +31,8 @@ struct watch {
 
 /* Nothing happens where the supervisor asks for no sign of life. `mountpoint`: absolute, lives as
  * long. */
-int  watch_fork(struct watch *w, const struct supervisor *s, const char *mountpoint, struct err *err)
-	MUST_CHECK;
+int  watch_fork(struct watch *w, const struct supervisor *s, const char *mountpoint,
+		struct err *err) MUST_CHECK;
 int  watch_start(struct watch *w, struct err *err) MUST_CHECK;
 void watch_stop(struct watch *w);
 void watch_release(struct watch *w);

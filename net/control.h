@@ -2,7 +2,8 @@
  *
  * A Unix socket STORE/control, mode 0600: who may write the store may speak to its daemon.
  * One call a connection, in frames of (kind byte, be32 size, bytes):
- *   client  'c' JSON {"argv": […], "cwd": "…", "terminal": bool, "columns": N}, then 'k' (empty): stop
+ *   client  'c' JSON {"argv": […], "cwd": "…", "terminal": bool, "columns": N}, then 'k' (empty):
+ *           stop
  *   daemon  'o' bytes for standard output, 'e' for standard error, 'x' be32 exit code: the end;
  *           frames of at most CONTROL_PART_MAX bytes, a longer text is several
  * A client that goes away stops its call as Ctrl-C does.

@@ -40,7 +40,7 @@ int live_file_read(struct store *s, struct network *n, struct source_entry *out,
 int live_source_remove(struct live *l, struct network *n, const char *name,
 		       struct err *err) MUST_CHECK; /* -ENOENT */
 
-/* The protocols, by scheme of an address; NULL: none. */
+/* The protocols, by scheme of an address; NULL: none. `chain` NULL: of any kind of chain. */
 struct loop;
 struct source_protocol {
 	const char *scheme; /* "grpc", "grpcs" */

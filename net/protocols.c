@@ -45,7 +45,7 @@ const struct source_protocol *source_protocol_find(const char *scheme, const cha
 {
 	for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
 		if (strcmp(protocols[i].scheme, scheme) == 0 &&
-		    strcmp(protocols[i].chain, chain) == 0)
+		    (!chain || strcmp(protocols[i].chain, chain) == 0))
 			return &protocols[i];
 	return NULL;
 }

@@ -19,8 +19,9 @@ int  replica_open(struct loop *l, const char *chain, const char *scheme, const c
 void replica_close(struct replica *r); /* accepts an all-zero one */
 
 /* The same for whose state ours is compared with. */
-int  theirs_open(struct loop *l, const char *chain, const char *scheme, const char *host, uint16_t port,
-		 const atomic_bool *stop, struct compare_theirs *out, struct err *err) MUST_CHECK;
+int  theirs_open(struct loop *l, const char *chain, const char *scheme, const char *host,
+		 uint16_t port, const atomic_bool *stop, struct compare_theirs *out,
+		 struct err *err) MUST_CHECK;
 void theirs_close(struct compare_theirs *t); /* accepts an all-zero one */
 
 #endif

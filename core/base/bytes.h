@@ -5,6 +5,7 @@
  *                A failed append latches: `failed` holds the first negative errno, later appends
  *                do nothing, and buf_done() tells once at the end.
  * struct rd      reads forward through a slice; its first overrun latches, rd_done() tells.
+ * What a scan does with every row stands here, to be compiled into it.
  * Threads        none is shared. */
 #ifndef CHAINFS_BYTES_H
 #define CHAINFS_BYTES_H
@@ -21,10 +22,18 @@ struct slice {
 #define SLICE_EMPTY ((struct slice){ NULL, 0 })
 
 struct slice slice_str(const char *text); /* without the final NUL */
-bool slice_eq(struct slice a, struct slice b);
 int  slice_cmp(struct slice a, struct slice b); /* unsigned bytes, the shorter prefix first */
-bool slice_starts(struct slice s, struct slice prefix);
 struct slice slice_sub(struct slice s, size_t offset, size_t size); /* cut to what is there */
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool slice_starts(struct slice s, struct slice prefix)
+{
+	return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
 
 struct buf {
 	uint8_t *p;
@@ -35,12 +44,44 @@ struct buf {
 #define BUF_INIT(ceiling) { .size_max = (ceiling) }
 
 void buf_release(struct buf *b);
-void buf_clear(struct buf *b); /* keeps memory and ceiling; forgets a latched failure */
-struct slice buf_slice(const struct buf *b);
-int  buf_done(const struct buf *b) MUST_CHECK;
-int  buf_reserve(struct buf *b, size_t more); /* room for `more` bytes after n */
-void buf_add(struct buf *b, struct slice s);
-void buf_bytes(struct buf *b, const void *p, size_t n);
+int  buf_grow(struct buf *b, size_t more); /* for buf_reserve() */
+
+/* Keeps memory and ceiling; forgets a latched failure. */
+static inline void buf_clear(struct buf *b)
+{
+	b->n = 0;
+	b->failed = 0;
+}
+
+static inline struct slice buf_slice(const struct buf *b)
+{
+	return SLICE(b->p, b->n);
+}
+
+static inline MUST_CHECK int buf_done(const struct buf *b)
+{
+	return b->failed;
+}
+
+/* Room for `more` bytes after n. */
+static inline int buf_reserve(struct buf *b, size_t more)
+{
+	return b->failed ? b->failed : more <= b->cap - b->n ? 0 : buf_grow(b, more);
+}
+
+static inline void buf_bytes(struct buf *b, const void *p, size_t n)
+{
+	if (buf_reserve(b, n) < 0 || n == 0)
+		return;
+	memcpy(b->p + b->n, p, n);
+	b->n += n;
+}
+
+static inline void buf_add(struct buf *b, struct slice s)
+{
+	buf_bytes(b, s.p, s.n);
+}
+
 void buf_str(struct buf *b, const char *text);
 void buf_fmt(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_u8(struct buf *b, uint8_t v);
@@ -57,25 +98,144 @@ struct rd {
 	bool           failed;
 };
 
-struct rd    rd_of(struct slice s);
-uint8_t      rd_u8(struct rd *r);
-uint16_t     rd_be16(struct rd *r);
-uint32_t     rd_be32(struct rd *r);
-uint64_t     rd_be64(struct rd *r);
-uint64_t     rd_varint(struct rd *r); /* at most 10 bytes */
-struct slice rd_bytes(struct rd *r, size_t n);
-struct slice rd_blob(struct rd *r);
-struct slice rd_rest(struct rd *r);
-size_t       rd_left(const struct rd *r);
-bool         rd_ok(const struct rd *r);
-int          rd_done(const struct rd *r) MUST_CHECK; /* -EBADMSG: it overran, or bytes are left */
+uint64_t rd_varint_long(struct rd *r); /* for rd_varint() */
 
-uint16_t get_be16(const uint8_t *p);
-uint32_t get_be32(const uint8_t *p);
-uint64_t get_be64(const uint8_t *p);
-void     put_be16(uint8_t *p, uint16_t v);
-void     put_be32(uint8_t *p, uint32_t v);
-void     put_be64(uint8_t *p, uint64_t v);
+static inline uint16_t get_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t get_be32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof v);
+	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap32(v) : v;
+}
+
+static inline uint64_t get_be64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(v) : v;
+}
+
+static inline void put_be16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void put_be32(uint8_t *p, uint32_t v)
+{
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		v = __builtin_bswap32(v);
+	memcpy(p, &v, sizeof v);
+}
+
+static inline void put_be64(uint8_t *p, uint64_t v)
+{
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		v = __builtin_bswap64(v);
+	memcpy(p, &v, sizeof v);
+}
+
+static inline struct rd rd_of(struct slice s)
+{
+	return (struct rd){ .p = s.p, .end = s.p ? s.p + s.n : NULL };
+}
+
+static inline bool rd_ok(const struct rd *r)
+{
+	return !r->failed;
+}
+
+static inline size_t rd_left(const struct rd *r)
+{
+	return r->failed || !r->p ? 0 : (size_t)(r->end - r->p);
+}
+
+/* -EBADMSG: it overran, or bytes are left. */
+static inline MUST_CHECK int rd_done(const struct rd *r)
+{
+	return r->failed || rd_left(r) ? -EBADMSG : 0;
+}
+
+/* n bytes to read from, or NULL once anything overran. */
+static inline const uint8_t *rd_take(struct rd *r, size_t n)
+{
+	if (n > rd_left(r)) {
+		r->failed = true;
+		return NULL;
+	}
+	const uint8_t *p = r->p;
+
+	r->p += n;
+	return p;
+}
+
+static inline uint8_t rd_u8(struct rd *r)
+{
+	const uint8_t *p = rd_take(r, 1);
+
+	return p ? *p : 0;
+}
+
+static inline uint16_t rd_be16(struct rd *r)
+{
+	const uint8_t *p = rd_take(r, 2);
+
+	return p ? get_be16(p) : 0;
+}
+
+static inline uint32_t rd_be32(struct rd *r)
+{
+	const uint8_t *p = rd_take(r, 4);
+
+	return p ? get_be32(p) : 0;
+}
+
+static inline uint64_t rd_be64(struct rd *r)
+{
+	const uint8_t *p = rd_take(r, 8);
+
+	return p ? get_be64(p) : 0;
+}
+
+/* At most 10 bytes; most numbers are one. */
+static inline uint64_t rd_varint(struct rd *r)
+{
+	if (!r->failed && r->p < r->end && !(*r->p & 0x80))
+		return *r->p++;
+	return rd_varint_long(r);
+}
+
+static inline struct slice rd_bytes(struct rd *r, size_t n)
+{
+	if (n == 0)
+		return r->failed ? SLICE_EMPTY : SLICE(r->p, 0);
+	const uint8_t *p = rd_take(r, n);
+
+	return p ? SLICE(p, n) : SLICE_EMPTY;
+}
+
+static inline struct slice rd_blob(struct rd *r)
+{
+	uint64_t n = rd_varint(r);
+
+	if (n > rd_left(r)) {
+		r->failed = true;
+		return SLICE_EMPTY;
+	}
+	return rd_bytes(r, (size_t)n);
+}
+
+static inline struct slice rd_rest(struct rd *r)
+{
+	return rd_bytes(r, rd_left(r));
+}
+
 size_t   varint_size(uint64_t v);
 size_t   varint_put(uint8_t *p, uint64_t v); /* up to 10 bytes; returns how many */
 

@@ -283,6 +283,31 @@ static void node_split(struct node *n, struct node *right, unsigned insert_at)
 
 #define LEVELS_MOST 20 /* even with the emptiest nodes more than memory holds */
 
+/* Its neighbours by where it goes in a leaf, which is never empty, so that one is at hand. */
+static void list_insert(struct map *m, const struct node *leaf, unsigned at, struct item *item)
+{
+	struct item *next = at < leaf->count ? leaf->items[at] : leaf->items[at - 1]->next;
+
+	item->next = next;
+	item->previous = at > 0 ? leaf->items[at - 1] : next->previous;
+	if (next)
+		next->previous = item;
+	if (item->previous)
+		item->previous->next = item;
+	else
+		m->first = item;
+}
+
+/* The root was split: one level more, whose second kid begins with `second`. */
+static void grow_root(struct map *m, struct node *root, struct item *second, struct node *kid)
+{
+	root->items[0] = m->first;
+	root->kids[0] = m->root;
+	root->count = 1;
+	node_insert(root, 1, second, kid);
+	m->root = root;
+}
+
 /* Puts an item that is not there yet into tree and list. All memory is taken before anything
  * changes, so that a failure leaves the map as it was. */
 static int tree_insert(struct map *m, struct item *item)
@@ -319,18 +344,7 @@ static int tree_insert(struct map *m, struct item *item)
 			return -ENOMEM;
 	}
 
-	/* A leaf is never empty, so a neighbour is at hand. */
-	struct item *next = at[0] < path[0]->count ? path[0]->items[at[0]]
-						   : path[0]->items[at[0] - 1]->next;
-
-	item->next = next;
-	item->previous = at[0] > 0 ? path[0]->items[at[0] - 1] : next->previous;
-	if (next)
-		next->previous = item;
-	if (item->previous)
-		item->previous->next = item;
-	else
-		m->first = item;
+	list_insert(m, path[0], at[0], item);
 
 	struct item *put = item;
 	struct node *kid = NULL;
@@ -352,14 +366,7 @@ static int tree_insert(struct map *m, struct item *item)
 		put = fresh[level]->items[0];
 		kid = fresh[level];
 	}
-	/* The root was split too: one level more. */
-	struct node *root = fresh[levels];
-
-	root->items[0] = m->first;
-	root->kids[0] = m->root;
-	root->count = 1;
-	node_insert(root, 1, put, kid);
-	m->root = root;
+	grow_root(m, fresh[levels], put, kid);
 	return 0;
 }
 

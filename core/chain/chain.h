@@ -115,7 +115,8 @@ struct chain_block {
 	struct chain_witness *witnesses; /* main shard: newest height of every other shard */
 	size_t                witness_count;
 	struct level_result   levels[LEVEL_COUNT];
-	uint32_t    header_size, header_json_size, parent_file_size; /* rendered sizes of its files */
+	/* Rendered sizes of its files. */
+	uint32_t    header_size, header_json_size, parent_file_size;
 };
 
 struct chain_peek {
@@ -153,7 +154,8 @@ struct chain_change {
 	bool         told;    /* the key is what object_key() makes of the object's bytes */
 };
 
-enum outcome { OUTCOME_MERGED, OUTCOME_REFUSED, OUTCOME_NONE, OUTCOME_COUNT }; /* NONE: carries no record */
+/* NONE: carries no record. */
+enum outcome { OUTCOME_MERGED, OUTCOME_REFUSED, OUTCOME_NONE, OUTCOME_COUNT };
 extern const char *const outcome_names[OUTCOME_COUNT];
 
 struct chain_outcome {
@@ -350,11 +352,13 @@ struct chain_ops {
 	 * one. */
 	const struct chain_set *sets;
 	size_t set_count;
-	void (*account_key)(uint64_t account, struct buf *out);             /* key of its account row */
-	void (*account_prefix)(unsigned vshard, struct buf *out);           /* of a vshard's account rows */
+	/* Key of its account row; the prefix of a vshard's account rows. */
+	void (*account_key)(uint64_t account, struct buf *out);
+	void (*account_prefix)(unsigned vshard, struct buf *out);
 	int (*account_of_key)(struct slice key, uint64_t *account);
 	unsigned (*vshard_of)(uint64_t account);
-	uint32_t (*shard_of)(const struct chain_params *p, uint64_t account); /* the account's own shard */
+	/* The account's own shard. */
+	uint32_t (*shard_of)(const struct chain_params *p, uint64_t account);
 	void (*vshard_key)(unsigned vshard, struct buf *out); /* row that counts a vshard's
 							       * accounts: be32 */
 	void (*set_prefix)(uint64_t account, uint8_t set_id, struct buf *out);

@@ -8,6 +8,7 @@
 
 #define METADATA_SIZE_MAX (256u << 20)
 #define TELL_BLOCKS       64u
+#define SNAPSHOTS_MAX     256u /* of a shard; a node keeps a few */
 
 static void boot_release(struct boot *b)
 {
@@ -90,6 +91,8 @@ static int next_snapshot(const struct boot *b, struct slice message, uint64_t ce
 	int found = 0, rc;
 
 	for (size_t i = 0; (rc = b->ops->replica_snapshot(message, i, &s, err)) == 1; i++) {
+		if (i == SNAPSHOTS_MAX)
+			return err_set(err, -EMSGSIZE, "more than %u are offered", SNAPSHOTS_MAX);
 		if (!s.height || s.height >= ceiling || !s.block.n ||
 		    (b->o->height && s.height != b->o->height) || (found && s.height < out->height))
 			continue;

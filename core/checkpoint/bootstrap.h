@@ -66,9 +66,9 @@ struct bootstrap_options {
 struct bootstrap_result {
 	uint32_t shard_count;
 	struct {
-		uint64_t
-			height; /* where the state of the shard begins; of shard 0, replayed from 1: where
-					  its replay came to */
+		/* Where the state of the shard begins; of shard 0, replayed from 1: where its
+		 * replay came to. */
+		uint64_t height;
 		uint64_t records, bytes, pages, refused_pages, guessed_accounts;
 		bool sequence_guessed; /* how many block events were applied: no block told for
 					* sure */

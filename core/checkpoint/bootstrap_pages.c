@@ -118,12 +118,33 @@ static int read_main(struct paging *g)
 
 /* ---- one page ---- */
 
+static int by_account(const void *a, const void *b)
+{
+	uint32_t x = (uint32_t)((const struct chain_claim *)a)->account;
+	uint32_t y = (uint32_t)((const struct chain_claim *)b)->account;
+
+	return (x > y) - (x < y);
+}
+
+/* A page may hold a hundred thousand of both: whoever makes it must not choose how long it takes to
+ * find out that it is false. */
+static int sort_claims(struct paging *g, struct chain_page *p)
+{
+	if (p->claim_count)
+		qsort(p->claims, p->claim_count, sizeof *p->claims, by_account);
+	for (size_t i = 1; i < p->claim_count; i++)
+		if (by_account(&p->claims[i - 1], &p->claims[i]) == 0)
+			return err_set(g->err, -EPROTO, "account %" PRIu64 " has two roots",
+				       p->claims[i].account);
+	return 0;
+}
+
 static const struct chain_claim *claim_of(const struct chain_page *p, uint64_t account)
 {
-	for (size_t i = 0; i < p->claim_count; i++)
-		if ((uint32_t)p->claims[i].account == (uint32_t)account)
-			return &p->claims[i];
-	return NULL;
+	const struct chain_claim key = { .account = account };
+
+	return p->claim_count ? bsearch(&key, p->claims, p->claim_count, sizeof key, by_account)
+			      : NULL;
 }
 
 static int end_account(struct paging *g)
@@ -189,16 +210,16 @@ static int take_item(struct paging *g, const struct chain_page *p, size_t i)
 	return rc < 0 ? err_note(g->err, rc, "item %zu, account %" PRIu64, i, account) : 0;
 }
 
-/* What is claimed has to come: an account without items in its page is one that was left out. */
+/* What is claimed has to come: an account without items in its page is one that was left out. The
+ * items were taken, so they ascend, and each has its claim. */
 static int check_claims(struct paging *g, const struct chain_page *p)
 {
-	for (size_t i = 0; i < p->claim_count; i++) {
-		bool came = false;
+	for (size_t i = 0, k = 0; i < p->claim_count; i++) {
+		uint32_t account = (uint32_t)p->claims[i].account;
 
-		for (size_t k = 0; !came && k < p->item_count; k++)
-			came = p->items[k].key.n >= 5 &&
-			       get_be32(p->items[k].key.p + 1) == (uint32_t)p->claims[i].account;
-		if (!came)
+		while (k < p->item_count && get_be32(p->items[k].key.p + 1) < account)
+			k++;
+		if (k == p->item_count || get_be32(p->items[k].key.p + 1) != account)
 			return err_set(g->err, -EBADMSG,
 				       "account %" PRIu64 " has a root and no items",
 				       p->claims[i].account);
@@ -215,9 +236,11 @@ static int take_page(struct paging *g)
 
 	if (rc < 0)
 		return rc;
-	rc = check_claims(g, &page);
+	rc = sort_claims(g, &page);
 	for (size_t i = 0; rc == 0 && i < page.item_count; i++)
 		rc = take_item(g, &page, i);
+	if (rc == 0)
+		rc = check_claims(g, &page);
 	if (rc == 0 && page.token.n) {
 		if (page.token.n > TOKEN_MAX || !page.item_count ||
 		    slice_eq(page.token, buf_slice(&g->token)))

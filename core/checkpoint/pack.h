@@ -3,7 +3,8 @@
  * A pack is a sequence of messages of proto/checkpoint.proto, each behind its size as a varint, so
  * that any protobuf reader can take it apart:
  *
- *   Record { bytes key; bytes value; uint64 height; uint32 item; bool inner; uint32 form; uint64 time; bytes object; }
+ *   Record { bytes key; bytes value; uint64 height; uint32 item; bool inner; uint32 form;
+ *            uint64 time; bytes object; }
  *       value is the row without its object id, which is local to a store; object is the record's
  *       own bytes as the block (height, item) carries them
  *   Row    { bytes key; bytes value; }

@@ -1,7 +1,8 @@
 /* recorded.h: a folder of pages, as a node once gave them, as one who gives pages.
  *
  *     metadata-S.pb[.zst]        the snapshots that were offered of shard S
- *     index-S.json               [[vshard, page, bytes, items], …], one a request; bytes -1: refused
+ *     index-S.json               [[vshard, page, bytes, items], …], one a request; bytes -1:
+ *                                refused
  *     shard-S.pbs[.zst]          (varint size, message) after each other: the answers in that order
  *     fetch.json                 {"shards": {"S": {"height": …}}}: the snapshot that they are of
  *     blocks-0.pbs, chunks-S.pbs here or in the folder above: the archive with the blocks

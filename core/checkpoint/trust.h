@@ -2,7 +2,8 @@
  *
  *     STORE/networks/NAME/trust/registry       a line a decision, only ever appended:
  *         time shard height hash root state source who set evidence reason sum
- *     STORE/networks/NAME/trust/evidence/…     what a decision rests on: the signed block as it came
+ *     STORE/networks/NAME/trust/evidence/…     what a decision rests on: the signed block as it
+ *                                              came
  *
  * Fields are parted by tabs; one that says nothing is "-". time is in unix seconds; set is the hash
  * of the validators that approved (quorum.h); sum is the first 16 hex digits of the BLAKE3 of the

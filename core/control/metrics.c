@@ -145,8 +145,8 @@ static void render_soft_cap(const struct store *s, struct buf *out)
 static void render_writable(const struct store *s, struct buf *out)
 {
 	buf_fmt(out,
-		"# HELP chainfs_store_writable 0 while the store is read-only: the disk is full, or "
-		"its file system is read-only.\n"
+		"# HELP chainfs_store_writable 0 while the store is read-only: the disk is full, "
+		"or its file system is read-only.\n"
 		"# TYPE chainfs_store_writable gauge\n"
 		"chainfs_store_writable %d\n",
 		store_writable(s, NULL) == 0);

@@ -25,7 +25,8 @@ struct mount_options {
 	char    *settings;  /* the file of settings; NULL: searched as always */
 	/* Of what is followed; NULL: nobody said. */
 	char    *network, *config, *store, *source;
-	enum { MOUNT_HYPER_KEEP, MOUNT_HYPER_ON, MOUNT_HYPER_OFF } hyper; /* KEEP: as the store has it */
+	/* KEEP: as the store has it. */
+	enum { MOUNT_HYPER_KEEP, MOUNT_HYPER_ON, MOUNT_HYPER_OFF } hyper;
 };
 
 enum mount_option_kind {

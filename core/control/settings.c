@@ -60,15 +60,14 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				      "else classic; -o transport=NAME goes before it",
 				      "classic|uring|auto", 0, 0 },
 	[SETTING_MOUNT_RENDER_CACHE] = { "mount.render_cache", SETTING_SIZE, "64M",
-					 "memory for files that were made to be read, and listings", NULL,
-					 64u << 10, 1ull << 40 },
+					 "memory for files that were made to be read, and listings",
+					 NULL, 64u << 10, 1ull << 40 },
 	[SETTING_LIMITS_CACHE] = { "limits.cache", SETTING_SIZE, "256M",
-				   "memory for what was read from the store, of all networks; each of "
-				   "them keeps up to half as much of what was written last, 16 to "
-				   "128 M, and each shard that is written to five eighths of it, 160 M "
-				   "at most, of rows and accounts that come again",
-				   NULL,
-				   1u << 20, 1ull << 40 },
+				   "memory for what was read from the store, of all networks; each "
+				   "of them keeps up to half as much of what was written last, 16 "
+				   "to 128 M, and each shard that is written to five eighths of "
+				   "it, 160 M at most, of rows and accounts that come again",
+				   NULL, 1u << 20, 1ull << 40 },
 	[SETTING_LIMITS_MEMORY] = { "limits.memory", SETTING_SIZE, "0",
 				    "address space of a daemon (RLIMIT_AS); its caches take at "
 				    "most "
@@ -98,9 +97,9 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				     "0: no limit",
 				     NULL, 1u << 10, 0 },
 	[SETTING_SYNC_WEIGHT_FORWARD] = { "sync.weight_forward", SETTING_NUMBER, "70",
-					  "percent of line and processors that are the head's while "
-					  "history is fetched beside it; neither waits for the other "
-					  "when that has nothing to do",
+					  "percent of line and processors that are the head's "
+					  "while history is fetched beside it; neither waits for "
+					  "the other when that has nothing to do",
 					  NULL, 1, 99 },
 	[SETTING_SYNC_MEMORY] = { "sync.memory", SETTING_SIZE, "64M",
 				  "memory for what is asked for or not committed yet, of a "
@@ -112,8 +111,8 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 				     NULL, 1, 8 },
 	[SETTING_SYNC_CA_FILE] = { "sync.ca_file", SETTING_PATH, "",
 				   "file of the certificates (PEM) of authorities that nodes at "
-				   "grpcs:// addresses are trusted by; empty: $SSL_CERT_FILE, else the "
-				   "system's",
+				   "grpcs:// addresses are trusted by; empty: $SSL_CERT_FILE, else "
+				   "the system's",
 				   NULL, 0, 0 },
 	[SETTING_LOG_LEVEL] = { "log.level", SETTING_TEXT, "info",
 				"the least important lines that are still written; with debug a "

@@ -63,7 +63,9 @@ enum setting_id {
 	SETTING_COUNT
 };
 
-enum setting_type { SETTING_BOOL, SETTING_NUMBER, SETTING_SIZE, SETTING_TIME, SETTING_TEXT, SETTING_PATH };
+enum setting_type {
+	SETTING_BOOL, SETTING_NUMBER, SETTING_SIZE, SETTING_TIME, SETTING_TEXT, SETTING_PATH
+};
 struct setting_row {
 	const char *key;     /* "hyper.enabled" */
 	uint8_t     type;    /* enum setting_type */
@@ -97,7 +99,8 @@ int  settings_read(struct slice text, const char *name, struct settings **out, s
 const char *settings_file(const struct settings *s);
 /* s NULL: the defaults. */
 uint64_t    settings_number(const struct settings *s, enum setting_id id); /* bool: 0 or 1 */
-const char *settings_text(const struct settings *s, enum setting_id id);   /* as canonical text, any type */
+/* As canonical text, any type. */
+const char *settings_text(const struct settings *s, enum setting_id id);
 /* "default", "flag", "environment CHAINFS_…" or "FILE:LINE". */
 const char *settings_origin(const struct settings *s, enum setting_id id);
 

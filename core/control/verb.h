@@ -51,9 +51,10 @@ enum option_id {
 	OPTION_NETWORK, OPTION_CONFIG, OPTION_RANGE, OPTION_HYPER, OPTION_ALLOW_UNCOMMITTED,
 	OPTION_TRUST_ARCHIVE, OPTION_JSON, OPTION_QUIET, OPTION_FOREGROUND, OPTION_OPTIONS,
 	OPTION_SHARD, OPTION_LAZY, OPTION_SEED, OPTION_BLOCKS, OPTION_MESSAGES, OPTION_ACCOUNTS,
-	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_SETTINGS, OPTION_SET,
-	OPTION_RPC, OPTION_BLOCK, OPTION_CONTEXT, OPTION_LATEST, OPTION_TAIL, OPTION_REPAIR, OPTION_ORIGIN,
-	OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_WATCH, OPTION_EVIDENCE, OPTION_FORCE, OPTION_HELP,
+	OPTION_CHECKERS, OPTION_STORED, OPTION_NO_MOUNT, OPTION_NO_SYNC, OPTION_SETTINGS,
+	OPTION_SET, OPTION_RPC, OPTION_BLOCK, OPTION_CONTEXT, OPTION_LATEST, OPTION_TAIL,
+	OPTION_REPAIR, OPTION_ORIGIN, OPTION_HEIGHT, OPTION_NAME, OPTION_BARE, OPTION_WATCH,
+	OPTION_EVIDENCE, OPTION_FORCE, OPTION_HELP,
 	OPTION_COUNT
 };
 
@@ -141,7 +142,8 @@ struct verb_env {
  * are argv's own, or `c->joined`. */
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c);
 /* The verb that argv begins with; NULL: none. *used: its words, 1 or 2. */
-const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv, int *used);
+const struct verb *verb_find(const struct verb *table, size_t count, int argc, char **argv,
+			     int *used);
 /* All that it accepts: its row's, and --settings and --set where settings matter: with a store. */
 uint64_t verb_options(const struct verb *v);
 void verb_help(const struct verb *v, struct buf *out);

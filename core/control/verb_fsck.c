@@ -277,8 +277,8 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 	summary(&k, &counts, repaired);
 	if (repair && counts.beyond && c->events)
 		verb_say(c,
-			 "chainfs fsck: %" PRIu64 " faults are mended by making %s anew, which needs "
-			 "the store alone: unmount it and run this again\n",
+			 "chainfs fsck: %" PRIu64 " faults are mended by making %s anew, which "
+			 "needs the store alone: unmount it and run this again\n",
 			 counts.beyond, k.name);
 	else if (anew) {
 		repair_freep(&repair);

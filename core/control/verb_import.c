@@ -291,7 +291,18 @@ int verb_import_check(struct verb_call *c)
 	AUTO(archive_closep) struct archive *a = NULL;
 	struct err err = ERR_INIT;
 	char path[PATH_SIZE];
-	int rc = verb_path(c, c->words[1], path, sizeof path);
+	struct range range;
+	bool has_shard, hyper = false;
+	uint32_t shard;
+	unsigned checkers;
+	/* What is wrong with the command line is said before a store is made. */
+	int rc = verb_range(c, &has_shard, &shard, &range, &err);
+	if (rc == 0)
+		rc = verb_checkers(c, &checkers, &err);
+	if (rc == 0)
+		rc = verb_hyper(c, &hyper, &err);
+	if (rc == 0)
+		rc = verb_path(c, c->words[1], path, sizeof path);
 	if (rc == 0)
 		rc = archive_open(path, &a, &err);
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
@@ -311,30 +322,37 @@ static int find_network(struct import *im, struct err *err)
 	return rc;
 }
 
+/* What it is of, where it goes, and whether it may. */
+static int begin(struct import *im, struct err *err)
+{
+	struct verb_call *c = im->call;
+	char path[PATH_SIZE];
+	int rc = verb_path(c, c->words[1], path, sizeof path);
+	if (rc == 0)
+		rc = archive_open(path, &im->archive, err);
+	if (rc == 0)
+		rc = store_space(c->store, err);
+	if (rc == 0)
+		rc = check_disk(im, err);
+	if (rc == 0)
+		rc = find_network(im, err);
+	if (rc < 0)
+		return rc;
+	im->ops = network_ops(im->network);
+	return choose_ranges(im, err);
+}
+
 int verb_import(struct verb_call *c)
 {
 	AUTO(import_release) struct import im = { .call = c, .started_ms = clock_mono_ms() };
 	struct err err = ERR_INIT;
-	char path[PATH_SIZE];
 	unsigned checkers = 0;
 	bool hyper = settings_number(c->settings, SETTING_HYPER_ENABLED);
 	int rc = verb_checkers(c, &checkers, &err);
 	if (rc == 0)
 		rc = verb_hyper(c, &hyper, &err);
 	if (rc == 0)
-		rc = verb_path(c, c->words[1], path, sizeof path);
-	if (rc == 0)
-		rc = archive_open(path, &im.archive, &err);
-	if (rc == 0)
-		rc = store_space(c->store, &err);
-	if (rc == 0)
-		rc = check_disk(&im, &err);
-	if (rc == 0)
-		rc = find_network(&im, &err);
-	if (rc < 0)
-		return verb_fail(c, rc, &err);
-	im.ops = network_ops(im.network);
-	rc = choose_ranges(&im, &err);
+		rc = begin(&im, &err);
 	struct ingest_options o = {
 		.checkers = checkers,
 		.allow_uncommitted = verb_has(c, OPTION_ALLOW_UNCOMMITTED),

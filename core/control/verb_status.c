@@ -125,6 +125,30 @@ static void soft_cap_json(struct verb_call *c, struct json *j)
 	json_bool(j, "hyper_soft_cap_exceeded", cap && bytes > cap);
 }
 
+static void store_text(struct verb_call *c)
+{
+	struct err full = ERR_INIT;
+
+	verb_print(c, "store %s\nsize %" PRIu64 " bytes\n", store_path(c->store),
+		   store_size(c->store));
+	if (store_writable(c->store, &full) < 0)
+		verb_print(c, "read-only: %s%s\n",
+			   store_read_only(c->store) ? "" : "disk full, ", full.text);
+	soft_cap_text(c);
+	if (gate_is_paused(c->gate))
+		verb_print(c, "imports paused (ctl/pause)\n");
+	if (gate_is_frozen(c->gate))
+		verb_print(c, "frozen (ctl/freeze)\n");
+}
+
+static void store_json(struct verb_call *c, struct json *j)
+{
+	json_bool(j, "paused", gate_is_paused(c->gate));
+	json_u64(j, "size", store_size(c->store));
+	json_str(j, "store", store_path(c->store));
+	json_bool(j, "writable", store_writable(c->store, NULL) == 0);
+}
+
 int verb_status(struct verb_call *c)
 {
 	struct err err = ERR_INIT;
@@ -139,23 +163,13 @@ int verb_status(struct verb_call *c)
 	AUTO(buf_release) struct buf out = BUF_INIT(REPORT_SIZE_MAX);
 	struct json j = json_of(&out, JSON_PRETTY);
 	bool json = verb_has(c, OPTION_JSON);
-	struct err full = ERR_INIT;
 	if (json) {
 		json_object(&j, NULL);
 		status_caches_json(&j);
 		soft_cap_json(c, &j);
 		json_array(&j, "networks");
 	} else {
-		verb_print(c, "store %s\nsize %" PRIu64 " bytes\n", store_path(c->store),
-			   store_size(c->store));
-		if (store_writable(c->store, &full) < 0)
-			verb_print(c, "read-only: %s%s\n",
-				   store_read_only(c->store) ? "" : "disk full, ", full.text);
-		soft_cap_text(c);
-		if (gate_is_paused(c->gate))
-			verb_print(c, "imports paused (ctl/pause)\n");
-		if (gate_is_frozen(c->gate))
-			verb_print(c, "frozen (ctl/freeze)\n");
+		store_text(c);
 	}
 	for (size_t i = 0; i < store_network_count(c->store); i++) {
 		struct network *n = store_network_at(c->store, i);
@@ -177,10 +191,7 @@ int verb_status(struct verb_call *c)
 	if (!json)
 		return EXIT_DONE;
 	json_end(&j);
-	json_bool(&j, "paused", gate_is_paused(c->gate));
-	json_u64(&j, "size", store_size(c->store));
-	json_str(&j, "store", store_path(c->store));
-	json_bool(&j, "writable", store_writable(c->store, &full) == 0);
+	store_json(c, &j);
 	json_end(&j);
 	int rc = json_done(&j);
 	if (rc < 0)

@@ -317,8 +317,8 @@ static int walk_all(struct fsck *k)
 		/* Rows that it needed cannot be read: the next walk needs others. */
 		if (rc == -EBADMSG || rc == -EIO || rc == -EUCLEAN)
 			fault(k, FSCK_DAMAGED, "database", NOWHERE(0), false,
-			      "a walk ended early, its rows cannot be read: %s; fsck --repair makes "
-			      "the network anew",
+			      "a walk ended early, its rows cannot be read: %s; fsck --repair "
+			      "makes the network anew",
 			      strerror(-rc));
 		else if (rc < 0)
 			return rc;

@@ -87,6 +87,9 @@ int writer_was_damaged(struct writer *w, const struct chain_block *b, struct blo
 	/* A height that was damaged is one with a fault, whatever was refused there since. */
 	if (!gaps_next(g, b->height, &cursor, &gap) || !gap.fault || gap.fault->height != b->height)
 		return 0;
+	/* Taken out, maybe by this run, which has not deleted its row yet. */
+	if (gap.fault->reason == GAP_STATE)
+		return 0;
 	int rc = network_block(w->network, b->shard, b->height, row);
 	return rc < 0 ? err_set(err, rc, "shard %u height %" PRIu64 ": its row cannot be read",
 				b->shard, b->height)

@@ -10,6 +10,7 @@
 /* Hashes that go with their blocks, at most: a key each in the one batch. Those beyond lead
  * nowhere, which by-hash is used to; fsck names and drops them. */
 #define HASHES_MAX 2000000u
+#define FAULTS_MAX 256u /* single heights whose gaps say why; those of others are plain */
 
 struct objects { /* ids of a block and what it carries: [first, end) */
 	uint64_t first, end;
@@ -247,6 +248,26 @@ static int forget_items(struct rollback *r, const struct block_row *row, struct 
 	return rc < 0 ? failed(err, rc, row->shard, row->height, "its hashes") : 0;
 }
 
+/* All that it takes away but its row. `held`: else it is damaged, and only its row is left. */
+static int forget_block(struct rollback *r, const struct block_row *row, bool held, struct err *err)
+{
+	struct shard_view *sv = shard_of(r, row->shard);
+	int rc = note_objects(r, row);
+
+	if (r->options->stop && atomic_load(r->options->stop))
+		return err_set(err, -EINTR, "interrupted; nothing has changed");
+	if (rc < 0)
+		return failed(err, rc, row->shard, row->height, "its objects");
+	rc = forget_items(r, row, err);
+	if (rc < 0 || !held)
+		return rc;
+	sv->items -= MIN(row->items, sv->items);
+	sv->bytes -= MIN(row->canonical_size, sv->bytes);
+	r->result->blocks++;
+	r->result->items += row->items;
+	return 0;
+}
+
 static int delete_blocks(struct rollback *r, uint32_t shard, struct err *err)
 {
 	AUTO(block_scan_freep) struct block_scan *scan = NULL;
@@ -256,22 +277,9 @@ static int delete_blocks(struct rollback *r, uint32_t shard, struct err *err)
 	int rc = block_scan_new(r->network, shard, above + 1, &scan);
 
 	while (rc == 0 && (rc = block_scan_next(scan, &row)) == 1) {
-		bool held = gaps_has(&sv->gaps, row.height);
-
-		if (r->options->stop && atomic_load(r->options->stop))
-			return err_set(err, -EINTR, "interrupted; nothing has changed");
-		rc = note_objects(r, &row);
-		if (rc < 0)
-			return failed(err, rc, shard, row.height, "its objects");
-		rc = forget_items(r, &row, err);
+		rc = forget_block(r, &row, gaps_has(&sv->gaps, row.height), err);
 		if (rc < 0)
 			return rc;
-		if (!held) /* damaged: only its row is left */
-			continue;
-		sv->items -= MIN(row.items, sv->items);
-		sv->bytes -= MIN(row.canonical_size, sv->bytes);
-		r->result->blocks++;
-		r->result->items += row.items;
 	}
 	if (rc < 0)
 		return failed(err, rc, shard, above + 1, "the rows of blocks cannot be read");
@@ -416,6 +424,16 @@ static int set_state(struct rollback *r, uint32_t shard, struct err *err)
 	return rc;
 }
 
+static int set_ends(struct rollback *r, uint32_t shard, struct err *err)
+{
+	struct shard_view *sv = shard_of(r, shard);
+	const struct gaps *g = &sv->gaps;
+
+	sv->first_held = g->held_count ? g->held[0].first : 0;
+	sv->tip = g->held_count ? g->held[g->held_count - 1].end - 1 : 0;
+	return set_block(r, shard, sv->tip, &sv->tip_time, sv->tip_hash, err);
+}
+
 static int set_held(struct rollback *r, uint32_t shard, struct err *err)
 {
 	struct shard_view *sv = shard_of(r, shard);
@@ -424,13 +442,7 @@ static int set_held(struct rollback *r, uint32_t shard, struct err *err)
 			 ? gaps_roll_back(&sv->gaps, above + 1, sv->known, r->options->reason)
 			 : 0;
 
-	if (rc < 0)
-		return failed(err, rc, shard, above, "its gaps");
-	const struct gaps *g = &sv->gaps;
-
-	sv->first_held = g->held_count ? g->held[0].first : 0;
-	sv->tip = g->held_count ? g->held[g->held_count - 1].end - 1 : 0;
-	return set_block(r, shard, sv->tip, &sv->tip_time, sv->tip_hash, err);
+	return rc < 0 ? failed(err, rc, shard, above, "its gaps") : set_ends(r, shard, err);
 }
 
 /* ---- the order ---- */
@@ -473,7 +485,73 @@ static void tell(const struct rollback *r)
 			    r->options->height, r->result->blocks, r->options->reason);
 }
 
-static int run(struct rollback *r, struct err *err)
+/* ---- single blocks ---- */
+
+static void delete_at(struct rollback *r, enum replay_kind kind, uint32_t shard, uint64_t at)
+{
+	struct short_key key = key_replay(kind, shard, at);
+
+	commit_delete(r->commit, FAMILY_REPLAY, short_slice(&key));
+}
+
+static int let_go(struct rollback *r, uint64_t height, struct err *err)
+{
+	uint32_t shard = r->options->shard;
+	struct shard_view *sv = shard_of(r, shard);
+	struct short_key key = key_block(shard, height);
+	struct block_row row;
+	int rc = network_block(r->network, shard, height, &row);
+
+	if (rc != 1)
+		return failed(err, rc < 0 ? rc : -EUCLEAN, shard, height, "its row");
+	rc = forget_block(r, &row, true, err);
+	if (rc < 0)
+		return rc;
+	commit_delete(r->commit, FAMILY_BLOCKS, short_slice(&key));
+	delete_at(r, REPLAY_ASIDE, shard, height);
+	delete_at(r, REPLAY_RANGE, shard, height / RANGE_SIZE);
+	rc = gaps_remove(&sv->gaps, (struct range){ height, height + 1 });
+	if (rc == 0 && r->result->blocks <= FAULTS_MAX)
+		rc = gaps_fault(&sv->gaps, height, GAP_ROLLED_BACK, r->options->reason);
+	return rc < 0 ? failed(err, rc, shard, height, "its gap") : 0;
+}
+
+static int build_single(struct rollback *r, const struct gaps *which, struct err *err)
+{
+	uint32_t shard = r->options->shard;
+	const struct shard_view *sv = shard_of(r, shard);
+	uint64_t lowest = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < which->held_count && rc == 0; i++)
+		for (uint64_t h = which->held[i].first; h < which->held[i].end && rc == 0; h++) {
+			if (!gaps_has(&sv->gaps, h))
+				continue;
+			if (h > sv->begins && h <= sv->replayed)
+				return err_set(err, -ESTALE,
+					       "shard %u height %" PRIu64
+					       ": the state was made from it",
+					       shard, h);
+			lowest = lowest ? lowest : h;
+			rc = let_go(r, h, err);
+		}
+	if (rc == 0 && !lowest)
+		return err_set(err, -EINVAL, "shard %u: none of these blocks is held", shard);
+	if (rc == 0)
+		rc = set_ends(r, shard, err);
+	if (rc < 0)
+		return rc;
+	delete_stats(r);
+	rc = commit_branch_anew(r->commit, shard, lowest, &r->result->branch);
+	return rc < 0 ? err_set(err, rc, "shard %u: no branch for its blocks: %s", shard,
+				strerror(-rc))
+		      : 0;
+}
+
+/* ---- one commit ---- */
+
+/* which NULL: all above a height. */
+static int run(struct rollback *r, const struct gaps *which, struct err *err)
 {
 	int rc = commit_new(r->network, &r->commit);
 
@@ -483,25 +561,49 @@ static int run(struct rollback *r, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, "network %s: it cannot be written: %s",
 			       network_name(r->network), strerror(-rc));
-	rc = build(r, err);
+	rc = which ? build_single(r, which, err) : build(r, err);
 	if (rc == 0)
 		rc = commit_apply(r->commit, err);
 	return rc < 0 ? err_note(err, rc, "network %s", network_name(r->network)) : 0;
+}
+
+static int enter_and_run(struct rollback *r, const struct gaps *which, struct err *err)
+{
+	const struct rollback_options *o = r->options;
+
+	*r->result = (struct rollback_result){ 0 };
+	int rc = gate_enter(o->gate, o->stop);
+
+	if (rc < 0)
+		return err_set(err, rc, "interrupted while writing is held back");
+	rc = run(r, which, err);
+	gate_leave(o->gate);
+	return rc;
 }
 
 int rollback(struct network *n, const struct rollback_options *o, struct rollback_result *out,
 	     struct err *err)
 {
 	AUTO(release) struct rollback r = { .network = n, .options = o, .result = out };
+	int rc = enter_and_run(&r, NULL, err);
 
-	*out = (struct rollback_result){ 0 };
-	int rc = gate_enter(o->gate, o->stop);
-
-	if (rc < 0)
-		return err_set(err, rc, "interrupted while writing is held back");
-	rc = run(&r, err);
-	gate_leave(o->gate);
 	if (rc == 0)
 		tell(&r);
+	return rc;
+}
+
+int rollback_blocks(struct network *n, const struct rollback_options *o, const struct gaps *which,
+		    struct rollback_result *out, struct err *err)
+{
+	AUTO(release) struct rollback r = { .network = n, .options = o, .result = out };
+
+	if (o->shard >= SHARD_MAX)
+		return err_set(err, -EINVAL, "there is no shard %u", o->shard);
+	int rc = enter_and_run(&r, which, err);
+
+	if (rc == 0)
+		trace_info("ingest", "blocks let go",
+			   "network=%s shard=%u blocks=%" PRIu64 " branch=%u reason=\"%s\"",
+			   network_name(n), o->shard, out->blocks, out->branch, o->reason);
 	return rc;
 }

@@ -39,4 +39,11 @@ struct rollback_result {
 int rollback(struct network *n, const struct rollback_options *o, struct rollback_result *out,
 	     struct err *err) MUST_CHECK;
 
+/* Single blocks of o->shard leave the store, and nothing else does: those held of `which`, where no
+ * state here was made from them, above what is replayed or below where the state begins. o->height
+ * counts for nothing. -ESTALE: the state was made from one of them; only a rollback takes it back.
+ * -EINVAL: none of them is held. */
+int rollback_blocks(struct network *n, const struct rollback_options *o, const struct gaps *which,
+		    struct rollback_result *out, struct err *err) MUST_CHECK;
+
 #endif

@@ -1,5 +1,7 @@
 #include "core/store/branch.h"
 
+enum { FLAG_SETTLED = 1, FLAG_ANEW = 2 };
+
 #define BRANCHES_MAX (1u << 20) /* rollbacks in the life of a network; a bound for reading */
 
 static int make_room(struct branches *b, size_t need)
@@ -65,6 +67,20 @@ int branches_open(struct branches *b, uint32_t parent, const uint64_t heights[SH
 	return 0;
 }
 
+static bool is_of(const struct branch *b, uint32_t shard, uint64_t height)
+{
+	const struct anew *a = &b->anew[shard];
+
+	return height > b->heights[shard] || (a->first && height >= a->first && height < a->end);
+}
+
+uint32_t branches_line(const struct branches *b, uint32_t branch, uint32_t shard, uint64_t height)
+{
+	while (branch && !is_of(&b->list[branch], shard, height))
+		branch = b->list[branch].parent;
+	return branch;
+}
+
 uint64_t branches_lowest(const struct branches *b, uint32_t shard)
 {
 	uint64_t lowest = UINT64_MAX;
@@ -81,15 +97,31 @@ void branches_settle(struct branches *b)
 		b->list[i].settled = true;
 }
 
-/* Branch 0 is not written: count of the others, then parent, settled and the heights of each. */
+static bool has_anew(const struct branch *b)
+{
+	for (size_t shard = 0; shard < SHARD_MAX; shard++)
+		if (b->anew[shard].first)
+			return true;
+	return false;
+}
+
+/* Branch 0 is not written: count of the others, then parent, flags and the heights of each, and if a
+ * flag says so first and end of what is anew in each shard. */
 void branches_write(const struct branches *b, struct buf *out)
 {
 	buf_varint(out, b->count - 1);
 	for (size_t i = 1; i < b->count; i++) {
-		buf_varint(out, b->list[i].parent);
-		buf_u8(out, b->list[i].settled);
+		const struct branch *branch = &b->list[i];
+		bool anew = has_anew(branch);
+
+		buf_varint(out, branch->parent);
+		buf_u8(out, (branch->settled ? FLAG_SETTLED : 0) | (anew ? FLAG_ANEW : 0));
 		for (size_t shard = 0; shard < SHARD_MAX; shard++)
-			buf_varint(out, b->list[i].heights[shard]);
+			buf_varint(out, branch->heights[shard]);
+		for (size_t shard = 0; anew && shard < SHARD_MAX; shard++) {
+			buf_varint(out, branch->anew[shard].first);
+			buf_varint(out, branch->anew[shard].end);
+		}
 	}
 }
 
@@ -103,17 +135,24 @@ int branches_read(struct slice in, struct branches *out)
 	if (rc == 0 && count >= BRANCHES_MAX)
 		return -EBADMSG;
 	for (uint64_t i = 0; rc == 0 && i < count; i++) {
-		uint64_t heights[SHARD_MAX], parent = rd_varint(&r);
-		uint8_t settled = rd_u8(&r);
+		struct branch branch = { 0 };
+		uint64_t parent = rd_varint(&r);
+		uint8_t flags = rd_u8(&r);
 		uint32_t id;
 
 		for (size_t shard = 0; shard < SHARD_MAX; shard++)
-			heights[shard] = rd_varint(&r);
-		if (!rd_ok(&r) || parent > i || settled > 1)
+			branch.heights[shard] = rd_varint(&r);
+		for (size_t shard = 0; flags & FLAG_ANEW && shard < SHARD_MAX; shard++) {
+			branch.anew[shard].first = rd_varint(&r);
+			branch.anew[shard].end = rd_varint(&r);
+		}
+		if (!rd_ok(&r) || parent > i || flags & ~(FLAG_SETTLED | FLAG_ANEW))
 			return -EBADMSG;
-		rc = branches_open(&b, (uint32_t)parent, heights, &id);
-		if (rc == 0)
-			b.list[id].settled = settled;
+		rc = branches_open(&b, (uint32_t)parent, branch.heights, &id);
+		if (rc < 0)
+			continue;
+		b.list[id].settled = flags & FLAG_SETTLED;
+		memcpy(b.list[id].anew, branch.anew, sizeof branch.anew);
 	}
 	if (rc == 0)
 		rc = rd_done(&r);

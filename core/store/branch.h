@@ -14,6 +14,9 @@
 struct branch {
 	uint32_t parent;
 	uint64_t heights[SHARD_MAX]; /* the parent's versions up to here are seen, by shard */
+	/* Heights [first, end) below those, whose blocks came again on this branch: no version is of
+	 * them. first 0: there are none. */
+	struct anew { uint64_t first, end; } anew[SHARD_MAX];
 	bool     settled;            /* nobody reads other lines than the current one above them */
 };
 
@@ -28,6 +31,9 @@ int  branches_copy(struct branches *to, const struct branches *from) MUST_CHECK;
 /* -EINVAL: no such parent. */
 int  branches_open(struct branches *b, uint32_t parent, const uint64_t heights[SHARD_MAX],
 		   uint32_t *out) MUST_CHECK;
+/* The branch that the block of a height is of, seen from `branch`: the newest that begins below it, or
+ * on which it came again. */
+uint32_t branches_line(const struct branches *b, uint32_t branch, uint32_t shard, uint64_t height);
 /* Lowest height of a shard at which lines parted that can both be read; UINT64_MAX: nowhere. Below
  * it all lines are one, which is how far the collector goes. */
 uint64_t branches_lowest(const struct branches *b, uint32_t shard);

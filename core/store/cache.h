@@ -21,7 +21,8 @@ struct frame {
 struct cache *cache_new(size_t bytes_max);
 void cache_freep(struct cache **c); /* every frame was put */
 
-struct frame *cache_get(struct cache *c, uint32_t segment, uint64_t offset); /* counted; NULL: not there */
+/* Counted; NULL: not there. */
+struct frame *cache_get(struct cache *c, uint32_t segment, uint64_t offset);
 /* A frame to be filled, known to the caller alone. NULL: no memory. */
 struct frame *frame_new(uint32_t segment, uint64_t offset, size_t size);
 /* Offers a filled frame to other readers; the caller keeps its count. */

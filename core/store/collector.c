@@ -7,8 +7,9 @@
  * The deaths of a block are one row (commit.c), and are handled together.
  *
  * Where lines parted that can both be read, the walk stops: above a parting one line's old version
- * may be another one's newest. A version that no line sees (left behind by a settled rollback) goes
- * when it is met; one that was fresh on its line has no death, is never met, and stays unseen. */
+ * may be another one's newest. When no held view is of a line that was left any more, the partings
+ * are settled. A version that no line sees goes when it is met; one that was fresh on its line has
+ * no death, is never met, and stays unseen. */
 #include "core/base/map.h"
 #include "core/base/trace.h"
 #include "core/store/inside.h"
@@ -202,19 +203,34 @@ static uint64_t clamp(struct network *n, const struct branches *branches, uint32
 	return horizon_take(n, shard, horizon);
 }
 
+static const struct branches *branches_of(struct commit *c)
+{
+	return &((const struct view_box *)commit_view(c))->table->branches;
+}
+
+/* A line that was left is read by views of before it was, and by nobody else. */
+static int settle(struct network *n, uint32_t shard, uint64_t horizon, struct commit *c)
+{
+	if (branches_lowest(branches_of(c), shard) >= horizon || !views_of_one_line(n))
+		return 0;
+	return commit_branch_settle(c);
+}
+
 int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most,
 		     struct commit *c, struct err *err)
 {
 	AUTO(release) struct collector w = { .commit = c, .shard = shard };
 	AUTO(db_iter_freep) struct db_iter *deaths = NULL;
-	AUTO(view_putp) struct view *v = network_view_get(n);
-	const struct branches *branches = &((const struct view_box *)v)->table->branches;
 
 	if (shard >= SHARD_MAX)
 		return err_set(err, -EINVAL, "network %s has no shard %u", n->name, shard);
 	w.key = w.stem = w.seek = w.open = (struct buf)BUF_INIT(KEY_BYTES_MAX);
 	w.seen = map_new();
-	int rc = w.seen ? lineage_of(branches, v->branch, shard, &w.lineage) : -ENOMEM;
+	int rc = w.seen ? settle(n, shard, horizon, c) : -ENOMEM;
+	const struct branches *branches = branches_of(c);
+
+	if (rc == 0)
+		rc = lineage_of(branches, commit_view(c)->branch, shard, &w.lineage);
 
 	if (rc == 0)
 		rc = db_iter_new(n->db, FAMILY_ROWS, DB_STEM, &w.rows);

@@ -685,6 +685,22 @@ int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights
 	return 0;
 }
 
+int commit_branch_anew(struct commit *c, uint32_t shard, uint64_t first, uint32_t *out)
+{
+	const struct view *v = &c->box->view;
+	uint64_t heights[SHARD_MAX] = { 0 };
+
+	for (uint32_t s = 0; s < v->shard_count; s++)
+		heights[s] = v->shards[s].replayed;
+	int rc = commit_branch_open(c, v->branch, heights, out);
+
+	/* The table is this commit's own by now. */
+	if (rc == 0 && first <= v->shards[shard].begins)
+		c->box->table->branches.list[*out].anew[shard] =
+			(struct anew){ first, v->shards[shard].begins + 1 };
+	return rc;
+}
+
 int commit_branch_settle(struct commit *c)
 {
 	struct branch_table *t;

@@ -51,13 +51,13 @@ struct db_batch {
 
 /* Room for a key in the other form. */
 struct other_key {
-	struct slice key; /* in bytes[], or what it was made of */
 	uint8_t bytes[ROW_STORED_KEY_MAX];
 };
 
 struct db_iter {
 	struct db          *db;
 	rocksdb_iterator_t *it;
+	struct slice        key; /* where it stands */
 	uint64_t            epoch, made_ms;
 	enum family         family;
 	enum db_order       order;
@@ -104,6 +104,7 @@ static int fault(char *words, struct err *err)
 	/* What fails a checksum or does not parse is damaged; else it could not be read. */
 	int rc = strstr(words, "No space left")		 ? -ENOSPC :
 		 strstr(words, "While lock file")	 ? -EBUSY :
+		 strstr(words, "Permission denied")	 ? -EACCES :
 		 strncmp(words, "Corruption", 10) == 0 ? -EBADMSG :
 							 -EIO;
 
@@ -747,8 +748,9 @@ static int standing(struct db_iter *it, struct err *err)
 	char *words = NULL;
 
 	if (rocksdb_iter_valid(it->it)) {
+		it->key = stored_key(it);
 		if (it->other)
-			it->other->key = key_row_unpack(stored_key(it), it->other->bytes);
+			it->key = key_row_unpack(it->key, it->other->bytes);
 		return 1;
 	}
 	rocksdb_iter_get_error(it->it, &words);
@@ -783,7 +785,7 @@ int db_iter_back(struct db_iter *it, struct err *err)
 
 struct slice db_iter_key(const struct db_iter *it)
 {
-	return it->other ? it->other->key : stored_key(it);
+	return it->key;
 }
 
 struct slice db_iter_value(const struct db_iter *it)

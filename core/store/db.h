@@ -3,8 +3,9 @@
  * Reads see the newest write. An iterator sees what was there when it was made, or when another one
  * that it inherits was: iterators that were put back are given out again while nothing was written.
  * Errors   with RocksDB's words: -EBADMSG for a damaged file, never "absent"; -EIO when it could
- *          not be read; -ENOSPC; -EBUSY: another process has it open, past the store's own lock.
- *          The words go to `err`, or to the trace where err is NULL.
+ *          not be read, -EACCES when this user may not read it; -ENOSPC; -EBUSY: another process
+ *          has it open, past the store's own lock. The words go to `err`, or to the trace where err
+ *          is NULL.
  * Memory   what an iterator gives holds until it moves.
  * Threads  a struct db: any, writes by one at a time. An iterator or a batch: one. */
 #ifndef CHAINFS_STORE_DB_H

@@ -144,6 +144,9 @@ int network_carrier(struct network *n, uint64_t carrier, const struct block_byte
 void commit_delete(struct commit *c, enum family family, struct slice key);
 void commit_delete_range(struct commit *c, enum family family, struct slice first,
 			 struct slice end);
+/* From now on nobody reads other branches than the current one: the collector may pass the
+ * partings. */
+int commit_branch_settle(struct commit *c) MUST_CHECK;
 
 /* ---- view.c ---- */
 
@@ -161,6 +164,8 @@ struct branch_table *branch_table_new(const struct branches *from); /* NULL: no 
 void branch_table_put(struct branch_table *t);
 /* The lowest height of a shard that a published view somebody holds is as of. */
 uint64_t views_lowest(struct network *n, uint32_t shard);
+/* Is every published view that somebody holds of the newest one's branch? */
+bool views_of_one_line(struct network *n);
 /* The highest horizon up to `wanted` that no pin is below; from now on none is made below it, until
  * horizon_set() says how far the collector really went. */
 uint64_t horizon_take(struct network *n, uint32_t shard, uint64_t wanted);

@@ -12,13 +12,15 @@
  * once. Level 6 packs the keys of rows by a fiftieth better than 3 for a third more of its time,
  * and what stands above it by a hundredth, which deaths alone are small and alike enough for. */
 const struct family_rules families[FAMILY_COUNT] = {
-	[FAMILY_META] = { "default", 1 * MIB, 4 * KIB, 3, .filter = false },
-	[FAMILY_BLOCKS] = { "blocks", 32 * MIB, 16 * KIB, 6, .filter = true, .mostly_hits = true },
-	[FAMILY_ROWS] = { "rows", 64 * MIB, 16 * KIB, 6, .placed = true, .filter = true },
+	[FAMILY_META]   = { "default", 1 * MIB, 4 * KIB, 3, .filter = false },
+	[FAMILY_BLOCKS] = { "blocks", 32 * MIB, 16 * KIB, 6, .filter = true,
+			    .mostly_hits = true },
+	[FAMILY_ROWS]   = { "rows", 64 * MIB, 16 * KIB, 6, .placed = true, .filter = true },
 	[FAMILY_DEATHS] = { "deaths", 8 * MIB, 64 * KIB, 9, .filter = false },
-	[FAMILY_STATS] = { "stats", 8 * MIB, 8 * KIB, 6, .filter = false },
+	[FAMILY_STATS]  = { "stats", 8 * MIB, 8 * KIB, 6, .filter = false },
 	[FAMILY_HASHES] = { "hashes", 16 * MIB, 16 * KIB, 6, .filter = false },
-	[FAMILY_REPLAY] = { "replay", 16 * MIB, 16 * KIB, 6, .filter = true, .mostly_hits = true },
+	[FAMILY_REPLAY] = { "replay", 16 * MIB, 16 * KIB, 6, .filter = true,
+			    .mostly_hits = true },
 };
 
 static_assert(SHARD_MAX <= 256, "a shard is one byte in keys");

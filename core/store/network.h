@@ -28,15 +28,16 @@ struct shard_view {
 	uint64_t known;               /* highest height known to exist */
 	uint64_t replayed;            /* the state is as of this height; 0: nothing replayed */
 	uint64_t kept_from;           /* lowest height as of which the state can still be read */
-	uint64_t begins;              /* a restore gave the state as of this height: it and what lies
-					 below is not replayed here, ever. 0: replayed from block 1 */
+	uint64_t begins;              /* a restore gave the state as of this height: it and what
+				       * lies below is not replayed here, ever. 0: replayed from
+				       * block 1 */
 	uint64_t tip_time, replayed_time;
 	uint8_t  tip_hash[HASH_SIZE], replayed_hash[HASH_SIZE];
 	struct chain_root legacy, hyper; /* as of `replayed` */
 	uint64_t retained;            /* records that hyper holds and legacy does not, as of
 				       * `replayed` */
-	uint64_t hyper_bytes;         /* keys and values of the rows that hyper holds alone; object ids are
-					 among them, so two nodes may differ */
+	uint64_t hyper_bytes;         /* keys and values of the rows that hyper holds alone; object
+				       * ids are among them, so two nodes may differ */
 	uint64_t diverged;            /* heights so far whose two roots differ */
 	bool     hyper_on;            /* retained records are kept */
 	uint64_t base_height;         /* hyper base: retained from the block after it */
@@ -225,7 +226,8 @@ struct stat_record {
 	uint32_t json_size, line_size;
 	uint32_t renderer;
 };
-int network_stat(struct network *n, uint64_t object, struct stat_record *out) MUST_CHECK; /* 1, 0, <0 */
+/* 1, 0, <0 */
+int network_stat(struct network *n, uint64_t object, struct stat_record *out) MUST_CHECK;
 /* An object's own bytes, wherever they lie: `out` borrows from *owner, which the caller puts back.
  * -ENODATA: its block is not held any more; -EBADMSG: damaged. */
 int network_object_bytes(struct network *n, const struct stat_record *stat,
@@ -312,9 +314,9 @@ int commit_state(struct commit *c, struct state *st) MUST_CHECK;
  * versions of such a height are gone; -EINVAL: no such parent. */
 int commit_branch_open(struct commit *c, uint32_t parent, const uint64_t heights[SHARD_MAX],
 		       uint32_t *out) MUST_CHECK;
-/* From now on nobody reads other branches than the current one: the collector may pass the
- * forks. */
-int commit_branch_settle(struct commit *c) MUST_CHECK;
+/* The same where the state stays: from `first` of a shard on, up to where the state begins there,
+ * blocks come again on the new branch; so do all above `replayed`. */
+int commit_branch_anew(struct commit *c, uint32_t shard, uint64_t first, uint32_t *out) MUST_CHECK;
 size_t commit_bytes_held(const struct commit *c); /* what the batch holds; a bound for runs */
 /* Segments synced, one batch written and synced, the view published. `c` is empty afterwards and
  * can be used again; states that were drained into it now read through to the store. */
@@ -322,9 +324,9 @@ int commit_apply(struct commit *c, struct err *err) MUST_CHECK;
 
 /* ---- the collector: chooses what lies behind every held view; ingest applies ---- */
 /* Adds deletions of rows dead at or below `horizon` of a shard: about `most` deaths (those of a
- * block go together), and never what a pin, a held view or another branch still reads. Returns how
- * many; call it again for a shard only after commit_apply. Raises kept_from in the view being
- * built. */
+ * block go together), and never what a pin, a held view or an open state still reads; a branch that
+ * was left is read while a view of it is held. Returns how many; call it again for a shard only
+ * after commit_apply. Raises kept_from in the view being built. */
 int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t most,
 		     struct commit *c, struct err *err) MUST_CHECK;
 /* A height whose rows must stay readable, per shard: counted pins (view slots, checkpoints).

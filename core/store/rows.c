@@ -24,12 +24,14 @@ struct rows_scan {
 	struct rows    *rows;
 	struct db_iter *it;
 	struct buf      prefix; /* as stored */
+	size_t          begin_size; /* of the prefix, unescaped: what `key` always begins with */
 	struct buf      start;
 	struct buf      stem;   /* of the key given last */
 	struct buf      key;    /* unescaped, what is given out */
 	struct buf      dead_first; /* of the stretch that is being walked over */
 	uint64_t        epoch;
 	bool            begun, done;
+	bool            given;  /* a row, since it began */
 };
 
 /* ---- layout ---- */
@@ -238,11 +240,15 @@ int rows_scan_new(struct rows *r, enum space space, struct slice prefix, struct 
 	s->epoch = db_epoch(r->db);
 	s->start = (struct buf)BUF_INIT(2 * ROW_STORED_KEY_MAX);
 	open_prefix(&s->prefix, space, r->shard, prefix, SLICE_EMPTY);
+	buf_add(&s->key, prefix);
+	s->begin_size = prefix.n;
 	open_prefix(&s->start, space, r->shard, prefix, from);
 	int rc = buf_done(&s->prefix);
 
 	if (rc == 0)
 		rc = buf_done(&s->start);
+	if (rc == 0)
+		rc = buf_done(&s->key);
 	if (rc == 0)
 		rc = db_iter_new(r->db, FAMILY_ROWS, DB_ORDERED, &s->it);
 	if (rc < 0)
@@ -382,7 +388,8 @@ static int leave_dead(struct rows_scan *s, unsigned *walked, bool left)
 {
 	int rc = walk_on(s, walked);
 
-	if (rc == 0 && *walked == DEAD_ASKED) {
+	/* Where a listing goes on is often within one. */
+	if (rc == 0 && (*walked == DEAD_ASKED || (*walked == 1 && !s->given))) {
 		rc = jump(s);
 		if (rc != -EAGAIN) {
 			*walked = DEAD_TOLD; /* what was walked before it belongs to it */
@@ -429,14 +436,15 @@ static int next(struct rows_scan *s, struct slice *key, struct slice *value)
 			continue;
 		}
 		walked_to(s, walked, buf_slice(&s->stem));
-		struct rd r = rd_of(SLICE(s->stem.p + 2, s->stem.n - 2));
+		struct rd r = rd_of(SLICE(s->stem.p + s->prefix.n, s->stem.n - s->prefix.n));
 
-		buf_clear(&s->key);
+		s->key.n = s->begin_size;
 		rc = key_unescape(&r, &s->key);
 		if (rc < 0)
 			return rc;
 		*key = buf_slice(&s->key);
 		*value = version.value;
+		s->given = true;
 		return 1;
 	}
 	if (rc >= 0)

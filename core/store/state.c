@@ -12,6 +12,7 @@ struct state {
 	int             failed;  /* latched: what it built on is gone */
 	bool            pinned;  /* as_of is, so that the collector leaves its rows */
 	uint64_t        as_of;
+	struct view    *view;    /* of when it was pinned: its branch is left alone, too */
 
 	struct overlay  overlay;
 	bool            in_block;
@@ -49,6 +50,7 @@ int state_open_at(struct network *net, uint32_t branch, uint32_t shard, uint64_t
 				       "shard %u: the state as of height %" PRIu64 " was let go",
 				       shard, height);
 		st->pinned = rc == 0 && height != UINT64_MAX;
+		st->view = st->pinned ? network_view_get(net) : NULL;
 		st->as_of = height;
 		if (rc == 0)
 			rc = network_rows(net, branch, shard, height, &st->rows);
@@ -81,6 +83,7 @@ void state_freep(struct state **at)
 	rows_freep(&st->rows);
 	if (st->pinned)
 		network_unpin(st->network, st->shard, st->as_of);
+	view_putp(&st->view);
 	free(st->written);
 	free(st->versions);
 	free(st);

@@ -52,7 +52,8 @@ int state_get_committed(struct state *st, enum space space, struct slice key,
  * Writing while a scan is open is allowed; whether it sees the write is not defined with_block. */
 int  state_scan_new(struct state *st, unsigned spaces, struct slice prefix, struct slice from,
 		    bool with_block, struct state_scan **out) MUST_CHECK;
-int  state_scan_next(struct state_scan *s, struct slice *key, struct slice *value) MUST_CHECK; /* 1, 0, <0 */
+int  state_scan_next(struct state_scan *s, struct slice *key, struct slice *value)
+	MUST_CHECK; /* 1, 0, <0 */
 void state_scan_freep(struct state_scan **s);
 
 /* Writes go to the block. fresh: the caller knows that no such row exists as of now, which saves

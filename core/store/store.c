@@ -492,7 +492,8 @@ int store_network_new(struct store *s, const char *name, const struct chain_ops 
 	if (!name_is_good(name))
 		return err_set(
 			err, -EINVAL,
-			"%.80s is no name for a network: letters a-z, digits, . _ -, at most %d, not status or ctl",
+			"%.80s is no name for a network: letters a-z, digits, . _ -, at most %d, "
+			"not status or ctl",
 			name, NETWORK_NAME_MAX);
 	if (store_network_find(s, name))
 		return err_set(err, -EEXIST, "%s holds network %s already", s->path, name);

@@ -29,7 +29,8 @@
 #define STORE_FORMAT_OLDEST 1
 #define STORE_RESERVE_SIZE (32u << 20)
 #define NETWORKS_MAX       127 /* their numbers are part of inode numbers */
-#define NETWORK_NAME_MAX   64 /* [a-z0-9][a-z0-9._-]*; not status or ctl, which the mount's root has */
+/* [a-z0-9][a-z0-9._-]*; not status or ctl, which the mount's root has. */
+#define NETWORK_NAME_MAX   64
 
 struct store;
 struct network;

@@ -147,12 +147,8 @@ void network_views_after(struct network *n, uint64_t last)
 
 uint32_t view_line(const struct view *v, uint32_t shard, uint64_t height)
 {
-	const struct branches *b = &((const struct view_box *)v)->table->branches;
-	uint32_t line = v->branch;
-
-	while (line && height <= b->list[line].heights[shard])
-		line = b->list[line].parent;
-	return line;
+	return branches_line(&((const struct view_box *)v)->table->branches, v->branch, shard,
+			     height);
 }
 
 /* ---- carried to another process ---- */
@@ -219,6 +215,14 @@ static int read_saved(struct slice saved, struct view_box *box)
 	return rd_done(&r);
 }
 
+/* The branch of a view is the last one of its time, so that the next one left it. */
+static bool is_line_gone(const struct branches *now, const struct view *v)
+{
+	size_t left_by = (size_t)v->branch + 1;
+
+	return v->branch >= now->count || (left_by < now->count && now->list[left_by].settled);
+}
+
 int network_view_restore(struct network *n, struct slice saved, struct view **out)
 {
 	AUTO(view_freep) struct view_box *box = view_new(n);
@@ -233,6 +237,10 @@ int network_view_restore(struct network *n, struct slice saved, struct view **ou
 		if (box->view.shards[s].replayed < horizon_get(n, s))
 			return -ESTALE;
 	pthread_mutex_lock(&n->view_lock);
+	if (is_line_gone(&n->newest->table->branches, &box->view)) {
+		pthread_mutex_unlock(&n->view_lock);
+		return -ESTALE;
+	}
 	box->newer = n->oldest;
 	n->oldest->older = box;
 	n->oldest = box;
@@ -250,6 +258,15 @@ uint64_t views_lowest(struct network *n, uint32_t shard)
 	for (const struct view_box *box = n->oldest; box; box = box->newer)
 		lowest = MIN(lowest, box->view.shards[shard].replayed);
 	return lowest;
+}
+
+bool views_of_one_line(struct network *n)
+{
+	LOCKED(&n->view_lock);
+	for (const struct view_box *box = n->oldest; box; box = box->newer)
+		if (box->view.branch != n->newest->view.branch)
+			return false;
+	return true;
 }
 
 /* ---- pins ---- */

@@ -13,7 +13,8 @@
 #define IDENTITY_MAX   (17u << 20)
 #define IDENTITY_WORDS "chainfs network 1\n"
 #define STEP           (64u << 10)
-#define ROOM_MAX       (32u << 20) /* more than a file: reading asks for a step more than there is */
+/* More than a file: reading asks for a step more than there is. */
+#define ROOM_MAX       (32u << 20)
 
 static int path_of(char out[PATH_SIZE], const char *folder, const char *name)
 {

@@ -1,7 +1,8 @@
 /* witness.h: two small files beside a network's database that say what it has to hold.
  *
- *     networks/NAME/identity       "chainfs network 1\n", the row "network", and a sum: what is needed to
- *                                  make the network anew when its database says nothing any more
+ *     networks/NAME/identity       "chainfs network 1\n", the row "network", and a sum: what is needed
+ *                                  to make the network anew when its database says nothing any
+ *                                  more
  *     networks/NAME/acknowledged   what the newest commit that was acknowledged left, and a sum
  *
  * A database whose log or list of files is damaged may open all the same, as of an earlier moment,

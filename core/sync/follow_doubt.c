@@ -1,8 +1,9 @@
 /* After a giver turned out a liar, or below a root that does not come out with anybody's block:
  * what is doubted (doubt.h) is asked of another operator once more, one request at a time and
  * newest first, and compared by digest. Where the giver is no liar yet and a third operator is
- * there, that one decides. What was false is taken back by a rollback to below the lowest such
- * height, on a thread of its own, and comes again by the coordinator. */
+ * there, that one decides. What was false is taken back on a thread of its own, and comes again by
+ * the coordinator: alone where no state was made from it, else by a rollback to below the lowest
+ * such height. */
 #include "core/sync/follow_inside.h"
 
 #include <stdio.h>
@@ -51,8 +52,8 @@ struct doubts {
 	struct reach reach[SHARD_MAX];
 	uint64_t request_last, look_ms;
 	uint64_t not_before_ms[SYNC_SOURCES_MAX];
-	uint64_t lowest[SHARD_MAX]; /* that is false; 0: none */
-	char reason[REASON_SIZE];   /* of the newest of them */
+	struct gaps wrong[SHARD_MAX]; /* "held": heights whose contents are false */
+	char reason[REASON_SIZE];     /* of the newest of them */
 
 	pthread_t thread; /* while `taking` */
 	bool taking;
@@ -98,7 +99,7 @@ static bool is_liar(struct follow *f, const struct seat *seat)
 static bool any_false(const struct follow *f)
 {
 	for (uint32_t s = 0; s < f->shard_count; s++)
-		if (f->doubts->lowest[s])
+		if (f->doubts->wrong[s].held_count)
 			return true;
 	return false;
 }
@@ -291,9 +292,8 @@ static void is_false(struct follow *f, uint32_t shard, uint64_t height, enum fau
 		   network_name(f->env.network), d->reason);
 	follow_event(f, "contents", "state=false shard=%u height=%" PRIu64 " giver=%s shown_by=%s",
 		     shard, height, giver ? giver->entry.name : "-", shown_by);
-	if (!d->lowest[shard] || height < d->lowest[shard])
-		d->lowest[shard] = height;
-	compared(f, shard, height);
+	if (gaps_add(&d->wrong[shard], (struct range){ height, height + 1 }) == 0)
+		compared(f, shard, height); /* else it stays doubted, and is asked for once more */
 	if (giver && !is_liar(f, giver))
 		fault_of(f, giver->number, fault, d->reason);
 }
@@ -469,32 +469,88 @@ void follow_doubt_gone(struct follow *f, unsigned source)
 
 /* ---- taken back ---- */
 
+static uint64_t highest_held_below(const struct gaps *g, uint64_t height)
+{
+	size_t i = gaps_range_at(g, height - 1);
+
+	if (i < g->held_count && g->held[i].first < height)
+		return height - 1;
+	return i ? g->held[i - 1].end - 1 : 0;
+}
+
+static struct rollback_options options_of(struct follow *f, uint32_t shard)
+{
+	return (struct rollback_options){
+		.shard = shard,
+		.reason = f->doubts->reason,
+		.events = f->env.events,
+		.gate = f->env.gate,
+		.stop = &f->doubts->stop,
+	};
+}
+
+/* What the state was made from takes all with it that was built upon it. */
+static int roll_back(struct follow *f, uint32_t shard)
+{
+	struct doubts *d = f->doubts;
+	AUTO(view_putp) struct view *v = network_view_get(f->env.network);
+	const struct shard_view *sv = &v->shards[shard];
+	const struct gaps *wrong = &d->wrong[shard];
+	size_t i = gaps_range_at(wrong, sv->begins + 1);
+	struct rollback_options o = options_of(f, shard);
+	struct rollback_result result;
+
+	if (i == wrong->held_count)
+		return 0;
+	uint64_t lowest = MAX(wrong->held[i].first, sv->begins + 1);
+
+	if (lowest > sv->replayed)
+		return 0;
+	o.height = shard ? lowest - 1 : highest_held_below(&sv->gaps, lowest);
+	int rc = rollback(f->env.network, &o, &result, &d->err);
+
+	for (uint32_t s = 0; rc == 0 && s < f->shard_count; s++)
+		d->cuts[s] = MIN(d->cuts[s], result.heights[s]);
+	d->blocks += rc == 0 ? result.blocks : 0;
+	return rc;
+}
+
+/* The others go alone. */
+static int let_go(struct follow *f, uint32_t shard)
+{
+	struct doubts *d = f->doubts;
+	AUTO(gaps_release) struct gaps alone = GAPS_INIT;
+	AUTO(view_putp) struct view *v = network_view_get(f->env.network);
+	const struct shard_view *sv = &v->shards[shard];
+	struct rollback_options o = options_of(f, shard);
+	struct rollback_result result;
+	struct err err = ERR_INIT;
+	int rc = gaps_copy(&alone, &d->wrong[shard]);
+
+	if (rc == 0 && sv->replayed > sv->begins)
+		rc = gaps_remove(&alone, (struct range){ sv->begins + 1, sv->replayed + 1 });
+	if (rc == 0)
+		rc = rollback_blocks(f->env.network, &o, &alone, &result, &err);
+	if (rc == -EINVAL) /* a rollback took them, too */
+		return 0;
+	if (rc < 0)
+		d->err = err;
+	d->blocks += rc == 0 ? result.blocks : 0;
+	return rc;
+}
+
 static void *take_back(void *arg)
 {
 	struct follow *f = arg;
 	struct doubts *d = f->doubts;
 
 	follow_stand_back(f);
-	for (uint32_t s = 0; s < f->shard_count && d->rc == 0; s++) {
-		struct rollback_result result;
-		struct rollback_options o = {
-			.height = d->lowest[s] - 1,
-			.shard = s,
-			.reason = d->reason,
-			.events = f->env.events,
-			.gate = f->env.gate,
-			.stop = &d->stop,
-		};
+	for (uint32_t s = 0; s < f->shard_count && d->rc == 0; s++)
+		d->rc = roll_back(f, s);
+	for (uint32_t s = 0; s < f->shard_count && d->rc != -EBUSY; s++) {
+		int rc = let_go(f, s);
 
-		if (!d->lowest[s])
-			continue;
-		d->rc = rollback(f->env.network, &o, &result, &d->err);
-		if (d->rc == -EINVAL) /* one of another shard took it back, too */
-			d->rc = 0;
-		else if (d->rc == 0)
-			for (uint32_t i = 0; i < f->shard_count; i++)
-				d->cuts[i] = MIN(d->cuts[i], result.heights[i]);
-		d->blocks += d->rc == 0 ? result.blocks : 0;
+		d->rc = d->rc < 0 ? d->rc : rc;
 	}
 	/* First: what ingest takes from then on is not to be counted as lost with what is gone. */
 	atomic_store(&d->ended, true);
@@ -517,21 +573,31 @@ static void begin_taking(struct follow *f)
 		d->look_ms = follow_now_ms(f) + LOOK_AGAIN_MS;
 }
 
-/* What lies above the cuts is not held any more; nothing that was learnt of it counts. */
-static void forget_above(struct follow *f)
+/* Nothing that was learnt of it counts. */
+static void is_gone(struct follow *f, uint32_t shard, struct range r)
+{
+	doubt_forget(f->doubts->words, shard, r);
+	follow_enqueue(f, &(struct sync_event){ .kind = SYNC_LOST, .shard = shard, .range = r },
+		       NULL);
+	f->doubts->reach[shard].height = 0;
+}
+
+/* What lies above the cuts is not held any more, nor is what went alone. */
+static void forget_taken(struct follow *f)
 {
 	struct doubts *d = f->doubts;
+	AUTO(view_putp) struct view *v = network_view_get(f->env.network);
 
 	for (uint32_t s = 0; s < f->shard_count; s++) {
-		struct range above = { d->cuts[s] + 1, UINT64_MAX };
+		if (d->cuts[s] != UINT64_MAX)
+			is_gone(f, s, (struct range){ d->cuts[s] + 1, UINT64_MAX });
+		for (size_t i = 0; i < d->wrong[s].held_count; i++) {
+			struct range r = d->wrong[s].held[i];
 
-		if (d->cuts[s] == UINT64_MAX)
-			continue;
-		doubt_forget(d->words, s, above);
-		follow_enqueue(
-			f, &(struct sync_event){ .kind = SYNC_LOST, .shard = s, .range = above },
-			NULL);
-		d->reach[s].height = 0;
+			for (uint64_t h = r.first; h < r.end; h++)
+				if (h <= d->cuts[s] && !gaps_has(&v->shards[s].gaps, h))
+					is_gone(f, s, (struct range){ h, h + 1 });
+		}
 	}
 }
 
@@ -542,12 +608,13 @@ static void end_taking(struct follow *f)
 	pthread_join(d->thread, NULL);
 	d->taking = false;
 	d->look_ms = 0;
-	forget_above(f);
+	forget_taken(f);
 	if (d->rc == -EBUSY) { /* somebody writes */
 		d->look_ms = follow_now_ms(f) + LOOK_AGAIN_MS;
 		return;
 	}
-	memset(d->lowest, 0, sizeof d->lowest);
+	for (uint32_t s = 0; s < f->shard_count; s++)
+		gaps_release(&d->wrong[s]);
 	if (d->rc == 0) {
 		follow_event(f, "contents", "state=taken-back blocks=%" PRIu64 " reason=\"%s\"",
 			     d->blocks, d->reason);
@@ -636,5 +703,7 @@ void follow_doubt_release(struct follow *f)
 	if (d->taking)
 		pthread_join(d->thread, NULL);
 	doubt_freep(&d->words);
+	for (uint32_t s = 0; s < f->shard_count; s++)
+		gaps_release(&d->wrong[s]);
 	free(TAKE(f->doubts));
 }

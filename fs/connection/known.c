@@ -46,9 +46,10 @@ int serving_init(struct serving *s, const struct serving_options *o, struct err 
 	s->slots = slots_new(INO_SLOTS, o->keep, o->kept ? &o->kept->slots : NULL);
 	s->cache = render_cache_new(o->render_cache, MIN(o->render_cache, RENDER_CACHE_ONE_MAX));
 	s->ends = ends_new();
+	s->ahead = ahead_new();
 	s->answers = answers_new();
 	s->notifier = notifier_new(o->trim, o->arg, o->kept ? &o->kept->notify : NULL);
-	if (!s->slots || !s->cache || !s->ends || !s->answers || !s->notifier)
+	if (!s->slots || !s->cache || !s->ends || !s->ahead || !s->answers || !s->notifier)
 		return err_set(err, -ENOMEM, "no memory for the mount");
 	if (s->kept)
 		take_over(s);
@@ -67,11 +68,12 @@ void serving_changed(struct serving *s)
 
 void serving_release(struct serving *s)
 {
-	if (!s->notifier && !s->slots && !s->cache && !s->ends && !s->answers)
+	if (!s->notifier && !s->slots && !s->cache && !s->ends && !s->ahead && !s->answers)
 		return;
 	slots_freep(&s->slots);
 	render_cache_freep(&s->cache);
 	ends_freep(&s->ends);
+	ahead_freep(&s->ahead);
 	answers_freep(&s->answers);
 	notifier_freep(&s->notifier);
 	opened_freep(&s->opened);
@@ -285,14 +287,16 @@ void known_forget(struct serving *s, uint64_t ino, uint64_t lookups)
 uint64_t known_number(const struct asked *folder, const struct node *child)
 {
 	struct ino parts = { child->of_object, child->row, 0, child->key };
+
+	if (child->of_object) {
+		parts.place = network_index(child->network);
+		return ino_pack(parts);
+	}
 	struct scope scope = of_line(&child->scope, asked_view(folder));
 
-	if (child->of_object)
-		parts.place = network_index(child->network);
-	else if (folder->slot && same_scope(folder->slot, child->network, &scope))
-		parts.place = folder->slot->number;
-	else
+	if (!folder->slot || !same_scope(folder->slot, child->network, &scope))
 		return 0;
+	parts.place = folder->slot->number;
 	return ino_pack(parts);
 }
 

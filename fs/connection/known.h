@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/store/store.h"
+#include "fs/connection/ahead.h"
 #include "fs/connection/answers.h"
 #include "fs/connection/ends.h"
 #include "fs/connection/ino.h"
@@ -27,6 +28,7 @@ struct serving { /* what the main connection answers with */
 	struct slots        *slots;
 	struct render_cache *cache;
 	struct ends         *ends;
+	struct ahead        *ahead;
 	struct answers      *answers;
 	struct notifier     *notifier;
 	struct meter        *meter;

@@ -152,11 +152,15 @@ static int mount_anew(struct session *s, struct err *err)
 	if (access("/dev/fuse", F_OK) < 0)
 		return err_set(err, -ENODEV,
 			       "/dev/fuse is not there: the kernel's module fuse is not loaded");
+	if (access("/dev/fuse", R_OK | W_OK) < 0 && errno == EACCES)
+		return err_set(err, -EACCES,
+			       "this user may not open /dev/fuse, which mounting needs: root can "
+			       "allow it to everybody (chmod 666 /dev/fuse), or mount");
 	if (mount_and_listen(s, said, sizeof said) < 0)
 		return err_set(err, -EPERM, "%s cannot be mounted on: %s", s->mountpoint,
 			       said[0]	      ? said :
 			       last_words[0] ? last_words :
-					       "fusermount3 (package fuse3) refused or is not there");
+			       "fusermount3 (package fuse3) refused or is not there");
 	return 0;
 }
 

@@ -247,6 +247,22 @@ static int open_plain(struct fs *fs, const struct fs_options *o, struct err *err
 	return plain_open(fs->serving.views, fs->serving.meter, fs->store, &po, &fs->plain, err);
 }
 
+static struct fs *fs_new(struct store *s, struct events *events, const struct fs_options *o)
+{
+	struct fs *fs = calloc(1, sizeof *fs);
+
+	if (!fs)
+		return NULL;
+	fs->store = s;
+	fs->events = events;
+	fs->pins = o->pins;
+	fs->orders = o->orders;
+	fs->follows = o->follows;
+	fs->threads = o->threads;
+	sem_init(&fs->woken, 0, 0);
+	return fs;
+}
+
 int fs_open(struct store *s, struct events *events, const char *mountpoint,
 	    const struct fs_options *o, struct fs **out, struct err *err)
 {
@@ -255,19 +271,12 @@ int fs_open(struct store *s, struct events *events, const char *mountpoint,
 
 	if (rc < 0)
 		return rc;
-	struct fs *fs = calloc(1, sizeof *fs);
+	AUTO(fs_closep) struct fs *owner = fs_new(s, events, o);
+	AUTO(base_closep) int alone = -1;
+	struct fs *fs = owner;
 
 	if (!fs)
 		return err_set(err, -ENOMEM, "no memory for the mount");
-	fs->store = s;
-	fs->events = events;
-	fs->pins = o->pins;
-	fs->orders = o->orders;
-	fs->follows = o->follows;
-	fs->threads = o->threads;
-	sem_init(&fs->woken, 0, 0);
-	AUTO(fs_closep) struct fs *owner = fs;
-	AUTO(base_closep) int alone = -1;
 
 	rc = o->keep ? 0 : keep_new(&alone, &fs->own_keep, err);
 	if (rc < 0)

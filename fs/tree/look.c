@@ -356,6 +356,10 @@ static unsigned rank_bits(enum ranked_kind kind)
 
 static int head_of(enum ranked_kind kind, struct slice suffix, uint64_t *out)
 {
+	if (kind == RANKED_BYTES && suffix.n >= RANKED_HEAD) {
+		*out = get_be32(suffix.p);
+		return 0;
+	}
 	*out = 0;
 	for (size_t i = 0; i < RANKED_HEAD; i++) {
 		if (kind == RANKED_BYTES) {

@@ -17,8 +17,8 @@ enum row {
 	ROW_README, ROW_STATUS, ROW_HEAD, ROW_BY_HASH, ROW_HASH,
 	ROW_CONTEXT, ROW_LANES, ROW_LANE,
 	ROW_BLOCKS, ROW_BLOCK_RANGE, ROW_BLOCK_SHORT, ROW_INDEX, ROW_ITEMS_BULK,
-	ROW_BLOCK, ROW_BLOCK_BYTES, ROW_COMMITS, ROW_SIGNERS, ROW_HEADER, ROW_HEADER_JSON, ROW_PARENT,
-	ROW_VERIFY, ROW_OUTCOMES, ROW_ITEMS, ROW_ITEM, ROW_ITEM_BYTES,
+	ROW_BLOCK, ROW_BLOCK_BYTES, ROW_COMMITS, ROW_SIGNERS, ROW_HEADER, ROW_HEADER_JSON,
+	ROW_PARENT, ROW_VERIFY, ROW_OUTCOMES, ROW_ITEMS, ROW_ITEM, ROW_ITEM_BYTES,
 	ROW_ROOTS, ROW_ROOTS_RANGE,
 	ROW_ENVELOPES, ROW_ENVELOPE_RANGE, ROW_ENVELOPE, ROW_ENVELOPE_JSON,
 	ROW_STATE, ROW_ATS, ROW_AT, ROW_STATE_SHARDS, ROW_STATE_SHARD, ROW_STATE_ROOTS,
@@ -84,8 +84,8 @@ const struct tree_env *tree_env(void);
 
 extern const struct entry_ops
 	/* rows_root.c */
-	root_ops, root_readme_ops, ctl_ops, plain_ops, root_status_ops, networks_ops, network_readme_ops,
-	network_status_ops, trust_list_ops, head_ops, context_ops, lanes_ops, lane_ops,
+	root_ops, root_readme_ops, ctl_ops, plain_ops, root_status_ops, networks_ops,
+	network_readme_ops, network_status_ops, trust_list_ops, head_ops, context_ops, lanes_ops, lane_ops,
 	/* rows_hash.c */
 	by_hash_ops, hash_ops,
 	/* rows_ranges.c */
@@ -94,8 +94,8 @@ extern const struct entry_ops
 	roots_ops, roots_range_ops, envelopes_ops, envelope_range_ops, envelope_ops,
 	envelope_json_ops,
 	/* rows_block.c */
-	block_bytes_ops, commits_ops, signers_ops, header_ops, header_json_ops, parent_ops, verify_ops,
-	outcomes_ops, items_ops, item_ops, item_bytes_ops,
+	block_bytes_ops, commits_ops, signers_ops, header_ops, header_json_ops, parent_ops,
+	verify_ops, outcomes_ops, items_ops, item_ops, item_bytes_ops,
 	/* rows_state.c */
 	state_ops, ats_ops, at_ops, state_shards_ops, state_shard_ops, state_folder_ops,
 	state_roots_ops,

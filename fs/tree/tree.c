@@ -2,6 +2,7 @@
 
 #include "fs/tree/path.h"
 #include "fs/tree/rows.h"
+#include "fs/tree/tree_inside.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -19,7 +20,8 @@ const struct entry tree[] = {
 	[ROW_CTL] = { "ctl", FIXED, LINK, false,
 		"what flows or is ordered: events and metrics", NULL, &ctl_ops },
 	[ROW_PLAIN] = { "plain", FIXED, LINK, false,
-		"whole plain files at the disk's speed: checkpoints and segments", NULL, &plain_ops },
+		"whole plain files at the disk's speed: checkpoints and segments", NULL,
+		&plain_ops },
 	[ROW_ROOT_STATUS] = { "status", SETTLING, PLAIN, false,
 		"a line a network: name, kind, main height, replayed, held, missing, highest "
 		"height offered, lag, sources connected, sources",
@@ -31,7 +33,8 @@ const struct entry tree[] = {
 		"what is here, whether hyper is on, who vouches for the validators",
 		NULL, &network_readme_ops },
 	[ROW_STATUS] = { "{network}/status", SETTLING, PLAIN, false,
-		"what is held, replayed and missing, and how following goes", NULL, &network_status_ops },
+		"what is held, replayed and missing, and how following goes", NULL,
+		&network_status_ops },
 	[ROW_HEAD] = { "{network}/head", SETTLING, LINK, false,
 		"the newest main block", NULL, &head_ops },
 	[ROW_BY_HASH] = { "{network}/by-hash", SETTLING, FOLDER, false,
@@ -72,8 +75,8 @@ const struct entry tree[] = {
 	[ROW_SPAN] = { "{network}/diffs/{from}..{to}", FIXED, FOLDER, true,
 		"what each context gained and lost between two main heights", NULL, &span_ops },
 	[ROW_SPAN_HYPER] = { "{network}/diffs/{from}..{to}/hyper.tsv", FIXED, PLAIN, false,
-		"a line a record that hyper gained or lost: sign, shard, height, account, set, name, "
-		"reason", NULL, &span_file_ops },
+		"a line a record that hyper gained or lost: sign, shard, height, account, set, "
+		"name, reason", NULL, &span_file_ops },
 	[ROW_SPAN_LEGACY] = { "{network}/diffs/{from}..{to}/legacy.tsv", FIXED, PLAIN, false,
 		"the same of legacy", NULL, &span_file_ops },
 	[ROW_SPAN_REASONS] = { "{network}/diffs/{from}..{to}/reasons.tsv", FIXED, PLAIN, false,
@@ -97,7 +100,8 @@ const struct entry tree[] = {
 		"heights, hashes, roots and records by shard, and what they cover",
 		NULL, &cp_file_ops, PLAIN_TOO },
 	[ROW_CP_SUMS] = { "{network}/checkpoints/{checkpoint}/SHA256SUMS", FIXED, PLAIN, false,
-		"of all that is the same on every node: sha256sum -c", NULL, &cp_file_ops, PLAIN_TOO },
+		"of all that is the same on every node: sha256sum -c", NULL, &cp_file_ops,
+		PLAIN_TOO },
 	[ROW_CP_VERDICT] = { "{network}/checkpoints/{checkpoint}/verdict", FIXED, PLAIN, false,
 		"a line a check of this node, of the main block", NULL, &cp_file_ops, PLAIN_TOO },
 	[ROW_CP_BLOCKS] = { "{network}/checkpoints/{checkpoint}/blocks", FIXED, FOLDER, false,
@@ -160,8 +164,8 @@ const struct entry tree[] = {
 	[ROW_GAP_TRIES] = { "{network}/gaps/{shard}/{range}/tries", SETTLING, PLAIN, false,
 		"requests and copies that failed so far", NULL, &gap_tries_ops },
 	[ROW_GAP_CLAIM] = { "{network}/gaps/{shard}/{range}/claim", SETTLING, PLAIN, false,
-		"what is done about it: asked NAME until TIME, checking, resting until TIME, waiting, "
-		"or not offered; empty: nobody follows", NULL, &gap_claim_ops },
+		"what is done about it: asked NAME until TIME, checking, resting until TIME, "
+		"waiting, or not offered; empty: nobody follows", NULL, &gap_claim_ops },
 	[ROW_SOURCES] = { "{network}/sources", SETTLING, FOLDER, false,
 		"who serves blocks of it; empty while nobody follows", NULL, &sources_ops },
 	[ROW_SOURCE] = { "{network}/sources/{source}", SETTLING, FOLDER, false,
@@ -175,7 +179,8 @@ const struct entry tree[] = {
 	[ROW_SOURCE_OPERATOR] = { "{network}/sources/{source}/operator", SETTLING, PLAIN, false,
 		"who runs it: sources of one operator are one voice", NULL, &source_file_ops },
 	[ROW_SOURCE_RANGE] = { "{network}/sources/{source}/range", SETTLING, PLAIN, false,
-		"a line a shard: the first and last height that it offers", NULL, &source_file_ops },
+		"a line a shard: the first and last height that it offers", NULL,
+		&source_file_ops },
 	[ROW_SOURCE_RATE] = { "{network}/sources/{source}/rate", SETTLING, PLAIN, false,
 		"what it gave, and how much it is asked for at a time", NULL, &source_file_ops },
 	[ROW_SOURCE_REMARK] = { "{network}/sources/{source}/remark", SETTLING, PLAIN, false,
@@ -183,14 +188,14 @@ const struct entry tree[] = {
 	[ROW_SOURCE_SCORE] = { "{network}/sources/{source}/score", SETTLING, PLAIN, false,
 		"how far it is used, from 0 to 1", NULL, &source_file_ops },
 	[ROW_SOURCE_STATUS] = { "{network}/sources/{source}/status", SETTLING, PLAIN, false,
-		"connected or connecting, on trial, open (not asked for so long), or banned until TIME; "
-		"why",
+		"connected or connecting, on trial, open (not asked for so long), or banned until "
+		"TIME; why",
 		NULL, &source_file_ops },
 	[ROW_SOURCE_VERSION] = { "{network}/sources/{source}/version", SETTLING, PLAIN, false,
 		"of its program and protocol, and how it calls itself", NULL, &source_file_ops },
 	[ROW_TRUST_LIST] = { "{network}/trust", SETTLING, PLAIN, false,
-		"a line a decision about a block: shard, height, hash, state, source, who, time, reason",
-		NULL, &trust_list_ops },
+		"a line a decision about a block: shard, height, hash, state, source, who, "
+		"time, reason", NULL, &trust_list_ops },
 	[ROW_HEIGHTS] = { "{network}/heights", FIXED, FOLDER, false,
 		"what is known of every height", NULL, &heights_ops },
 	[ROW_MAP] = { "{network}/heights/{shard}.map", SETTLING, PLAIN, false,
@@ -318,18 +323,6 @@ struct sights *tree_sights(void)
 
 /* ---- which rows stand below which ---- */
 
-#define CHILDREN_MAX 24
-#define PLAIN_READ   (128u << 10)
-
-struct shape {
-	const char *leaf; /* the last part of the path */
-	bool plain;
-	uint8_t children[CHILDREN_MAX];
-	size_t child_count;
-	uint8_t parent; /* spelled out in its path; of what {lane} and {state} open, see
-			 * parent_row() */
-};
-
 static struct shape shapes[ROW_COUNT];
 static pthread_once_t shapes_once = PTHREAD_ONCE_INIT;
 
@@ -364,7 +357,7 @@ static void find_shapes(void)
 	shapes[ROW_ROOT].leaf = "";
 }
 
-static const struct shape *shape_of(uint8_t row)
+const struct shape *tree_shape(uint8_t row)
 {
 	pthread_once(&shapes_once, find_shapes);
 	assert(row < ROW_COUNT);
@@ -398,7 +391,7 @@ void node_common(struct node *n)
 	n->scope.context = CONTEXT_LEGACY;
 }
 
-static struct node child_of(const struct node *folder, uint8_t row)
+struct node tree_child_of(const struct node *folder, uint8_t row)
 {
 	struct node n = *folder;
 
@@ -456,21 +449,21 @@ int tree_check(const struct view *view, const struct node *n, struct err *err)
 	return 0;
 }
 
-static int check(const struct look *l, const struct node *n)
+int tree_check_of(const struct look *l, const struct node *n)
 {
 	return tree_check(l->view, n, l->err);
 }
 
-static bool is_absent(int rc)
+bool tree_is_absent(int rc)
 {
 	return rc == -ENOENT || rc == -ENODATA;
 }
 
 /* ---- lookup ---- */
 
-static int plain_child(struct look *l, const struct node *folder, uint8_t row, struct node *out)
+int tree_plain_child(struct look *l, const struct node *folder, uint8_t row, struct node *out)
 {
-	*out = child_of(folder, row);
+	*out = tree_child_of(folder, row);
 	return tree[row].ops && tree[row].ops->make ? tree[row].ops->make(l, folder, out) : 0;
 }
 
@@ -478,8 +471,8 @@ int tree_lookup(const struct view *view, const struct node *folder, const char *
 		struct node *out, struct err *err)
 {
 	AUTO(look_release) struct look l = LOOK_INIT(view, err);
-	const struct shape *shape = shape_of(folder->row);
-	int rc = check(&l, folder);
+	const struct shape *shape = tree_shape(folder->row);
+	int rc = tree_check_of(&l, folder);
 
 	if (rc < 0)
 		return rc;
@@ -487,14 +480,14 @@ int tree_lookup(const struct view *view, const struct node *folder, const char *
 		uint8_t row = shape->children[i];
 
 		if (shapes[row].plain && strcmp(shapes[row].leaf, name) == 0)
-			return plain_child(&l, folder, row, out);
+			return tree_plain_child(&l, folder, row, out);
 	}
 	for (size_t i = 0; i < shape->child_count; i++) {
 		uint8_t row = shape->children[i];
 
 		if (shapes[row].plain)
 			continue;
-		*out = child_of(folder, row);
+		*out = tree_child_of(folder, row);
 		rc = tree[row].ops->find(&l, folder, name, out);
 		if (rc != -ENOENT)
 			return rc;
@@ -532,7 +525,7 @@ static uint8_t parent_row(const struct node *n)
 	if (stands_below(n, "{lane}"))
 		return s->shard ? ROW_LANE : ROW_CONTEXT;
 	if (!stands_below(n, "{state}"))
-		return shape_of(n->row)->parent;
+		return tree_shape(n->row)->parent;
 	if (s->kind != SCOPE_STATE)
 		return s->shard ? ROW_STATE_SHARD : ROW_STATE;
 	return s->view_number ? ROW_STATE_SHARD : ROW_AT;
@@ -543,13 +536,13 @@ int tree_parent(const struct view *view, const struct node *folder, struct node 
 {
 	AUTO(look_release) struct look l = LOOK_INIT(view, err);
 	const struct entry *e = &tree[folder->row];
-	int rc = check(&l, folder);
+	int rc = tree_check_of(&l, folder);
 
 	if (rc < 0)
 		return rc;
 	if (e->type != NODE_FOLDER || folder->of_object)
 		return err_set(err, -ENOTDIR, "%s is no folder", e->path);
-	*out = child_of(folder, parent_row(folder));
+	*out = tree_child_of(folder, parent_row(folder));
 	out->key = 0;
 	if (out->row == ROW_ROOT)
 		*out = tree_root();
@@ -563,7 +556,7 @@ bool tree_shows(enum connection on, uint8_t row)
 	return on == ON_PLAIN ? tree[row].shown != MAIN_ALONE : tree[row].shown != PLAIN_ALONE;
 }
 
-static int attr_of(struct look *l, const struct node *n, struct attr *out)
+int tree_attr_of(struct look *l, const struct node *n, struct attr *out)
 {
 	const struct entry *e = &tree[n->row];
 
@@ -579,10 +572,12 @@ static int attr_of(struct look *l, const struct node *n, struct attr *out)
 int tree_attr(const struct view *view, const struct node *n, struct attr *out, struct err *err)
 {
 	AUTO(look_release) struct look l = LOOK_INIT(view, err);
-	int rc = check(&l, n);
+	int rc = tree_check_of(&l, n);
 
-	return rc < 0 ? rc : attr_of(&l, n, out);
+	return rc < 0 ? rc : tree_attr_of(&l, n, out);
 }
+
+#define PLAIN_READ (128u << 10)
 
 /* All of a file on the disk. */
 static int read_plain(struct look *l, const struct node *n, struct buf *out)
@@ -597,7 +592,7 @@ static int read_plain(struct look *l, const struct node *n, struct buf *out)
 		return fd < 0 ? fd : -errno;
 	/* One that grows has more by now than this node of it. */
 	struct attr attr;
-	int rc = attr_of(l, n, &attr);
+	int rc = tree_attr_of(l, n, &attr);
 
 	out->n = rc == 0 ? MIN(out->n, attr.size) : out->n;
 	return rc < 0 ? rc : buf_done(out);
@@ -610,7 +605,7 @@ int tree_open(const struct view *view, const struct node *n, struct err *err)
 
 	if (!e->ops || !e->ops->open)
 		return -EOPNOTSUPP;
-	int rc = check(&l, n);
+	int rc = tree_check_of(&l, n);
 
 	return rc < 0 ? rc : e->ops->open(&l, n);
 }
@@ -619,7 +614,7 @@ int tree_read(const struct view *view, const struct node *n, struct buf *out, st
 {
 	AUTO(look_release) struct look l = LOOK_INIT(view, err);
 	const struct entry *e = &tree[n->row];
-	int rc = check(&l, n);
+	int rc = tree_check_of(&l, n);
 
 	if (rc < 0)
 		return rc;
@@ -648,10 +643,10 @@ int tree_seek(const struct view *view, const struct node *n, uint64_t offset, bo
 	const struct entry *e = &tree[n->row];
 	struct range hole;
 	struct attr attr;
-	int rc = check(&l, n);
+	int rc = tree_check_of(&l, n);
 
 	if (rc == 0)
-		rc = attr_of(&l, n, &attr);
+		rc = tree_attr_of(&l, n, &attr);
 	if (rc < 0)
 		return rc;
 	if (offset >= attr.size)
@@ -664,200 +659,4 @@ int tree_seek(const struct view *view, const struct node *n, uint64_t offset, bo
 
 	*out = !data ? MAX(offset, hole.first) : inside ? behind_holes(&l, n, hole) : offset;
 	return *out < attr.size || !data ? 0 : -ENXIO;
-}
-
-/* ---- listing ---- */
-
-struct name {
-	char text[RECORD_NAME_SIZE + 16];
-	struct node node;
-	uint64_t offset;
-};
-
-struct lister {
-	struct look *look;
-	bool with_attr;
-	tree_each *each;
-	void *arg;
-	uint8_t row; /* whose names are given */
-	int rc;
-	bool stopped;
-	struct name *names; /* not NULL: names are collected to be sorted */
-	size_t name_count, name_cap;
-};
-
-#define NAMES_USUAL 40   /* an account's folder */
-#define NAMES_MAX 4096 /* of a folder whose names are few; far more than there ever are */
-
-static uint64_t offset_of(uint8_t row, uint64_t low)
-{
-	assert(low <= LISTER_LOW_MAX);
-	return (uint64_t)row << LISTER_LOW_BITS | low;
-}
-
-static bool collect(struct lister *to, const char *name, const struct node *n, uint64_t offset)
-{
-	if (to->name_count == to->name_cap) {
-		size_t cap = to->name_cap * 2;
-		struct name *more = cap > NAMES_MAX ? NULL : realloc(to->names, cap * sizeof *more);
-
-		if (!more) {
-			to->rc = err_set(to->look->err, -ENOMEM, "no memory to sort a folder");
-			return false;
-		}
-		to->names = more;
-		to->name_cap = cap;
-	}
-	struct name *at = &to->names[to->name_count++];
-
-	size_t size = strlen(name);
-
-	assert(size < sizeof at->text);
-	memcpy(at->text, name, size + 1);
-	at->node = *n;
-	at->offset = offset;
-	return true;
-}
-
-/* Attributes of a child; networks are listed without a view, so theirs is fetched. */
-static int child_attr(struct look *l, const struct node *n, struct attr *out)
-{
-	if (!n->network || l->view)
-		return attr_of(l, n, out);
-	AUTO(view_putp) struct view *v = network_view_get(n->network);
-	AUTO(look_release) struct look own = LOOK_INIT(v, l->err);
-
-	return attr_of(&own, n, out);
-}
-
-static bool give(struct lister *to, const char *name, const struct node *n, uint64_t offset,
-		 const struct attr *attr)
-{
-	struct tree_child child = { .name = name, .node = *n, .offset = offset };
-
-	if (to->with_attr && attr) {
-		child.attr = *attr;
-	} else if (to->with_attr) {
-		int rc = child_attr(to->look, n, &child.attr);
-
-		if (is_absent(rc) || rc == -ESTALE)
-			return true; /* gone since its name was read */
-		if (rc < 0) {
-			to->rc = rc;
-			return false;
-		}
-	}
-	to->stopped = !to->each(to->arg, &child);
-	return !to->stopped;
-}
-
-bool lister_give(struct lister *to, const char *name, const struct node *n, uint64_t low,
-		 const struct attr *attr)
-{
-	uint64_t offset = offset_of(to->row, low);
-
-	if (to->names)
-		return collect(to, name, n, offset);
-	return give(to, name, n, offset, attr);
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp((*(const struct name *const *)a)->text, (*(const struct name *const *)b)->text);
-}
-
-/* Names that stand in many: the row answers, from the place behind `after` on. */
-static int list_many(struct lister *to, const struct node *folder, uint8_t row, uint64_t after)
-{
-	const struct node child = child_of(folder, row);
-
-	to->row = row;
-	int rc = tree[row].ops->list(to->look, folder, &child, after, to);
-
-	if (is_absent(rc))
-		rc = 0;
-	return to->rc < 0 ? to->rc : rc;
-}
-
-static int collect_few(struct lister *to, const struct node *folder, const struct shape *shape)
-{
-	for (size_t i = 0; i < shape->child_count && to->rc == 0; i++) {
-		uint8_t row = shape->children[i];
-		const struct entry *e = &tree[row];
-		struct node child;
-		int rc;
-
-		if (e->unlisted)
-			continue;
-		if (!shapes[row].plain) {
-			rc = e->ops->list && e->ops->few ? list_many(to, folder, row, 0) : 0;
-		} else {
-			rc = plain_child(to->look, folder, row, &child);
-			if (rc == 0)
-				collect(to, shapes[row].leaf, &child, offset_of(row, 0));
-		}
-		if (rc < 0 && !is_absent(rc))
-			return rc;
-	}
-	return to->rc;
-}
-
-/* Few names: collected, sorted, and given from behind the one at `offset` on (0: all of them). */
-static int list_few(struct lister *to, const struct node *folder, const struct shape *shape,
-		    uint64_t offset)
-{
-	AUTO(base_freep) struct name *names = NULL;
-	AUTO(base_freep) const struct name **order = NULL;
-	size_t first = 0;
-
-	to->name_cap = NAMES_USUAL;
-	to->names = malloc(to->name_cap * sizeof *to->names);
-	if (!to->names)
-		return err_set(to->look->err, -ENOMEM, "no memory to sort a folder");
-	int rc = collect_few(to, folder, shape);
-	names = TAKE(to->names);
-	order = malloc(MAX(to->name_count, 1u) * sizeof *order);
-	if (rc == 0 && !order)
-		rc = err_set(to->look->err, -ENOMEM, "no memory to sort a folder");
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < to->name_count; i++)
-		order[i] = &names[i];
-	qsort(order, to->name_count, sizeof *order, by_name);
-	if (offset) {
-		while (first < to->name_count && order[first]->offset != offset)
-			first++;
-		first++; /* one that is gone meanwhile: all of so few names were given with it */
-	}
-	for (size_t i = first; i < to->name_count && to->rc == 0; i++)
-		if (!give(to, order[i]->text, &order[i]->node, order[i]->offset, NULL))
-			break;
-	return to->rc;
-}
-
-int tree_list(const struct view *view, const struct node *folder, uint64_t offset, bool with_attr,
-	      tree_each *each, void *arg, struct err *err)
-{
-	AUTO(look_release) struct look l = LOOK_INIT(view, err);
-	struct lister to = { .look = &l, .with_attr = with_attr, .each = each, .arg = arg };
-	const struct shape *shape = shape_of(folder->row);
-	uint8_t behind = (uint8_t)(offset >> LISTER_LOW_BITS);
-	int rc = check(&l, folder);
-
-	if (rc == 0 && tree[folder->row].type != NODE_FOLDER)
-		rc = err_set(err, -ENOTDIR, "%s is no folder", tree[folder->row].path);
-	for (size_t i = 0; rc == 0 && !to.stopped && i < shape->child_count; i++) {
-		uint8_t row = shape->children[i];
-		const struct entry *e = &tree[row];
-
-		if (e->unlisted || shapes[row].plain || !e->ops->list || e->ops->few)
-			continue;
-		if (offset && behind != row)
-			continue; /* its names are all given: they come first */
-		rc = list_many(&to, folder, row, offset & LISTER_LOW_MAX);
-		offset = 0;
-	}
-	if (rc == 0 && !to.stopped)
-		rc = list_few(&to, folder, shape, offset);
-	return rc;
 }

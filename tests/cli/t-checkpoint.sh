@@ -57,7 +57,8 @@ for height in 1 $heights 200 273; do
 	check "height $height: another validator's blocks, in another order, give the same bytes" same_state "$a" "$b"
 	check "height $height: what legacy has does not depend on hyper" diff -r -x retained -x hyper.pb \
 		-x evidence -x verdict -x info -x SHA256SUMS "$a" "$off"
-	check "height $height: nothing of hyper is there when it is off" test -z "$(find "$off" -name 'hyper*' -o -name 'retained*')"
+	check "height $height: nothing of hyper is there when it is off" \
+		test -z "$(find "$off" -name 'hyper*' -o -name 'retained*')"
 	check "height $height: sha256sum knows it" sh -c "cd '$a' && sha256sum --quiet -c SHA256SUMS"
 	for one in "$a" "$b" "$off"; do
 		check "height $height: ${one#"$T/"} verifies" verify "$one"
@@ -73,7 +74,8 @@ same "a line a level" "$(awk '{ print $1, $2 }' "$T/said" | tr '\n' ,)" \
 check "it says that the validators came with it" grep -q "^commits.*vouches for itself" "$T/said"
 verify "$WHOLE" --config "$VECTORS/devnet-a/network.json" > "$T/said"
 check "and not when they are given" sh -c "grep '^commits *ok' '$T/said' | grep -qv vouches"
-check "JSON says the same" sh -c "'$CHAINFS' verify '$WHOLE' --json | jq -e '.holds and (.faults == []) and .levels.legacy.verdict == \"ok\"'"
+check "JSON says the same" \
+	sh -c "'$CHAINFS' verify '$WHOLE' --json | jq -e '.holds and (.faults == []) and .levels.legacy.verdict == \"ok\"'"
 same "as many records as the store" "$("$CHAINFS" verify "$WHOLE" --json | jq .records)" \
 	"$("$CHAINFS" checkpoint "$T/a" "$T/again" --json | jq .records)"
 check "a store is still verified as one" says "blocks checked" "$CHAINFS" verify "$T/a"
@@ -114,7 +116,8 @@ for file in $kinds; do
 	verify_bad
 	same "a flipped byte of $file is a fault" $? 4
 	check "verify names $file" grep -q "^$file	bytes	" "$T/said"
-	check "and so does its JSON" sh -c "'$CHAINFS' verify '$T/bad' --json | jq -e '[.faults[].file] | index(\"$file\")'"
+	check "and so does its JSON" \
+		sh -c "'$CHAINFS' verify '$T/bad' --json | jq -e '[.faults[].file] | index(\"$file\")'"
 done
 fresh
 flip "$T/bad/evidence/commits-0.pb" "$(middle "$T/bad/evidence/commits-0.pb")"
@@ -139,7 +142,8 @@ told() {
 	verify_bad
 	code=$?
 	for one in "$@"; do
-		[ "$(level "$one")" = failed ] && [ $code = 4 ] && [ "$(level bytes)" = ok ] && { ok "$what fails $one"; return; }
+		[ "$(level "$one")" = failed ] && [ $code = 4 ] && [ "$(level bytes)" = ok ] &&
+			{ ok "$what fails $one"; return; }
 	done
 	not_ok "$what fails $*"
 	sed 's/^/# /' "$T/said"
@@ -192,8 +196,11 @@ for step in $(seq 0 "$steps"); do
 	verify_bad && { missed=$((missed + 1)); echo "# $pack at $at"; }
 done
 # Events of other chains are signed by nobody, and where a record stood is said by the store alone.
-check "of $((steps + 1)) flips of a pack of records almost none passes, and info says which may" test $missed -le $((steps / 9))
-check "info says what nothing covers" grep -q "^covered by nothing that is signed: which records retained/ has, rules/" "$WHOLE/info"
+check "of $((steps + 1)) flips of a pack of records almost none passes, and info says which may" \
+	test $missed -le $((steps / 9))
+check "info says what nothing covers" \
+	grep -q "^covered by nothing that is signed: which records retained/ has, rules/" \
+	"$WHOLE/info"
 fresh
 flip "$T/bad/rules/1/both.pb" "$(($(stat -c %s "$WHOLE/rules/1/both.pb") - 1))"
 sums "$T/bad"

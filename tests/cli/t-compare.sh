@@ -35,12 +35,14 @@ gone=$(peer_order node forget $fid)
 gone=${gone#ok }
 check "the node forgets a record of an account" test "$gone" -gt 0
 same "a node that lacks a record of account $fid differs" "$(compare whole)" 4
-same "in that account, in each shard that has it" "$(line "^shard [12]: account $fid other-root: here [0-9a-f]{40}, [0-9]+ records; there [0-9a-f]{40}, [0-9]+ records")" "$gone"
+same "in that account, in each shard that has it" \
+	"$(line "^shard [12]: account $fid other-root: here [0-9a-f]{40}, [0-9]+ records; there [0-9a-f]{40}, [0-9]+ records")" "$gone"
 same "and no other" "$(line ': account ')" "$gone"
 check "and was asked for little" test $(($(calls) - before)) -le $((80 * gone + 2))
 peer_order node forget $fid all > /dev/null
 same "one that lacks all of it differs" "$(compare whole)" 4
-same "in that account, which is missing there" "$(line "^shard [12]: account $fid missing-there: .*; there -, 0 records")" "$gone"
+same "in that account, which is missing there" \
+	"$(line "^shard [12]: account $fid missing-there: .*; there -, 0 records")" "$gone"
 same "and no other is" "$(line ': account ')" "$gone"
 peer_order node forget > /dev/null
 
@@ -48,10 +50,12 @@ peer_order node forget > /dev/null
 
 "$CHAINFS" import "$T/below" "$FROM" --quiet --range 1-100 > /dev/null || exit 1
 same "a store that is behind differs by what came since" "$(compare below)" 4
-same "and both heights are said" "$(line '^shard [12]: the node is at 340, this store at 99: accounts that blocks in between changed differ as well$')" 2
+same "and both heights are said" \
+	"$(line '^shard [12]: the node is at 340, this store at 99: accounts that blocks in between changed differ as well$')" 2
 "$CHAINFS" import "$T/above" "$FROM" --quiet --range 1-360 > /dev/null || exit 1
 same "a store that is ahead has the node's height still" "$(compare above)" 0
-same "and both heights are said as well" "$(line '^shard [12]: the node is at 340, this store at 359: compared as of 340$')" 2
+same "and both heights are said as well" \
+	"$(line '^shard [12]: the node is at 340, this store at 359: compared as of 340$')" 2
 
 # ---- what cannot be asked ----
 

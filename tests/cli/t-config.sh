@@ -32,7 +32,8 @@ check "presets lists validator sets" says "^farcaster	snapchain	0000000000	0,1,2
 check "--json is JSON" sh -c "'$CHAINFS' presets --json | jq -e '.[0].validators == 5'"
 "$CHAINFS" presets farcaster > "$T/farcaster.json"
 check "presets NAME is a file of parameters" jq -e .validators "$T/farcaster.json"
-check "which --config takes" says "0 of 5 signatures, 4 needed" "$CHAINFS" import "$T/p" "$VECTORS/devnet-a" --range 1:1-1 \
+check "which --config takes" says "0 of 5 signatures, 4 needed" "$CHAINFS" import "$T/p" \
+	"$VECTORS/devnet-a" --range 1:1-1 \
 	--config "$T/farcaster.json" --network x --quiet
 check "a network that is not known" exits 3 "$CHAINFS" presets nope
 check "is said" says "no parameters are known of a network nope" "$CHAINFS" presets nope

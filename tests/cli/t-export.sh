@@ -30,7 +30,8 @@ for stream in blocks-0 chunks-1 chunks-2; do
 	same "$stream is the recorded bytes" "$(unpacked "$T/devnet-a.archive/$stream.pbs.zst")" \
 		"$(zstd -dcfq "$from" | sha256sum)"
 done
-check "network.json says whose it is" sh -c "jq -e '.kind == \"snapchain\" and .network == \"devnet\"' '$T/devnet-a.archive/network.json'"
+check "network.json says whose it is" \
+	sh -c "jq -e '.kind == \"snapchain\" and .network == \"devnet\"' '$T/devnet-a.archive/network.json'"
 check "an archive that is there is not written over" exits 2 "$CHAINFS" export "$S" "$T/devnet-a.archive"
 check "--json is JSON" sh -c "'$CHAINFS' export '$S' '$T/json' --json --quiet | jq -e '.left_out == 0 and .blocks > 0'"
 

@@ -35,11 +35,13 @@ check "and where hyper was switched on, off and on again" based
 import "$T/two" "$a" && import "$T/two" "$VECTORS/devnet-c" --network other --hyper on
 check "every network is walked" says "other: 930 blocks" "$CHAINFS" fsck "$T/two"
 check "or the one that is named" exits 0 sh -c "'$CHAINFS' fsck '$T/two' --network other | wc -l | grep -qx 1"
-check "JSON ends with the counts" sh -c "'$CHAINFS' fsck '$T/a' --json | tail -n 1 | jq -e '.blocks == 833 and .damaged == 0'"
+check "JSON ends with the counts" \
+	sh -c "'$CHAINFS' fsck '$T/a' --json | tail -n 1 | jq -e '.blocks == 833 and .damaged == 0'"
 check "repair of a whole store mends nothing" says "; 0 repaired" "$CHAINFS" fsck "$T/a" --repair
 
 touch "$T/a/networks/devnet/segments/stray"
-check "a file of nobody is an orphan, which is no failure" exits 0 sh -c "'$CHAINFS' fsck '$T/a' | grep -q '^orphan	devnet	segment'"
+check "a file of nobody is an orphan, which is no failure" exits 0 \
+	sh -c "'$CHAINFS' fsck '$T/a' | grep -q '^orphan	devnet	segment'"
 rm "$T/a/networks/devnet/segments/stray"
 
 mkdir "$T/a/networks/devnet/checkpoints"
@@ -73,7 +75,8 @@ P
 flips()
 {
 	local file code seed=1 every=$((100 / $(rounds 100)))
-	for file in "$T"/a/networks/devnet/db/*.sst "$T"/a/networks/devnet/db/*.sst "$T"/a/networks/devnet/db/MANIFEST-*; do
+	for file in "$T"/a/networks/devnet/db/*.sst "$T"/a/networks/devnet/db/*.sst \
+		"$T"/a/networks/devnet/db/MANIFEST-*; do
 		seed=$((seed + 1))
 		[ $((seed % every)) = 0 ] || [ $seed = 2 ] || continue # one at least
 		rm -rf "$T/x" && cp -r "$T/a" "$T/x"

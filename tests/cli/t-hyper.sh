@@ -9,7 +9,8 @@ s=$T/s
 hyper() { local verb=$1; shift; "$CHAINFS" hyper "$verb" "$s" "$@"; }
 
 for verb in diff audit metrics; do
-	check "hyper $verb --help says how it is used" says "^usage: chainfs hyper $verb STORE" "$CHAINFS" hyper "$verb" --help
+	check "hyper $verb --help says how it is used" says "^usage: chainfs hyper $verb STORE" \
+		"$CHAINFS" hyper "$verb" --help
 done
 check "hyper alone says which verbs there are" says "chainfs hyper audit STORE" "$CHAINFS" hyper
 
@@ -18,9 +19,11 @@ check "hyper alone says which verbs there are" says "chainfs hyper audit STORE" 
 hyper diff --block 40 > "$T/diff"
 same "the report comes first" "$(head -n 1 "$T/diff")" "height 40"
 check "then lines of both contexts" sh -c "grep -q '^legacy	' '$T/diff'"
-same "seven fields behind the context" "$(grep -P '^(legacy|hyper)\t' "$T/diff" | awk -F'\t' '{ print NF }' | sort -u)" 8
+same "seven fields behind the context" \
+	"$(grep -P '^(legacy|hyper)\t' "$T/diff" | awk -F'\t' '{ print NF }' | sort -u)" 8
 hyper diff --block 40 --json > "$T/diff.json"
-check "--json is JSON with sorted keys" sh -c "jq -S . '$T/diff.json' | jq -e . > '$T/sorted'; jq . '$T/diff.json' | diff - '$T/sorted'"
+check "--json is JSON with sorted keys" \
+	sh -c "jq -S . '$T/diff.json' | jq -e . > '$T/sorted'; jq . '$T/diff.json' | diff - '$T/sorted'"
 same "with as many changes" "$(jq '[.changes[][]] | length' "$T/diff.json")" "$(grep -cP '^(legacy|hyper)\t' "$T/diff")"
 same "--context legacy is legacy's part" "$(hyper diff --block 40 --context legacy | grep -P '^(legacy|hyper)\t')" \
 	"$(grep -P '^legacy\t' "$T/diff")"
@@ -40,7 +43,8 @@ check "the first block has a state before it" exits 0 hyper diff --block 1
 check "an audit finds nothing" says "^0 faults$" hyper audit
 check "the newest heights of each shard" says '"heights":15,' hyper audit --latest 5 --json
 check "metrics are a line" test "$(hyper metrics | wc -l)" = 1
-check "or JSON" sh -c "'$CHAINFS' hyper metrics '$s' --json | jq -e '.retained > 100 and .storage_bytes > 1000 and .pipeline_lag == 0'"
+check "or JSON" \
+	sh -c "'$CHAINFS' hyper metrics '$s' --json | jq -e '.retained > 100 and .storage_bytes > 1000 and .pipeline_lag == 0'"
 check "where hyper is off it is behind by all there is" \
 	sh -c "'$CHAINFS' hyper metrics '$T/off' --json | jq -e '.pipeline_lag == .replayed and .hyper == false'"
 

@@ -3,7 +3,9 @@
 . "$(dirname "$0")/../support/lib.bash"
 
 import() { "$CHAINFS" import "$@"; }
-state() { "$CHAINFS" status "$1" --json | grep -E '"(held|hyper_root|legacy_root|missing|replayed|records|retained|items|tip)"'; }
+state() \
+	{ "$CHAINFS" status "$1" --json |
+	grep -E '"(held|hyper_root|legacy_root|missing|replayed|records|retained|items|tip)"'; }
 
 a=$VECTORS/devnet-a
 counts() # STORE ARCHIVE BLOCKS
@@ -88,7 +90,8 @@ cp "$a/network.json" "$a/blocks-0.pbs.zst" "$a/chunks-1.pbs.zst" "$T/apart"
 printf '\003abc' >"$T/apart/chunks-2.pbs"
 check "what is damaged outside the range is left alone" import "$T/s10" "$T/apart" --range 1:1-20 --quiet
 
-closed() { "$CHAINFS" import "$T/closed" "$a" 2>&- >&- && "$CHAINFS" verify "$T/closed" | grep -qx 'shard 1 state: ok 280'; }
+closed() { "$CHAINFS" import "$T/closed" "$a" 2>&- >&- && "$CHAINFS" verify "$T/closed" |
+	grep -qx 'shard 1 state: ok 280'; }
 check "with its standard files closed it says nothing into the store's" closed
 
 # A block that waits beyond a gap, and then does not decode: it is the tip until its turn comes.
@@ -101,7 +104,9 @@ damaged()
 	"$CHAINFS" status "$s" --json | jq -ce '.networks[0].shards[1] | [.held, .tip, .replayed]'
 }
 same "the tip goes back when the block at it turns out damaged" "$(damaged | tail -n 1)" "[1,1,1]"
-wrong() { dd if=/dev/zero of="$(ls "$T"/closed/networks/*/segments/*.seg)" bs=1 seek=2000 count=3000 conv=notrunc 2>/dev/null; }
+wrong() \
+	{ dd if=/dev/zero of="$(ls "$T"/closed/networks/*/segments/*.seg)" bs=1 seek=2000 \
+	count=3000 conv=notrunc 2>/dev/null; }
 wrong
 check "verify finds damage" exits 4 "$CHAINFS" verify "$T/closed"
 faults() { "$CHAINFS" verify "$T/closed" --json | jq -es '.[0].error and (.[-1].damaged > 0)'; }
@@ -116,6 +121,8 @@ check "verify then says that they come from the configuration" \
 	sh -c "'$CHAINFS' verify '$T/s6' --stored | grep -q 'validators from the config'"
 
 check "an archive that is none leaves no store behind" test ! -e "$T/s1"
+check "a range that is none is refused" refuses 1 "both included, from 1" "$T/s-range" "$a" --range 5-1
+check "and leaves no store behind" test ! -e "$T/s-range"
 check "a range that the archive does not hold is said" \
 	says "holds no height of --range 5000-6000" "$CHAINFS" import "$T/a" "$a" --range 5000-6000 --quiet
 check "and exits with 3" exits 3 "$CHAINFS" import "$T/a" "$a" --range 5000-6000 --quiet

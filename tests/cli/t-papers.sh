@@ -30,7 +30,8 @@ for key in $("$CHAINFS" config show | cut -f 1); do
 done
 same "every setting is in chainfs.yaml(5)" "$missing" ""
 missing=
-for option in $("$CHAINFS" mount --help | sed -n '/^mount options/,$p' | grep '^  [a-z]' | sed 's/^ *\([a-z_]*\).*/\1/'); do
+for option in $("$CHAINFS" mount --help | sed -n '/^mount options/,$p' | grep '^  [a-z]' |
+	sed 's/^ *\([a-z_]*\).*/\1/'); do
 	for page in mount.chainfs.8 chainfs-mount.1; do
 		sed 's/\\//g' "$P/$page.scd" | grep -q "^\*$option=\{0,1\}\*" || missing="$missing $page:$option"
 	done
@@ -44,7 +45,8 @@ same "every exit code is in chainfs(1)" "$missing" ""
 missing=
 while read -r path; do
 	sed 's/\\//g' "$P/chainfs-tree.7.scd" | grep -qF "*${path%/}* (" || missing="$missing $path"
-done < <(sed -n '/{lane}\/\|^[a-z{]/p' "$TESTS/golden/README.txt" | grep -E '(fixed|settling|flowing) ' | awk '{ print $1 }')
+done < <(sed -n '/{lane}\/\|^[a-z{]/p' "$TESTS/golden/README.txt" |
+	grep -E '(fixed|settling|flowing) ' | awk '{ print $1 }')
 same "every row of the tree is in chainfs-tree(7)" "$missing" ""
 
 if command -v scdoc > /dev/null; then

@@ -5,9 +5,11 @@
 
 "$CHAINFS" forge "$T/forged" --quiet --seed 5 --messages 2000 || exit 1
 tls=
-command -v openssl > /dev/null && tls=1 && mkdir "$T/tls" && openssl req -x509 -newkey ed25519 -nodes -days 2 -subj /CN=localhost \
+command -v openssl > /dev/null && tls=1 && mkdir "$T/tls" &&
+	openssl req -x509 -newkey ed25519 -nodes -days 2 -subj /CN=localhost \
 	-addext subjectAltName=DNS:localhost -keyout "$T/tls/key.pem" -out "$T/tls/cert.pem" 2> /dev/null
-node "$PEERS/snapchain/check.mjs" "$VECTORS" "$T/forged" ${tls:+"$T/tls"} > "$T/check.out" 2> "$T/check.err" || tests_failed=$((tests_failed + 1))
+node "$PEERS/snapchain/check.mjs" "$VECTORS" "$T/forged" ${tls:+"$T/tls"} > "$T/check.out" \
+	2> "$T/check.err" || tests_failed=$((tests_failed + 1))
 cat "$T/check.out" "$T/check.err"
 
 # ---- states that are made, against those that a node gave ----
@@ -33,7 +35,8 @@ cut_short() # a vshard less
 	local at
 	at=$(ls -d "$T"/checkpoints/0000000341-*) && cp -r "$at" "$T/short" || return 1
 	rm "$(ls -S "$T"/short/legacy/1/*.pb | head -n 1)"
-	node "$PEERS/snapchain/make_replica.mjs" "$T/short" "$VECTORS/devnet-r" "$T/no" > "$T/short.out" 2>&1 && return 1
+	node "$PEERS/snapchain/make_replica.mjs" "$T/short" "$VECTORS/devnet-r" \
+		"$T/no" > "$T/short.out" 2>&1 && return 1
 	grep -q 'shard 1: the root of' "$T/short.out" || { cat "$T/short.out"; return 1; }
 }
 check "a state that lacks records is not made, and why is said" cut_short

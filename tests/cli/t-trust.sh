@@ -26,7 +26,10 @@ gaps() { "$CHAINFS" gaps "$T/s" | head -n 1; }
 same "the gap has the reason" "$(gaps)" "$(printf '0\t0000000101-0000000273\trolled-back\ta try')"
 check "fsck finds nothing" sound "$T/s"
 "$CHAINFS" import "$T/short" "$a" --quiet --hyper on --range 1-100 > /dev/null
-roots() { "$CHAINFS" status "$1" --json | grep -E '"(legacy_root|hyper_root|records|retained|hyper_bytes|diverged|replayed|items|bytes|held|tip|hyper_base)"'; }
+roots() {
+	local fields='legacy_root|hyper_root|records|retained|hyper_bytes|diverged|replayed|items'
+	"$CHAINFS" status "$1" --json | grep -E "\"($fields|bytes|held|tip|hyper_base)\""
+}
 same "the state is that of a store that never went further" "$(roots "$T/s")" "$(roots "$T/short")"
 check "a second one goes further back" "$CHAINFS" rollback "$T/s" 40
 check "and fsck finds nothing" sound "$T/s"

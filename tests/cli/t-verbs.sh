@@ -4,7 +4,8 @@
 
 check "without words it prints its help and says that it is a mistake" exits 1 "$CHAINFS"
 check "--help is no mistake" exits 0 "$CHAINFS" --help
-for verb in demo import restore bootstrap guessed compare mount umount status gaps verify pin unpin checkpoints checkpoint fsck doctor export \
+for verb in demo import restore bootstrap guessed compare mount umount status gaps verify pin \
+	unpin checkpoints checkpoint fsck doctor export \
 	"config show" "config check" migrate presets "hyper diff" "hyper audit" "hyper metrics" version help; do
 	# shellcheck disable=SC2086
 	check "$verb --help says how it is used" says "^usage: chainfs $verb" "$CHAINFS" $verb --help

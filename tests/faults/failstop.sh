@@ -38,15 +38,18 @@ aborts() {
 	eventually 20 answers || { cat "$T/out"; return 1; }
 	worker=$(daemon_of "$T/aborted")
 	kill -ABRT "$worker"
-	eventually 20 other_than "$worker" && eventually 20 answers || { echo "no other worker serves"; cat "$T/out"; return 1; }
-	grep -q "^chainfs: stopped by SIGABRT of process $$; nothing acknowledged is lost$" "$T/out" || { cat "$T/out"; return 1; }
+	eventually 20 other_than "$worker" && eventually 20 answers ||
+		{ echo "no other worker serves"; cat "$T/out"; return 1; }
+	grep -q "^chainfs: stopped by SIGABRT of process $$; nothing acknowledged is lost$" \
+		"$T/out" || { cat "$T/out"; return 1; }
 	: > "$T/out"
 	worker=$(daemon_of "$T/aborted")
 	kill -ABRT $pid
 	wait $pid
 	code=$?
 	[ $code = 74 ] || { echo "it ended with $code"; cat "$T/out"; return 1; }
-	grep -q "^chainfs: stopped by SIGABRT of process $$; nothing acknowledged is lost$" "$T/out" || { cat "$T/out"; return 1; }
+	grep -q "^chainfs: stopped by SIGABRT of process $$; nothing acknowledged is lost$" \
+		"$T/out" || { cat "$T/out"; return 1; }
 	eventually 20 is_gone "$worker" || { echo "the worker stays"; return 1; }
 	"$CHAINFS" mount "$T/aborted" "$T/mnt" && answers || return 1
 	umount "$T/mnt" && eventually 20 is_unheld "$T/aborted" || return 1
@@ -79,7 +82,8 @@ one_cut() {
 		> "$T/out" 2> "$T/trace") &
 	pid=$!
 	eventually 20 answers || { cat "$T/trace"; return 1; }
-	find "$T"/mnt/*/legacy/blocks/0000000000-*/ "$T"/mnt/*/hyper/at/100/ -name '*.json' -print0 | sort -z | head -z -n 400 |
+	find "$T"/mnt/*/legacy/blocks/0000000000-*/ "$T"/mnt/*/hyper/at/100/ -name '*.json' \
+		-print0 | sort -z | head -z -n 400 |
 		xargs -0 sha256sum > "$T/sums"
 	touch "$T/reading"
 	for n in 1 2 3; do
@@ -104,7 +108,8 @@ one_cut() {
 	wait $pid
 	code=$?
 	ended_with $code
-	[[ " 0 2 6 32 70 74 " == *" $code "* ]] || { echo "the daemon ended with $code"; tail -n 5 "$T/trace"; return 1; }
+	[[ " 0 2 6 32 70 74 " == *" $code "* ]] ||
+		{ echo "the daemon ended with $code"; tail -n 5 "$T/trace"; return 1; }
 	[ $code != 74 ] || grep -q '^chainfs: stopped' "$T/trace" || { echo "no line says why"; return 1; }
 	umount -l "$T/mnt" 2> /dev/null
 	disk_off disk || return 1
@@ -134,16 +139,21 @@ errors_at_random() {
 			draw ${#kinds[@]}
 			what=${kinds[drawn]}
 			draw 300
-			timeout 60 env FAIL_BELOW="$store" FAIL_CALLS="$what" FAIL_ONE_IN=$((drawn + 5)) FAIL_SEED=$RANDOM \
+			timeout 60 env FAIL_BELOW="$store" FAIL_CALLS="$what" \
+				FAIL_ONE_IN=$((drawn + 5)) FAIL_SEED=$RANDOM \
 				LD_PRELOAD="$T/fail.so" "$CHAINFS" import "$store" "$ARCHIVE" --hyper on --quiet \
 				--set import.commit=5ms,log.level=debug > "$T/out" 2> "$T/trace"
 			code=$?
 			ended_with $code
-			[[ " 0 2 3 6 74 " == *" $code "* ]] || { echo "$what: exit status $code"; tail -n 5 "$T/trace"; return 1; }
-			[ $code = 0 ] || grep -q '^chainfs' "$T/trace" || { echo "$what: $code without a sentence"; return 1; }
+			[[ " 0 2 3 6 74 " == *" $code "* ]] ||
+				{ echo "$what: exit status $code"; tail -n 5 "$T/trace"; return 1; }
+			[ $code = 0 ] || grep -q '^chainfs' "$T/trace" ||
+				{ echo "$what: $code without a sentence"; return 1; }
 			have=$(acknowledged "$T/trace")
-			[ -e "$store/chainfs-store" ] || { [ -z "$have" ] && continue; echo "the store is gone"; return 1; }
-			now=$(held "$store") || { echo "$what: it does not open"; "$CHAINFS" status "$store"; return 1; }
+			[ -e "$store/chainfs-store" ] ||
+				{ [ -z "$have" ] && continue; echo "the store is gone"; return 1; }
+			now=$(held "$store") ||
+				{ echo "$what: it does not open"; "$CHAINFS" status "$store"; return 1; }
 			holds_all "$have" "$now" || { echo "$what"; return 1; }
 		done
 		import_into "$store" > "$T/out" 2>&1 || { cat "$T/out"; return 1; }

@@ -62,7 +62,8 @@ too_small() {
 		disk_make disk "$FS" $mib
 		ends_well "$CHAINFS" import "$store" "$ARCHIVE" --hyper on --quiet || { echo "$mib MiB"; return 1; }
 		if [ -e "$store/chainfs-store" ]; then
-			ends_well "$CHAINFS" fsck "$store" && [ $code = 0 ] || { cat "$T/verb.out"; echo "$mib MiB"; return 1; }
+			ends_well "$CHAINFS" fsck "$store" && [ $code = 0 ] ||
+				{ cat "$T/verb.out"; echo "$mib MiB"; return 1; }
 		fi
 		disk_off disk
 	done
@@ -113,15 +114,18 @@ every_verb() {
 		for list in "status $store" "gaps $store" "verify $store" "checkpoints $store" "fsck $store" \
 			"hyper audit $store"; do
 			# shellcheck disable=SC2086
-			ends_well "$CHAINFS" $list && [ $code = 0 ] || { echo "$left KiB left: $list"; cat "$T/verb.out"; return 1; }
+			ends_well "$CHAINFS" $list && [ $code = 0 ] ||
+				{ echo "$left KiB left: $list"; cat "$T/verb.out"; return 1; }
 		done
-		for list in "import $store $ARCHIVE" "pin $store b" "checkpoint $store $T/disk/out" "export $store $T/disk/x" \
+		for list in "import $store $ARCHIVE" "pin $store b" \
+			"checkpoint $store $T/disk/out" "export $store $T/disk/x" \
 			"fsck $store --repair"; do
 			# shellcheck disable=SC2086
 			ends_well "$CHAINFS" $list || { echo "$left KiB left: $list"; return 1; }
 		done
 		ends_well "$CHAINFS" restore "$T/disk/other" "$store"/networks/*/checkpoints/* --network devnet &&
-			[ $code = 6 ] || { echo "$left KiB left: restore ended with $code"; cat "$T/verb.out"; return 1; }
+			[ $code = 6 ] ||
+			{ echo "$left KiB left: restore ended with $code"; cat "$T/verb.out"; return 1; }
 		[ ! -e "$T/disk/other" ] || { echo "half a restore"; return 1; }
 		ends_well "$CHAINFS" unpin "$store" a && [ $code = 0 ] || { cat "$T/verb.out"; return 1; }
 		holds "$before" || return 1
@@ -133,7 +137,11 @@ every_verb() {
 	done
 }
 
-reads_all() { [ "$(cat "$T"/mnt/*/legacy/state/roots.tsv "$T"/mnt/*/legacy/blocks/*/items.jsonl | sha256sum)" = "$1" ]; }
+reads_all() {
+	local now
+	now=$(cat "$T"/mnt/*/legacy/state/roots.tsv "$T"/mnt/*/legacy/blocks/*/items.jsonl | sha256sum)
+	[ "$now" = "$1" ]
+}
 says_full() { "$CHAINFS" status "$store" | grep -q '^read-only: disk full'; }
 says_writable() { "$CHAINFS" status "$store" --json | grep -q '"writable": true'; }
 event() { grep -qe "$1" "$T/events"; }
@@ -149,12 +157,14 @@ below_a_mount() {
 	eventually 10 event '- disk state=full' || { echo "no event says that the disk is full"; return 1; }
 	says_full || { echo "status does not say so"; return 1; }
 	reads_all "$before" || { echo "a read failed on the full disk"; return 1; }
-	ends_well "$CHAINFS" import "$store" "$ARCHIVE" && [ $code = 6 ] || { echo "import ended with $code"; cat "$T/verb.out"; return 1; }
+	ends_well "$CHAINFS" import "$store" "$ARCHIVE" && [ $code = 6 ] ||
+		{ echo "import ended with $code"; cat "$T/verb.out"; return 1; }
 	ends_well "$CHAINFS" pin "$store" b && [ $code = 6 ] || { echo "pin ended with $code"; return 1; }
 	reads_all "$before" || { echo "a read failed after the refusals"; return 1; }
 	free_up
 	eventually 10 says_writable || { echo "it stays read-only"; return 1; }
-	event '- disk state=room' || eventually 5 event '- disk state=room' || { echo "no event of the room"; return 1; }
+	event '- disk state=room' || eventually 5 event '- disk state=room' ||
+		{ echo "no event of the room"; return 1; }
 	ends_well "$CHAINFS" import "$store" "$ARCHIVE" && [ $code = 0 ] || { cat "$T/verb.out"; return 1; }
 	[ "$daemon" = "$(daemon_of "$store")" ] || { echo "another daemon"; return 1; }
 	umount "$T/mnt" && eventually 20 is_gone "$daemon" || return 1
@@ -203,7 +213,8 @@ without_reserve() {
 	daemon=$(daemon_of "$store")
 	cat "$T"/mnt/*/legacy/blocks/*/items.jsonl > /dev/null || return 1
 	umount "$T/mnt" && { [ -z "$daemon" ] || eventually 20 is_gone "$daemon"; } || return 1
-	ends_well "$CHAINFS" unpin "$store" a && [ $code = 0 ] || { echo "unpin ended with $code"; cat "$T/verb.out"; return 1; }
+	ends_well "$CHAINFS" unpin "$store" a && [ $code = 0 ] ||
+		{ echo "unpin ended with $code"; cat "$T/verb.out"; return 1; }
 	[ -z "$(ls "$store"/networks/*/checkpoints)" ] || { echo "no room was made"; return 1; }
 	free_up
 	ends_whole || return 1

@@ -83,7 +83,8 @@ dump_digest() {
 	out=$(mktemp -d "$T/dump.XXXXXX") || return 1
 	"$CHAINFS" export "$1" "$out/archive" --quiet > "$out/said" 2>&1 &&
 		"$CHAINFS" checkpoint "$1" "$out/state" >> "$out/said" 2>&1 &&
-		"$CHAINFS" status "$1" --json 2>> "$out/said" | grep -vE '"(size|store|hits|misses)"' > "$out/status" || {
+		"$CHAINFS" status "$1" --json 2>> "$out/said" |
+		grep -vE '"(size|store|hits|misses)"' > "$out/status" || {
 		cat "$out/said"
 		rm -rf "$out"
 		return 1

@@ -42,7 +42,8 @@ is_still_pinned() { # by the lists as they were before the cut
 	while read -r name checkpoint; do
 		grep -qx "$name" "$T/unpinned.before" "$T/unpinned" && continue
 		grep -qP "\t$name\t[0-9]+\tcomplete\t$checkpoint\$" <<< "$list" &&
-			(cd "$store"/networks/*/checkpoints/"$checkpoint" && sha256sum --quiet -c SHA256SUMS) && continue
+			(cd "$store"/networks/*/checkpoints/"$checkpoint" &&
+			sha256sum --quiet -c SHA256SUMS) && continue
 		echo "pin $name was complete as $checkpoint before the cut; now:"
 		echo "$list"
 		return 1

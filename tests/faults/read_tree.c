@@ -1,6 +1,7 @@
 /* Reads the tree of a store as the mount would, without a mount.
  *
- *     read_tree STORE [PATH…]    walks everything that is listed, and all below each PATH: a line a place
+ *     read_tree STORE [PATH…]    walks everything that is listed, and all below each PATH: a line a
+ *                                place
  *     read_tree STORE @FILE      looks up and reads the places that FILE names, a path a line
  *
  * A line is "PATH<tab>SUM": of a file or a link the first bytes of BLAKE3 of its bytes, of a folder

@@ -21,11 +21,13 @@ right_or_errors() {
 }
 
 # ---- EIO ----
-if [ "$FLAVOUR" = release ] && ${CC:-cc} -shared -fPIC -o "$T/eio.so" "$TESTS/faults/preload/eio.c" -ldl 2> "$T/cc"; then
+if [ "$FLAVOUR" = release ] &&
+	${CC:-cc} -shared -fPIC -o "$T/eio.so" "$TESTS/faults/preload/eio.c" -ldl 2> "$T/cc"; then
 	cut -f1 "$T/right" > "$T/paths"
 	for file in .seg .sst; do
 		for every in 1 3; do
-			LD_PRELOAD=$T/eio.so EIO_PATH=$file EIO_EVERY=$every EIO_FROM=$([ $file = .seg ] && echo 0 || echo 20) \
+			LD_PRELOAD=$T/eio.so EIO_PATH=$file EIO_EVERY=$every \
+				EIO_FROM=$([ $file = .seg ] && echo 0 || echo 20) \
 				"$reader" "$T/s" "@$T/paths" > "$T/got" 2> /dev/null
 			check "every $every. read of *$file fails: right bytes or an error" right_or_errors "$T/got"
 		done
@@ -44,14 +46,16 @@ fi
 for n in 64 20; do
 	(ulimit -n $n && "$CHAINFS" import "$T/fd$n" "$T/a" --quiet) > "$T/got" 2>&1
 	code=$?
-	check "with $n descriptors an import ends well, or with a sentence" sh -c "[ $code = 0 ] || grep -q 'chainfs import: .' '$T/got'"
+	check "with $n descriptors an import ends well, or with a sentence" \
+		sh -c "[ $code = 0 ] || grep -q 'chainfs import: .' '$T/got'"
 	check "and goes on when there are more" "$CHAINFS" import "$T/fd$n" "$T/a" --quiet
 	check "with nothing wrong" "$CHAINFS" fsck "$T/fd$n"
 done
 
 # ---- memory ----
 if [ "$FLAVOUR" = release ]; then
-	(ulimit -v $((1024 * 1024)) && "$CHAINFS" import "$T/m" "$archive" --hyper on --quiet --set limits.cache=64MiB) \
+	(ulimit -v $((1024 * 1024)) &&
+		"$CHAINFS" import "$T/m" "$archive" --hyper on --quiet --set limits.cache=64MiB) \
 		> "$T/got" 2>&1
 	code=$?
 	check "an import within a gibibyte of addresses ends well, or with a sentence" \
@@ -72,8 +76,10 @@ if [ "$FLAVOUR" = release ] && ${CC:-cc} -shared -fPIC -o "$T/clock.so" "$TESTS/
 	for off in -86400 86400 315360000 -315360000; do
 		rm -rf "$T/c"
 		check "an import by a clock that is $off seconds off ends well" \
-			env LD_PRELOAD="$T/clock.so" CLOCK_OFF=$off timeout 60 "$CHAINFS" import "$T/c" "$T/a" --hyper on --quiet
-		LD_PRELOAD=$T/clock.so CLOCK_OFF=$off "$reader" "$T/c" | grep -v '/status	\|^/status\|/segments' | sort > "$T/got"
+			env LD_PRELOAD="$T/clock.so" CLOCK_OFF=$off timeout 60 "$CHAINFS" import \
+			"$T/c" "$T/a" --hyper on --quiet
+		LD_PRELOAD=$T/clock.so CLOCK_OFF=$off "$reader" "$T/c" |
+			grep -v '/status	\|^/status\|/segments' | sort > "$T/got"
 		check "and every place reads the same, by that clock" cmp "$T/right" "$T/got"
 	done
 else
@@ -113,7 +119,8 @@ if command -v zstd > /dev/null; then
 	head -c $((1 << 30)) /dev/zero | zstd -q -1 -o "$stream"
 	rm -rf "$T/d"
 	(ulimit -v $((2 * 1024 * 1024)); "$CHAINFS" import "$T/d" "$T/bad" --hyper on --quiet) > "$T/said" 2>&1
-	check "a frame that unpacks to a gibibyte of nothing is refused with a sentence" grep -q 'chunks-1.pbs' "$T/said"
+	check "a frame that unpacks to a gibibyte of nothing is refused with a sentence" \
+		grep -q 'chunks-1.pbs' "$T/said"
 	check "and what is missing comes with the right one" whole_again
 fi
 echo "1..$tests_run"

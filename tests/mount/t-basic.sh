@@ -11,7 +11,8 @@ check "README says something" grep -q . "$T/mnt/README"
 check "status has a line of the network" grep -q "^$NET	snapchain	" "$T/mnt/status"
 check "the network has its own status" grep -q '^hyper on$' "$T/mnt/$NET/status"
 check "head leads to the newest block" test -s "$T/mnt/$NET/head/header"
-same "ctl is linked from the root" "$(ls "$T/mnt/ctl/" | tr '\n' ' ')" "README backward cap events fetch freeze last_error log-level metrics pause pins trust verify "
+same "ctl is linked from the root" "$(ls "$T/mnt/ctl/" | tr '\n' ' ')" \
+	"README backward cap events fetch freeze last_error log-level metrics pause pins trust verify "
 
 find "$T/mnt/" -type f -print0 > "$T/files"
 check "every file is as large as its size says" probe sizes < "$T/files"
@@ -19,7 +20,8 @@ same "every folder has size 0 and one link" "$(find "$T/mnt/" -type d ! \( -size
 same "a whole tar is read without a complaint" "$(tar -cf - -C "$T/mnt" $NET/legacy 2>&1 > /dev/null)" ""
 H=$T/mnt/$NET/legacy/blocks/0000000000-0000000999/0000000100
 same "the same record is the same inode wherever it is listed" \
-	"$(stat -c %i "$T/mnt/$NET/legacy/blocks/100/items/"*.json)" "$(stat -c %i "$T/mnt/$NET/hyper/blocks/100/items/"*.json)"
+	"$(stat -c %i "$T/mnt/$NET/legacy/blocks/100/items/"*.json)" \
+	"$(stat -c %i "$T/mnt/$NET/hyper/blocks/100/items/"*.json)"
 
 requests() {
 	awk '$1 == "chainfs_fuse_requests_total" { print $2 }' "$T/ctl/metrics"

@@ -28,6 +28,11 @@ mount_store "$T/whole" "$T/mnt-whole" || exit 1
 check "a store begins with recorded pages" "$CHAINFS" bootstrap "$T/pages" "$FROM/replication" --hyper on --quiet
 check "there is no half of one left" test ! -e "$T/pages.part"
 check "what is there stays" refused "is there already" "$CHAINFS" bootstrap "$T/pages" "$FROM/replication" --quiet
+for said in 'grpc://|there is no host' 'grpc://[::1|bracket is not closed' 'grpc://127.0.0.1:0|:PORT, 1 to 65535' \
+	'grpc://127.0.0.1:65536|:PORT, 1 to 65535' 'grpc://127.0.0.1: 1|:PORT, 1 to 65535' 'grpc://a b:1|there is no host'; do
+	check "${said%%|*} is no address, and why is said" refused "${said#*|}" \
+		"$CHAINFS" bootstrap "$T/none" "${said%%|*}" --config "$FROM/network.json" --network devnet --quiet
+done
 check "a height that is not offered is said" refused "no snapshot of height 341 is offered" \
 	"$CHAINFS" bootstrap "$T/none" "$FROM/replication" --height 341 --quiet
 check "of refused pages alone, without lists, none is made" refused "shard 1, vshard a2, page 0" \
@@ -62,9 +67,17 @@ check "an import goes on from there" "$CHAINFS" import "$T/keys" "$FROM" --quiet
 mount_store "$T/keys" "$T/mnt-keys" || exit 1
 check "at/644 is that of a full import" same_tree legacy/at/644 keys
 umount "$T/mnt-keys"
-for lie in missing repeated changed wrong-root token-loop swapped short; do
+for lie in missing repeated changed wrong-root token-loop swapped short other-shard endless token-cycle; do
 	said=$(peer_order node tamper $lie 1 26 0) || { not_ok "$lie: $said"; continue; }
 	check "a page that is $lie is refused and named" refused "shard 1, vshard 1a" boot "lie-$lie"
+	check "$lie: nothing is left" test ! -e "$T/lie-$lie" -a ! -e "$T/lie-$lie.part"
+done
+# Nothing in a page says that its records are of another shard or height: the root of the shard does.
+for lie in moved false-root other-block many-snapshots; do
+	where="1 26 0"
+	[ $lie != moved ] || where="2 242 0" # the one that both shards have other accounts of
+	said=$(peer_order node tamper $lie $where) || { not_ok "$lie: $said"; continue; }
+	check "$lie is refused and named" refused "shard ${where%% *}" boot "lie-$lie"
 	check "$lie: nothing is left" test ! -e "$T/lie-$lie" -a ! -e "$T/lie-$lie.part"
 done
 peer_order node tamper none > /dev/null
@@ -73,4 +86,9 @@ check "a page of many messages that is refused is filled from lists" boot filled
 check "and an import goes on from there" "$CHAINFS" import "$T/filled" "$FROM" --quiet
 same "without a gap" "$("$CHAINFS" gaps "$T/filled")" ""
 peer_stop node
+peer_start both --archive "$FROM" --replication "$FROM/replication" --replication "$FROM/replication-with-keys" || exit 1
+at=grpc://127.0.0.1:$PEER_PORT
+peer_order both tamper other-height 1 162 0 > /dev/null # where keys came in between
+check "a page of another height is refused and named" refused "shard 1" boot lie-height
+peer_stop both
 exit $((tests_failed > 0))

@@ -31,7 +31,8 @@ btrfs -q subvolume create "$T/fs/store" || exit 1
 filling() { # small commits, so that there are many moments
 	local first
 	for first in $(seq 1 9 270); do
-		"$CHAINFS" import "$T/fs/store" "$ARCHIVE" --network $NET --range "$first-$((first + 8))" --hyper on --quiet || return 1
+		"$CHAINFS" import "$T/fs/store" "$ARCHIVE" --network $NET \
+			--range "$first-$((first + 8))" --hyper on --quiet || return 1
 	done
 } >/dev/null 2>&1
 "$CHAINFS" import "$T/fs/store" "$ARCHIVE" --network $NET --range 1-1 --hyper on --quiet >/dev/null 2>&1 || exit 1
@@ -65,7 +66,8 @@ going_on()
 {
 	"$CHAINFS" import "$T/fs/snap1" "$ARCHIVE" --quiet >/dev/null 2>&1 &&
 		"$CHAINFS" import "$T/fs/store" "$ARCHIVE" --quiet >/dev/null 2>&1 &&
-		[ "$("$CHAINFS" status "$T/fs/snap1" --json | grep root)" = "$("$CHAINFS" status "$T/fs/store" --json | grep root)" ]
+		[ "$("$CHAINFS" status "$T/fs/snap1" --json | grep root)" = \
+		"$("$CHAINFS" status "$T/fs/store" --json | grep root)" ]
 }
 check "an import goes on from a snapshot and comes out the same" going_on
 

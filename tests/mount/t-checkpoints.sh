@@ -31,7 +31,8 @@ same "nothing says that it is being built" "$(ls "$all/$first" | tr '\n' ' ')" \
 sums() { (cd "$all/$first" && sha256sum -c --quiet SHA256SUMS); }
 check "sha256sum -c agrees through the mount" sums
 named() { # files outside of SHA256SUMS
-	(cd "$all/$first" && find . -type f | sed 's,^\./,,' | sort) | grep -vxF -f <(cut -c67- "$all/$first/SHA256SUMS")
+	(cd "$all/$first" && find . -type f | sed 's,^\./,,' | sort) |
+		grep -vxF -f <(cut -c67- "$all/$first/SHA256SUMS")
 }
 same "only what is this node's own stands outside of it" "$(named | tr '\n' ' ')" \
 	"SHA256SUMS evidence/commits-0.pb evidence/commits-1.pb evidence/commits-2.pb evidence/network.json verdict "
@@ -156,7 +157,8 @@ same "at once" "$(ls "$T/demo/store/networks/demo/checkpoints" | grep -c ^000000
 check "one that is not there is said" exits 3 "$CHAINFS" unpin "$T/demo/store" offline --network demo
 
 for range in 150-400 1-149; do
-	"$CHAINFS" import "$T/second" "$T/demo/archive" --network demo --hyper on --range $range --quiet > /dev/null 2>&1
+	"$CHAINFS" import "$T/second" "$T/demo/archive" --network demo --hyper on --range $range \
+		--quiet > /dev/null 2>&1
 done
 "$CHAINFS" pin "$T/second" same --height 250 --quiet > /dev/null
 mount_store "$T/demo/store" "$T/mnt" && mount_store "$T/second" "$T/mnt2" || exit 1

@@ -12,10 +12,12 @@ R=0000000000-0000000999
 
 # ---- sizes ----
 
-find "$T/mnt/" "$N/legacy/at/100/" "$N/hyper/at/100/" "$N/diffs/100/" "$N/legacy/shards/1/at/90/" -type f -print0 > "$T/files"
+find "$T/mnt/" "$N/legacy/at/100/" "$N/hyper/at/100/" "$N/diffs/100/" "$N/legacy/shards/1/at/90/" \
+	-type f -print0 > "$T/files"
 said=$(probe sizes < "$T/files")
 check "every file is as large as it says: $(tail -n 1 <<< "$said")" test "$(tail -n 1 <<< "$said")" = "$said"
-same "as wc -c has it" "$(xargs -0 cat < "$T/files" | wc -c)" "$(xargs -0 stat -c %s < "$T/files" | awk '{ n += $1 } END { print n }')"
+same "as wc -c has it" "$(xargs -0 cat < "$T/files" | wc -c)" \
+	"$(xargs -0 stat -c %s < "$T/files" | awk '{ n += $1 } END { print n }')"
 same "du --apparent-size is the sum of sizes" "$(du -s --apparent-size -B1 "$N/legacy/at/100/" | cut -f 1)" \
 	"$(find "$N/legacy/at/100/" -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')"
 
@@ -34,7 +36,8 @@ if image; then
 	ask refusals "$T/ext4/folder/file" "$T/ext4/folder/sub" "$T/ext4/folder/absent" > "$T/ext4.refusals"
 	[ -z "${UPDATE:-}" ] || cp "$T/ext4.refusals" "$TESTS/golden/refusals.txt"
 	umount "$T/ext4"
-	same "the recorded table is what this kernel's ext4 says" "$(diff "$TESTS/golden/refusals.txt" "$T/ext4.refusals")" ""
+	same "the recorded table is what this kernel's ext4 says" \
+		"$(diff "$TESTS/golden/refusals.txt" "$T/ext4.refusals")" ""
 else
 	cp "$TESTS/golden/refusals.txt" "$T/ext4.refusals"
 fi

@@ -7,7 +7,8 @@ mount_store "$T/st" "$T/mnt" || exit 1
 ctl=$T/mnt/ctl
 probe names 4096 / > /dev/null || exit 1
 
-same "ctl lists its files" "$(ls "$ctl/" | tr '\n' ' ')" "README backward cap events fetch freeze last_error log-level metrics pause pins trust verify "
+same "ctl lists its files" "$(ls "$ctl/" | tr '\n' ' ')" \
+	"README backward cap events fetch freeze last_error log-level metrics pause pins trust verify "
 same "README is as large as it says" "$(cat "$ctl/README" | wc -c)" "$(stat -Lc %s "$ctl/README")"
 check "README names the files" grep -q '^metrics ' "$ctl/README"
 same "metrics are whole" "$(cat "$ctl/metrics" | tail -c 1 | wc -l)" 1

@@ -30,7 +30,8 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 	diff -r "legacy/at/$h" "hyper/at/$h" > "$T/out" 2> "$T/complaints"
 	only=$(only_in_hyper "$T/out" | wc -l)
 	wrong=$(
-		grep '^Only in ' "$T/out" | grep -v '^Only in hyper/.*/accounts/.*\.json$\|^Only in hyper/.*/accounts\(/..\)\?: [0-9a-f]*$'
+		grep '^Only in ' "$T/out" |
+			grep -v '^Only in hyper/.*/accounts/.*\.json$\|^Only in hyper/.*/accounts\(/..\)\?: [0-9a-f]*$'
 		grep '^Only in ' "$T/out" | grep -v "^Only in hyper/at/$h/"
 		sed -n 's/^diff -r .*\///p' "$T/out" | grep -vE "$explained"
 		grep -v '^Only in \|^diff -r \|^[<>] \|^---$\|^[0-9,]*[acd][0-9,]*$' "$T/out"
@@ -54,7 +55,8 @@ diff -r legacy hyper > "$T/out" 2> "$T/complaints"
 same "the contexts as a whole: only hyper has more" "$(grep '^Only in ' "$T/out" | grep -v '^Only in hyper')" ""
 same "the contexts as a whole: envelopes, and the retained records of the state" \
 	"$(grep '^Only in ' "$T/out" | grep -v '^Only in hyper/state/\(shards/[0-9]*/\)\?accounts[/:]' | sort)" \
-	"$(printf '%s\n' "Only in hyper/shards/1: envelopes" "Only in hyper/shards/2: envelopes" "Only in hyper: envelopes")"
+	"$(printf '%s\n' "Only in hyper/shards/1: envelopes" "Only in hyper/shards/2: envelopes" \
+	"Only in hyper: envelopes")"
 same "the contexts as a whole: only roots and the state differ" \
 	"$(sed -n 's/^diff -r [^ ]* hyper\///p' "$T/out" | grep -vE '^(shards/[0-9]+/)?roots/|^state/')" ""
 same "the state's differing files are those that the records explain" \

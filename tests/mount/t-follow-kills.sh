@@ -19,9 +19,11 @@ echo "# TEST_SEED=$SEED KILLS=$KILLS"
 NET=killed S=$T/st M=$T/mnt
 mkdir -p "$M"
 
-"$CHAINFS" forge "$T/archive" --seed "$((SEED + 1))" --blocks $((KILLS * AHEAD * 3 + 900)) --messages $((KILLS * 30 + 2000)) \
+"$CHAINFS" forge "$T/archive" --seed "$((SEED + 1))" --blocks $((KILLS * AHEAD * 3 + 900)) \
+	--messages $((KILLS * 30 + 2000)) \
 	--quiet || exit 1
-"$CHAINFS" import "$T/imported" "$T/archive" --network $NET --quiet > "$T/import.out" 2>&1 || { cat "$T/import.out"; exit 1; }
+"$CHAINFS" import "$T/imported" "$T/archive" --network $NET --quiet > "$T/import.out" 2>&1 ||
+	{ cat "$T/import.out"; exit 1; }
 peer_start node --archive "$T/archive" --at 20 || exit 1
 cp "$T/archive/network.json" "$T/network.json" 2> /dev/null || { ls "$T/archive"; exit 1; }
 
@@ -56,7 +58,8 @@ reached() { # [SHARD HEIGHT]…
 
 # From the kill on: until the kernel is answered, and a block that was acknowledged is read.
 first_read() { # HEIGHT
-	timeout -s KILL 60 stat -f "$M" > /dev/null && timeout -s KILL 60 cat "$M/$NET/legacy/blocks/$1/header" > /dev/null
+	timeout -s KILL 60 stat -f "$M" > /dev/null &&
+		timeout -s KILL 60 cat "$M/$NET/legacy/blocks/$1/header" > /dev/null
 }
 
 tip_in() { # FILE: of stats

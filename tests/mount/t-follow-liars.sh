@@ -46,7 +46,8 @@ lies() {
 	same "$mode: and is what an import has" "$("$CHAINFS" status "$store" | grep legacy)" "$ROOTS"
 	if [ "$2" != no ]; then
 		check "$mode: who did it is banned" eventually 20 is_banned "$store" liar
-		check "$mode: with the reason" says "liar	.*banned.*	[a-z].* " "$CHAINFS" source list "$store"
+		check "$mode: with the reason" says "liar	.*banned.*	[a-z].* " \
+			"$CHAINFS" source list "$store"
 	fi
 	same "$mode: the honest one is not" "$(state_of "$store" honest)" connected
 	unmount "$T/mnt"

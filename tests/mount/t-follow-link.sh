@@ -69,13 +69,15 @@ start_node() { # OPTION…
 
 start_node --at 20 --port 3383 || exit 1
 clock=
-if [ "${FLAVOUR:-release}" = release ] && ${CC:-cc} -shared -fPIC -o "$T/clock.so" "$TESTS/faults/preload/clock.c" 2> "$T/cc"; then
+if [ "${FLAVOUR:-release}" = release ] &&
+	${CC:-cc} -shared -fPIC -o "$T/clock.so" "$TESTS/faults/preload/clock.c" 2> "$T/cc"; then
 	clock=$T/clock.off
 	echo 0 > "$clock"
 fi
 mkdir -p "$T/mnt"
 M=$T/mnt
-check "a node behind a link is followed" env ${clock:+"LD_PRELOAD=$T/clock.so" "CLOCK_OFF_FILE=$clock"} "$CHAINFS" mount \
+check "a node behind a link is followed" env \
+	${clock:+"LD_PRELOAD=$T/clock.so" "CLOCK_OFF_FILE=$clock"} "$CHAINFS" mount \
 	"grpc://$THEM" "$M" --network $NET --config "$T/network.json" -o "store=$T/st" --set sync.from=start
 check "to where it is" eventually 20 replayed 20
 (exec cat "$(ctl_of "$M")/events" > "$T/events") &
@@ -141,10 +143,12 @@ for off in 3600 -3600; do
 	events=$(events_now)
 	echo $off > "$clock.new" && mv "$clock.new" "$clock"
 	before=$(number_of 0 replayed)
-	check "the clock is $off seconds off from now on: blocks come as before" eventually 10 replayed $((before + 2 * SPEED))
+	check "the clock is $off seconds off from now on: blocks come as before" eventually 10 \
+		replayed $((before + 2 * SPEED))
 	check "as it says by that clock" eventually 10 hour_of_events $off
 	check "and is where the node is" eventually 10 is_reached
-	check "no connection is lost by it" test -z "$(events_since "$events" | grep 'state=lost\|state=stopped\| ban ')"
+	check "no connection is lost by it" \
+		test -z "$(events_since "$events" | grep 'state=lost\|state=stopped\| ban ')"
 done
 
 same "the node was never taken for a liar" "$("$CHAINFS" source list "$T/st" | cut -f5)" connected

@@ -38,7 +38,8 @@ mount_store "$T/imported" "$T/other" || exit 1
 CHUNKS1=$(number_of "$T/imported" 1 replayed)
 CHUNKS2=$(number_of "$T/imported" 2 replayed)
 
-check "what is compared is all of a tree" test "$(cd "$T/other/$NET" && find legacy/blocks legacy/shards legacy/state -type f | wc -l)" -gt 5000
+files=$(cd "$T/other/$NET" && find legacy/blocks legacy/shards legacy/state -type f | wc -l)
+check "what is compared is all of a tree" test "$files" -gt 5000
 
 # ---- what has to be said ----
 
@@ -51,9 +52,13 @@ check "a network that is no preset needs its parameters" says "there is no prese
 check "an address is checked" says "there is no host" \
 	"$CHAINFS" mount grpc:// "$T/mnt" --network $NET --config "$T/network.json" -o "store=$T/none"
 check "every -o is read, not the last alone" says "no-such-option" \
-	"$CHAINFS" mount grpc://127.0.0.1:1 "$T/mnt" --network $NET --config "$T/network.json" -o no-such-option=1 -o "store=$T/none"
+	"$CHAINFS" mount grpc://127.0.0.1:1 "$T/mnt" --network $NET --config "$T/network.json" \
+	-o no-such-option=1 -o "store=$T/none"
 check "so is its protocol" says "speaks \"http\"" \
 	"$CHAINFS" mount http://127.0.0.1:1 "$T/mnt" --network $NET --config "$T/network.json" -o "store=$T/none"
+check "before a store is made" test ! -e "$T/none"
+check "-o store goes with an address" says "goes with the address of a node" \
+	"$CHAINFS" mount grpc:/127.0.0.1:1 "$T/mnt" -o "store=$T/none"
 
 # ---- a node that is not there ----
 
@@ -91,7 +96,8 @@ check "it is removed" "$CHAINFS" source remove "$T/st" two
 check "and is in no list" sh -c "! '$CHAINFS' source list '$T/st' | grep -q two"
 check "who is not there cannot be pardoned" says "has no source two" "$CHAINFS" source pardon "$T/st" two
 unmount "$T/mnt"
-check "a store alone lists its sources, too" eventually 20 says "127.0.0.1-$PORT	.*	-	0" "$CHAINFS" source list "$T/st"
+check "a store alone lists its sources, too" eventually 20 says \
+	"127.0.0.1-$PORT	.*	-	0" "$CHAINFS" source list "$T/st"
 peer_stop two
 
 # ---- a store that is mounted while its disk is full ----

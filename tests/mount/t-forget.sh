@@ -33,7 +33,8 @@ check "$lookups lookups were given and forgotten" test "$lookups" -ge $((30000 *
 check "the daemon went from $before to $after kB" test $((after - before)) -lt $ROOM_KB
 
 # States come and go with their slots.
-states() { for h in $(seq 1 900); do printf '%s/legacy/at/%d/accounts\0' "$N" "$h"; done | xargs -0 stat -c %i | wc -l; }
+states() { for h in $(seq 1 900); do printf '%s/legacy/at/%d/accounts\0' "$N" "$h"; done |
+	xargs -0 stat -c %i | wc -l; }
 same "900 states are looked at" "$(states)" 900
 drop_caches
 before=$(ask rss "$daemon")

@@ -12,7 +12,8 @@ blocks=legacy/blocks/0000000000-0000000999
 
 list()
 {
-	echo "$blocks/index.tsv" "$blocks/items.jsonl" "$blocks"/0000000100/{header,header.json,parent,block.pb,outcomes.tsv,verify}
+	echo "$blocks/index.tsv" "$blocks/items.jsonl" \
+		"$blocks"/0000000100/{header,header.json,parent,block.pb,outcomes.tsv,verify}
 	echo {legacy,hyper}/roots/0000000000-0000000999.tsv {legacy,hyper}/shards/1/roots/0000000000-0000000999.tsv
 	echo {legacy,hyper}/at/200/roots.tsv {legacy,hyper}/at/200/shards/2/roots.tsv
 	echo hyper/shards/1/envelopes/0000000000-0000000999/0000000200.{pb,json}

@@ -11,7 +11,8 @@ mount_store "$T/store" "$T/mnt" || exit 1
 before=$(cat "$blocks"/*/block.pb "$blocks"/*/items/*.json | sha256sum)
 names=$(ls -R "$T/mnt/$NET/legacy/state" | sha256sum)
 unmount "$T/mnt" && eventually 20 is_not_mounted "$T/mnt" || exit 1
-eventually 20 sh -c "! fuser -s '$T/store/lock' 2>/dev/null && '$CHAINFS' status '$T/store' >/dev/null && [ ! -e '$T/store/control' ]"
+eventually 20 \
+	sh -c "! fuser -s '$T/store/lock' 2>/dev/null && '$CHAINFS' status '$T/store' >/dev/null && [ ! -e '$T/store/control' ]"
 
 # One byte of every second frame, from the second on; of the only one, where there is no second.
 python3 - "$seg" <<'P'
@@ -40,9 +41,12 @@ refused() { ! cat "$1" 2>&1 >/dev/null | grep -q 'Bad message' && return 1; [ -z
 check "a damaged block is EBADMSG, without a byte" refused "$blocks/$damaged/block.pb"
 event() { grep -q " $NET $1 shard=1 height=$number\b" "$T/told"; }
 check "and an event" eventually 10 event damaged
-check "repair goes through the daemon" sh -c "'$CHAINFS' fsck '$T/store' --repair >'$T/repair.out'; grep -q '^repaired' '$T/repair.out'"
-check "its height is a gap from then on" sh -c "'$CHAINFS' gaps '$T/store' | grep -q '^1	$damaged-$damaged	damaged'"
-gap() { cat "$blocks/$damaged/parent" "$blocks/$damaged/block.pb" 2>&1 >/dev/null | grep -q 'No data available\|Bad message'; }
+check "repair goes through the daemon" \
+	sh -c "'$CHAINFS' fsck '$T/store' --repair >'$T/repair.out'; grep -q '^repaired' '$T/repair.out'"
+check "its height is a gap from then on" \
+	sh -c "'$CHAINFS' gaps '$T/store' | grep -q '^1	$damaged-$damaged	damaged'"
+gap() { cat "$blocks/$damaged/parent" "$blocks/$damaged/block.pb" 2>&1 >/dev/null |
+	grep -q 'No data available\|Bad message'; }
 check "and reading it stays an error" gap
 check "the gap stands below gaps/" test -d "$T/mnt/$NET/gaps/1/$damaged-$damaged"
 check "the same archive heals it, through the daemon" "$CHAINFS" import "$T/store" "$ARCHIVE" --quiet
@@ -68,7 +72,8 @@ open(path, 'wb').write(data)
 P
 mount_store "$T/store" "$T/mnt" || exit 1
 check "another one is damaged" refused "$blocks/0000000001/block.pb"
-check "the next import heals what a reader met" sh -c "'$CHAINFS' import '$T/store' '$ARCHIVE' --quiet | grep -q '^$NET: [1-9]'"
+check "the next import heals what a reader met" \
+	sh -c "'$CHAINFS' import '$T/store' '$ARCHIVE' --quiet | grep -q '^$NET: [1-9]'"
 served() { [ -s "$blocks/0000000001/block.pb" ] && cat "$blocks/0000000001/block.pb" >/dev/null; }
 check "and it is served" eventually 10 served
 unmount "$T/mnt"

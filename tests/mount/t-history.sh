@@ -9,7 +9,8 @@ ranges="1-40 41-80 81-120 121-160 161-200 201-240 241-273 1:1-280 2:1-280"
 import_steps() { # STORE
 	local range
 	for range in $ranges; do
-		"$CHAINFS" import "$1" "$ARCHIVE" --network $NET --range "$range" --hyper on --quiet --set history.keep=$KEEP || return 1
+		"$CHAINFS" import "$1" "$ARCHIVE" --network $NET --range "$range" --hyper on \
+			--quiet --set history.keep=$KEEP || return 1
 	done >"$T/import.out" 2>&1
 }
 import_vectors "$T/full" --hyper on || exit 1
@@ -41,7 +42,8 @@ inside() { find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum; } 
 cd "$T/c/$NET/hyper/state/shards/1" || exit 1
 before=$(inside)
 for range in 61-130 131-200 201-273; do
-	(cd / && "$CHAINFS" import "$T/live" "$ARCHIVE" --network $NET --range $range --quiet >/dev/null 2>"$T/said") || cat "$T/said" >>"$T/errors"
+	(cd / && "$CHAINFS" import "$T/live" "$ARCHIVE" --network $NET --range $range --quiet \
+		>/dev/null 2>"$T/said") || cat "$T/said" >>"$T/errors"
 	[ "$(inside 2>>"$T/errors")" = "$before" ] || echo "changed below the reader" >>"$T/errors"
 done
 same "an open folder of the state stays what it was" "$(cat "$T/errors" 2>/dev/null)" ""

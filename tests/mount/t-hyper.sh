@@ -6,7 +6,8 @@ a=$VECTORS/devnet-a
 mkdir "$T/mnt"
 "$CHAINFS" import "$T/store" "$a" --range 1-100 --quiet >/dev/null || exit 1
 mount_it() { "$CHAINFS" mount "$T/store" "$T/mnt" "$@"; }
-end() { unmount "$T/mnt"; for _ in $(seq 50); do "$CHAINFS" status "$T/store" >/dev/null 2>&1 && return 0; sleep 0.1; done; }
+end() { unmount "$T/mnt"; for _ in $(seq 50); do "$CHAINFS" status "$T/store" >/dev/null 2>&1 &&
+	return 0; sleep 0.1; done; }
 net=$T/mnt/devnet
 
 mount_it || exit 1

@@ -3,7 +3,8 @@
 # a hundred times.
 . "$(dirname "$0")/lib.bash"
 command -v pgrep > /dev/null || skip "pgrep is not there"
-[ "${CHAINFS_MOUNT_TRANSPORT:-classic}" != uring ] || skip "rings die with their process: t-uring.sh shows what then happens"
+[ "${CHAINFS_MOUNT_TRANSPORT:-classic}" != uring ] ||
+	skip "rings die with their process: t-uring.sh shows what then happens"
 
 KILLS=${KILLS:-$(rounds 40)}
 SEED=${TEST_SEED:-$RANDOM}
@@ -74,7 +75,8 @@ stop_readers "$KILLS kills"
 check "a file opened before the first kill is read" grep -q . <&8
 exec 8<&-
 sort -n "$T/times" > "$T/sorted"
-echo "# answers again after $(sed -n "$((KILLS / 2 + 1))p" "$T/sorted") ms (median), $(tail -n 1 "$T/sorted") ms (longest)"
+median=$(sed -n "$((KILLS / 2 + 1))p" "$T/sorted")
+echo "# answers again after $median ms (median), $(tail -n 1 "$T/sorted") ms (longest)"
 case ${FLAVOUR:-release} in
 release) check "within seconds" test "$(sed -n "$((KILLS / 2 + 1))p" "$T/sorted")" -lt 3000 ;;
 esac
@@ -110,7 +112,8 @@ check "a pin" timeout 20 mkdir "$ctl/pins/kept@200"
 check "is built" eventually 30 complete kept
 check "another" timeout 20 mkdir "$ctl/pins/goes@250"
 check "is built" eventually 30 complete goes
-(cd "$P" && find segments checkpoints/0000000200-* -type f | sort | head -n 60 | tr '\n' '\0' | xargs -0 sha256sum) > "$T/plain.sums"
+(cd "$P" && find segments checkpoints/0000000200-* -type f | sort | head -n 60 | tr '\n' '\0' |
+	xargs -0 sha256sum) > "$T/plain.sums"
 check "there are plain files" test "$(wc -l < "$T/plain.sums")" -gt 10
 pack=$(find "$P"/checkpoints/0000000250-* -type f -size +20k | sort | head -n 1)
 cp "$pack" "$T/pack"
@@ -120,7 +123,8 @@ passed=$(counter plain_passed "$M")
 rm -f "$T/stop"
 loops=()
 for n in 1 2 3; do
-	(cd "$P" && until [ -e "$T/stop" ]; do sha256sum --quiet -c "$T/plain.sums" || echo "reader $n failed"; done) > "$T/plain.$n" 2>&1 &
+	(cd "$P" && until [ -e "$T/stop" ]; do sha256sum --quiet -c "$T/plain.sums" ||
+		echo "reader $n failed"; done) > "$T/plain.$n" 2>&1 &
 	loops+=($!)
 done
 check "the pin of an open file goes" timeout 20 rmdir "$ctl/pins/goes"
@@ -144,7 +148,8 @@ exec 8<&- 7<&-
 # ---- an import is under way ----
 
 start_readers "$M/demo/hyper/blocks"
-"$CHAINFS" forge "$T/other" --blocks 400 --seed 5 --quiet > /dev/null 2>&1 || "$CHAINFS" forge "$T/other" --quiet > /dev/null
+"$CHAINFS" forge "$T/other" --blocks 400 --seed 5 --quiet > /dev/null 2>&1 ||
+	"$CHAINFS" forge "$T/other" --quiet > /dev/null
 for n in 1 2 3; do
 	"$CHAINFS" import "$S" "$T/other" --network other --quiet > "$T/import" 2>&1 &
 	import=$!
@@ -154,7 +159,8 @@ for n in 1 2 3; do
 	answers
 	wait $import
 done
-check "the import is done by the one that nobody kills" timeout 120 "$CHAINFS" import "$S" "$T/other" --network other --quiet
+check "the import is done by the one that nobody kills" timeout 120 "$CHAINFS" import "$S" \
+	"$T/other" --network other --quiet
 stop_readers "kills during an import"
 check "what came meanwhile is there" test -d "$M/other/legacy/blocks"
 same "and nothing is missing" "$(ls "$M/other/gaps")" ""
@@ -268,7 +274,8 @@ python3 "$T/manager.py" "$T/notify" "$CHAINFS" "$S" "$M" x < "$T/orders" > "$T/m
 manager=$!
 exec 6> "$T/orders"
 said() { [ "$(grep -c "^$2" "$T/managed")" -ge "$1" ]; }
-check "a service manager is given what to store" eventually 20 said 1 'ready.*chainfs-ctl,chainfs-keep,chainfs-main,chainfs-plain'
+check "a service manager is given what to store" eventually 20 said 1 \
+	'ready.*chainfs-ctl,chainfs-keep,chainfs-main,chainfs-plain'
 start_readers "$M/demo/hyper/blocks"
 exec 8< "$M/demo/status"
 before=$(cat "$M/demo/status")

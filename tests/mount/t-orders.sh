@@ -47,9 +47,11 @@ if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
 	chmod 755 "$T"
 	other() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 	check "another user reads" other cat "$ctl/pause"
-	check "and does not order" sh -c "! setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"echo 1 > '$ctl/pause'\" 2> '$T/said'"
+	check "and does not order" \
+		sh -c "! setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"echo 1 > '$ctl/pause'\" 2> '$T/said'"
 	check "permission denied" grep -q 'Permission denied' "$T/said"
-	check "nor makes pins" sh -c "setpriv --reuid=65534 --regid=65534 --clear-groups mkdir '$ctl/pins/x' 2>&1 | grep -q 'Permission denied'"
+	check "nor makes pins" \
+		sh -c "setpriv --reuid=65534 --regid=65534 --clear-groups mkdir '$ctl/pins/x' 2>&1 | grep -q 'Permission denied'"
 fi
 
 # ---- events ----
@@ -104,7 +106,8 @@ check "pins wait" sh -c "mkdir '$ctl/pins/$NET:q' 2>&1 | grep -q 'Resource tempo
 check "and once more" snapshot "$T/two"
 check "nothing was written in between" diff -r "$T/one" "$T/two"
 check "reading goes on" test -s "$T/mnt/$NET/status"
-check "Ctrl-C works while it is frozen" exits 8 timeout --preserve-status -s INT 0.5 "$CHAINFS" import "$T/st" "$ARCHIVE" --network third
+check "Ctrl-C works while it is frozen" exits 8 timeout --preserve-status -s INT 0.5 "$CHAINFS" \
+	import "$T/st" "$ARCHIVE" --network third
 "$CHAINFS" fsck "$T/st" --network $NET --repair > "$T/repair.out" 2> "$T/repair.err" &
 repair=$!
 check "fsck --repair says that it waits" eventually 30 grep -q 'frozen; it goes on' "$T/repair.err"
@@ -129,7 +132,8 @@ ended() { tail -n 1 "$ctl/verify" | grep -q "^result $1"; }
 check "verify is begun" order verify $NET
 check "and found nothing" eventually 60 ended ok
 check "it says what it did" grep -q 'blocks checked' "$ctl/verify"
-check "and events tell its end" sh -c "timeout 5 tail -n 20 '$ctl/events' | grep -q ' $NET verify state=ended result=ok'"
+check "and events tell its end" \
+	sh -c "timeout 5 tail -n 20 '$ctl/events' | grep -q ' $NET verify state=ended result=ok'"
 check "a range" order verify "$NET 10-20"
 check "ends well" eventually 60 ended ok
 same "eleven main blocks and theirs" "$(grep -c 'shard 0 structure: ok 11$' "$ctl/verify")" 1

@@ -65,6 +65,21 @@ runs() {
 
 runs tutorial "$DOCS/tutorial.md" -eu
 
+# What the README shows first: each line says something, and nothing is left of it.
+mkdir "$T/readme"
+(cd "$T/readme" && "$CHAINFS" demo --quiet >/dev/null) || exit 1
+OUT=$T/readme.out
+awk '/^```sh$/ { n++; next } /^```$/ { n += n == 2 } n == 2' "$TESTS/../README.md" |
+	sed "s|.*|{ & ; } >> $OUT.\$((++line)) 2>\&1|" > "$T/readme.sh"
+(cd "$T/readme" && bash "$T/readme.sh")
+same "the README shows six lines" "$(wc -l < "$T/readme.sh")" 6
+for i in 2 3 4 5; do
+	check "line $i prints something" test -s "$OUT.$i"
+	same "line $i complains of nothing, and names what there is" "$(grep -E 'No such|cannot|error|null$' "$OUT.$i")" ""
+done
+same "at the end nothing is mounted" "$(grep -F " $T/readme" /proc/self/mounts)" ""
+"$CHAINFS" umount "$T/readme/chainfs-demo/mnt" 2> /dev/null
+
 "$CHAINFS" demo "$T/demo" --quiet >/dev/null || exit 1
 export MNT=$T/demo/mnt NET=$T/demo/mnt/demo STORE=$T/demo/store
 for page in "$DOCS"/recipes/*.md; do

@@ -42,14 +42,16 @@ round() { # NETWORK ARCHIVE HEIGHT LATER…
 	check "$net: legacy/at/$h is the same, file by file" trees_same "$net/legacy/at/$h"
 	check "$net: hyper/at/$h is the same, file by file" trees_same "$net/hyper/at/$h"
 	check "$net: diffs/$h is the same" diff -r "$T/mnt-origin/$net/diffs/$h" "$T/mnt-restored/$net/diffs/$h"
-	check "$net: at/$((h - 1)) is no data" refuses 2 "No data available" ls -d "$T/mnt-restored/$net/legacy/at/$((h - 1))"
+	check "$net: at/$((h - 1)) is no data" refuses 2 "No data available" \
+		ls -d "$T/mnt-restored/$net/legacy/at/$((h - 1))"
 	same "$net: everything below it is one gap" "$(ls "$T/mnt-restored/$net/gaps/0")" \
 		"$(printf '%010d-%010d' 1 $((h - 1)))"
 	same "$net: the map says the same" "$(shown heights/0.map | head -c $((h + 1)) | tr '\0' . | tr -d '\n')" \
 		"$(printf '%*s' $((h - 1)) '' | tr ' ' .)r"
 
 	for s in 0 1 2; do
-		first=$(awk -v s=$s '$1 == "shard" && $2 == s && $3 == "begins" { print $4 }' "$T/mnt-restored/$net/status")
+		first=$(awk -v s=$s '$1 == "shard" && $2 == s && $3 == "begins" { print $4 }' \
+			"$T/mnt-restored/$net/status")
 		check "$net: the rest of shard $s is imported while it is mounted" \
 			"$CHAINFS" import "$T/restored" "$archive" --network "$net" --range "$s:$first-9999" --quiet
 	done
@@ -80,9 +82,11 @@ round() { # NETWORK ARCHIVE HEIGHT LATER…
 		"$T/mnt-restored/$net/legacy/blocks/$h/outcomes.tsv"
 	check "$net: as verify does" says "^state.pending.not replayed: the state here begins at height $h\$" \
 		cat "$T/mnt-restored/$net/legacy/blocks/$((h - 1))/verify"
-	check "$net: all of the network can be read" sh -c "find '$T/mnt-restored/$net' -type f -exec cat {} + > /dev/null"
+	check "$net: all of the network can be read" \
+		sh -c "find '$T/mnt-restored/$net' -type f -exec cat {} + > /dev/null"
 	check "$net: blocks and their items are the same" \
-		diff -r -x verify -x outcomes.tsv "$T/mnt-origin/$net/legacy/blocks" "$T/mnt-restored/$net/legacy/blocks"
+		diff -r -x verify -x outcomes.tsv "$T/mnt-origin/$net/legacy/blocks" \
+		"$T/mnt-restored/$net/legacy/blocks"
 	check "$net: the mounted store verifies" "$CHAINFS" verify "$T/restored"
 	unmount "$T/mnt-restored"
 	unmount "$T/mnt-origin"
@@ -115,7 +119,8 @@ same "--json says where it begins" "$(field height < "$T/json.out")" 150
 check "status says so too" says "replayed 150, from the state of a checkpoint at 150" "$CHAINFS" status "$T/json"
 
 
-check "verify checks the records that were carried" says "^[0-9][0-9]* records checked whose bytes a checkpoint brought" \
+check "verify checks the records that were carried" says \
+	"^[0-9][0-9]* records checked whose bytes a checkpoint brought" \
 	"$CHAINFS" verify "$T/json"
 printf chainfs | dd of="$T/json/networks/demo/segments/000001.seg" bs=1 seek=5000 conv=notrunc 2> /dev/null
 check "and finds their damage" refuses 4 "carried bytes 1: .*do not match their checksum" "$CHAINFS" verify "$T/json"

@@ -103,7 +103,8 @@ lies() {
 	case $banned in
 	yes | later)
 		check "$mode: with the reason" grep -q '[a-z].* ' <(column "$store" liar 0)
-		check "$mode: also in its files" grep -qF ": $(cat "$source/last_error")" <(grep '^banned until ' "$source/status")
+		check "$mode: also in its files" grep -qF ": $(cat "$source/last_error")" \
+			<(grep '^banned until ' "$source/status")
 		;;
 	score)
 		check "$mode: it counts as a fault" has_faults "$source"

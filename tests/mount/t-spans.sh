@@ -45,10 +45,13 @@ for pair in "1 $((tip / 3))" "$((tip / 3)) $((tip / 2))" "$((tip / 2)) $((tip / 
 			"$(by_span $context $1 $2 | sha256sum)" "$(by_diff $context $1 $2 | sha256sum)"
 		seen=$((seen + $(wc -l < "diffs/$1..$2/$context.tsv")))
 		same "$context $1..$2: the report counts the lines" \
-			"$(cut -c1 "diffs/$1..$2/$context.tsv" | sort | uniq -c | awk '{ print $2 $1 }' | sort | xargs)" \
-			"$(awk -v c=$context '$1 == c { print $2; print $3 }' "diffs/$1..$2/report" | grep -v '^[+-]0$' | sort | xargs)"
+			"$(cut -c1 "diffs/$1..$2/$context.tsv" | sort | uniq -c |
+			awk '{ print $2 $1 }' | sort | xargs)" \
+			"$(awk -v c=$context '$1 == c { print $2; print $3 }' "diffs/$1..$2/report" |
+			grep -v '^[+-]0$' | sort | xargs)"
 		same "$context $1..$2: and so do the reasons" \
-			"$(cut -f 1,7 "diffs/$1..$2/$context.tsv" | sort | uniq -c | awk '{ print $2, $3, $1 }' | sort)" \
+			"$(cut -f 1,7 "diffs/$1..$2/$context.tsv" | sort | uniq -c |
+			awk '{ print $2, $3, $1 }' | sort)" \
 			"$(awk -v c=$context '$1 == c { print $2, $3, $4 }' "diffs/$1..$2/reasons.tsv" | sort)"
 	done
 done
@@ -90,11 +93,13 @@ check "a height that does not exist is no such name" sh -c "ls diffs/5..$((tip +
 
 for h in $((tip / 2)) "$tip"; do
 	same "reasons of $h: as many of each shard and set as the report says" \
-		"$(awk -F'\t' '{ n[($1 + 0) " " $2] += $5 } END { for (i in n) print i, n[i] }' "diffs/$h/reasons.tsv" | sort)" \
+		"$(awk -F'\t' '{ n[($1 + 0) " " $2] += $5 } END { for (i in n) print i, n[i] }' \
+		"diffs/$h/reasons.tsv" | sort)" \
 		"$(awk '$1 == "set" { print $2, $3, $4 }' "diffs/$h/report" | sort)"
 	same "reasons of $h: accounts as a recount of folders finds" \
 		"$(awk -F'\t' '{ n[$1 + 0] += $6 } END { for (i in n) print i, n[i] }' "diffs/$h/reasons.tsv" | sort)" \
-		"$(find "diffs/$h/retained" -mindepth 3 -maxdepth 3 -type d | awk -F/ '{ n[$4]++ } END { for (i in n) print i, n[i] }' | sort)"
+		"$(find "diffs/$h/retained" -mindepth 3 -maxdepth 3 -type d |
+		awk -F/ '{ n[$4]++ } END { for (i in n) print i, n[i] }' | sort)"
 done
 same "all of it was pruned, and some of it in a shard that is not the account's" \
 	"$(cut -f 3,4 "diffs/$tip/reasons.tsv" | sort -u | xargs)" "pruned foreign pruned own"

@@ -16,7 +16,8 @@ follow() { # STORE SCHEME OPTION…
 	local store=$1 scheme=$2
 	shift 2
 	rm -f "$T/ctl_of.mnt"
-	"$CHAINFS" mount "$scheme://localhost:$port" "$T/mnt" --network $NET --config "$T/network.json" -o "store=$store" "$@"
+	"$CHAINFS" mount "$scheme://localhost:$port" "$T/mnt" --network $NET \
+		--config "$T/network.json" -o "store=$store" "$@"
 }
 
 says() { # PATTERN: the source, of its last fault
@@ -41,4 +42,5 @@ check "who takes it for cleartext is told" eventually 20 says "the address begin
 unmount "$T/mnt"
 
 check "a path is one from / on" exits 1 "$CHAINFS" config show "$T/trusted" --set sync.ca_file=cert.pem
-check "and the sentence says so" grep -q "a path from / on" <("$CHAINFS" config show "$T/trusted" --set sync.ca_file=cert.pem 2>&1)
+check "and the sentence says so" grep -q "a path from / on" \
+	<("$CHAINFS" config show "$T/trusted" --set sync.ca_file=cert.pem 2>&1)

@@ -26,11 +26,13 @@ mkdir "$T"/{tar,rsync,cp,cpio,work}
 tar -C "$S" -cf "$T/s.tar" . && tar -C "$T/tar" -xf "$T/s.tar"
 copied tar "$T/tar"
 same "tar says nothing" "$(tar -C "$S" -cf - . 2>&1 > /dev/null)" ""
-same "the same archive twice" "$(tar --sort=name -C "$S" -cf - . | sha256sum)" "$(tar --sort=name -C "$S" -cf - . | sha256sum)"
+same "the same archive twice" "$(tar --sort=name -C "$S" -cf - . | sha256sum)" \
+	"$(tar --sort=name -C "$S" -cf - . | sha256sum)"
 same "tar --compare sees no difference" "$(tar -C "$S" -df "$T/s.tar" 2>&1)" ""
 if have rsync; then
 	rsync -a "$S/" "$T/rsync/"
-	same "a second rsync -aX has nothing to do" "$(rsync -aXi "$S/" "$T/rsync/" | grep -v '^\.[fd]\.\.\.\.\.\.\.\.x ')" ""
+	same "a second rsync -aX has nothing to do" \
+		"$(rsync -aXi "$S/" "$T/rsync/" | grep -v '^\.[fd]\.\.\.\.\.\.\.\.x ')" ""
 	same "nor rsync --checksum" "$(rsync -aXic "$S/" "$T/rsync/")" ""
 	copied rsync "$T/rsync"
 fi
@@ -48,18 +50,23 @@ same "find -newer: what is newer than block 150" \
 	"$(find "$N/legacy/blocks/$R" -mindepth 1 -maxdepth 1 -type d -newer "$middle" | wc -l)" \
 	"$(awk -F'\t' '$1 ~ /^0/ { print $3 }' "$N/legacy/blocks/$R/index.tsv" |
 		awk -v at="$(awk -F'\t' '$1 == "0000000150" { print $3 }' "$N/legacy/blocks/$R/index.tsv")" '$1 > at' | wc -l)"
-same "find -size: blocks of one size" "$(find "$N/legacy/blocks/$R/" -name block.pb -size "$(stat -c %s "$D/block.pb")c" | wc -l)" \
+same "find -size: blocks of one size" \
+	"$(find "$N/legacy/blocks/$R/" -name block.pb -size "$(stat -c %s "$D/block.pb")c" | wc -l)" \
 	"$(awk -F'\t' -v n="$(stat -c %s "$D/block.pb")" '$5 == n' "$N/legacy/blocks/$R/index.tsv" | wc -l)"
 same "du --apparent-size is the sum of sizes" "$(du -s --apparent-size -B1 "$S" | cut -f 1)" \
 	"$(find "$S" -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')"
 same "grep -r counts what cat and grep count" "$(grep -rho '"fid"' "$S" | wc -l)" \
 	"$(find "$S" -type f -exec cat {} + | grep -o '"fid"' | wc -l)"
-have rg && same "ripgrep finds what grep finds" "$(rg -l --no-ignore --hidden castAdd "$S" | sort)" "$(grep -rl castAdd "$S" | sort)"
+have rg &&
+	same "ripgrep finds what grep finds" "$(rg -l --no-ignore --hidden castAdd "$S" | sort)" \
+	"$(grep -rl castAdd "$S" | sort)"
 same "diff -r of a place and itself" "$(diff -r "$D" "$N/legacy/blocks/100")" ""
-check "diff -r of the two contexts says what was retained" says "Only in $N/hyper/at/200" diff -r "$N/legacy/at/200" "$N/hyper/at/200"
+check "diff -r of the two contexts says what was retained" says "Only in $N/hyper/at/200" \
+	diff -r "$N/legacy/at/200" "$N/hyper/at/200"
 have getfattr && check "getfattr -d" says 'user.chain.height="100"' getfattr -d --absolute-names "$D"
 same "ls -R and find agree" "$(cd "$S" && ls -RA . | grep -c '[^:]$')" "$(cd "$S" && find . -mindepth 1 | wc -l)"
-check "sha256sum -c of a copy" sh -c "cd '$S' && find . -type f -print0 | xargs -0 sha256sum > '$T/sums' && cd '$T/tar' && sha256sum --quiet -c '$T/sums'"
+check "sha256sum -c of a copy" \
+	sh -c "cd '$S' && find . -type f -print0 | xargs -0 sha256sum > '$T/sums' && cd '$T/tar' && sha256sum --quiet -c '$T/sums'"
 
 # ---- git ----
 
@@ -86,7 +93,8 @@ if [ "$(id -u)" = 0 ]; then
 		if overlay "$T/$upper" "$work" 2> "$T/overlay.err"; then
 			file=$(cd "$S" && find . -name root | sort | head -n 1)
 			same "an overlay shows what is below" "$(diff -r "$S" "$T/over" | head -n 3)" ""
-			check "and can be written ($upper)" sh -c "echo more >> '$T/over/$file' && echo x > '$T/over/new'"
+			check "and can be written ($upper)" \
+				sh -c "echo more >> '$T/over/$file' && echo x > '$T/over/new'"
 			same "what was written is the copy's" "$(tail -n 1 "$T/over/$file")" more
 			check "what is below stays" sh -c "! grep -q more '$S/$file'"
 			check "a folder can go" rm -rf "$T/over/accounts"
@@ -104,8 +112,10 @@ if [ "$(id -u)" = 0 ]; then
 fi
 if unshare -Urm true 2> /dev/null; then
 	chmod 755 "$T"
-	same "in a user namespace the same is there" "$(unshare -Urm sh -c "cat '$D/header'" | sha256sum)" "$(sha256sum < "$D/header")"
-	check "and can be bound elsewhere" unshare -Urm sh -c "mkdir '$T/ns' && mount --bind '$S' '$T/ns' && test -d '$T/ns/accounts'"
+	same "in a user namespace the same is there" \
+		"$(unshare -Urm sh -c "cat '$D/header'" | sha256sum)" "$(sha256sum < "$D/header")"
+	check "and can be bound elsewhere" \
+		unshare -Urm sh -c "mkdir '$T/ns' && mount --bind '$S' '$T/ns' && test -d '$T/ns/accounts'"
 	same "find sees all of it" "$(unshare -Urm find "$S" | wc -l)" "$(find "$S" | wc -l)"
 else
 	ok "user namespaces are not for us # SKIP"

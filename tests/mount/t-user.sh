@@ -23,6 +23,18 @@ fi
 chmod 755 "$T"
 mkdir "$T/home"
 [ "$(id -u)" != 0 ] || chown $who "$T/home"
+if ! as_user test -w /dev/fuse && as_user test -x "$CHAINFS"; then
+	import_vectors "$T/home/refused" && mkdir "$T/home/none" || exit 1
+	[ "$(id -u)" != 0 ] || chown -R $who "$T/home"
+	check "who may not open /dev/fuse is told so, and what helps" says "chmod 666 /dev/fuse" \
+		as_user "$CHAINFS" mount "$T/home/refused" "$T/home/none"
+	locked() { # no repair is what helps
+		chmod 000 "$T/home/refused/networks/$NET/db/"*.sst
+		! as_user "$CHAINFS" status "$T/home/refused" > "$T/locked" 2>&1 && grep -q "Permission denied" "$T/locked" &&
+			! grep -q repair "$T/locked" || { cat "$T/locked"; return 1; }
+	}
+	check "what this user may not read is not called damaged" locked
+fi
 if [ "${1-}" = inside ] && ! as_user test -w /dev/fuse; then
 	mknod -m 666 "$T/fuse" c 10 229 && mount --bind "$T/fuse" /dev/fuse
 fi

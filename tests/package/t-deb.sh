@@ -52,7 +52,8 @@ same "helpers are in the one place where mount(8) looks" \
 # ---- the bare system ----
 
 mkdir -p "$T/upper" "$T/work" "$root"
-mount -t overlay none -o "lowerdir=$bare,upperdir=$T/upper,workdir=$T/work" "$root" || skip "no overlay can be made here"
+mount -t overlay none -o "lowerdir=$bare,upperdir=$T/upper,workdir=$T/work" "$root" ||
+	skip "no overlay can be made here"
 # Devices of its own: what a package does to /dev is not done to the machine's.
 mount -t proc none "$root/proc"
 mount -t tmpfs none "$root/dev"

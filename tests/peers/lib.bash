@@ -13,8 +13,10 @@ PEERS=$TESTS/peers
 declare -A PEER_PIDS PEER_PORTS PEER_IN PEER_OUT
 
 command -v node > /dev/null || skip "node is not here, and peers need it (.ci/setup installs it)"
-[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || skip "peers need node 18 or newer, this is $(node --version)"
-[ -d "$PEERS/node_modules/@grpc/grpc-js" ] || skip "the packages of tests/peers are not installed: npm ci --prefix tests/peers"
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] ||
+	skip "peers need node 18 or newer, this is $(node --version)"
+[ -d "$PEERS/node_modules/@grpc/grpc-js" ] ||
+	skip "the packages of tests/peers are not installed: npm ci --prefix tests/peers"
 
 peer_start() {
 	local name=$1 in out word
@@ -22,7 +24,9 @@ peer_start() {
 	rm -f "$T/peer.$name.in" "$T/peer.$name.out"
 	mkfifo "$T/peer.$name.in" "$T/peer.$name.out" || return 1
 	# In a session of its own, as a service is: processors are shared out by sessions first.
-	${PEER_IN_NETWORK:+ip netns exec "$PEER_IN_NETWORK"} setsid node "$PEERS/snapchain/peer.mjs" "$@" < "$T/peer.$name.in" > "$T/peer.$name.out" 2> "$T/peer.$name.err" &
+	${PEER_IN_NETWORK:+ip netns exec "$PEER_IN_NETWORK"} setsid \
+		node "$PEERS/snapchain/peer.mjs" "$@" < "$T/peer.$name.in" > "$T/peer.$name.out" \
+		2> "$T/peer.$name.err" &
 	PEER_PID=$!
 	# In this order: each side's open waits for the other's.
 	exec {in}> "$T/peer.$name.in" {out}< "$T/peer.$name.out"

@@ -40,7 +40,9 @@ static void flip(struct chain *c, uint32_t shard, struct slice whole,
 	}
 	name_field(shard ? &sc__shard_chunk__descriptor : &sc__block__descriptor, whole, at, field);
 	if (!is_listed(trust, field))
-		fail_msg("a flip of byte %zu of a block of shard %u, in %s, is neither refused nor in %s", at, shard, field, TRUST);
+		fail_msg("a flip of byte %zu of a block of shard %u, in %s, is neither refused nor "
+			 "in %s",
+			 at, shard, field, TRUST);
 	t->uncovered++;
 }
 
@@ -69,10 +71,11 @@ static void a_flipped_bit_is_refused_or_reported_or_named_in_the_page_on_trust(v
 			c.ops->block_free(honest);
 		}
 	}
-	print_message("# %u flips: structure %u, header %u, commit %u, accounts %u, state %u refused; items %u reported; %u in "
-		      "fields that nothing covers\n",
-		      t.flips, t.refused[LEVEL_STRUCTURE], t.refused[LEVEL_HEADER], t.refused[LEVEL_COMMIT],
-		      t.refused[LEVEL_ACCOUNTS], t.refused[LEVEL_STATE], t.items, t.uncovered);
+	print_message("# %u flips: structure %u, header %u, commit %u, accounts %u, state %u "
+		      "refused; items %u reported; %u in fields that nothing covers\n",
+		      t.flips, t.refused[LEVEL_STRUCTURE], t.refused[LEVEL_HEADER],
+		      t.refused[LEVEL_COMMIT], t.refused[LEVEL_ACCOUNTS], t.refused[LEVEL_STATE],
+		      t.items, t.uncovered);
 	assert_true(t.flips >= all / 2);
 	close_chain(&c);
 }

@@ -3,7 +3,8 @@
  * mutant counts as
  *   refused    it does not decode, or some level says no
  *   reported   the block stands, and calls the changed item refused
- *   same       it says what the original says: the canonical bytes are equal, another certificate holds too
+ *   same       it says what the original says: the canonical bytes are equal, another certificate
+ *              holds too
  *   uncovered  what differs lies in fields that docs/trust.md names as covered by nothing
  *   unjudged   of a corpus, and only replay could tell: it stands on no state
  *   accepted   none of these: a failure

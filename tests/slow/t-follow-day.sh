@@ -22,7 +22,9 @@ drop_caches || skip "only root makes the kernel forget"
 export CHAINFS_LIMITS_CACHE=${CHAINFS_LIMITS_CACHE:-8M} CHAINFS_MOUNT_RENDER_CACHE=4M CHAINFS_SYNC_MEMORY=8M
 
 archive=${DAY_ARCHIVE:-$T/archive}
-[ -e "$archive" ] || "$CHAINFS" forge "$archive" --blocks $((HEIGHTS * 3)) --messages $((HEIGHTS * 3 / 5)) --quiet || exit 1
+[ -e "$archive" ] ||
+	"$CHAINFS" forge "$archive" --blocks $((HEIGHTS * 3)) --messages $((HEIGHTS * 3 / 5)) \
+	--quiet || exit 1
 peer_start one --archive "$archive" --at $BEGIN || exit 1
 peer_start two --archive "$archive" --at $BEGIN || exit 1
 mkdir -p "$T/mnt"
@@ -39,7 +41,9 @@ daemon=$(daemon_of "$T/st") first_daemon=$daemon
 descriptors() { find "/proc/$daemon/fd" -type l ! -lname '*.sst' 2> /dev/null | wc -l; }
 own_memory() { awk '/^Rss(Anon|Shmem)/ { sum += $2 } END { print sum }' "/proc/$daemon/status"; }
 mean() { # FIRST LAST: of the steps after FIRST up to LAST
-	awk -v first="$1" -v last="$2" 'NR > first && NR <= last { sum += $1; n++ } END { printf "%d\n", sum / n }' "$T/memory"
+	awk -v first="$1" -v last="$2" \
+		'NR > first && NR <= last { sum += $1; n++ } END { printf "%d\n", sum / n }' \
+		"$T/memory"
 }
 threads() { awk '/^Threads/ { print $2 }' "/proc/$daemon/status"; }
 
@@ -74,15 +78,19 @@ for step in $(seq $steps); do
 	own_memory >> "$T/memory"
 	[ "$step" != $((steps / 3)) ] || { third_fds=$(descriptors) third_threads=$(threads); }
 	[ $((step % 5)) != 0 ] ||
-		echo "# height $height after $(($(date +%s) - began)) s: $(mean $((step - 5)) "$step") kB, $(descriptors) descriptors, $(threads) threads"
+		size=$(mean $((step - 5)) "$step")
+		echo "# height $height after $(($(date +%s) - began)) s: $size kB," \
+			"$(descriptors) descriptors, $(threads) threads"
 done
 took=$(($(date +%s) - began))
 second=$(mean $((steps / 3)) $((steps / 3 * 2))) last=$(mean $((steps / 3 * 2)) $steps)
 day_fds=$(descriptors) day_threads=$(threads)
 same "every look found what it looked for" "$failed" 0
 same "it is the same daemon all the time" "$(daemon_of "$T/st")" "$first_daemon"
-check "$HEIGHTS heights of a second each were followed in $took s, at least ten times as fast" test $((took * 10)) -le "$HEIGHTS"
-check "from the second third of the day to the last the daemon went from $second to $last kB" test $((last - second)) -lt $ROOM_KB
+check "$HEIGHTS heights of a second each were followed in $took s, at least ten times as fast" \
+	test $((took * 10)) -le "$HEIGHTS"
+check "from the second third of the day to the last the daemon went from $second to $last kB" \
+	test $((last - second)) -lt $ROOM_KB
 check "and from $third_fds to $day_fds descriptors" test $((day_fds - third_fds)) -lt 16
 same "and has as many threads" "$day_threads" "$third_threads"
 unmount "$T/mnt"

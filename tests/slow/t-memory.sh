@@ -16,7 +16,8 @@ export CHAINFS_LIMITS_CACHE=32M CHAINFS_MOUNT_RENDER_CACHE=4M
 
 "$CHAINFS" forge "$T/archive" --blocks "$BLOCKS" --messages $((BLOCKS / 5)) --quiet || exit 1
 heights=$((BLOCKS / 3)) # of each of three shards
-"$CHAINFS" import "$T/st" "$T/archive" --network $NET --hyper on --quiet --range "0:1-$((heights / 8))" > "$T/import.out" 2>&1 ||
+"$CHAINFS" import "$T/st" "$T/archive" --network $NET --hyper on --quiet --range \
+	"0:1-$((heights / 8))" > "$T/import.out" 2>&1 ||
 	exit 1
 mount_store "$T/st" "$T/mnt" || exit 1
 ask rss $$ > /dev/null || exit 1

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/sync/follow.h"
+#include "tests/unit/message_lab.h"
 #include "tests/unit/tree_fixture.h"
 
 #define LAB_SOURCES  6
@@ -41,6 +42,7 @@ struct source {
 	struct source_listener to;
 	struct lab_request requests[LAB_REQUESTS];
 	unsigned asked, closed;
+	unsigned cut_short; /* comparisons that the follower did not hear to their end */
 	uint64_t given;
 	bool connected;
 };
@@ -93,11 +95,17 @@ static inline void lab_fetch(struct source *s, uint64_t request, uint32_t shard,
 	fail_msg("more requests than a source is asked at a time");
 }
 
-static inline void lab_cancel(struct source *s, uint64_t request)
+static inline void lab_end(struct source *s, uint64_t request)
 {
 	for (size_t i = 0; i < LAB_REQUESTS; i++)
 		if (s->requests[i].id == request)
 			s->requests[i].id = 0;
+}
+
+static inline void lab_cancel(struct source *s, uint64_t request)
+{
+	s->cut_short += request >> 63; /* those of the coordinator count from 1 */
+	lab_end(s, request);
 }
 
 static inline void lab_words(const struct source *s, struct source_words *out)
@@ -120,50 +128,6 @@ static const struct source_ops lab_ops = {
 	.words = lab_words,
 	.close = lab_close,
 };
-
-/* Flips the last byte of a top-level field of a message. False: it has no such field. */
-static inline bool lab_spoil(struct buf *message, uint64_t field)
-{
-	struct rd r = rd_of(buf_slice(message));
-
-	while (rd_left(&r)) {
-		uint64_t key = rd_varint(&r);
-		struct slice body = SLICE_EMPTY;
-
-		if ((key & 7) == 0)
-			(void)rd_varint(&r);
-		else
-			body = rd_blob(&r);
-		if (!rd_ok(&r))
-			return false;
-		if (key >> 3 == field && body.n) {
-			message->p[body.p + body.n - 1 - message->p] ^= 1;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The first top-level field of that number; SLICE_EMPTY: there is none. */
-static inline struct slice lab_field(struct slice message, uint64_t field)
-{
-	struct rd r = rd_of(message);
-
-	while (rd_left(&r)) {
-		const uint8_t *from = message.p + (message.n - rd_left(&r));
-		uint64_t key = rd_varint(&r);
-
-		if ((key & 7) == 0)
-			(void)rd_varint(&r);
-		else
-			(void)rd_blob(&r);
-		if (!rd_ok(&r))
-			break;
-		if (key >> 3 == field)
-			return SLICE(from, (size_t)(message.p + (message.n - rd_left(&r)) - from));
-	}
-	return SLICE_EMPTY;
-}
 
 /* Leaves the first transaction out, or where there is none adds that of an earlier block, which is
  * well signed and changes nothing any more. */
@@ -218,7 +182,7 @@ static inline void lab_answer(struct source *s, struct lab_request q)
 	if (s->script == SCRIPT_HANGING)
 		return;
 	if (s->script == SCRIPT_REFUSING) {
-		lab_cancel(s, q.id);
+		lab_end(s, q.id);
 		s->to.failed(s->to.arg, q.id, FAULT_BROKEN, "no");
 		return;
 	}
@@ -229,7 +193,7 @@ static inline void lab_answer(struct source *s, struct lab_request q)
 			 s->script == SCRIPT_REORDERED ? end - 1 - i : q.range.first + i);
 	if (!lab_asks(s, q.id))
 		return;
-	lab_cancel(s, q.id);
+	lab_end(s, q.id);
 	if (s->script == SCRIPT_CUT)
 		s->to.failed(s->to.arg, q.id, FAULT_BROKEN, "the connection was reset");
 	else

@@ -7,6 +7,7 @@
 
 #include "core/control/metrics.h"
 #include "fs/connection/ops.h"
+#include "fs/tree/rows.h"
 #include "tests/unit/tree_fixture.h"
 
 #define REPLY_MAX  (1u << 20)
@@ -271,7 +272,7 @@ static void check_folder(struct kernel *k, const char *path, uint64_t ino, const
 	}
 }
 
-static void check_path(struct kernel *k, const char *path)
+static uint64_t enter(struct kernel *k, const char *path, struct node *out)
 {
 	char copy[256], *rest = copy;
 	struct node n = tree_root();
@@ -289,6 +290,15 @@ static void check_path(struct kernel *k, const char *path)
 		n = child.node;
 		ino = k->list[k->given - 1];
 	}
+	*out = n;
+	return ino;
+}
+
+static void check_path(struct kernel *k, const char *path)
+{
+	struct node n;
+	uint64_t ino = enter(k, path, &n);
+
 	check_folder(k, path, ino, &n);
 }
 
@@ -343,10 +353,108 @@ static void whatever_is_kept_the_answer_is_that_of_the_tree(void **state)
 	kernel_stop(&k);
 }
 
+/* ---- a folder of which names alone are listed ---- */
+
+#define CASTS     "net/hyper/state/shards/1/accounts/48/0000001000/casts"
+#define DOTS      2 /* entries that the tree does not know */
+#define LARGE_WAY 600
+
+static void list_names(struct kernel *k, uint64_t ino, const struct node *n, struct names *out)
+{
+	AUTO(asked_release) struct asked a = { .ino = 0 };
+	struct err err = ERR_INIT;
+
+	out->count = 0;
+	out->room = SIZE_MAX;
+	assert_int_equal(asked_open(&k->serving, ino, &a), 0);
+	must(tree_list(asked_view(&a), n, 0, false, take_name, out, &err), &err);
+}
+
+/* One reply behind the first `from` names; how many names were behind them then. */
+static size_t check_piece(struct kernel *k, uint64_t ino, const struct names *want, size_t from,
+			  bool plus, uint32_t size)
+{
+	const size_t head = plus ? sizeof(struct fuse_entry_out) : 0;
+	struct fuse_read_in in = { .offset = from ? want->list[from - 1].offset + DOTS : DOTS,
+				   .size = size };
+	struct slice got;
+	size_t at = 0;
+
+	assert_int_equal(ask(k, plus ? FUSE_READDIRPLUS : FUSE_READDIR, ino, &in, sizeof in, &got),
+			 0);
+	assert_true(got.n <= size && (got.n || from == want->count));
+	for (; at < got.n; from++) {
+		struct fuse_dirent d;
+		const char *name = (const char *)got.p + at + head + FUSE_NAME_OFFSET;
+
+		memcpy(&d, got.p + at + head, FUSE_NAME_OFFSET);
+		assert_true(from < want->count);
+		assert_int_equal(d.namelen, strlen(want->list[from].name));
+		assert_memory_equal(name, want->list[from].name, d.namelen);
+		assert_int_equal(d.off, want->list[from].offset + DOTS);
+		assert_int_equal(d.type, S_IFREG >> 12);
+		at += FUSE_DIRENT_ALIGN(head + FUSE_NAME_OFFSET + d.namelen);
+	}
+	assert_int_equal(at, got.n);
+	return from;
+}
+
+/* Several readers, some that come from elsewhere, and blocks that come in between. */
+static void a_large_folder_is_that_of_the_tree_wherever_one_reads_on(void **state)
+{
+	AUTO(names_release) struct names want = { .list = NULL };
+	AUTO(chain_release) struct chain c = { .store = NULL };
+	struct forge_options o = {
+		.kind = FORGE_CROWD, .messages = 16800, .accounts = 1, .blocks = 1200
+	};
+	struct kernel k = { .random = random_of_run() };
+	struct err err = ERR_INIT;
+	size_t at[12] = { 0 }, grown = 0;
+	char folder[128];
+	struct node n;
+
+	fixture_folder(folder);
+	must(forge_chain(&o, folder, NULL, NULL, &err), &err);
+	chain_open(&c, folder);
+	chain_feed(&c, 0, 1, ALL, 1);
+	for (uint32_t s = 3; s-- > 1;)
+		chain_feed(&c, s, 1, 380, 1);
+	kernel_start(&k, &c);
+	uint64_t ino = enter(&k, CASTS, &n);
+
+	list_names(&k, ino, &n, &want);
+	assert_true(want.count > LARGE_FOLDER);
+	for (int i = 0; i < LARGE_WAY; i++) {
+		size_t who = random_below(&k.random, ARRAY_LEN(at));
+
+		if (i % (LARGE_WAY / 4) == LARGE_WAY / 8) { /* the chain grows */
+			uint64_t more = 381 + 4 * grown;
+			size_t before = want.count;
+
+			for (uint32_t s = 3; s-- > 1;)
+				chain_feed(&c, s, more, more + 3, -1);
+			ino = enter(&k, CASTS, &n);
+			list_names(&k, ino, &n, &want);
+			grown += want.count > before;
+		}
+		if (random_chance(&k.random, 5))
+			at[who] = random_below(&k.random, want.count + 1);
+		size_t to = check_piece(&k, ino, &want, at[who], who % 3,
+					(uint32_t)(4096 + random_below(&k.random, 61440)));
+
+		at[who] = to == want.count ? 0 : to;
+	}
+	assert_true(grown > 0);
+	forget_all(&k);
+	kernel_stop(&k);
+	fixture_remove(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whatever_is_kept_the_answer_is_that_of_the_tree),
+		cmocka_unit_test(a_large_folder_is_that_of_the_tree_wherever_one_reads_on),
 	};
 
 	return cmocka_run_group_tests(tests, make_archive, drop_archive);

@@ -192,8 +192,14 @@ enum lie {
 	LIE_SWAPPED,
 	LIE_CLAIM,
 	LIE_TOKEN,
-	LIE_COUNT
+	LIE_TWO_ROOTS,
+	LIE_ENDLESS,
+	LIE_OTHER_SHARD,
+	LIE_COUNT,
+	LIE_SNAPSHOTS /* of the metadata */
 };
+
+#define SNAPSHOTS 100000
 
 struct liar {
 	struct recorded *recorded;
@@ -203,12 +209,16 @@ struct liar {
 	uint32_t shard, vshard; /* of the page */
 	uint64_t seed;
 	bool lied;
+	unsigned asked;
 };
 
 static int metadata(void *arg, uint32_t shard, struct buf *out, struct err *err)
 {
 	struct liar *l = arg;
+	static const uint8_t of_a_height[] = { 0x10, 1 };
 
+	for (int i = 0; l->lie == LIE_SNAPSHOTS && i < SNAPSHOTS; i++)
+		wire_put_message(out, 1, SLICE_ARRAY(of_a_height));
 	return l->honest.metadata(l->honest.arg, shard, out, err);
 }
 
@@ -349,6 +359,8 @@ static bool tamper(struct liar *l, struct buf *page)
 			wire_put_message(page, 1, p.items[i]);
 	for (size_t i = l->lie == LIE_CLAIM ? 2 : 0; i < p.claim_count; i++)
 		wire_put_message(page, 2, p.claims[i]);
+	if (l->lie == LIE_TWO_ROOTS)
+		wire_put_message(page, 2, p.claims[0]);
 	if (l->lie == LIE_TOKEN)
 		wire_put_bytes(page, 3, SLICE("again", 5));
 	return true;
@@ -362,11 +374,21 @@ static int page(void *arg, uint32_t shard, uint64_t height, uint32_t vshard, str
 
 	if (mine && l->lie == LIE_OTHER)
 		vshard = vshard == 26 ? 6 : 26;
+	if (mine && l->lie == LIE_OTHER_SHARD)
+		shard = 3 - shard;
+	if (mine && l->lie == LIE_ENDLESS) { /* always another token, and never an item */
+		char next[32];
+
+		snprintf(next, sizeof next, "endless %u", l->asked++);
+		l->lied = true;
+		wire_put_bytes(out, 3, slice_str(next));
+		return l->asked < SNAPSHOTS ? 0 : err_set(err, -ETIME, "nobody ended it");
+	}
 	if (token.n == 5 && memcmp(token.p, "again", 5) == 0)
 		token = SLICE_EMPTY;
 	int rc = l->honest.page(l->honest.arg, shard, height, vshard, token, out, err);
 
-	if (rc == 0 && mine && l->lie == LIE_OTHER)
+	if (rc == 0 && mine && (l->lie == LIE_OTHER || l->lie == LIE_OTHER_SHARD))
 		l->lied = true;
 	else if (rc == 0 && mine && out->n)
 		l->lied |= tamper(l, out);
@@ -510,7 +532,9 @@ static void a_page_that_was_touched_is_refused_and_named(void **state)
 			if (rc >= 0 || !strstr(err.text, name))
 				fail_msg("lie %d of %s: %s", lie, name, err_text(&err, rc));
 			snprintf(name, sizeof name, "vshard %02x", l.vshard);
-			if (!strstr(err.text, name))
+			/* Who is at home elsewhere may be in this shard, or not: its root alone
+			 * tells. */
+			if (lie != LIE_OTHER_SHARD && !strstr(err.text, name))
 				fail_msg("lie %d of %s: %s", lie, name, err_text(&err, rc));
 			assert_int_not_equal(access(m.chain.path, F_OK), 0);
 		}
@@ -546,6 +570,23 @@ static void a_block_that_nobody_signed_is_not_trusted(void **state)
 	m = (struct made){ .chain = { .archive = NULL } };
 	assert_int_equal(bootstrap(&from, path, &o, NULL, &m.result, &err), -EKEYREJECTED);
 	assert_int_not_equal(access(path, F_OK), 0);
+}
+
+/* Whoever makes the answer must not choose how long it takes to look through it. */
+static void snapshots_without_end_are_refused_at_once(void **state)
+{
+	AUTO(liar_release) struct liar l;
+	AUTO(made_release) struct made m;
+	struct err err = ERR_INIT;
+
+	liar_open(&l, states[0].folder, states[0].height);
+	l.lie = LIE_SNAPSHOTS;
+	struct replica from = replica_of(&l);
+
+	alarm(60);
+	assert_int_equal(make(&m, &from, 0, false, &err), -EMSGSIZE);
+	alarm(0);
+	assert_non_null(strstr(err.text, "shard 1"));
 }
 
 /* A key of shard 2 is used at 366. Its last use is guessed to be long ago: the block is replayed as
@@ -611,6 +652,7 @@ int main(void)
 		cmocka_unit_test(a_page_that_was_touched_is_refused_and_named),
 		cmocka_unit_test(a_wrong_guess_is_put_right_by_the_root_that_is_signed),
 		cmocka_unit_test(a_block_that_nobody_signed_is_not_trusted),
+		cmocka_unit_test(snapshots_without_end_are_refused_at_once),
 	};
 
 	if (sign_init() < 0)

@@ -1,5 +1,6 @@
 /* Damage that a reader met becomes a gap with the next writer; what heals it is the same block,
  * byte for byte. */
+#include "tests/unit/message_lab.h"
 #include "tests/unit/tree_fixture.h"
 
 #include "core/base/sign.h"
@@ -131,6 +132,75 @@ static void what_a_reader_met_is_a_gap_with_the_next_writer_and_heals(void **sta
 	trace_set_sink(NULL, NULL);
 }
 
+/* As the ingest thread does it. */
+static void place(struct writer *w, uint64_t height, struct slice message)
+{
+	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
+	struct err err = ERR_INIT;
+
+	assert_non_null(job);
+	job->shard = 1;
+	job->expected = height;
+	job->received = (struct buf)BUF_INIT(BLOCK_SIZE_MAX);
+	buf_add(&job->received, message);
+	job_check(w->ops, network_params(w->network), job);
+	must(writer_place(w, job, &err), &err);
+}
+
+/* Shard 1's messages from height 1 on; the first height above 2 that has a transaction. */
+static uint64_t read_messages(const struct chain *c, struct buf *out, size_t count)
+{
+	AUTO(archive_closep) struct archive *archive = NULL;
+	struct err err = ERR_INIT;
+	uint64_t with_transaction = 0;
+
+	must(archive_open(c->archive, &archive, &err), &err);
+	for (size_t h = 1; h < count; h++) {
+		out[h] = (struct buf)BUF_INIT(BLOCK_SIZE_MAX);
+		must(archive_next(archive, 1, &out[h], &err), &err);
+		if (!with_transaction && h > 2 && lab_field(buf_slice(&out[h]), 3).n)
+			with_transaction = h;
+	}
+	assert_true(with_transaction);
+	return with_transaction;
+}
+
+/* Both have the same hash, which covers no contents. */
+static void what_was_taken_out_makes_room_for_the_right_one_at_once(void **state)
+{
+	AUTO(chain_release) struct chain c;
+	AUTO(writer_release) struct writer w = { .dirty = false };
+	struct ingest_options options = { .checkers = 1 };
+	struct buf messages[100] = { 0 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	trace_set_sink(fixture_silence, NULL);
+	chain_open(&c, ARCHIVE);
+	uint64_t height = read_messages(&c, messages, ARRAY_LEN(messages));
+	AUTO(buf_release) struct buf spoiled = BUF_INIT(BLOCK_SIZE_MAX);
+
+	buf_add(&spoiled, buf_slice(&messages[height]));
+	assert_true(lab_spoil(&spoiled, 3));
+	chain_feed(&c, 1, 1, height - 2, 1);
+	must(writer_open(&w, c.network, &options, &err), &err);
+	place(&w, height, buf_slice(&spoiled)); /* waits beyond a gap */
+	assert_int_equal(w.now.fate, FATE_TAKEN);
+	place(&w, height - 1, buf_slice(&messages[height - 1]));
+	const struct view *v = commit_view(w.commit);
+
+	assert_int_equal(v->shards[1].replayed, height - 1);
+	assert_false(gaps_has(&v->shards[1].gaps, height));
+	place(&w, height, buf_slice(&messages[height]));
+	assert_int_equal(w.now.fate, FATE_TAKEN);
+	must(writer_commit(&w, &err), &err);
+	v = commit_view(w.commit);
+	assert_int_equal(v->shards[1].replayed, height);
+	for (size_t i = 0; i < ARRAY_LEN(messages); i++)
+		buf_release(&messages[i]);
+	trace_set_sink(NULL, NULL);
+}
+
 static void a_state_that_was_let_go_is_no_data(void **state)
 {
 	AUTO(chain_release) struct chain c;
@@ -169,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_same_bytes_heal),
 		cmocka_unit_test(what_a_reader_met_is_a_gap_with_the_next_writer_and_heals),
+		cmocka_unit_test(what_was_taken_out_makes_room_for_the_right_one_at_once),
 		cmocka_unit_test(a_state_that_was_let_go_is_no_data),
 	};
 	if (sign_init() < 0)

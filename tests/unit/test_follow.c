@@ -9,17 +9,23 @@
 
 static struct lab lab; /* large */
 
-static enum circuit circuit_of(const char *name, char reason[REASON_SIZE])
+static struct follow_source_sight sight_of(const char *name)
 {
 	struct follow_source_sight s;
 
 	for (unsigned i = 0; follow_source_sight(lab.follow, i, &s); i = s.number + 1)
-		if (strcmp(s.entry.name, name) == 0) {
-			snprintf(reason, REASON_SIZE, "%s", s.sync.detail.reason);
-			return s.sync.circuit;
-		}
+		if (strcmp(s.entry.name, name) == 0)
+			return s;
 	fail_msg("no source %s", name);
-	return CIRCUIT_COUNT;
+	return s;
+}
+
+static enum circuit circuit_of(const char *name, char reason[REASON_SIZE])
+{
+	struct follow_source_sight s = sight_of(name);
+
+	snprintf(reason, REASON_SIZE, "%s", s.sync.detail.reason);
+	return s.sync.circuit;
 }
 
 static bool is_banned(const char *name)
@@ -177,6 +183,52 @@ static void what_a_liar_gave_is_compared_and_taken_back(void **state)
 	lab_release(&lab);
 }
 
+static bool was_told(const char *words)
+{
+	AUTO(buf_release) struct buf lines = BUF_INIT(1u << 20);
+	uint64_t next = 1;
+
+	assert_int_equal(events_read(lab.events, &next, 1u << 20, &lines), 0);
+	buf_u8(&lines, 0);
+	assert_int_equal(buf_done(&lines), 0);
+	return strstr((const char *)lines.p, words) != NULL;
+}
+
+/* Of history nothing was replayed yet: what is false of it goes alone, also where the main shard has a
+ * hole below, and nothing says where the others would have to be cut. */
+static void false_history_is_taken_back_alone(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	o.from = FOLLOW_FROM_HEAD;
+	o.sync.look_ahead = 8;
+	o.sync.bounds.heights_max = 4;
+	o.sync.bytes_max = 1u << 18; /* so that not all of it comes at once */
+	lab_follow(&lab, &o);
+	struct source *liar = lab_source(&lab, "liar", SCRIPT_MISSING);
+
+	lab_until(&lab, held_of(0) > 8 && held_of(1) > 16 && held_of(2) > 16);
+	follow_pause_backward(lab.follow, true);
+	lab_run_once(&lab);
+	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.sync.bytes_out == 0));
+	uint64_t held = held_of(0);
+
+	assert_true(held < lab.head[0] && held_of(1) < lab.head[1]);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	liar->to.fault(liar->to.arg, FAULT_LIE, "it was seen");
+	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.doubted > 0));
+	lab_until(&lab, (assert_true(held_of(0) >= held), follow_sight(lab.follow, &sight),
+			 sight.doubted == 0));
+	assert_true(was_told("contents state=taken-back"));
+	assert_false(was_told("contents state=kept"));
+	follow_pause_backward(lab.follow, false);
+	lab_until(&lab, all_is_recorded());
+	lab_release(&lab);
+}
+
 /* The rollback waits at the gate, and our ingest was ended for it. */
 static void closing_does_not_wait_for_what_is_being_taken_back(void **state)
 {
@@ -220,6 +272,54 @@ static void closing_while_it_is_taken_back_asks_nobody(void **state)
 	lab_source(&lab, "honest", SCRIPT_HONEST);
 	lab_until(&lab, stands_back());
 	atomic_store(&lab.wake_ms, 20);
+	lab_release(&lab);
+}
+
+/* What the thread that takes back does last, it does slowly: ingest begins again meanwhile, and
+ * what it takes is none of what goes. */
+static void what_is_taken_again_does_not_go_with_what_was_false(void **state)
+{
+	struct follow_options o = lab_options();
+	struct follow_sight sight;
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	lab_source(&lab, "liar", SCRIPT_MISSING);
+	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	lab_source(&lab, "honest", SCRIPT_HONEST);
+	lab_until(&lab, stands_back());
+	atomic_store(&lab.wake_ms, 200);
+	lab_until(&lab, all_is_recorded());
+	follow_sight(lab.follow, &sight);
+	assert_int_equal(sight.fetched_twice, 0);
+	lab_release(&lab);
+}
+
+/* Two sources differ about a block; one of them goes, and another one sits in its place when a
+ * third word decides. */
+static void who_sits_where_a_witness_sat_is_not_named_for_it(void **state)
+{
+	struct follow_options o = lab_options();
+	char reason[REASON_SIZE];
+
+	(void)state;
+	lab_open(&lab, ARCHIVE);
+	lab_follow(&lab, &o);
+	lab_source(&lab, "liar", SCRIPT_MISSING);
+	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	struct source *witness = lab_source(&lab, "witness", SCRIPT_HONEST);
+	unsigned place = sight_of("witness").number;
+
+	follow_doubt_root(lab.follow, 1, held_of(1) + 1);
+	lab_until(&lab, witness->cut_short > 0);
+	follow_source_remove(lab.follow, place);
+	lab_source(&lab, "newcomer", SCRIPT_HONEST);
+	assert_int_equal(sight_of("newcomer").number, place);
+	lab_until(&lab, is_banned("liar"));
+	circuit_of("liar", reason);
+	assert_non_null(strstr(reason, "as another source showed"));
+	lab_until(&lab, all_is_recorded());
 	lab_release(&lab);
 }
 
@@ -491,8 +591,11 @@ int main(void)
 		cmocka_unit_test(from_the_head_what_is_newest_comes_first_and_history_behind),
 		cmocka_unit_test(lies_are_banned_and_nothing_false_is_stored),
 		cmocka_unit_test(what_a_liar_gave_is_compared_and_taken_back),
+		cmocka_unit_test(false_history_is_taken_back_alone),
 		cmocka_unit_test(closing_does_not_wait_for_what_is_being_taken_back),
 		cmocka_unit_test(closing_while_it_is_taken_back_asks_nobody),
+		cmocka_unit_test(what_is_taken_again_does_not_go_with_what_was_false),
+		cmocka_unit_test(who_sits_where_a_witness_sat_is_not_named_for_it),
 		cmocka_unit_test(tips_are_confirmed_by_two_operators),
 		cmocka_unit_test(other_contents_do_not_confirm_a_tip),
 		cmocka_unit_test(who_hangs_or_refuses_or_breaks_off_holds_nobody_up),

@@ -1,6 +1,7 @@
 #include "core/checkpoint/build.h"
 #include "core/checkpoint/restore.h"
 #include "core/ingest/envelope.h"
+#include "core/ingest/rollback.h"
 #include "tests/unit/tree_fixture.h"
 
 #include <signal.h>
@@ -483,6 +484,30 @@ static void walk_everything(void)
 	assert_true(w.files > 1000);
 }
 
+/* And they come again: as other files than before, and the state is not touched. */
+static void let_earlier_ones_go(struct restored *r, const struct origin *o)
+{
+	struct rollback_options options = { .shard = 1, .reason = "they are false" };
+	AUTO(gaps_release) struct gaps which = GAPS_INIT;
+	AUTO(view_putp) struct view *before = network_view_get(r->chain.network);
+	struct rollback_result result;
+	struct err err = ERR_INIT;
+	uint64_t begins = before->shards[1].begins;
+
+	assert_true(begins > 12);
+	assert_int_equal(gaps_add(&which, (struct range){ 10, 12 }), 0);
+	must(rollback_blocks(r->chain.network, &options, &which, &result, &err), &err);
+	assert_int_equal(result.blocks, 2);
+	AUTO(view_putp) struct view *after = network_view_get(r->chain.network);
+
+	assert_int_equal(after->shards[1].replayed, before->shards[1].replayed);
+	assert_int_equal(view_line(after, 1, 9), view_line(before, 1, 9));
+	assert_int_not_equal(view_line(after, 1, 10), view_line(before, 1, 10));
+	assert_int_equal(view_line(after, 1, begins + 1), view_line(before, 1, begins + 1));
+	assert_false(gaps_has(&after->shards[1].gaps, 10));
+	chain_feed(&r->chain, 1, 1, begins - 1, -1);
+}
+
 static void earlier_blocks_are_held_and_never_replayed(void **state)
 {
 	const struct origin *o = &story;
@@ -530,6 +555,7 @@ static void earlier_blocks_are_held_and_never_replayed(void **state)
 		assert_non_null(strstr(text_at(path, &text), words));
 	}
 	walk_everything();
+	let_earlier_ones_go(&r, o);
 	expect_same_heights(o, &r);
 	expect_same_state(o, &r, o->newest);
 	/* All blocks are there now: what is listed of them is the same. */

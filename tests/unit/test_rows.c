@@ -221,6 +221,35 @@ static void a_branch_sees_its_parent_up_to_the_parting(void **state)
 	assert_int_equal(branches_lowest(&b, 1), UINT64_MAX);
 }
 
+static void blocks_come_again_on_a_branch_below_its_parting(void **state)
+{
+	AUTO(branches_release) struct branches b = { 0 }, back = { 0 };
+	AUTO(buf_release) struct buf bytes = BUF_INIT(4096);
+	uint64_t at20[SHARD_MAX] = { 10, 20 }, at30[SHARD_MAX] = { 10, 30 };
+	uint32_t one, two;
+
+	assert_int_equal(branches_init(&b), 0);
+	assert_int_equal(branches_open(&b, 0, at20, &one), 0);
+	assert_int_equal(branches_open(&b, one, at30, &two), 0);
+	b.list[one].anew[1] = (struct anew){ 3, 6 };
+	b.list[two].anew[1] = (struct anew){ 5, 8 };
+	b.list[two].settled = true;
+	branches_write(&b, &bytes);
+	assert_int_equal(branches_read(buf_slice(&bytes), &back), 0);
+	assert_true(back.list[two].settled && !back.list[one].settled);
+	static const uint64_t heights[] = { 2, 3, 4, 5, 7, 8, 20, 21, 30, 31 };
+	const uint32_t lines[] = { 0, one, one, two, two, 0, 0, one, one, two };
+
+	for (size_t i = 0; i < ARRAY_LEN(heights); i++)
+		assert_int_equal(branches_line(&back, two, 1, heights[i]), lines[i]);
+	assert_int_equal(branches_line(&back, two, 0, 5), 0); /* of the other shard nothing is */
+	for (size_t n = 0; n < bytes.n; n++) {
+		AUTO(branches_release) struct branches cut = { 0 };
+
+		assert_int_equal(branches_read(SLICE(bytes.p, n), &cut), -EBADMSG);
+	}
+}
+
 static void branch_rows_that_do_not_parse_are_refused(void **state)
 {
 	AUTO(branches_release) struct branches b = { 0 };
@@ -532,6 +561,7 @@ int main(void)
 		cmocka_unit_test(keys_of_hashes_keep_their_order_and_come_back),
 		cmocka_unit_test(values_that_contradict_themselves_do_not_parse),
 		cmocka_unit_test(a_branch_sees_its_parent_up_to_the_parting),
+		cmocka_unit_test(blocks_come_again_on_a_branch_below_its_parting),
 		cmocka_unit_test(branch_rows_that_do_not_parse_are_refused),
 		cmocka_unit_test(one_key_is_not_taken_for_a_longer_one),
 		cmocka_unit_test(a_reader_sees_what_was_written_after_it_was_made),

@@ -53,11 +53,13 @@ static inline const struct sc_block *sc_block_of(const struct chain_block *b)
 }
 
 /* chain_ops of this kind; chain.h says what each does. decode leaves base.ops to the adapter. */
+/* received.c */
 int  sc_block_peek(struct slice received, bool main_shard, struct chain_peek *out, struct err *err);
 int  sc_block_split(struct slice received, bool main_shard, struct buf *canonical,
 		    struct buf *certificate, struct err *err);
 int  sc_block_join(struct slice canonical, struct slice certificate, bool main_shard,
 		   struct buf *out, struct err *err);
+/* block.c */
 int sc_block_decode(const struct chain_params *p, bool main_shard, bool verify,
 		    struct buf *canonical, struct buf *certificate, struct sc_block **out,
 		    struct err *err) MUST_CHECK;

@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const char farcaster[] =
-	"{\"network\": \"farcaster\", \"kind\": \"snapchain\", \"fc_network\": 1, \"num_shards\": 2,\n"
+	"{\"network\": \"farcaster\", \"kind\": \"snapchain\", \"fc_network\": 1, "
+	"\"num_shards\": 2,\n"
 	" \"validators\": [\n"
 	"  {\"effective_at\": 0, \"shard_ids\": [0, 1, 2], \"public_keys\": [\n"
 	"   \"29696eb40eb900a329a8d2542edef15d552c9ba6ded7882276be1e9eca090970\",\n"

@@ -21,7 +21,16 @@ export const TAMPERINGS = [
 	"swapped",
 	"short",
 	"refused",
+	"other-shard",
+	"other-height",
+	"moved",
+	"endless",
+	"token-cycle",
 ];
+
+// Of the metadata: nothing of a page is false.
+export const METADATA_TAMPERINGS = ["false-root", "other-block", "many-snapshots"];
+const SNAPSHOTS = 200000; // of many-snapshots;
 
 // Which messages an account's list has, by their types.
 const LISTS = new Map([
@@ -169,6 +178,25 @@ const tamper = {
 		const why = `Invalid message type for FID ${fid}: KeyAdd`;
 		return pageOf(null, 13, `Failed to get transactions: Invalid message: ${why}`);
 	},
+	// An account of another shard beside those of the page, whole and with its own root: every
+	// record is right, and keys ascend.
+	moved(b, _, other) {
+		const own = new Set(all(b, 1).map((i) => last(i, 1).readUInt32BE(1)));
+		const guest = all(other, 2).find((c) => !own.has(last(c, 1) % 2 ** 32));
+		if (!guest) return pageOf(b);
+		const fid = last(guest, 1) % 2 ** 32;
+		const items = [
+			...all(b, 1),
+			...all(other, 1).filter((i) => last(i, 1).readUInt32BE(1) === fid),
+		].sort((x, y) => Buffer.compare(last(x, 1), last(y, 1)));
+		return pageOf(
+			Buffer.concat([
+				...items.map((i) => len(1, i)),
+				...all(b, 2).map((c) => len(2, c)),
+				len(2, guest),
+			]),
+		);
+	},
 	// The token of this page itself.
 	loop(b, token) {
 		const rest = rewrite(b, (f) => (f[0] === 3 ? null : undefined));
@@ -241,8 +269,8 @@ export class Replica {
 
 	// tamper(MODE [SHARD VSHARD PAGE]): what is false of one page; says of which
 	tamper([mode, shard, vshard, page]) {
-		if (!TAMPERINGS.includes(mode))
-			throw new Error(`tamper: one of ${TAMPERINGS.join(" ")}`);
+		const modes = [...TAMPERINGS, ...METADATA_TAMPERINGS];
+		if (!modes.includes(mode)) throw new Error(`tamper: one of ${modes.join(" ")}`);
 		const t = {
 			mode,
 			shard: Number(shard ?? 1),
@@ -262,17 +290,66 @@ export class Replica {
 		return mode === "none" ? "none" : `${t.shard} ${t.vshard} ${t.page}`;
 	}
 
-	// The page that the server would give, or another one.
-	page(shard, vshard, index) {
+	// What GetShardSnapshotMetadata says of this state.
+	metadata(shard) {
+		const s = this.shards.get(shard).snapshot,
+			t = this.tampered;
+		if (t.shard !== shard || !METADATA_TAMPERINGS.includes(t.mode)) return [s];
+		if (t.mode === "many-snapshots") {
+			const none = rewrite(s, (f) => (f[0] > 2 ? null : undefined));
+			return [...Array(SNAPSHOTS).fill(none), s];
+		}
+		// Its header says another root; the certificate is that of the block it was.
+		if (t.mode === "false-root")
+			return [
+				rewrite(s, (f) =>
+					f[0] !== 5
+						? undefined
+						: rewrite(f[2], (g) =>
+								g[0] !== 1
+									? undefined
+									: rewrite(g[2], (h) =>
+											h[0] === 4
+												? flipped(h[2], () => 3)
+												: undefined,
+										),
+							),
+				),
+			];
+		const other = [...this.shards.keys()].find((k) => k !== shard),
+			theirs = other && last(this.shards.get(other).snapshot, 5);
+		return [rewrite(s, (f) => (f[0] === 5 && theirs ? [len(5, theirs)] : undefined))];
+	}
+
+	// The page that the server would give, or another one; `all` states of this node.
+	page(shard, vshard, index, states) {
 		const pages = this.shards.get(shard).pages,
 			list = pages.get(vshard) ?? [pageOf(Buffer.alloc(0))],
 			t = this.tampered,
 			page = list[index];
+		if (t.mode === "endless" && t.shard === shard && t.vshard === vshard)
+			return pageOf(len(3, Buffer.from(`endless ${index}`)));
 		const here = t.shard === shard && t.vshard === vshard && t.page === index;
+		// Also where this state's own is refused.
+		if (here && t.mode === "other-height") {
+			const other = states.find((r) => r !== this && r.shards.has(shard));
+			return other?.shards.get(shard).pages.get(vshard)?.[index] ?? page;
+		}
 		if (t.mode === "none" || !here || !page?.bytes) return page;
 		const roll = dice(this.seed, shard, vshard, index);
 		if (t.mode === "token-loop")
 			return tamper.loop(page.bytes, index ? list[index - 1].next : "again");
+		if (t.mode === "token-cycle")
+			return tamper.loop(page.bytes, "again" + (this.turn = 1 - (this.turn ?? 0)));
+		if (t.mode === "other-shard" || t.mode === "moved") {
+			const other = [...this.shards.keys()].find((k) => k !== shard),
+				theirs = this.shards.get(other)?.pages;
+			if (t.mode === "moved")
+				return theirs?.get(vshard)?.[0]?.bytes
+					? tamper.moved(page.bytes, roll, theirs.get(vshard)[0].bytes)
+					: page;
+			return theirs?.get(vshard)?.[0] ?? pageOf(Buffer.alloc(0));
+		}
 		if (t.mode === "swapped") {
 			const others = [...pages].filter(
 				([v, l]) => v !== vshard && l[0].bytes?.length,
@@ -514,7 +591,7 @@ export class Replica {
 				c.STATUS.INTERNAL,
 				`No snapshots available for shard ${shard}`,
 			);
-		const list = Replica.visible(c, shard).map((r) => r.shards.get(shard).snapshot);
+		const list = Replica.visible(c, shard).flatMap((r) => r.metadata(shard));
 		return Buffer.concat(
 			shuffled(list, dice(c.seed, shard, Replica.turn++)).map((s) => len(1, s)),
 		);
@@ -539,7 +616,9 @@ export class Replica {
 				`No snapshot of height ${height} for shard ${shard}`,
 			);
 		let index = 0;
-		if (token && token !== "again") {
+		if (token.startsWith("endless ")) {
+			index = Number(token.slice(8)) + 1;
+		} else if (token && !token.startsWith("again")) {
 			const list = r.shards.get(shard).pages.get(vshard) ?? [];
 			index = list.findIndex((p) => p.next === token) + 1;
 			if (index === 0)
@@ -548,7 +627,7 @@ export class Replica {
 					"Failed to get transactions: invalid page token",
 				);
 		}
-		const page = r.page(shard, vshard, index);
+		const page = r.page(shard, vshard, index, Replica.visible(c, shard));
 		if (!page)
 			throw new c.Refusal(
 				c.STATUS.INTERNAL,
