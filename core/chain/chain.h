@@ -72,6 +72,9 @@ struct chain_item {
 	 * BLAKE3 stand, and what they are of: the store need not keep those. told_size 0:
 	 * nowhere. */
 	uint32_t    told_at, told_from, told_size;
+	/* Where behind it, counted likewise, a signature stands, which the store need not try to
+	 * pack. signature_size 0: nowhere. */
+	uint32_t    signature_at, signature_size;
 	uint64_t    time;              /* unix seconds; the block's own when it has none */
 	uint32_t    json_size, line_size; /* exact sizes of its two renderings */
 	/* A record carried inside (a message in a block event): an object of its own. */

@@ -110,8 +110,7 @@ static const char *row_differs(const struct block_row *row, const struct block_r
 		return "number of witnesses";
 	for (uint32_t i = 0; i < row->witness_count; i++)
 		if (row->witnesses[i].shard != own->witnesses[i].shard ||
-		    row->witnesses[i].height != own->witnesses[i].height ||
-		    memcmp(row->witnesses[i].hash, own->witnesses[i].hash, HASH_SIZE) != 0)
+		    row->witnesses[i].height != own->witnesses[i].height)
 			return "witness";
 	for (int l = 0; l <= LEVEL_MESSAGES; l++)
 		if (!same_level(&row->levels[l], &own->levels[l]))
@@ -127,9 +126,7 @@ struct index_check {
 	struct stat_group group;
 	struct buf value;
 	bool wrong; /* something has to be written anew */
-	uint32_t last_item;
-	uint8_t last_prefix[8];
-	bool has_last;
+	struct short_key last; /* of a hash; empty: there was none */
 };
 
 static bool same_stat(const struct stat_record *a, const struct stat_record *b)
@@ -245,14 +242,14 @@ static int check_hash(void *arg, struct slice hash, uint32_t item)
 
 	if (hash.n < 8)
 		return -EINVAL;
+	struct short_key key = key_hash(db_is_packed(c->k->network->db), hash.p, c->row->shard,
+					c->row->height, item);
+
 	/* An item and the record inside it may share a hash, and then a row. */
-	if (c->has_last && c->last_item == item && memcmp(c->last_prefix, hash.p, 8) == 0)
+	if (slice_eq(short_slice(&key), short_slice(&c->last)))
 		return 0;
-	c->has_last = true;
-	c->last_item = item;
-	memcpy(c->last_prefix, hash.p, 8);
-	int rc = look_up(c->k, FAMILY_HASHES, key_hash(hash.p, c->row->shard, c->row->height, item),
-			 &nothing);
+	c->last = key;
+	int rc = look_up(c->k, FAMILY_HASHES, key, &nothing);
 
 	if (rc == 1)
 		return count_hash(&c->k->lanes[c->row->shard], c->row->height);

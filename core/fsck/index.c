@@ -95,6 +95,7 @@ struct bucket {
 struct expecting {
 	struct map *keys;
 	const struct block_row *row;
+	bool packed;
 };
 
 static int expect_nothing(void *arg, uint64_t object, const struct stat_record *r)
@@ -105,7 +106,7 @@ static int expect_nothing(void *arg, uint64_t object, const struct stat_record *
 static int expect_hash(void *arg, struct slice hash, uint32_t item)
 {
 	struct expecting *x = arg;
-	struct short_key key = key_hash(hash.p, x->row->shard, x->row->height, item);
+	struct short_key key = key_hash(x->packed, hash.p, x->row->shard, x->row->height, item);
 
 	return map_put(x->keys, short_slice(&key), SLICE_EMPTY, 0);
 }
@@ -134,7 +135,7 @@ static int expect(struct fsck *k, struct bucket *bucket)
 		job_check(k->ops, network_params(k->network), job);
 		if (job->rc < 0)
 			continue;
-		struct expecting x = { bucket->keys, &row };
+		struct expecting x = { bucket->keys, &row, db_is_packed(k->network->db) };
 
 		rc = block_index(job->block, &row,
 				 &(struct index_visit){ expect_nothing, expect_hash, &x });
@@ -151,7 +152,7 @@ static void orphan_hash(struct fsck *k, const struct hash_hit *hit)
 	char hex[17];
 
 	memcpy(f.prefix, hit->prefix, 8);
-	hex_put(hex, hit->prefix, 8);
+	hex_put(hex, hit->prefix, HASH_PREFIX_SIZE(db_is_packed(k->network->db)));
 	fault(k, FSCK_ORPHAN, "hash", AT(hit->shard, hit->height), fix(k, f),
 	      "by-hash leads from %s to where no such hash is", hex);
 }
@@ -167,9 +168,10 @@ static int place_of(struct fsck *k, const struct hash_hit *hit)
 	return gaps_has(&k->view->shards[hit->shard].gaps, hit->height) ? 1 : -1;
 }
 
-static int read_hit(const struct db_iter *it, struct hash_hit *hit)
+static int read_hit(const struct fsck *k, const struct db_iter *it, struct hash_hit *hit)
 {
-	return key_hash_read(db_iter_key(it), hit->prefix, &hit->shard, &hit->height, &hit->item);
+	return key_hash_read(db_is_packed(k->network->db), db_iter_key(it), hit->prefix,
+			     &hit->shard, &hit->height, &hit->item);
 }
 
 /* Row by row, those of the buckets that do not come out. */
@@ -181,7 +183,7 @@ static int name_orphans(struct fsck *k, const struct bucket *buckets, size_t cou
 	for (; rc == 1; rc = db_iter_next(it, NULL)) {
 		struct hash_hit hit;
 
-		if (read_hit(it, &hit) < 0 || place_of(k, &hit) != 1)
+		if (read_hit(k, it, &hit) < 0 || place_of(k, &hit) != 1)
 			continue;
 		for (size_t i = 0; i < count; i++)
 			if (buckets[i].shard == hit.shard &&
@@ -230,7 +232,7 @@ static int walk_hashes(struct fsck *k, uint32_t *const seen[SHARD_MAX])
 			if (stopped(k) < 0)
 				return -EINTR;
 		}
-		if (read_hit(it, &hit) < 0) {
+		if (read_hit(k, it, &hit) < 0) {
 			fault(k, FSCK_DAMAGED, "hash", NOWHERE(0), false, "a key does not parse");
 			continue;
 		}

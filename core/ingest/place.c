@@ -207,6 +207,9 @@ static int put_canonical(struct commit *c, const struct chain_block *b, struct b
 		const struct chain_item *it = &b->items[i];
 		if (it->told_size)
 			rc = commit_told(c, &row->bytes, it->told_at, it->told_from, it->told_size);
+		if (rc == 0 && it->signature_size)
+			rc = commit_told(c, &row->bytes, it->signature_at, it->signature_at,
+					 it->signature_size);
 		if (rc < 0)
 			return err_set(err, rc, "shard %u height %" PRIu64 ": item %zu: %s",
 				       b->shard, b->height, i, strerror(-rc));

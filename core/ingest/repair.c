@@ -171,7 +171,8 @@ int repair_rows(struct repair *r, uint32_t shard, uint64_t height, struct err *e
 int repair_hash(struct repair *r, const uint8_t prefix[8], uint32_t shard, uint64_t height,
 		uint32_t item, struct err *err)
 {
-	struct short_key key = key_hash(prefix, shard, height, item);
+	struct short_key key =
+		key_hash(db_is_packed(r->writer.network->db), prefix, shard, height, item);
 	int rc = begin(r, err);
 	if (rc < 0)
 		return rc;

@@ -213,7 +213,8 @@ static int skip_stat(void *arg, uint64_t object, const struct stat_record *stat)
 static int delete_hash(void *arg, struct slice hash, uint32_t item)
 {
 	struct hashes *h = arg;
-	struct short_key key = key_hash(hash.p, h->row->shard, h->row->height, item);
+	struct short_key key = key_hash(db_is_packed(h->rollback->network->db), hash.p,
+					h->row->shard, h->row->height, item);
 
 	if (h->rollback->hashes++ < HASHES_MAX)
 		commit_delete(h->rollback->commit, FAMILY_HASHES, short_slice(&key));

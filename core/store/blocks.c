@@ -91,6 +91,7 @@ int segment_ref_read(struct slice in, struct segment_ref *out)
 
 #define BLOCK_UNCOMMITTED 0x01
 #define BLOCK_HAS_DIGEST  0x02
+#define BLOCK_PLACES_ONLY 0x04 /* of what it witnesses: no hashes, which older rows have */
 
 static void write_levels(const struct block_row *row, struct buf *out)
 {
@@ -122,7 +123,7 @@ static void rd_levels(struct rd *r, struct block_row *out)
 			rd_text(r, out->levels[l].reason, REASON_SIZE);
 }
 
-void block_row_write_head(const struct block_row *row, struct buf *out)
+void block_row_write_head(const struct block_row *row, bool places_only, struct buf *out)
 {
 	buf_varint(out, row->object);
 	buf_bytes(out, row->hash, HASH_SIZE);
@@ -134,7 +135,8 @@ void block_row_write_head(const struct block_row *row, struct buf *out)
 	buf_varint(out, row->header_json_size);
 	buf_varint(out, row->parent_file_size);
 	buf_u8(out, (uint8_t)((row->uncommitted ? BLOCK_UNCOMMITTED : 0) |
-			      (row->has_digest ? BLOCK_HAS_DIGEST : 0)));
+			      (row->has_digest ? BLOCK_HAS_DIGEST : 0) |
+			      (places_only ? BLOCK_PLACES_ONLY : 0)));
 	if (row->has_digest)
 		buf_bytes(out, row->digest, BLOCK_DIGEST_SIZE);
 	write_levels(row, out);
@@ -142,7 +144,8 @@ void block_row_write_head(const struct block_row *row, struct buf *out)
 	for (size_t i = 0; i < row->witness_count; i++) {
 		buf_varint(out, row->witnesses[i].shard);
 		buf_varint(out, row->witnesses[i].height);
-		buf_bytes(out, row->witnesses[i].hash, HASH_SIZE);
+		if (!places_only)
+			buf_bytes(out, row->witnesses[i].hash, HASH_SIZE);
 	}
 }
 
@@ -163,7 +166,7 @@ int block_row_read(struct slice in, struct block_row *out)
 
 	out->uncommitted = flags & BLOCK_UNCOMMITTED;
 	out->has_digest = flags & BLOCK_HAS_DIGEST;
-	r.failed |= flags & (uint8_t)~(BLOCK_UNCOMMITTED | BLOCK_HAS_DIGEST);
+	r.failed |= flags & (uint8_t) ~(BLOCK_UNCOMMITTED | BLOCK_HAS_DIGEST | BLOCK_PLACES_ONLY);
 	if (out->has_digest) {
 		struct slice digest = rd_bytes(&r, BLOCK_DIGEST_SIZE);
 
@@ -177,7 +180,10 @@ int block_row_read(struct slice in, struct block_row *out)
 	for (size_t i = 0; i < out->witness_count; i++) {
 		out->witnesses[i].shard = rd_u32(&r);
 		out->witnesses[i].height = rd_varint(&r);
-		rd_hash(&r, out->witnesses[i].hash);
+		/* Nobody asks a row for it: the block's own bytes say it. */
+		memset(out->witnesses[i].hash, 0, HASH_SIZE);
+		if (!(flags & BLOCK_PLACES_ONLY))
+			rd_bytes(&r, HASH_SIZE);
 	}
 	rd_ref(&r, &out->bytes);
 	out->canonical_size = out->bytes.canonical_size;

@@ -11,8 +11,8 @@ void segment_ref_write(const struct segment_ref *ref, struct buf *out);
 int  segment_ref_read(struct slice in, struct segment_ref *out) MUST_CHECK;
 
 /* Written without the place of its bytes, which is known when their frame is written; read
- * whole. */
-void block_row_write_head(const struct block_row *row, struct buf *out);
+ * whole, but for the hashes of what it witnesses, which rows have only unless places_only. */
+void block_row_write_head(const struct block_row *row, bool places_only, struct buf *out);
 /* shard and height of `out` are set by the caller. */
 int  block_row_read(struct slice in, struct block_row *out) MUST_CHECK;
 

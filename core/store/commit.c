@@ -204,11 +204,12 @@ int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, ui
 		uint32_t size)
 {
 	uint32_t whole = ref->canonical_size;
+	bool apart = from == at;
 
 	if (c->failed)
 		return c->failed;
 	if (ref->frame != c->frame_count + 1 || from > whole || size > whole - from || at > whole ||
-	    whole - at < HASH20_SIZE)
+	    (!apart && whole - at < HASH20_SIZE))
 		return -EINVAL;
 	if (c->network->keep_told)
 		return 0;
@@ -262,7 +263,7 @@ int commit_block(struct commit *c, const struct block_row *row)
 
 	if (c->failed)
 		return c->failed;
-	block_row_write_head(row, &c->late_bytes);
+	block_row_write_head(row, !c->network->keep_keys, &c->late_bytes);
 	return add_late(c, FAMILY_BLOCKS, key_block(row->shard, row->height), &row->bytes, head);
 }
 
@@ -411,7 +412,8 @@ int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t he
 		c->failed = rc;
 		return rc;
 	}
-	c->hashes[c->hash_count++] = key_hash(hash.p, shard, height, item);
+	c->hashes[c->hash_count++] =
+		key_hash(db_is_packed(c->network->db), hash.p, shard, height, item);
 	return 0;
 }
 

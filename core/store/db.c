@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #define FILTER_BITS          10            /* a key: one absent key in a hundred costs a read */
+/* Keys of a block from one that is written whole to the next. RocksDB's own 16 take a sixtieth more;
+ * a search walks over some tens of keys more, which no measurement told from noise. */
+#define RESTART_INTERVAL     64
 #define FILE_SIZE            (64u << 20)
 #define WAL_SIZE_MAX         (192u << 20)  /* what a start after a kill has to replay at most */
 /* Rows of all families of a database that no file holds yet, before the fullest family is written
@@ -46,6 +49,11 @@ struct db_batch {
 	rocksdb_writebatch_t  *batch;
 };
 
+/* Room for a key in the other form. */
+struct other_key {
+	uint8_t bytes[ROW_STORED_KEY_MAX];
+};
+
 struct db_iter {
 	struct db          *db;
 	rocksdb_iterator_t *it;
@@ -54,6 +62,7 @@ struct db_iter {
 	enum family         family;
 	enum db_order       order;
 	struct db_iter     *next; /* in the pool */
+	struct other_key *other;  /* where it stands, unpacked; NULL: nothing is packed */
 };
 
 /* Iterators that were put back, for whoever asks next: making one costs as much as a read. */
@@ -73,6 +82,7 @@ struct db {
 	rocksdb_writeoptions_t          *write;
 	_Atomic uint64_t                 epoch;
 	uint64_t                         epoch_first, opened_ms;
+	bool packed;
 
 	pthread_mutex_t                  pool_lock; /* guards pools; a leaf */
 	struct pool                      pools[FAMILY_COUNT][DB_ORDER_COUNT];
@@ -135,13 +145,13 @@ void db_cache_freep(struct db_cache **c)
  * that was never written costs no read. */
 static char *stem(void *state, const char *key, size_t n, size_t *out_n)
 {
-	*out_n = n - *(const size_t *)state;
+	*out_n = key_row_stem(SLICE(key, n));
 	return (char *)(uintptr_t)key;
 }
 
 static unsigned char has_stem(void *state, const char *key, size_t n)
 {
-	return n > *(const size_t *)state;
+	return key_row_stem(SLICE(key, n)) > 0;
 }
 
 static unsigned char no_range(void *state, const char *key, size_t n)
@@ -165,6 +175,7 @@ static rocksdb_block_based_table_options_t *table_options(enum family f, rocksdb
 
 	rocksdb_block_based_options_set_block_cache(t, cache);
 	rocksdb_block_based_options_set_block_size(t, rules->block_size);
+	rocksdb_block_based_options_set_block_restart_interval(t, RESTART_INTERVAL);
 	/* Indexes and filters count as cache, so that memory has one bound however big the store
 	 * is; those of the newest files stay, since every read asks them. */
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
@@ -175,7 +186,7 @@ static rocksdb_block_based_table_options_t *table_options(enum family f, rocksdb
 	if (rules->filter)
 		rocksdb_block_based_options_set_filter_policy(
 			t, rocksdb_filterpolicy_create_ribbon_hybrid(FILTER_BITS, 0));
-	rocksdb_block_based_options_set_whole_key_filtering(t, rules->suffix_size == 0);
+	rocksdb_block_based_options_set_whole_key_filtering(t, !rules->placed);
 	return t;
 }
 
@@ -199,11 +210,10 @@ static rocksdb_options_t *family_options(enum family f, rocksdb_block_based_tabl
 	rocksdb_options_set_bottommost_compression_options(o, ZSTD_WINDOW_DEFAULT,
 							   rules->zstd_level, 0, 0, 1);
 	rocksdb_options_set_optimize_filters_for_hits(o, rules->mostly_hits);
-	if (rules->suffix_size) {
+	if (rules->placed) {
 		rocksdb_options_set_prefix_extractor(
-			o,
-			rocksdb_slicetransform_create((void *)(uintptr_t)&rules->suffix_size, keep,
-						      stem, has_stem, no_range, stem_name));
+			o, rocksdb_slicetransform_create(NULL, keep, stem, has_stem, no_range,
+							 stem_name));
 		/* The same for what is still in memory. */
 		rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
 	}
@@ -325,8 +335,15 @@ static uint64_t epoch_of(const struct db *db)
 
 static void iter_free(struct db_iter *it)
 {
-	rocksdb_iter_destroy(it->it);
+	if (it->it)
+		rocksdb_iter_destroy(it->it);
+	free(it->other);
 	free(it);
+}
+
+static bool is_packed(const struct db *db, enum family family)
+{
+	return db->packed && families[family].placed;
 }
 
 /* An iterator keeps files alive that compaction has replaced, so an old one is not kept. */
@@ -390,6 +407,11 @@ int db_iter_new(struct db *db, enum family family, enum db_order order, struct d
 	it->db = db;
 	it->family = family;
 	it->order = order;
+	it->other = is_packed(db, family) ? malloc(sizeof *it->other) : NULL;
+	if (is_packed(db, family) && !it->other) {
+		iter_free(it);
+		return -ENOMEM;
+	}
 	it->made_ms = clock_mono_ms();
 	it->epoch = epoch_of(db); /* first: a write in between makes it look old, never new */
 	it->it = rocksdb_create_iterator_cf(db->rocks,
@@ -513,6 +535,33 @@ void db_closep(struct db **at)
 	free(db);
 }
 
+#define FORM_PACKED 1
+
+/* The first row: no other is written before the form of all is known. */
+static int write_form(struct db *db, struct err *err)
+{
+	AUTO(db_batch_freep) struct db_batch *batch = NULL;
+	const uint8_t form = FORM_PACKED;
+
+	if (db_batch_new(db, &batch) < 0)
+		return err_set(err, -ENOMEM, "no memory for a batch");
+	db_batch_put(batch, FAMILY_META, slice_str(META_FORM), SLICE(&form, 1));
+	db->packed = true;
+	return db_write(db, batch, err);
+}
+
+static int read_form(struct db *db, struct err *err)
+{
+	AUTO(buf_release) struct buf value = BUF_INIT(64);
+	int rc = db_get(db, FAMILY_META, slice_str(META_FORM), &value, err);
+
+	if (rc == 1 && (value.n != 1 || value.p[0] != FORM_PACKED))
+		return err_set(err, -EPROTONOSUPPORT,
+			       "database: keys of a form that this program does not know");
+	db->packed = rc == 1;
+	return MIN(rc, 0);
+}
+
 static _Atomic uint64_t opened; /* databases so far: no two have an epoch in common */
 
 int db_open(const char *path, const struct db_options *options, struct db **out, struct err *err)
@@ -553,8 +602,17 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 							   family_list, db->handles, &words);
 	if (words)
 		return fault(words, err);
+	int rc = options->create && options->packed ? write_form(db, err) : read_form(db, err);
+
+	if (rc < 0)
+		return rc;
 	*out = TAKE(db);
 	return 0;
+}
+
+bool db_is_packed(const struct db *db)
+{
+	return db->packed;
 }
 
 int db_salvage(const char *path, struct err *err)
@@ -578,6 +636,9 @@ uint64_t db_sequence(struct db *db)
 int db_get(struct db *db, enum family family, struct slice key, struct buf *value, struct err *err)
 {
 	char *words = NULL;
+
+	if (is_packed(db, family))
+		key = key_row_pack(key);
 	rocksdb_pinnableslice_t *found =
 		rocksdb_get_pinned_cf(db->rocks, db->read_ordered, db->handles[family],
 				      (const char *)key.p, key.n, &words);
@@ -623,12 +684,16 @@ void db_batch_freep(struct db_batch **b)
 
 void db_batch_put(struct db_batch *b, enum family family, struct slice key, struct slice value)
 {
+	if (is_packed(b->db, family))
+		key = key_row_pack(key);
 	rocksdb_writebatch_put_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n,
 				  (const char *)value.p, value.n);
 }
 
 void db_batch_delete(struct db_batch *b, enum family family, struct slice key)
 {
+	if (is_packed(b->db, family))
+		key = key_row_pack(key);
 	rocksdb_writebatch_delete_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n);
 }
 
@@ -664,13 +729,28 @@ int db_write(struct db *db, struct db_batch *b, struct err *err)
 
 /* ---- moving ---- */
 
+static struct slice stored_key(const struct db_iter *it)
+{
+	size_t n = 0;
+	const char *p = rocksdb_iter_key(it->it, &n);
+
+	return SLICE(p, n);
+}
+
+static struct slice sought(const struct db_iter *it, struct slice key)
+{
+	return it->other ? key_row_pack(key) : key;
+}
+
 /* An iterator that stands nowhere is at its end, or met an error: only asking tells which. */
 static int standing(struct db_iter *it, struct err *err)
 {
 	char *words = NULL;
 
 	if (rocksdb_iter_valid(it->it)) {
-		it->key.p = (const uint8_t *)rocksdb_iter_key(it->it, &it->key.n);
+		it->key = stored_key(it);
+		if (it->other)
+			it->key = key_row_unpack(it->key, it->other->bytes);
 		return 1;
 	}
 	rocksdb_iter_get_error(it->it, &words);
@@ -679,12 +759,14 @@ static int standing(struct db_iter *it, struct err *err)
 
 int db_iter_seek(struct db_iter *it, struct slice key, struct err *err)
 {
+	key = sought(it, key);
 	rocksdb_iter_seek(it->it, (const char *)key.p, key.n);
 	return standing(it, err);
 }
 
 int db_iter_seek_back(struct db_iter *it, struct slice key, struct err *err)
 {
+	key = sought(it, key);
 	rocksdb_iter_seek_for_prev(it->it, (const char *)key.p, key.n);
 	return standing(it, err);
 }

@@ -28,6 +28,7 @@ void db_cache_freep(struct db_cache **c);
 struct db_options {
 	struct db_cache *cache;
 	bool create;   /* it must not be there yet */
+	bool packed;   /* when it is made: its keys take fewer bytes (keys.h), for ever */
 	bool sync_off; /* no fsync of a write */
 	bool read_only; /* nothing below the path is written; what a log holds is read into
 			 * memory */
@@ -35,6 +36,8 @@ struct db_options {
 
 int  db_open(const char *path, const struct db_options *options, struct db **out,
 	     struct err *err) MUST_CHECK;
+/* Are keys of rows shorter on the disk than who reads and writes them here sees? */
+bool db_is_packed(const struct db *db);
 /* Makes a database that does not open into one that does, of the files that can be read: what was
  * in the others is lost, and deleted rows may be back. For a copy. */
 int  db_salvage(const char *path, struct err *err) MUST_CHECK;
@@ -62,7 +65,7 @@ int    db_write(struct db *db, struct db_batch *b, struct err *err) MUST_CHECK;
 
 enum db_order {
 	DB_ORDERED, /* any key to any other */
-	DB_STEM,    /* only among keys that share the sought key's stem (suffix_size) */
+	DB_STEM,    /* only among keys that share the sought key's stem (family_rules.placed) */
 	DB_ORDER_COUNT
 };
 int  db_iter_new(struct db *db, enum family family, enum db_order order,

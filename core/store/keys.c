@@ -12,14 +12,14 @@
  * once. Level 6 packs the keys of rows by a fiftieth better than 3 for a third more of its time,
  * and what stands above it by a hundredth, which deaths alone are small and alike enough for. */
 const struct family_rules families[FAMILY_COUNT] = {
-	[FAMILY_META]   = { "default", 1 * MIB, 4 * KIB, 3, 0, .filter = false },
-	[FAMILY_BLOCKS] = { "blocks", 32 * MIB, 16 * KIB, 6, 0, .filter = true,
+	[FAMILY_META]   = { "default", 1 * MIB, 4 * KIB, 3, .filter = false },
+	[FAMILY_BLOCKS] = { "blocks", 32 * MIB, 16 * KIB, 6, .filter = true,
 			    .mostly_hits = true },
-	[FAMILY_ROWS]   = { "rows", 64 * MIB, 16 * KIB, 6, ROW_SUFFIX_SIZE, .filter = true },
-	[FAMILY_DEATHS] = { "deaths", 8 * MIB, 64 * KIB, 9, 0, .filter = false },
-	[FAMILY_STATS]  = { "stats", 8 * MIB, 8 * KIB, 6, 0, .filter = false },
-	[FAMILY_HASHES] = { "hashes", 16 * MIB, 16 * KIB, 6, 0, .filter = false },
-	[FAMILY_REPLAY] = { "replay", 16 * MIB, 16 * KIB, 6, 0, .filter = true,
+	[FAMILY_ROWS]   = { "rows", 64 * MIB, 16 * KIB, 6, .placed = true, .filter = true },
+	[FAMILY_DEATHS] = { "deaths", 8 * MIB, 64 * KIB, 9, .filter = false },
+	[FAMILY_STATS]  = { "stats", 8 * MIB, 8 * KIB, 6, .filter = false },
+	[FAMILY_HASHES] = { "hashes", 16 * MIB, 16 * KIB, 6, .filter = false },
+	[FAMILY_REPLAY] = { "replay", 16 * MIB, 16 * KIB, 6, .filter = true,
 			    .mostly_hits = true },
 };
 
@@ -71,6 +71,38 @@ static uint64_t rd_counted(struct rd *r)
 	return get_be64(bytes);
 }
 
+/* A number in its bits by seven a byte, the first of which begins with a one for each that follows
+ * it: order is kept, and most need no byte that counts. */
+static void add_ones(struct short_key *k, uint64_t v)
+{
+	uint8_t bytes[9] = { 0 };
+	size_t more = 0;
+
+	while (more < 8 && v >> (7 * (more + 1)))
+		more++;
+	put_be64(bytes + 1, v);
+	if (more < 8) { /* else the first byte is ones alone */
+		bytes[8 - more] |= (uint8_t)(0xff00u >> more);
+		add(k, bytes + 8 - more, more + 1);
+		return;
+	}
+	bytes[0] = 0xff;
+	add(k, bytes, sizeof bytes);
+}
+
+static uint64_t rd_ones(struct rd *r)
+{
+	uint8_t first = rd_u8(r), bytes[8] = { 0 };
+	size_t more = first == 0xff ? 8 : (size_t)__builtin_clz(~((uint32_t)first << 24));
+	struct slice s = rd_bytes(r, more);
+
+	if (s.n)
+		memcpy(bytes + sizeof bytes - s.n, s.p, s.n);
+	uint64_t v = get_be64(bytes);
+
+	return more < 8 ? v | (uint64_t)(first & (0x7f >> more)) << (8 * more) : v;
+}
+
 struct short_key key_meta_shard(const char *what, uint32_t shard)
 {
 	struct short_key k = { .n = 0 };
@@ -97,14 +129,20 @@ struct short_key key_stat(uint64_t object)
 	return k;
 }
 
-struct short_key key_hash(const uint8_t prefix[8], uint32_t shard, uint64_t height, uint32_t item)
+struct short_key key_hash(bool packed, const uint8_t hash[8], uint32_t shard, uint64_t height,
+			  uint32_t item)
 {
 	struct short_key k = { .n = 0 };
 
-	add(&k, prefix, 8);
+	add(&k, hash, HASH_PREFIX_SIZE(packed));
 	add_u8(&k, (uint8_t)shard);
-	add_counted(&k, height);
-	add_counted(&k, item);
+	if (packed) {
+		add_ones(&k, height);
+		add_ones(&k, item + 1); /* of the block itself 0: one byte and not five */
+	} else {
+		add_counted(&k, height);
+		add_counted(&k, item);
+	}
 	return k;
 }
 
@@ -144,15 +182,18 @@ int key_block_read(struct slice key, uint32_t *shard, uint64_t *height)
 	return read_done(&r);
 }
 
-int key_hash_read(struct slice key, uint8_t prefix[8], uint32_t *shard, uint64_t *height,
-		  uint32_t *item)
+int key_hash_read(bool packed, struct slice key, uint8_t prefix[8], uint32_t *shard,
+		  uint64_t *height, uint32_t *item)
 {
 	struct rd r = rd_of(key);
+	struct slice hash = rd_bytes(&r, HASH_PREFIX_SIZE(packed));
 
-	put_be64(prefix, rd_be64(&r));
+	memset(prefix, 0, 8);
+	if (hash.n)
+		memcpy(prefix, hash.p, hash.n);
 	*shard = rd_u8(&r);
-	*height = rd_counted(&r);
-	*item = (uint32_t)rd_counted(&r);
+	*height = packed ? rd_ones(&r) : rd_counted(&r);
+	*item = packed ? (uint32_t)rd_ones(&r) - 1 : (uint32_t)rd_counted(&r);
 	return read_done(&r);
 }
 
@@ -212,4 +253,57 @@ int key_unescape(struct rd *r, struct buf *out)
 			return -EUCLEAN;
 		buf_u8(out, 0);
 	}
+}
+
+/* ---- keys of rows, packed ---- */
+
+#define HEIGHT_SIZE 8
+
+static_assert(ROW_STORED_KEY_MAX == 2 * ROW_KEY_MAX + 4 + ROW_SUFFIX_SIZE, "every byte escaped");
+
+/* Bytes up to the terminator, and it; 0: there is none. */
+static size_t stem_size(struct slice key)
+{
+	for (size_t i = 2; i < key.n; i += 2) {
+		const uint8_t *zero = memchr(key.p + i, 0, key.n - i);
+
+		if (!zero || (size_t)(zero - key.p) + 1 >= key.n)
+			return 0;
+		i = (size_t)(zero - key.p);
+		if (zero[1] != 0xff)
+			return zero[1] ? 0 : i + 2;
+	}
+	return 0;
+}
+
+size_t key_row_stem(struct slice key)
+{
+	size_t stem = stem_size(key), place = key.n - stem;
+
+	return stem && (place == HEIGHT_SIZE || place == ROW_SUFFIX_SIZE) ? stem : 0;
+}
+
+struct slice key_row_pack(struct slice key)
+{
+	size_t stem = stem_size(key);
+
+	if (!stem || key.n - stem != ROW_SUFFIX_SIZE)
+		return key;
+	const uint8_t *behind = key.p + stem + HEIGHT_SIZE;
+	uint32_t index = ~get_be32(behind), branch = get_be32(behind + 4);
+
+	/* Another index is sought, never stored, and stands before all of that height. */
+	return index == PLACE_INDEX && branch ? key : SLICE(key.p, stem + HEIGHT_SIZE);
+}
+
+struct slice key_row_unpack(struct slice key, uint8_t out[ROW_STORED_KEY_MAX])
+{
+	size_t stem = stem_size(key);
+
+	if (!stem || key.n - stem != HEIGHT_SIZE || key.n + HEIGHT_SIZE > ROW_STORED_KEY_MAX)
+		return key;
+	memcpy(out, key.p, key.n);
+	put_be32(out + key.n, ~(uint32_t)PLACE_INDEX);
+	memset(out + key.n + 4, 0, 4);
+	return SLICE(out, key.n + HEIGHT_SIZE);
 }

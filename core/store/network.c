@@ -281,6 +281,7 @@ int network_create(const struct network_place *at, const char *name, const struc
 	AUTO(buf_release) struct buf value = BUF_INIT(PARAMS_BYTES_MAX);
 	struct db_options options = { .cache = at->db_cache,
 				      .create = true,
+				      .packed = !at->keep_keys,
 				      .sync_off = at->sync_off };
 
 	write_identity(ops, params, trust, index, &value);
@@ -680,28 +681,36 @@ static bool hash_begins(const uint8_t prefix[8], const uint8_t *wanted, size_t n
 	return nibbles % 2 == 0 || (prefix[nibbles / 2] ^ wanted[nibbles / 2]) >> 4 == 0;
 }
 
-int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles, struct hash_hit *out,
-		    size_t out_max)
+int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles,
+		    const struct hash_hit *after, struct hash_hit *out, size_t out_max)
 {
 	AUTO(db_iter_freep) struct db_iter *it = NULL;
+	bool packed = db_is_packed(n->db);
 	uint8_t first[8] = { 0 };
 	size_t count = 0;
 
-	/* Keys hold the first eight bytes; what is asked beyond them the caller checks. */
-	nibbles = MIN(nibbles, 2 * sizeof first);
+	/* What is asked beyond the bytes that keys hold the caller checks. */
+	nibbles = MIN(nibbles, 2 * (size_t)HASH_PREFIX_SIZE(packed));
 	memcpy(first, prefix, (nibbles + 1) / 2);
 	if (nibbles % 2)
 		first[nibbles / 2] &= 0xf0;
 	if (out_max > INT32_MAX)
 		return -EINVAL;
+	struct short_key from = { .n = HASH_PREFIX_SIZE(packed) };
+
+	memcpy(from.bytes, first, from.n);
+	if (after)
+		from = key_hash(packed, after->prefix, after->shard, after->height, after->item);
 	int rc = db_iter_new(n->db, FAMILY_HASHES, DB_ORDERED, &it);
 
 	if (rc == 0)
-		rc = db_iter_seek(it, SLICE_ARRAY(first), NULL);
+		rc = db_iter_seek(it, short_slice(&from), NULL);
+	if (rc == 1 && after && slice_eq(db_iter_key(it), short_slice(&from)))
+		rc = db_iter_next(it, NULL);
 	for (; rc == 1 && count < out_max; rc = db_iter_next(it, NULL)) {
 		struct hash_hit *hit = &out[count];
 
-		if (key_hash_read(db_iter_key(it), hit->prefix, &hit->shard, &hit->height,
+		if (key_hash_read(packed, db_iter_key(it), hit->prefix, &hit->shard, &hit->height,
 				  &hit->item) < 0)
 			return network_unclean(n, "hash", 0, 0);
 		if (!hash_begins(hit->prefix, first, nibbles))

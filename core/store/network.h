@@ -110,7 +110,7 @@ struct block_row {
 	uint32_t canonical_size, certificate_size;
 	uint64_t line_bytes;            /* of its items in items.jsonl */
 	uint32_t header_size, header_json_size, parent_file_size;
-	struct chain_witness witnesses[SHARD_MAX];
+	struct chain_witness witnesses[SHARD_MAX]; /* as read: without hashes */
 	uint32_t witness_count;
 	struct level_result levels[LEVEL_COUNT];
 	bool     uncommitted;           /* taken by --allow-uncommitted */
@@ -239,12 +239,15 @@ struct hash_hit {
 	uint32_t shard;
 	uint64_t height;
 	uint32_t item;      /* HASH_HIT_BLOCK: the block itself */
-	uint8_t  prefix[8]; /* first bytes of the hash; the rest is checked by the caller */
+	uint8_t  prefix[8]; /* first bytes of the hash, five at least, then zeros; the rest is
+			     * checked by the caller */
 };
 #define HASH_HIT_BLOCK UINT32_MAX
-/* Up to out_max hits in order (prefix, shard, height, item); returns how many. */
-int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles, struct hash_hit *out,
-		    size_t out_max) MUST_CHECK;
+/* Up to out_max hits in order (prefix, shard, height, item), behind `after` unless that is NULL;
+ * returns how many. As long as it is out_max there may be more: whoever can choose hashes can
+ * choose many that begin alike. */
+int network_by_hash(struct network *n, const uint8_t *prefix, size_t nibbles,
+		    const struct hash_hit *after, struct hash_hit *out, size_t out_max) MUST_CHECK;
 
 /* ---- checking ---- */
 #define NETWORK_FAMILIES 7 /* column families of the database; keys.h says what lies in each */
@@ -275,7 +278,8 @@ void commit_freep(struct commit **c); /* what was not applied never happened */
 struct view *commit_view(struct commit *c);
 int commit_bytes(struct commit *c, struct slice canonical, struct slice certificate,
 		 struct segment_ref *out, struct err *err) MUST_CHECK;
-/* The bytes given last tell at `at` the hash of their own [from, from + size) (segment.h). */
+/* The bytes given last tell at `at` the hash of their own [from, from + size), or, where `from` is
+ * `at`, have there `size` bytes that nothing packs (segment.h). In ascending order. */
 int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, uint32_t from,
 		uint32_t size) MUST_CHECK;
 /* Bytes of objects whose blocks are not held: *carrier is what their stat records name. */

@@ -3,13 +3,12 @@
 #include "core/base/trace.h"
 #include "core/store/db.h"
 #include "core/store/dead.h"
+#include "core/store/keys.h"
 
 #define ROW_TOMBSTONE  0x80
 #define STEPS_BEFORE_SEEK 8 /* stepping is ten times cheaper than seeking anew */
 #define DEAD_ASKED        16 /* keys without a row until somebody is asked where they end */
 #define DEAD_TOLD         64 /* and until it is worth to be told */
-/* Every byte may need two; then the terminator, space, shard and place. */
-#define ROW_STORED_KEY_MAX (2 * ROW_KEY_MAX + 2 + 2 + ROW_SUFFIX_SIZE)
 
 struct rows {
 	struct db      *db;

@@ -9,6 +9,7 @@
  * So the versions of a key lie together, newest first, and the first one seen at or below a height
  * is the row as of it. A block has one version of a key at most: its last write. The index tells
  * nothing then, and is the same in all keys; older stores have the turn of the write there.
+ * So they are written and read here; on the disk most places are their height alone (keys.h).
  * Threads  a reader belongs to one thread at a time; what it reads may change under it only by
  *          commits, which it sees from its next call on.
  * Errors   -EIO with RocksDB's words in the trace; -EUCLEAN for a row that does not parse. */

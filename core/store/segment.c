@@ -14,9 +14,11 @@
 #define FRAME_VERSION 1
 #define FRAME_ZSTD    0x01
 #define FRAME_TOLD    0x02
+#define FRAME_CUT      0x04
 #define CHECKSUM_SIZE 8
-#define ZSTD_LEVEL    6 /* two hundredths smaller than 3; packing is a hundredth of an import */
+#define ZSTD_LEVEL     9 /* what is left without signatures is half, and packs in the time of 6 */
 #define NAME_SIZE     24
+#define APART_HEAD_MAX 10 /* the size of what stands apart */
 
 struct segments {
 	int folder; /* descriptor of the folder */
@@ -24,7 +26,7 @@ struct segments {
 	bool sync_off, dirty, folder_dirty;
 	struct segments_end end;
 	ZSTD_CCtx *packer;
-	struct buf packed, list, kept, rest; /* of the frame being written */
+	struct buf packed, list, kept, rest, apart; /* of the frame being written */
 };
 
 static void name_of(char out[NAME_SIZE], uint32_t segment)
@@ -130,8 +132,9 @@ static int open_folder(const char *folder, struct segments_end end, bool sync_of
 	s->folder = s->file = -1;
 	s->sync_off = sync_off;
 	s->end = end;
-	s->packed = (struct buf)BUF_INIT(ZSTD_COMPRESSBOUND(FRAME_SIZE_MAX));
-	s->list = s->kept = s->rest = (struct buf)BUF_INIT(FRAME_SIZE_MAX);
+	s->packed = (struct buf)BUF_INIT(FRAME_HEADER_SIZE + APART_HEAD_MAX +
+					 ZSTD_COMPRESSBOUND(FRAME_SIZE_MAX));
+	s->list = s->kept = s->rest = s->apart = (struct buf)BUF_INIT(FRAME_SIZE_MAX);
 	s->packer = ZSTD_createCCtx();
 	if (!s->packer)
 		return err_set(err, -ENOMEM, "no memory for zstd");
@@ -185,6 +188,7 @@ void segments_closep(struct segments **at)
 	buf_release(&s->list);
 	buf_release(&s->kept);
 	buf_release(&s->rest);
+	buf_release(&s->apart);
 	free(s);
 }
 
@@ -269,12 +273,28 @@ static int write_at(int file, struct slice bytes, uint64_t offset)
 	return 0;
 }
 
-/* ---- hashes that are left out ---- */
+/* ---- what is cut out ---- */
 
-static uint64_t distance_of(const struct told *t)
+enum { CUT_BEFORE, CUT_BEHIND, CUT_SIZED, CUT_APART = 4 }; /* CUT_SIZED is added to the first two */
+
+#define APART_SIZE_MIN 16 /* bytes: fewer are not worth a cut */
+
+struct range {
+	size_t from, end;
+};
+
+/* A varint that ends at `end`, as there is one in front of bytes that say how many they are; it
+ * does not begin before `floor`. False: there is none. */
+static bool size_in_front(const uint8_t *bytes, size_t floor, size_t end, uint64_t *out)
 {
-	return t->from >= t->at ? 2 * (uint64_t)(t->from - t->at)
-				: 2 * (uint64_t)(t->at - t->from) - 1;
+	size_t at = end;
+
+	if (at <= floor || bytes[at - 1] & 0x80)
+		return false;
+	*out = bytes[--at];
+	for (int more = 0; more < 4 && at > floor && bytes[at - 1] & 0x80; more++)
+		*out = *out << 7 | (bytes[--at] & 0x7f);
+	return true;
 }
 
 /* Apart from those before it, whose bytes end at `since`; and it is what it is told to be. */
@@ -290,26 +310,59 @@ static bool is_told(struct slice bytes, const struct told *t, size_t since)
 	return memcmp(hash, bytes.p + at, HASH20_SIZE) == 0;
 }
 
-/* What is left of the bytes behind the list of what is not, in s->rest. 1; 0: it is all left. */
+/* Neither behind the end, nor before `since`, nor in what a hash is of. */
+static bool is_apart(struct slice bytes, const struct told *t, size_t since, struct range hashed)
+{
+	size_t end = (size_t)t->at + t->size;
+
+	return t->size >= APART_SIZE_MIN && t->at >= since && end <= bytes.n &&
+	       (end <= hashed.from || t->at >= hashed.end);
+}
+
+static void list_hash(struct buf *list, struct slice bytes, const struct told *t, size_t since)
+{
+	bool before = t->from < t->at;
+	size_t at_end = (size_t)t->at + HASH20_SIZE;
+	uint64_t told;
+	bool sized =
+		!size_in_front(bytes.p, before ? since : at_end, t->from, &told) || told != t->size;
+
+	buf_varint(list, (before ? CUT_BEFORE : CUT_BEHIND) + (sized ? CUT_SIZED : 0));
+	buf_varint(list, (before ? t->from : t->at) - since);
+	buf_varint(list, before ? t->at - (t->from + t->size) : t->from - at_end);
+	if (sized)
+		buf_varint(list, t->size);
+}
+
+/* What is left of the bytes behind the list of what is not, in s->rest, and what stands apart in
+ * s->apart. 1; 0: it is all left. */
 static int leave_out(struct segments *s, struct slice bytes, const struct told *told, size_t count,
 		     struct slice *out, struct err *err)
 {
-	size_t since = 0, behind = 0; /* the last hash, all that belongs to it */
+	size_t since = 0;
+	struct range hashed = { 0 }; /* what the last hash is of */
 
 	*out = bytes;
 	buf_clear(&s->list);
 	buf_clear(&s->kept);
+	buf_clear(&s->apart);
 	for (size_t i = 0; i < count; i++) {
 		const struct told *t = &told[i];
+		bool apart = t->from == t->at;
 
-		if (!is_told(bytes, t, behind))
+		if (apart ? !is_apart(bytes, t, since, hashed)
+			  : !is_told(bytes, t, MAX(since, hashed.end)))
 			continue;
-		buf_varint(&s->list, t->at - since);
-		buf_varint(&s->list, distance_of(t));
-		buf_varint(&s->list, t->size);
+		if (apart) {
+			buf_varint(&s->list, CUT_APART + (uint64_t)t->size);
+			buf_varint(&s->list, t->at - since);
+			buf_add(&s->apart, slice_sub(bytes, t->at, t->size));
+		} else {
+			list_hash(&s->list, bytes, t, since);
+			hashed = (struct range){ t->from, (size_t)t->from + t->size };
+		}
 		buf_add(&s->kept, slice_sub(bytes, since, t->at - since));
-		since = (size_t)t->at + HASH20_SIZE;
-		behind = MAX(since, (size_t)t->from + t->size);
+		since = t->at + (apart ? (size_t)t->size : HASH20_SIZE);
 	}
 	if (!since)
 		return 0;
@@ -317,11 +370,106 @@ static int leave_out(struct segments *s, struct slice bytes, const struct told *
 	buf_blob(&s->rest, buf_slice(&s->list));
 	buf_add(&s->rest, buf_slice(&s->kept));
 	buf_add(&s->rest, slice_sub(bytes, since, bytes.n));
-	if (s->list.failed || s->kept.failed || s->rest.failed)
+	if (s->list.failed || s->kept.failed || s->rest.failed || s->apart.failed)
 		return err_set(err, -ENOMEM, "no memory to pack %zu bytes", bytes.n);
 	*out = buf_slice(&s->rest);
 	return 1;
 }
+
+/* ---- and put back ---- */
+
+struct filling {
+	uint8_t *out;
+	size_t n, size;
+	/* A hash whose bytes come behind it. */
+	bool waits, sized;
+	size_t at, from;
+	uint64_t of;
+};
+
+static bool fill(struct filling *f, struct rd *from, uint64_t n)
+{
+	struct slice piece = rd_bytes(from, (size_t)n);
+
+	if (!rd_ok(from) || piece.n != n || n > f->size - f->n)
+		return false;
+	if (n)
+		memcpy(f->out + f->n, piece.p, piece.n);
+	f->n += piece.n;
+	return true;
+}
+
+/* Room for a hash, `out` where it is. */
+static bool leave_room(struct filling *f, size_t *at)
+{
+	if (f->size - f->n < HASH20_SIZE)
+		return false;
+	*at = f->n;
+	f->n += HASH20_SIZE;
+	return true;
+}
+
+/* All that it is of is there by now: the next one does not begin before that ends. */
+static bool fill_waiting(struct filling *f)
+{
+	if (!f->waits)
+		return true;
+	f->waits = false;
+	if (f->from > f->n ||
+	    (!f->sized && !size_in_front(f->out, f->at + HASH20_SIZE, f->from, &f->of)) ||
+	    f->of > f->n - f->from)
+		return false;
+	hash_blake3_20(SLICE(f->out + f->from, (size_t)f->of), f->out + f->at);
+	return true;
+}
+
+static bool fill_hash(struct filling *f, uint64_t how, size_t since, struct rd *list,
+		      struct rd *rest)
+{
+	uint64_t gap = rd_varint(list), of = how >= CUT_SIZED ? rd_varint(list) : 0;
+	bool sized = how >= CUT_SIZED;
+	size_t from = f->n, at;
+
+	if (!rd_ok(list) || !fill_waiting(f))
+		return false;
+	if (how % CUT_SIZED == CUT_BEHIND) {
+		if (!leave_room(f, &at) || gap > f->size - f->n)
+			return false;
+		f->waits = true;
+		f->sized = sized;
+		f->at = at;
+		f->from = f->n + (size_t)gap;
+		f->of = of;
+		return true;
+	}
+	if ((!sized && !size_in_front(f->out, since, from, &of)) || !fill(f, rest, of) ||
+	    !fill(f, rest, gap) || !leave_room(f, &at))
+		return false;
+	hash_blake3_20(SLICE(f->out + from, (size_t)of), f->out + at);
+	return true;
+}
+
+/* False: it is no such frame. */
+static bool put_back(struct slice apart, struct slice left, uint8_t *out, size_t size)
+{
+	struct rd rest = rd_of(left), list = rd_of(rd_blob(&rest)), noise = rd_of(apart);
+	struct filling f = { .out = out, .size = size };
+
+	while (rd_ok(&rest) && rd_left(&list)) {
+		size_t since = f.n;
+		uint64_t how = rd_varint(&list);
+
+		if (!fill(&f, &rest, rd_varint(&list)) || !rd_ok(&list))
+			return false;
+		if (how >= CUT_APART ? !fill(&f, &noise, how - CUT_APART)
+				     : !fill_hash(&f, how, since, &list, &rest))
+			return false;
+	}
+	return rd_ok(&rest) && fill(&f, &rest, rd_left(&rest)) && fill_waiting(&f) && f.n == size &&
+	       rd_left(&noise) == 0;
+}
+
+/* ---- the older list ---- */
 
 /* The bytes in their places, with room for the hashes; exactly `size` of them. */
 static bool spread(struct slice payload, uint8_t *out, size_t size)
@@ -351,7 +499,7 @@ static bool spread(struct slice payload, uint8_t *out, size_t size)
 }
 
 /* False: it is no such frame. */
-static bool put_back(struct slice payload, uint8_t *out, size_t size)
+static bool put_back_told(struct slice payload, uint8_t *out, size_t size)
 {
 	struct rd r = rd_of(payload), list = rd_of(rd_blob(&r));
 	size_t at = 0;
@@ -373,26 +521,30 @@ static bool put_back(struct slice payload, uint8_t *out, size_t size)
 
 /* ---- writing ---- */
 
-/* The bytes packed into s->packed behind room for a header; 0 when packing does not pay. */
-static int pack(struct segments *s, struct slice bytes, size_t *out, struct err *err)
+/* The bytes behind what s->packed has, packed where that pays. 1 packed, 0 as they are. */
+static int pack(struct segments *s, struct slice bytes, struct err *err)
 {
-	buf_clear(&s->packed);
-	if (buf_reserve(&s->packed, FRAME_HEADER_SIZE + ZSTD_compressBound(bytes.n)) < 0)
+	if (buf_reserve(&s->packed, ZSTD_compressBound(bytes.n)) < 0)
 		return err_set(err, -ENOMEM, "no memory to pack %zu bytes", bytes.n);
-	size_t n = ZSTD_compress2(s->packer, s->packed.p + FRAME_HEADER_SIZE,
-				  s->packed.cap - FRAME_HEADER_SIZE, bytes.p, bytes.n);
+	size_t n = ZSTD_compress2(s->packer, s->packed.p + s->packed.n, s->packed.cap - s->packed.n,
+				  bytes.p, bytes.n);
 
 	if (ZSTD_isError(n))
 		return err_set(err, -EIO, "zstd: %s", ZSTD_getErrorName(n));
-	*out = n < bytes.n - bytes.n / 16 ? n : 0;
-	return 0;
+	bool pays = n < bytes.n - bytes.n / 16;
+
+	if (pays)
+		s->packed.n += n;
+	else
+		buf_add(&s->packed, bytes);
+	return pays;
 }
 
 int segments_append(struct segments *s, struct slice whole, const struct told *told,
 		    size_t told_count, struct frame_ref *out, struct err *err)
 {
+	static const uint8_t no_header[FRAME_HEADER_SIZE];
 	struct slice bytes = whole;
-	size_t n = 0;
 
 	if (whole.n > FRAME_SIZE_MAX)
 		return err_set(err, -EMSGSIZE, "%zu bytes are too many for one frame", whole.n);
@@ -400,34 +552,35 @@ int segments_append(struct segments *s, struct slice whole, const struct told *t
 
 	if (rc < 0)
 		return rc;
-	bool left_out = rc == 1;
+	uint8_t flags = rc ? FRAME_CUT : 0;
 
-	rc = pack(s, bytes, &n, err);
+	buf_clear(&s->packed);
+	buf_add(&s->packed, SLICE_ARRAY(no_header));
+	if (flags)
+		buf_blob(&s->packed, buf_slice(&s->apart));
+	rc = buf_done(&s->packed) < 0 ? err_set(err, buf_done(&s->packed), "no memory for a frame")
+				      : pack(s, bytes, err);
 	if (rc < 0)
 		return rc;
-	bool zstd = n > 0;
-
-	if (!zstd) {
-		n = bytes.n;
-		if (n)
-			memcpy(s->packed.p + FRAME_HEADER_SIZE, bytes.p, n);
-	}
-	if (s->end.segment == 0 || s->end.offset + FRAME_HEADER_SIZE + n > SEGMENT_SIZE_MAX)
+	flags |= rc ? FRAME_ZSTD : 0;
+	rc = 0;
+	if (s->end.segment == 0 || s->end.offset + s->packed.n > SEGMENT_SIZE_MAX)
 		rc = begin_segment(s, err);
 	if (rc < 0)
 		return rc;
-	header_write(s->packed.p, (uint8_t)((zstd ? FRAME_ZSTD : 0) | (left_out ? FRAME_TOLD : 0)),
-		     whole.n, SLICE(s->packed.p + FRAME_HEADER_SIZE, n));
+	struct slice payload = slice_sub(buf_slice(&s->packed), FRAME_HEADER_SIZE, s->packed.n);
+
+	header_write(s->packed.p, flags, whole.n, payload);
 	s->dirty = true;
-	if (write_at(s->file, SLICE(s->packed.p, FRAME_HEADER_SIZE + n), s->end.offset) < 0)
+	if (write_at(s->file, buf_slice(&s->packed), s->end.offset) < 0)
 		return failed(err, "write", s->end.segment);
 	*out = (struct frame_ref){
 		.segment = s->end.segment,
 		.offset = s->end.offset,
-		.stored = (uint32_t)n,
+		.stored = (uint32_t)payload.n,
 		.size = (uint32_t)whole.n,
 	};
-	s->end.offset += FRAME_HEADER_SIZE + n;
+	s->end.offset += s->packed.n;
 	return 0;
 }
 
@@ -480,47 +633,72 @@ static int damaged(struct err *err, const struct frame_ref *ref, const char *wha
 		       ref->offset, what);
 }
 
+/* What is left of a frame's bytes, as it was before it was packed: `in` itself, or in *room, which
+ * the caller frees. */
+static int unpack_left(const struct frame_ref *ref, bool zstd, struct slice in, uint8_t **room,
+		       struct slice *out, struct err *err)
+{
+	*out = in;
+	if (!zstd)
+		return 0;
+	/* Fewer bytes than the whole, and a list shorter than what it saves. */
+	*room = malloc(MAX(ref->size, 1u));
+	if (!*room)
+		return err_set(err, -ENOMEM, "no memory for a frame of %u bytes", ref->size);
+	size_t n = ZSTD_decompress(*room, ref->size, in.p, in.n);
+
+	if (ZSTD_isError(n))
+		return damaged(err, ref, "the payload does not unpack");
+	*out = SLICE(*room, n);
+	return 0;
+}
+
+/* Of a frame from which nothing was left out. */
+static int unpack_whole(const struct frame_ref *ref, bool zstd, struct slice payload, uint8_t *out,
+			struct err *err)
+{
+	if (!zstd) {
+		if (payload.n != ref->size)
+			return damaged(err, ref, "unknown flags");
+		if (payload.n)
+			memcpy(out, payload.p, payload.n);
+		return 0;
+	}
+	return ZSTD_decompress(out, ref->size, payload.p, payload.n) == ref->size
+		       ? 0
+		       : damaged(err, ref, "the payload does not unpack");
+}
+
 static int open_frame(const struct frame_ref *ref, struct slice frame, uint8_t *out,
 		      struct err *err)
 {
-	struct slice payload = SLICE(frame.p + FRAME_HEADER_SIZE, frame.n - FRAME_HEADER_SIZE);
+	struct slice stored = slice_sub(frame, FRAME_HEADER_SIZE, frame.n);
+	struct rd payload = rd_of(stored);
 	uint8_t sum[CHECKSUM_SIZE];
 
-	checksum(SLICE(frame.p, 16), payload, sum);
+	checksum(SLICE(frame.p, 16), stored, sum);
 	if (memcmp(frame.p, "CFSF", 4) != 0 || memcmp(sum, frame.p + 16, sizeof sum) != 0)
 		return damaged(err, ref, "the bytes do not match their checksum");
 	if (frame.p[4] != FRAME_VERSION)
 		return damaged(err, ref, "a frame version that this program does not read");
 	if (get_be32(frame.p + 8) != ref->size || get_be32(frame.p + 12) != ref->stored)
 		return damaged(err, ref, "the frame has another size than its row says");
-	if (frame.p[5] & ~(FRAME_ZSTD | FRAME_TOLD))
-		return damaged(err, ref, "unknown flags");
-	bool left_out = frame.p[5] & FRAME_TOLD;
-	AUTO(base_freep) uint8_t *rest = NULL;
-	size_t n = ref->size;
+	bool zstd = frame.p[5] & FRAME_ZSTD, told = frame.p[5] & FRAME_TOLD,
+	     cut = frame.p[5] & FRAME_CUT;
 
-	if (frame.p[5] & FRAME_ZSTD) {
-		if (left_out) { /* fewer bytes than the whole, and a list shorter than what it
-				 * saves */
-			rest = malloc(n);
-			if (!rest)
-				return err_set(err, -ENOMEM, "no memory for a frame of %zu bytes",
-					       n);
-		}
-		n = ZSTD_decompress(left_out ? rest : out, n, payload.p, payload.n);
-		if (ZSTD_isError(n) || (!left_out && n != ref->size))
-			return damaged(err, ref, "the payload does not unpack");
-		if (left_out)
-			payload = SLICE(rest, n);
-	} else if (!left_out) {
-		if (payload.n != ref->size)
-			return damaged(err, ref, "unknown flags");
-		if (payload.n)
-			memcpy(out, payload.p, payload.n);
-	}
-	return !left_out || put_back(payload, out, ref->size)
+	if (frame.p[5] & ~(FRAME_ZSTD | FRAME_TOLD | FRAME_CUT) || (told && cut))
+		return damaged(err, ref, "unknown flags");
+	if (!told && !cut)
+		return unpack_whole(ref, zstd, rd_rest(&payload), out, err);
+	struct slice apart = cut ? rd_blob(&payload) : SLICE_EMPTY, left;
+	AUTO(base_freep) uint8_t *room = NULL;
+	int rc = unpack_left(ref, zstd, rd_rest(&payload), &room, &left, err);
+
+	if (rc < 0)
+		return rc;
+	return (cut ? put_back(apart, left, out, ref->size) : put_back_told(left, out, ref->size))
 		       ? 0
-		       : damaged(err, ref, "its hashes do not find their places");
+		       : damaged(err, ref, "what was cut out does not find its place");
 }
 
 int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t *out,
@@ -530,7 +708,8 @@ int segments_read(const struct segments *s, const struct frame_ref *ref, uint8_t
 	AUTO(base_closep) int file = -1;
 	size_t n = FRAME_HEADER_SIZE + (size_t)ref->stored;
 
-	if (ref->size > FRAME_SIZE_MAX || ref->stored > ZSTD_COMPRESSBOUND(FRAME_SIZE_MAX))
+	if (ref->size > FRAME_SIZE_MAX ||
+	    ref->stored > APART_HEAD_MAX + ZSTD_COMPRESSBOUND(FRAME_SIZE_MAX))
 		return damaged(err, ref, "a size over every bound");
 	name_of(name, ref->segment);
 	/* Opened for each read: a descriptor a segment would be thousands; unpacking costs more. */

@@ -656,7 +656,7 @@ static int make_layout(struct store *s, const struct store_options *options, str
 		return rc;
 	bool made = rc == 1;
 
-	s->place.keep_told = format < 2;
+	s->place.keep_told = format < 3;
 	s->place.keep_keys = format < 3;
 
 	if (s->place.read_only)

@@ -21,8 +21,10 @@
 
 /* What older stores have not, and get from store_migrate() on; they are read, and written to as
  * they are:
- *   2  frames leave out hashes (segment.h)
- *   3  change lists leave out the keys that objects tell, deaths name rows by a part of the key */
+ *   2  frames leave out hashes (segment.h); what is written to one now leaves none out
+ *   3  frames keep signatures apart; change lists leave out the keys that objects tell, deaths name
+ *      rows by a part of the key; the database of a network that is made then is packed (keys.h),
+ *      for as long as it is there */
 #define STORE_FORMAT        3
 #define STORE_FORMAT_OLDEST 1
 #define STORE_RESERVE_SIZE (32u << 20)

@@ -115,14 +115,23 @@ static int hash_find(struct look *l, const struct node *folder, const char *name
 		return rc;
 	if (!hits)
 		return -ENOMEM;
-	int count = network_by_hash(l->view->network, wanted.bytes, wanted.digits, hits, HITS_MAX);
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count; i++) {
-		rc = check_hit(l, &wanted, &hits[i], &found);
-		if (rc < 0)
-			return rc;
-	}
+	const struct hash_hit *after = NULL;
+	struct hash_hit last;
+	int count;
+
+	do {
+		count = network_by_hash(l->view->network, wanted.bytes, wanted.digits, after, hits,
+					HITS_MAX);
+		if (count < 0)
+			return count;
+		for (int i = 0; i < count; i++) {
+			rc = check_hit(l, &wanted, &hits[i], &found);
+			if (rc < 0)
+				return rc;
+		}
+		last = hits[MAX(count, 1) - 1];
+		after = &last;
+	} while (count == HITS_MAX);
 	if (!found.hash_size)
 		return err_set(l->err, -ENOENT,
 			       "no block or item that is held has a hash that begins so");

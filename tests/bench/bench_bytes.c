@@ -103,6 +103,8 @@ int main(int argc, char **argv)
 		if (of_rows && letter == 'X') {
 			letter = key.p[3] < 32 ? key.p[3] + 128 : key.p[3];
 		}
+		if (of_rows && db_is_packed(n->db))
+			key = key_row_pack(key);
 		add(&kinds[of_rows ? key.p[0] % 3 : 0][letter], key, value,
 		    of_rows && value.n && value.p[0] & 0x80);
 	}

@@ -273,7 +273,7 @@ static void invent_hash(struct edit *e)
 {
 	const uint8_t prefix[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
 
-	invent(e, FAMILY_HASHES, key_hash(prefix, 1, 20, 0), SLICE_EMPTY);
+	invent(e, FAMILY_HASHES, key_hash(true, prefix, 1, 20, 0), SLICE_EMPTY);
 }
 
 static void drop_stats(struct edit *e)
@@ -304,7 +304,7 @@ static void change_block(struct edit *e)
 	assert_int_equal(block_row_read(buf_slice(&e->value), &row), 0);
 	row.time++;
 	buf_clear(&e->value);
-	block_row_write_head(&row, &e->value);
+	block_row_write_head(&row, true, &e->value);
 	segment_ref_write(&row.bytes, &e->value);
 	put(e, FAMILY_BLOCKS);
 }

@@ -77,7 +77,7 @@ static bool same_version(const struct model_version *a, const struct model_versi
 	       a->place.height == b->place.height && a->place.branch == b->place.branch;
 }
 
-static void make_versions(struct model *m, struct random *r)
+static void make_versions(struct model *m, bool packed, struct random *r)
 {
 	for (size_t i = 0; i < VERSIONS; i++) {
 		struct model_version *v = &m->versions[m->version_count];
@@ -93,7 +93,7 @@ static void make_versions(struct model *m, struct random *r)
 					  : 0;
 
 		v->place.height = lowest + random_below(r, HEIGHTS + 5 - lowest);
-		v->place.index = (uint32_t)random_u64(r);
+		v->place.index = packed ? PLACE_INDEX : (uint32_t)random_u64(r);
 		v->tombstone = random_chance(r, 25);
 		v->value_size = v->tombstone ? 0 : random_below(r, sizeof v->value);
 		random_bytes(r, v->value, v->value_size);
@@ -188,7 +188,10 @@ static void rows_match_a_list_of_versions(void **state)
 	for (uint64_t round = rounds(6); round; round--) {
 		char path[128], db_path[160];
 		AUTO(db_cache_freep) struct db_cache *cache = db_cache_new(4u << 20);
-		struct db_options options = { .cache = cache, .create = true, .sync_off = true };
+		struct db_options options = { .cache = cache,
+					      .create = true,
+					      .packed = random_below(&r, 2),
+					      .sync_off = true };
 		struct db *db = NULL;
 		struct model m = { .version_count = 0 };
 		uint64_t compact_at = random_below(&r, 2 * VERSIONS);
@@ -198,7 +201,7 @@ static void rows_match_a_list_of_versions(void **state)
 		assert_int_equal(db_open(db_path, &options, &db, NULL), 0);
 		make_keys(&m, &r);
 		make_branches(&m, &r);
-		make_versions(&m, &r);
+		make_versions(&m, options.packed, &r);
 		for (size_t i = 0; i < m.version_count; i++) {
 			write_version(&m, db, &m.versions[i]);
 			if (i == compact_at)

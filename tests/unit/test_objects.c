@@ -349,19 +349,50 @@ static void objects_are_found_by_any_number_of_nibbles(void **state)
 	assert_int_equal(commit_hash(c, SLICE_ARRAY(z), 2, 1, 1), 0);
 	assert_int_equal(commit_hash(c, SLICE("short", 5), 2, 1, 1), -EINVAL);
 	apply(c);
-	assert_int_equal(network_by_hash(f.network, a, 0, hits, 8), 4);
-	assert_int_equal(network_by_hash(f.network, a, 1, hits, 8), 3);
-	assert_int_equal(network_by_hash(f.network, a, 5, hits, 8), 3);
+	assert_int_equal(network_by_hash(f.network, a, 0, NULL, hits, 8), 4);
+	assert_int_equal(network_by_hash(f.network, a, 1, NULL, hits, 8), 3);
+	assert_int_equal(network_by_hash(f.network, a, 5, NULL, hits, 8), 3);
 	assert_int_equal(hits[0].height, 5);
 	assert_int_equal(hits[1].height, 2);
 	assert_int_equal(hits[1].item, 7);
 	assert_int_equal(hits[2].height, 300);
 	assert_int_equal(hits[2].item, HASH_HIT_BLOCK);
-	assert_memory_equal(hits[2].prefix, a, 8);
-	assert_int_equal(network_by_hash(f.network, a, 6, hits, 8), 2);
-	assert_int_equal(network_by_hash(f.network, a, 40, hits, 8), 2);
-	assert_int_equal(network_by_hash(f.network, z, 40, hits, 8), 1);
-	assert_int_equal(network_by_hash(f.network, a, 0, hits, 3), 3);
+	assert_memory_equal(hits[2].prefix, a, 5);
+	assert_int_equal(network_by_hash(f.network, a, 6, NULL, hits, 8), 2);
+	assert_int_equal(network_by_hash(f.network, a, 40, NULL, hits, 8), 2);
+	assert_int_equal(network_by_hash(f.network, z, 40, NULL, hits, 8), 1);
+	assert_int_equal(network_by_hash(f.network, a, 0, NULL, hits, 3), 3);
+}
+
+static void hits_that_are_many_come_in_parts(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+	uint8_t hash[20] = { 0xab, 0xcd, 0xef, 1, 2, 3 };
+	struct hash_hit hits[4], last;
+	uint64_t seen = 0;
+
+	/* They begin alike in what the index knows of them, whatever is asked. */
+	for (uint32_t i = 0; i < 10; i++) {
+		hash[19] = (uint8_t)i;
+		assert_int_equal(commit_hash(c, SLICE_ARRAY(hash), 1, 7 + i / 3, i), 0);
+	}
+	apply(c);
+	int count = network_by_hash(f.network, hash, 40, NULL, hits, 4);
+
+	while (count > 0) {
+		for (int i = 0; i < count; i++) {
+			assert_int_equal(hits[i].item, seen);
+			assert_int_equal(hits[i].height, 7 + seen / 3);
+			seen++;
+		}
+		last = hits[count - 1];
+		count = network_by_hash(f.network, hash, 40, &last, hits, 4);
+	}
+	assert_int_equal(count, 0);
+	assert_int_equal(seen, 10);
 }
 
 int main(void)
@@ -378,6 +409,7 @@ int main(void)
 		cmocka_unit_test(an_object_whose_bytes_are_not_there_is_an_error_of_its_own_kind),
 		cmocka_unit_test(damaged_carried_bytes_are_an_error_and_the_rest_is_read),
 		cmocka_unit_test(objects_are_found_by_any_number_of_nibbles),
+		cmocka_unit_test(hits_that_are_many_come_in_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

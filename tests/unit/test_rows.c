@@ -76,6 +76,98 @@ static void newer_versions_of_a_key_sort_first(void **state)
 	}
 }
 
+/* Small ones, ones of each width, and the highest. */
+static struct place random_place(struct random *r)
+{
+	uint64_t height = random_chance(r, 10) ? UINT64_MAX : random_u64(r) >> random_below(r, 64);
+
+	return (struct place){
+		.height = random_chance(r, 30) ? random_below(r, 3) : height,
+		.index = PLACE_INDEX,
+		.branch = random_chance(r, 60) ? 0 : (uint32_t)random_u64(r),
+	};
+}
+
+static void packed_keys_keep_their_order_and_come_back(void **state)
+{
+	static uint8_t back[ROW_STORED_KEY_MAX];
+	struct random r = random_of_run();
+
+	for (uint64_t round = rounds(20000); round; round--) {
+		AUTO(buf_release) struct buf a = BUF_INIT(64), b = BUF_INIT(64);
+		uint8_t one[12], two[12];
+		struct slice x = random_key(&r, one), y = random_key(&r, two);
+		bool same = random_chance(&r, 50);
+		struct place place = random_place(&r);
+
+		row_key_write(&a, SPACE_BOTH, 0, x, place);
+		row_key_write(&b, SPACE_BOTH, 0, same ? x : y, random_place(&r));
+		struct slice pa = key_row_pack(buf_slice(&a)), pb = key_row_pack(buf_slice(&b));
+		int order = slice_cmp(buf_slice(&a), buf_slice(&b)), packed = slice_cmp(pa, pb);
+
+		assert_int_equal((order > 0) - (order < 0), (packed > 0) - (packed < 0));
+		assert_true(slice_eq(key_row_unpack(pa, back), buf_slice(&a)));
+		assert_int_equal(pa.n, place.branch ? a.n : a.n - 8);
+		struct slice sa = SLICE(pa.p, key_row_stem(pa)), sb = SLICE(pb.p, key_row_stem(pb));
+
+		assert_int_equal(slice_eq(sa, sb), same || slice_eq(x, y));
+		assert_int_equal(key_row_stem(buf_slice(&a)), a.n - ROW_SUFFIX_SIZE);
+
+		/* What is sought: before all of a height, behind all of a key, before all of it. */
+		struct place all = place;
+
+		all.index = UINT32_MAX;
+		buf_clear(&b);
+		row_key_write(&b, SPACE_BOTH, 0, x, all);
+		assert_true(slice_cmp(key_row_pack(buf_slice(&b)), pa) <= 0);
+		all.height = place.height ? place.height - 1 : 0;
+		buf_clear(&b);
+		row_key_write(&b, SPACE_BOTH, 0, x, all);
+		assert_true(!place.height || slice_cmp(key_row_pack(buf_slice(&b)), pa) > 0);
+		struct slice stem = SLICE(a.p, a.n - ROW_SUFFIX_SIZE);
+
+		buf_clear(&b);
+		row_key_behind(&b, stem);
+		assert_true(slice_cmp(key_row_pack(buf_slice(&b)), pa) > 0);
+		assert_true(slice_cmp(key_row_pack(stem), pa) < 0);
+	}
+}
+
+static void keys_of_hashes_keep_their_order_and_come_back(void **state)
+{
+	struct random r = random_of_run();
+
+	for (uint64_t round = rounds(20000); round; round--) {
+		uint8_t hash[8] = { 7 }, back[8];
+		bool packed = random_below(&r, 2);
+		uint64_t height = random_u64(&r) >> random_below(&r, 64), height_back;
+		uint64_t above = random_u64(&r) >> random_below(&r, 64);
+		uint32_t item = (uint32_t)(random_u64(&r) >> random_below(&r, 64)), item_back,
+			 shard;
+		struct short_key k = key_hash(packed, hash, 3, height, item);
+		struct short_key other = key_hash(packed, hash, 3, above, item);
+
+		random_bytes(&r, hash + 5, 3);
+		k = key_hash(packed, hash, 3, height, item);
+		assert_int_equal(key_hash_read(packed, short_slice(&k), back, &shard, &height_back,
+					       &item_back),
+				 0);
+		assert_memory_equal(back, hash, packed ? 5 : 8);
+		assert_int_equal(shard, 3);
+		assert_int_equal(height_back, height);
+		assert_int_equal(item_back, item);
+		memset(hash + 5, 0, 3);
+		k = key_hash(packed, hash, 3, height, item);
+		int order = slice_cmp(short_slice(&k), short_slice(&other));
+
+		assert_int_equal((order > 0) - (order < 0), (height > above) - (height < above));
+		for (size_t n = 0; n < k.n; n++)
+			assert_int_equal(key_hash_read(packed, SLICE(k.bytes, n), back, &shard,
+						       &height_back, &item_back),
+					 -EUCLEAN);
+	}
+}
+
 static void values_that_contradict_themselves_do_not_parse(void **state)
 {
 	struct row_version v;
@@ -465,6 +557,8 @@ int main(void)
 		cmocka_unit_test(escaped_keys_keep_their_order_and_none_is_a_prefix_of_another),
 		cmocka_unit_test(a_stored_key_comes_back_with_its_place),
 		cmocka_unit_test(newer_versions_of_a_key_sort_first),
+		cmocka_unit_test(packed_keys_keep_their_order_and_come_back),
+		cmocka_unit_test(keys_of_hashes_keep_their_order_and_come_back),
 		cmocka_unit_test(values_that_contradict_themselves_do_not_parse),
 		cmocka_unit_test(a_branch_sees_its_parent_up_to_the_parting),
 		cmocka_unit_test(blocks_come_again_on_a_branch_below_its_parting),

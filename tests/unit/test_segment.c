@@ -126,6 +126,127 @@ static void hashes_that_bytes_tell_of_themselves_are_not_stored(void **state)
 	}
 }
 
+/* A piece at `n`: how many bytes, these, their hash, a signature; or the hash and the signature
+ * first. Its end. */
+static size_t put_signed(struct random *r, uint8_t *bytes, size_t n, struct told told[2])
+{
+	size_t size = 30 + random_below(r, 300), head = size > 127 ? 2 : 1;
+	size_t first = n + random_below(r, 9), from, hash, signature;
+
+	if (random_chance(r, 30)) {
+		hash = first;
+		signature = hash + HASH20_SIZE + 4;
+		from = signature + 64 + 2 + head;
+	} else {
+		from = first + head;
+		hash = from + size + 2;
+		signature = hash + HASH20_SIZE + 4;
+	}
+	size_t end = MAX(from + size, signature + 64);
+
+	memset(bytes + n, 'x', end - n);
+	random_bytes(r, bytes + from, size / 4);
+	random_bytes(r, bytes + signature, 64);
+	if (random_chance(r, 80)) { /* else nothing in front of them says how many they are */
+		bytes[from - head] = (uint8_t)(size > 127 ? size % 128 + 128 : size);
+		if (head == 2)
+			bytes[from - 1] = (uint8_t)(size / 128);
+	}
+	hash_blake3_20(SLICE(bytes + from, size), bytes + hash);
+	told[0] = (struct told){ (uint32_t)hash, (uint32_t)from, (uint32_t)size };
+	told[1] = (struct told){ (uint32_t)signature, (uint32_t)signature, 64 };
+	return end;
+}
+
+/* As a program before this one wrote it, in a file of its own. */
+static void hashes_that_an_older_frame_leaves_out_come_back(void **state)
+{
+	AUTO(place_release) struct place p;
+	AUTO(buf_release) struct buf frame = BUF_INIT(8000), list = BUF_INIT(1000);
+	struct random r = random_of(3);
+	static uint8_t bytes[40 * 100 + 7];
+	struct told told[40];
+	uint8_t sum[8] = { 0 };
+
+	place_open(&p);
+	append(&p, slice_str("there has to be a file"));
+	assert_int_equal(segments_sync(p.s, NULL), 0);
+	struct segments_end end = segments_end(p.s);
+	size_t n = tell(&r, bytes, ARRAY_LEN(told), false, told), since = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(told); since = told[i++].at + HASH20_SIZE) {
+		buf_varint(&list, told[i].at - since);
+		buf_varint(&list, 2 * (told[i].at - told[i].from) - 1);
+		buf_varint(&list, told[i].size);
+	}
+	buf_bytes(&frame, "CFSF\1\2\0\0", 8);
+	buf_be32(&frame, (uint32_t)n);
+	buf_be32(&frame, (uint32_t)(1 + list.n + n - ARRAY_LEN(told) * HASH20_SIZE));
+	buf_bytes(&frame, sum, sizeof sum); /* their place */
+	buf_blob(&frame, buf_slice(&list));
+	since = 0;
+	for (size_t i = 0; i < ARRAY_LEN(told); since = told[i++].at + HASH20_SIZE)
+		buf_bytes(&frame, bytes + since, told[i].at - since);
+	buf_bytes(&frame, bytes + since, n - since);
+	assert_true(list.n < 128 && buf_done(&frame) == 0);
+	struct blake3 h;
+
+	blake3_init(&h);
+	blake3_add(&h, SLICE(frame.p, 16));
+	blake3_add(&h, SLICE(frame.p + FRAME_HEADER_SIZE, frame.n - FRAME_HEADER_SIZE));
+	blake3_end(&h, frame.p + 16, 8);
+
+	FILE *file = fopen(p.first, "r+b");
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, (long)end.offset, SEEK_SET), 0);
+	assert_int_equal(fwrite(frame.p, 1, frame.n, file), frame.n);
+	assert_int_equal(fclose(file), 0);
+	struct frame_ref ref = { 1, end.offset, (uint32_t)(frame.n - FRAME_HEADER_SIZE),
+				 (uint32_t)n };
+
+	expect(&p, &ref, SLICE(bytes, n));
+}
+
+static void signatures_stand_apart_and_come_back(void **state)
+{
+	AUTO(place_release) struct place p;
+	struct random r = random_of_run();
+	static uint8_t bytes[60 * 600];
+	struct told told[120];
+	struct frame_ref ref;
+
+	place_open(&p);
+	for (uint64_t round = rounds(200); round; round--) {
+		size_t count = 1 + random_below(&r, 60), n = 0;
+
+		for (size_t i = 0; i < count; i++)
+			n = put_signed(&r, bytes, n, told + 2 * i);
+		assert_int_equal(segments_append(p.s, SLICE(bytes, n), told, 2 * count, &ref, NULL),
+				 0);
+		expect(&p, &ref, SLICE(bytes, n));
+		struct frame_ref whole = append(&p, SLICE(bytes, n));
+
+		assert_true(ref.stored < whole.stored);
+
+		/* Whatever is told of them, bytes come back as they were. */
+		for (size_t i = 0; i < 2 * count; i++) {
+			struct told *t = &told[random_below(&r, 2 * count)];
+
+			if (random_chance(&r, 50))
+				t->size = (uint32_t)random_below(&r, 2 * n);
+			else if (random_chance(&r, 50))
+				t->from = t->at;
+			else
+				t->at = t->from = (uint32_t)random_below(&r, n + 9);
+			assert_int_equal(
+				segments_append(p.s, SLICE(bytes, n), told, 2 * count, &ref, NULL),
+				0);
+			expect(&p, &ref, SLICE(bytes, n));
+		}
+	}
+}
+
 static void what_was_not_committed_is_cut_when_opened(void **state)
 {
 	AUTO(place_release) struct place p;
@@ -395,6 +516,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_come_back_packed_where_that_pays),
 		cmocka_unit_test(hashes_that_bytes_tell_of_themselves_are_not_stored),
+		cmocka_unit_test(hashes_that_an_older_frame_leaves_out_come_back),
+		cmocka_unit_test(signatures_stand_apart_and_come_back),
 		cmocka_unit_test(what_was_not_committed_is_cut_when_opened),
 		cmocka_unit_test(a_rewound_tail_is_written_over),
 		cmocka_unit_test(a_full_segment_is_followed_by_the_next),

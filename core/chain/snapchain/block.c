@@ -183,6 +183,12 @@ static void set_told(const struct decoder *d, struct chain_item *item, const str
 	item->told_at = offset_of(d, hash);
 	item->told_from = offset_of(d, m->preimage);
 	item->told_size = (uint32_t)m->preimage.n;
+	struct slice signature = sc_bytes(m->pb->signature);
+
+	if (!lies_in(signature, m->raw) || signature.p < hash.p)
+		return;
+	item->signature_at = offset_of(d, signature);
+	item->signature_size = (uint32_t)signature.n;
 }
 
 static struct chain_item *add_item(struct decoder *d, struct slice raw, uint16_t form,
