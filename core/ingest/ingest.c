@@ -13,6 +13,7 @@
 #define RUN_MS_NEAR    10u         /* the same while tips come: one may have to wait for its commit */
 #define RUN_MS_SLOW    100u        /* the same where a commit takes long: as long as the last one did */
 #define COLLECT_MS_MAX 2000u     /* spent on old states after the last block */
+#define NEAR_MS        5000u       /* since the last one, that is */
 #define IDLE_MS        20u         /* nothing came for so long: commit what there is */
 #define HURRY_MS       2u          /* a tip is committed so soon: others may come with it */
 #define LOOK_MS        250u        /* while nothing comes: at what readers found damaged */
@@ -154,7 +155,7 @@ bool writer_run_full(const struct writer *w, uint64_t now_ms)
 {
 	size_t bytes = commit_bytes_held(w->commit);
 	uint64_t run_ms = w->options.commit_ms ? w->options.commit_ms : RUN_MS_MAX;
-	if (w->urgent_ms && now_ms < w->urgent_ms + PIPELINE_NEAR_MS)
+	if (w->urgent_ms && now_ms < w->urgent_ms + NEAR_MS)
 		run_ms = MIN(run_ms, MIN(MAX(w->commit_took_ms, RUN_MS_NEAR), RUN_MS_SLOW));
 	if (w->hurry_ms && now_ms >= w->hurry_ms)
 		return true;

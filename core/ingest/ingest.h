@@ -88,8 +88,8 @@ int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct 
 /* The same for who may not wait: -EAGAIN when there is no room. What becomes of it is reported with
  * the tag, which is not 0. An urgent block, as a new tip, goes before all that are not, has room of
  * its own, and is committed within some milliseconds of being placed, however much else comes;
- * while such blocks come, runs are kept short, since one waits for the commit that it meets, and
- * one of several processors is left free. After every error `received` is still the caller's. */
+ * while such blocks come, runs are kept short, since one waits for the commit that it meets. After
+ * every error `received` is still the caller's. */
 int  ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
 		       bool urgent, struct buf *received, struct err *err) MUST_CHECK;
 /* An urgent block is about to come: for so long nothing else is begun. */

@@ -28,9 +28,7 @@ struct pipeline {
 	pthread_mutex_t pipeline_lock; /* guards the rest; a leaf */
 	pthread_cond_t room, work, urgent_work, done;
 	struct line lines[LINE_COUNT];
-	unsigned checkers, busy; /* with what is usual */
-	uint64_t urgent_ms;      /* when the newest urgent one was put in; 0: none was */
-	uint64_t awaited_ms;     /* until then what is usual is not taken */
+	uint64_t awaited_ms; /* until then what is usual is neither checked nor taken */
 	bool closed;
 	bool yields; /* there is a checker of what is urgent alone */
 };
@@ -87,13 +85,9 @@ static uint64_t waiting(const struct line *l)
 	return l->put - l->picked;
 }
 
-/* Where every processor is busy, who wakes up may wait for one much longer than it needs it,
- * whatever its niceness: that counts within a session alone. */
-static bool leaves_one_free(const struct pipeline *p)
+static bool is_awaited(const struct pipeline *p)
 {
-	bool near = p->urgent_ms && clock_mono_ms() < p->urgent_ms + PIPELINE_NEAR_MS;
-
-	return near && p->checkers > 1;
+	return !p->closed && clock_mono_ms() < p->awaited_ms;
 }
 
 /* The next one to check; NULL: there is none. Who gives way leaves one of what is urgent to him who
@@ -106,7 +100,7 @@ static struct line *line_to_check(struct pipeline *p, bool urgent_alone)
 		return waiting(urgent) ? urgent : waiting(usual) && !urgent_alone ? usual : NULL;
 	if (waiting(urgent) > 1)
 		return urgent;
-	return waiting(usual) && p->busy < p->checkers - leaves_one_free(p) ? usual : NULL;
+	return waiting(usual) && !is_awaited(p) ? usual : NULL;
 }
 
 /* This thread alone. It is no loss when it cannot. */
@@ -116,6 +110,16 @@ static void give_way(void)
 	(void)!setpriority(PRIO_PROCESS, me, getpriority(PRIO_PROCESS, me) + NICE_BEHIND);
 }
 
+static void wait_for_work(struct pipeline *p, bool urgent_alone)
+{
+	if (urgent_alone)
+		pthread_cond_wait(&p->urgent_work, &p->pipeline_lock);
+	else if (is_awaited(p))
+		clock_cond_wait(&p->work, &p->pipeline_lock, p->awaited_ms);
+	else
+		pthread_cond_wait(&p->work, &p->pipeline_lock);
+}
+
 static void check_until_closed(struct pipeline *p, bool urgent_alone)
 {
 	bool polite = false;
@@ -123,8 +127,7 @@ static void check_until_closed(struct pipeline *p, bool urgent_alone)
 	for (;;) {
 		struct line *line;
 		while (!(line = line_to_check(p, urgent_alone)) && !p->closed)
-			pthread_cond_wait(urgent_alone ? &p->urgent_work : &p->work,
-					  &p->pipeline_lock);
+			wait_for_work(p, urgent_alone);
 		if (!line)
 			break;
 		if (p->yields && !urgent_alone && !polite) {
@@ -133,12 +136,9 @@ static void check_until_closed(struct pipeline *p, bool urgent_alone)
 		}
 		size_t slot = line->picked++ % JOBS_MAX;
 		struct job *job = line->ring[slot];
-		bool usual = line == &p->lines[USUAL];
-		p->busy += usual;
 		pthread_mutex_unlock(&p->pipeline_lock);
 		job_check(p->ops, p->params, job);
 		pthread_mutex_lock(&p->pipeline_lock);
-		p->busy -= usual;
 		line->checked[slot] = true;
 		pthread_cond_signal(&p->done);
 	}
@@ -179,13 +179,12 @@ int pipeline_new(const struct chain_ops *ops, const struct chain_params *params,
 	p->params = params;
 	pthread_mutex_init(&p->pipeline_lock, NULL);
 	pthread_cond_init(&p->room, NULL);
-	pthread_cond_init(&p->work, NULL);
+	clock_cond_init(&p->work);
 	pthread_cond_init(&p->urgent_work, NULL);
 	clock_cond_init(&p->done);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned wanted = checkers ? checkers : cores > 0 ? (unsigned)cores : 1;
-	p->checkers = MIN(wanted, CHECKERS_MAX);
-	for (unsigned i = 0; i < p->checkers; i++) {
+	for (unsigned i = 0; i < MIN(wanted, CHECKERS_MAX); i++) {
 		int rc = pthread_create(&p->threads[i], NULL, checker, p);
 		if (rc)
 			return -rc;
@@ -241,10 +240,8 @@ static void add_job(struct pipeline *p, struct job *job)
 	l->checked[slot] = false;
 	l->bytes += job->weight;
 	pthread_cond_signal(&p->work);
-	if (job->urgent) {
-		p->urgent_ms = clock_mono_ms();
+	if (job->urgent)
 		pthread_cond_signal(&p->urgent_work);
-	}
 }
 
 int pipeline_put(struct pipeline *p, struct job *job)
@@ -277,11 +274,7 @@ void pipeline_await(struct pipeline *p, uint64_t until_ms)
 {
 	LOCKED(&p->pipeline_lock);
 	p->awaited_ms = until_ms;
-}
-
-static bool is_awaited(const struct pipeline *p)
-{
-	return !p->closed && clock_mono_ms() < p->awaited_ms;
+	pthread_cond_broadcast(&p->work); /* who waits there waits for as long */
 }
 
 static bool is_ready(const struct line *l)

@@ -15,8 +15,6 @@
 #include "core/base/err.h"
 #include "core/store/network.h"
 
-#define PIPELINE_NEAR_MS 5000u /* since the last urgent job: more are to come */
-
 struct job {
 	uint32_t   shard;     /* of the stream that it came from */
 	uint64_t   expected;  /* height by its place in the stream; 0: not known */
@@ -40,8 +38,7 @@ struct pipeline;
 int  pipeline_new(const struct chain_ops *ops, const struct chain_params *params, unsigned checkers,
 		  struct pipeline **out) MUST_CHECK;
 /* For who follows, once, before the first job: the checkers give way to every other thread of the
- * machine from now on, and one more, which does not, checks what is urgent. While such jobs come,
- * and for PIPELINE_NEAR_MS after the last one, one of several checkers rests as well. So a tip never
+ * machine from now on, and one more, which does not, checks what is urgent. So a tip never
  * waits for a processor behind history. */
 int  pipeline_yield(struct pipeline *p) MUST_CHECK;
 void pipeline_freep(struct pipeline **p); /* closes, drops what was not taken, joins the threads */
@@ -49,8 +46,10 @@ int  pipeline_put(struct pipeline *p, struct job *job) MUST_CHECK; /* owns it; -
 /* -EAGAIN when it would have to wait, -EPIPE after close: the job is still the caller's then. */
 int  pipeline_try_put(struct pipeline *p, struct job *job) MUST_CHECK;
 void pipeline_close(struct pipeline *p);
-/* An urgent job is about to come: until then (clock_mono_ms()), or until it is closed, nothing else
- * is taken. */
+/* For who follows: an urgent job is about to come. Until then (clock_mono_ms()), or until it is
+ * closed, nothing else is taken, nor its check begun. To give way is not enough: where every
+ * processor is busy, another process that wakes up to answer may wait for one much longer than it
+ * needs it, since niceness counts within a session alone. */
 void pipeline_await(struct pipeline *p, uint64_t until_ms);
 /* The next job, checked. NULL with *closed: closed and empty; NULL without: nothing for wait_ms. */
 struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed);

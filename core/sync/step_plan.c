@@ -6,6 +6,7 @@
 #define URGENT_ROOM 2u /* requests */
 #define TRY_ONE_IN  8u /* backward requests by which a half-open source is tried */
 #define MUCH_FASTER 4
+#define NEAR_BYTES  (8u << 20) /* of history, while the chain is followed closely */
 
 /* ---- choosing among what is equal ---- */
 
@@ -605,15 +606,17 @@ static bool is_near(const struct sync *s)
 }
 
 /* An eighth of the memory is for what is urgent alone: history that waits for its checks never
- * keeps a tip from being asked for. Where tips are to come history gets an eighth and no more: a
- * flood of it would hold up the line, and the processors that read it. */
+ * keeps a tip from being asked for. Where tips are to come it gets no more than is checked in about
+ * a second: a flood of it would hold up the line, and the processors that read it. */
 static bool is_bounded(const struct sync *s, enum lane lane, bool urgent)
 {
-	uint64_t out = bytes_out(s), eighth = s->options.bytes_max / 8;
+	uint64_t out = bytes_out(s), most = s->options.bytes_max;
 
+	if (!urgent)
+		most -= most / 8;
 	if (lane == LANE_BACKWARD && is_near(s))
-		return out > 0 && out >= eighth;
-	return out > 0 && out >= s->options.bytes_max - (urgent ? 0 : eighth);
+		most = MIN(most, NEAR_BYTES);
+	return out > 0 && out >= most;
 }
 
 void sync_plan(struct sync *s, struct sync_actions *out)

@@ -143,31 +143,33 @@ static void who_yields_checks_what_is_urgent_while_all_checkers_are_busy(void **
 	pipeline_close(p);
 }
 
-static void while_urgent_ones_come_one_of_two_checkers_rests(void **state)
+static void what_is_usual_is_not_checked_while_an_urgent_one_is_awaited(void **state)
 {
 	static const struct chain_ops ops_urgent = { .kind = "test", .split = split_urgent };
 	AUTO(pipeline_freep) struct pipeline *p = NULL;
 
-	sem_init(&go, 0, 0);
+	sem_init(&go, 0, 3);
 	sem_init(&checked, 0, 0);
 	for (size_t i = 0; i < ARRAY_LEN(niceness); i++)
 		atomic_store(&niceness[i], INT_MIN);
 	assert_int_equal(pipeline_new(&ops_urgent, NULL, 2, &p), 0);
 	assert_int_equal(pipeline_yield(p), 0);
-	assert_int_equal(pipeline_try_put(p, job_of(4, true)), 0);
-	assert_int_equal(take(p), 4);
+	pipeline_await(p, clock_mono_ms() + 600000);
 	for (uint8_t i = 1; i <= 3; i++)
 		assert_int_equal(pipeline_put(p, job_of(i, false)), 0);
-	for (int i = 0; i < 100 || atomic_load(&niceness[1]) == INT_MIN; i++) {
+	for (int i = 0; i < 100; i++) {
 		assert_int_equal(pipeline_try_put(p, job_of(5, true)), 0);
 		assert_int_equal(take(p), 5);
 	}
-	assert_int_equal(atomic_load(&niceness[2]), INT_MIN);
-	for (uint64_t i = 1; i <= 3; i++) {
-		sem_post(&go);
+	for (size_t i = 1; i <= 3; i++)
+		assert_int_equal(atomic_load(&niceness[i]), INT_MIN);
+	pipeline_await(p, clock_mono_ms() + 20);
+	for (uint64_t i = 1; i <= 3; i++)
 		assert_int_equal(take(p), i);
-	}
+	pipeline_await(p, clock_mono_ms() + 600000);
+	assert_int_equal(pipeline_put(p, job_of(6, false)), 0);
 	pipeline_close(p);
+	assert_int_equal(take(p), 6);
 }
 
 static void what_is_usual_stays_while_an_urgent_one_is_awaited(void **state)
@@ -205,7 +207,7 @@ int main(void)
 		cmocka_unit_test(urgent_jobs_are_checked_and_taken_before_those_that_waited_longer),
 		cmocka_unit_test(what_is_usual_never_takes_the_room_of_what_is_urgent),
 		cmocka_unit_test(who_yields_checks_what_is_urgent_while_all_checkers_are_busy),
-		cmocka_unit_test(while_urgent_ones_come_one_of_two_checkers_rests),
+		cmocka_unit_test(what_is_usual_is_not_checked_while_an_urgent_one_is_awaited),
 		cmocka_unit_test(what_is_usual_stays_while_an_urgent_one_is_awaited),
 	};
 
