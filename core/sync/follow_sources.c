@@ -92,12 +92,13 @@ static void anchor(struct follow *f, uint32_t shard, uint64_t head)
  * other shards with it: they shall find nobody busy with history. */
 static void head_is(struct follow *f, uint32_t shard, uint64_t head)
 {
-	uint64_t known = f->head[shard];
+	struct sync_shard_status st;
 
-	if (head <= known)
+	if (head <= f->head[shard])
 		return;
 	f->head[shard] = head;
-	if (f->ingest && head <= known + f->options.sync.look_ahead)
+	sync_shard_status(f->sync, shard, &st);
+	if (f->ingest && st.tip + f->options.sync.look_ahead >= head)
 		ingest_await(f->ingest, AWAIT_MS);
 }
 

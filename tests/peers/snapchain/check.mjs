@@ -951,7 +951,8 @@ async function lying() {
 		},
 	);
 	await check("wrong-network: a header of another network, well hashed", async () => {
-		const b = await (p.order(`lie wrong-network at ${AT}`), p.blocks(0, AT, AT + 1)),
+		await p.order(`lie wrong-network at ${AT}`);
+		const b = await p.blocks(0, AT, AT + 1),
 			header = last(b[0], 1);
 		same(
 			[last(header, 4), hashFits(b[0]), last(last(truth(0)[AT - 1], 1), 4)],
