@@ -195,7 +195,7 @@ int gaps_remove(struct gaps *g, struct range r)
 
 static void set_error(struct fault *f, const char *error)
 {
-	size_t size = strnlen(error ? error : "", REASON_SIZE - 1);
+	size_t size = error ? strnlen(error, REASON_SIZE - 1) : 0;
 
 	memset(f->error, 0, sizeof f->error);
 	memcpy(f->error, error ? error : "", size);
