@@ -281,6 +281,36 @@ static struct request *send(struct sync *s, unsigned source, uint32_t shard, str
 
 /* ---- which heights ---- */
 
+/* Several times slower than another one, or never heard. */
+static bool is_slow(const struct sync *s, const struct sync_source *src)
+{
+	double best = 0;
+
+	for (size_t i = 0; i < SYNC_SOURCES_MAX; i++)
+		if (s->sources[i].there)
+			best = MAX(best, s->sources[i].rate.per_ms);
+	return src->rate.per_ms * MUCH_FASTER < best;
+}
+
+/* What forward asks of one that is slow lies at the upper end, where nobody waits for it yet: what
+ * comes above a hole cannot be replayed. *r stays where it has nothing there. */
+static void from_above(const struct sync *s, unsigned source, uint32_t shard, uint64_t size,
+		       struct range in, struct range *r)
+{
+	const struct sync_source *src = &s->sources[source];
+	uint64_t end = highest_free(s, shard, in);
+
+	if (!is_slow(s, src) || end == in.first || !range_has(src->offers[shard], end - 1) ||
+	    source_refused(s, source, shard, end - 1))
+		return;
+	struct range above = { MAX(end > size ? end - size : 1, in.first), end };
+
+	above.first = MAX(above.first, src->offers[shard].first);
+	cut_free(s, source, shard, false, &above);
+	if (above.first < above.end)
+		*r = above;
+}
+
 enum sent { SENT, NOTHING_TO_ASK, NOBODY_TO_ASK };
 
 static enum sent send_range(struct sync *s, uint32_t shard, struct range in, enum lane lane,
@@ -313,6 +343,8 @@ static enum sent send_range(struct sync *s, uint32_t shard, struct range in, enu
 	r.first = MAX(MAX(r.first, in.first), src->offers[shard].first);
 	r.end = MIN(r.end, src->offers[shard].end);
 	cut_free(s, source, shard, up, &r);
+	if (up && !urgent)
+		from_above(s, source, shard, size, in, &r);
 	return send(s, source, shard, r, lane, false, out) ? SENT : NOBODY_TO_ASK;
 }
 
