@@ -395,20 +395,28 @@ int store_network_beside(struct store *s, const char *name, const struct chain_o
 	return rc;
 }
 
-void store_network_close(struct store *s, const char *name)
+static struct network *take_from_list(struct store *s, const char *name)
 {
+	LOCKED(&s->networks_lock);
 	for (size_t i = 0; i < s->network_count; i++) {
 		struct network *n = s->networks[i];
 
 		if (strcmp(network_name(n), name) != 0)
 			continue;
-		LOCKED(&s->networks_lock);
 		s->network_count--;
 		memmove(s->networks + i, s->networks + i + 1,
 			(s->network_count - i) * sizeof(struct network *));
-		network_closep(&n);
-		return;
+		return n;
 	}
+	return NULL;
+}
+
+void store_network_close(struct store *s, const char *name)
+{
+	struct network *n = take_from_list(s, name);
+
+	/* Closing a database waits for what it is writing: not under the lock of the list. */
+	network_closep(&n);
 }
 
 /* Files are linked, folders made: the same bytes at two places. */
@@ -562,26 +570,36 @@ static bool networks_vouch(const struct store *s)
 	return any;
 }
 
-/* The format file of a store; one that is damaged is written anew when that is asked for. */
-static int mend_format(const struct store *s, unsigned *format, struct err *err)
+/* The format file of a store: 1; 0 it names none. *damaged: it says no format of ours, and is to be
+ * written anew once the lock is held. */
+static int format_to_open(const struct store *s, bool *damaged, struct err *err)
 {
 	struct err why = ERR_INIT;
-	int rc = read_format(s->path, format, &why);
+	unsigned format;
+	int rc = read_format(s->path, &format, &why);
 
-	if (rc != -EPROTONOSUPPORT || !s->mend || !networks_vouch(s))
-		return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+	*damaged = rc == -EPROTONOSUPPORT && s->mend && networks_vouch(s);
+	return *damaged ? 1 : rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+}
+
+/* Under the lock: who held it before may have mended it, or be what damaged it. */
+static int mend_format(const struct store *s, struct err *err)
+{
+	bool damaged;
+	int rc = format_to_open(s, &damaged, err);
+
+	if (rc < 0 || !damaged)
+		return rc;
 	trace_warn("store", "the format file is written anew; every network is of this format",
 		   "store=%s", s->path);
-	*format = STORE_FORMAT;
-	rc = write_format(s->path, err);
-	return rc < 0 ? rc : 1;
+	return write_format(s->path, err);
 }
 
 /* The folder, ours or nobody's yet, and its lock. */
 static int take_folder(struct store *s, const struct store_options *options, struct err *err)
 {
 	char lock[PATH_SIZE];
-	unsigned format;
+	bool damaged;
 	int rc = look(s->path, err);
 
 	if (rc < 0)
@@ -593,7 +611,7 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	else if (rc == 0 && errno != EEXIST)
 		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
-	rc = mend_format(s, &format, err);
+	rc = format_to_open(s, &damaged, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && !options->create)
@@ -606,6 +624,8 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	if (rc == -EROFS && !options->create) {
 		s->place.read_only = true;
 		rc = 0;
+	} else if (rc == 0 && damaged) {
+		rc = mend_format(s, err);
 	}
 	return rc < 0 ? err_note(err, rc, "store %s", s->path) : 0;
 }
