@@ -549,7 +549,7 @@ void store_closep(struct store **at)
 	free(s);
 }
 
-/* Does every network say that it is of this format, and is there one? */
+/* Is every network there one of ours, and is there one? */
 static bool networks_vouch(const struct store *s)
 {
 	AUTO(files_dir_closep) DIR *dir = opendir(s->networks_folder);
@@ -570,36 +570,32 @@ static bool networks_vouch(const struct store *s)
 	return any;
 }
 
-/* The format file of a store: 1; 0 it names none. *damaged: it says no format of ours, and is to be
- * written anew once the lock is held. */
-static int format_to_open(const struct store *s, bool *damaged, struct err *err)
+/* It says nothing that is a format. One that names a later program's is believed: who reads that
+ * as ours damages all the rest. */
+static bool format_is_damaged(const struct store *s)
 {
-	struct err why = ERR_INIT;
-	unsigned format;
-	int rc = read_format(s->path, &format, &why);
+	uint64_t format;
 
-	*damaged = rc == -EPROTONOSUPPORT && s->mend && networks_vouch(s);
-	return *damaged ? 1 : rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+	return store_format(s->path, &format, NULL) == -EPROTONOSUPPORT && networks_vouch(s);
 }
 
-/* Under the lock: who held it before may have mended it, or be what damaged it. */
-static int mend_format(const struct store *s, struct err *err)
+/* Under the lock: what was damaged before it may have been mended by who held it. */
+int store_format_mend(const struct store *s, struct err *err)
 {
-	bool damaged;
-	int rc = format_to_open(s, &damaged, err);
+	if (s->place.read_only || !format_is_damaged(s))
+		return 0;
+	trace_warn("store", "the format file is written anew; every network is ours", "store=%s",
+		   s->path);
+	int rc = write_format(s->path, err);
 
-	if (rc < 0 || !damaged)
-		return rc;
-	trace_warn("store", "the format file is written anew; every network is of this format",
-		   "store=%s", s->path);
-	return write_format(s->path, err);
+	return rc < 0 ? rc : 1;
 }
 
 /* The folder, ours or nobody's yet, and its lock. */
 static int take_folder(struct store *s, const struct store_options *options, struct err *err)
 {
 	char lock[PATH_SIZE];
-	bool damaged;
+	unsigned format;
 	int rc = look(s->path, err);
 
 	if (rc < 0)
@@ -611,7 +607,9 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	else if (rc == 0 && errno != EEXIST)
 		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
-	rc = format_to_open(s, &damaged, err);
+	bool damaged = s->mend && format_is_damaged(s);
+
+	rc = damaged ? 1 : read_format(s->path, &format, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && !options->create)
@@ -625,7 +623,7 @@ static int take_folder(struct store *s, const struct store_options *options, str
 		s->place.read_only = true;
 		rc = 0;
 	} else if (rc == 0 && damaged) {
-		rc = mend_format(s, err);
+		rc = store_format_mend(s, err);
 	}
 	return rc < 0 ? err_note(err, rc, "store %s", s->path) : 0;
 }

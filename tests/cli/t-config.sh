@@ -50,6 +50,7 @@ check "--json is JSON" sh -c "'$CHAINFS' migrate '$T/m' --json | jq -e '.format 
 echo "chainfs store 4" > "$T/m/chainfs-store"
 check "a later format is refused" exits 2 "$CHAINFS" migrate "$T/m"
 check "with a sentence" says "which a later program made" "$CHAINFS" migrate "$T/m"
+check "a repair refuses it, too" says "has format 4; this program reads" "$CHAINFS" fsck "$T/m" --repair
 same "and is left alone" "$(cat "$T/m/chainfs-store")" "chainfs store 4"
 echo "chainfs store 1" > "$T/m/chainfs-store"
 "$CHAINFS" import "$T/m" "$VECTORS/devnet-a" --range 3-200 --quiet > /dev/null 2>&1
