@@ -130,27 +130,13 @@ size_t commit_bytes_held(const struct commit *c)
 	       c->told_count * sizeof *c->told;
 }
 
-static int make_room(void *list, size_t *cap, size_t count, size_t size)
-{
-	if (count < *cap)
-		return 0;
-	size_t more = MAX(*cap * 2, 16);
-	void *bigger = realloc(*(void **)list, more * size);
-
-	if (!bigger)
-		return -ENOMEM;
-	*(void **)list = bigger;
-	*cap = more;
-	return 0;
-}
-
 /* ---- bytes ---- */
 
 static int write_frame(struct commit *c, struct err *err)
 {
 	if (c->frame.n == 0)
 		return 0;
-	int rc = make_room(&c->frames, &c->frame_cap, c->frame_count, sizeof *c->frames);
+	int rc = base_grow(&c->frames, &c->frame_cap, c->frame_count + 1, sizeof *c->frames);
 
 	if (rc < 0)
 		return err_set(err, rc, "no memory for a frame");
@@ -214,7 +200,7 @@ int commit_told(struct commit *c, const struct segment_ref *ref, uint32_t at, ui
 		return -EINVAL;
 	if (c->network->keep_told)
 		return 0;
-	int rc = make_room(&c->told, &c->told_cap, c->told_count, sizeof *c->told);
+	int rc = base_grow(&c->told, &c->told_cap, c->told_count + 1, sizeof *c->told);
 
 	if (rc < 0)
 		return rc; /* the bytes are kept as they are */
@@ -230,7 +216,7 @@ static int add_late(struct commit *c, enum family family, struct short_key key,
 	int rc = buf_done(&c->late_bytes);
 
 	if (rc == 0)
-		rc = make_room(&c->late, &c->late_cap, c->late_count, sizeof *c->late);
+		rc = base_grow(&c->late, &c->late_cap, c->late_count + 1, sizeof *c->late);
 	if (rc < 0) {
 		buf_clear(&c->late_bytes);
 		c->failed = rc;
@@ -407,7 +393,7 @@ int commit_hash(struct commit *c, struct slice hash, uint32_t shard, uint64_t he
 		return -EINVAL;
 	if (c->failed)
 		return c->failed;
-	int rc = make_room(&c->hashes, &c->hash_cap, c->hash_count, sizeof *c->hashes);
+	int rc = base_grow(&c->hashes, &c->hash_cap, c->hash_count + 1, sizeof *c->hashes);
 
 	if (rc < 0) {
 		c->failed = rc;
