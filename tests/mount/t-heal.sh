@@ -11,8 +11,12 @@ mount_store "$T/store" "$T/mnt" || exit 1
 before=$(cat "$blocks"/*/block.pb "$blocks"/*/items/*.json | sha256sum)
 names=$(ls -R "$T/mnt/$NET/legacy/state" | sha256sum)
 unmount "$T/mnt" && eventually 20 is_not_mounted "$T/mnt" || exit 1
-eventually 20 \
-	sh -c "! fuser -s '$T/store/lock' 2>/dev/null && '$CHAINFS' status '$T/store' >/dev/null && [ ! -e '$T/store/control' ]"
+is_let_go()
+{
+	! fuser -s "$T/store/lock" 2>/dev/null && "$CHAINFS" status "$T/store" >/dev/null &&
+		[ ! -e "$T/store/control" ]
+}
+eventually 20 is_let_go
 
 # One byte of every second frame, from the second on; of the only one, where there is no second.
 python3 - "$seg" <<'P'
