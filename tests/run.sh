@@ -8,10 +8,12 @@
 # A cmocka program counts test by test (TAP). A script (*.sh) counts its "ok"/"not ok" lines, or as
 # one test when it prints none; exit 77 says that it was skipped, its last line says why. A program
 # that dies, or stops before its plan is through, is a failure besides. A fuzzer replays its corpus.
-# TEST_JOBS of them run at a time, each at most TEST_TIMEOUT_S (those of tests/slow: SLOW_TIMEOUT_S); but alone what makes the kernel forget its
-# caches, which others count on, or uses devices of the machine: scripts with a line "# alone: why".
+# TEST_JOBS of them run at a time, each at most TEST_TIMEOUT_S (those of tests/slow: SLOW_TIMEOUT_S);
+# but alone what makes the kernel forget its caches, which others count on, or uses devices of the
+# machine: scripts with a line "# alone: why".
 # TEST_WRAP is a command that programs run under (valgrind, say).
-# TEST_TIMES=1 says how many seconds each took, and how many of a processor (daemons are not counted), the slowest first.
+# TEST_TIMES=1 says how many seconds each took, and how many of a processor (daemons are not
+# counted), the slowest first.
 cd "$(dirname "$0")/.." || exit 1
 
 TEST_TIMEOUT_S=${TEST_TIMEOUT_S:-300}

@@ -57,4 +57,8 @@ static inline void base_freep(void *pointer)
 
 void base_closep(int *fd); /* closes a descriptor that is not -1 */
 
+/* Room for `need` elements of `size` bytes in the list that *(void **)list is, which doubles when
+ * it grows. -ENOMEM: nothing has changed. */
+int base_grow(void *list, size_t *cap, size_t need, size_t size) MUST_CHECK;
+
 #endif

@@ -136,15 +136,8 @@ static int put_object(struct fill *f, const struct fill_record *rec, uint64_t *o
 
 	if (rc < 0)
 		return rc;
-	if (f->waiting_count == f->waiting_cap) {
-		size_t cap = MAX(2 * f->waiting_cap, 1024);
-		struct fill_waiting *more = realloc(f->waiting, cap * sizeof *more);
-
-		if (!more)
-			return -ENOMEM;
-		f->waiting = more;
-		f->waiting_cap = cap;
-	}
+	if (base_grow(&f->waiting, &f->waiting_cap, f->waiting_count + 1, sizeof *f->waiting) < 0)
+		return -ENOMEM;
 	buf_add(&f->carried, rec->object.bytes);
 	if (buf_done(&f->carried) < 0)
 		return buf_done(&f->carried);

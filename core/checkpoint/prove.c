@@ -184,15 +184,8 @@ static int add_file(struct prover *p, const char *path, uint64_t size)
 		no_file_of_ours(p, path, "no file of a checkpoint");
 		return 0;
 	}
-	if (p->file_count == p->file_cap) {
-		size_t cap = p->file_cap ? 2 * p->file_cap : 64;
-		struct file *files = realloc(p->files, cap * sizeof *files);
-
-		if (!files)
-			return err_set(p->err, -ENOMEM, "no memory for the list of files");
-		p->files = files;
-		p->file_cap = cap;
-	}
+	if (base_grow(&p->files, &p->file_cap, p->file_count + 1, sizeof *p->files) < 0)
+		return err_set(p->err, -ENOMEM, "no memory for the list of files");
 	f.size = size;
 	p->files[p->file_count++] = f;
 	return 0;

@@ -60,15 +60,10 @@ static int compare_paths(const void *a, const void *b)
 
 static int add_path(struct paths *p, const char *below, const char *name)
 {
-	if (p->count == p->cap) {
-		size_t cap = MAX(p->cap * 2, 64);
-		void *list = realloc(p->list, cap * sizeof *p->list);
+	int rc = base_grow(&p->list, &p->cap, p->count + 1, sizeof *p->list);
 
-		if (!list)
-			return -ENOMEM;
-		p->list = list;
-		p->cap = cap;
-	}
+	if (rc < 0)
+		return rc;
 	int n = snprintf(p->list[p->count], CHECKPOINT_PATH_MAX, "%s%s", below, name);
 
 	if (n >= CHECKPOINT_PATH_MAX)

@@ -192,15 +192,8 @@ static int sort(struct trust *t)
 
 static int add_row(struct trust *t, const struct trust_row *row)
 {
-	if (t->count == t->cap) {
-		size_t cap = MAX(2 * t->cap, 16);
-		struct trust_row *rows = realloc(t->rows, cap * sizeof *rows);
-
-		if (!rows)
-			return -ENOMEM;
-		t->rows = rows;
-		t->cap = cap;
-	}
+	if (base_grow(&t->rows, &t->cap, t->count + 1, sizeof *t->rows) < 0)
+		return -ENOMEM;
 	t->rows[t->count++] = *row;
 	return 0;
 }

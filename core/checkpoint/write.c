@@ -224,15 +224,8 @@ static int note_sum(struct folder_file *f)
 {
 	struct folder_writer *w = f->writer;
 
-	if (w->sum_count == w->sum_cap) {
-		size_t cap = w->sum_cap ? 2 * w->sum_cap : 64;
-		struct sum *sums = realloc(w->sums, cap * sizeof *sums);
-
-		if (!sums)
-			return -ENOMEM;
-		w->sums = sums;
-		w->sum_cap = cap;
-	}
+	if (base_grow(&w->sums, &w->sum_cap, w->sum_count + 1, sizeof *w->sums) < 0)
+		return -ENOMEM;
 	struct sum *s = &w->sums[w->sum_count++];
 
 	memcpy(s->path, f->path, sizeof s->path);

@@ -61,18 +61,11 @@ int block_job(struct fsck *k, const struct block_row *row, struct job **out, str
 	return rc;
 }
 
-static int note_bad(struct lane *lane, uint64_t height)
+static int note_bad(struct walked *w, uint64_t height)
 {
-	if (lane->bad_count == lane->bad_cap) {
-		size_t cap = MAX(lane->bad_cap * 2, 64);
-		uint64_t *list = realloc(lane->bad, cap * sizeof *list);
-
-		if (!list)
-			return -ENOMEM;
-		lane->bad = list;
-		lane->bad_cap = cap;
-	}
-	lane->bad[lane->bad_count++] = height;
+	if (base_grow(&w->bad, &w->bad_cap, w->bad_count + 1, sizeof *w->bad) < 0)
+		return -ENOMEM;
+	w->bad[w->bad_count++] = height;
 	return 0;
 }
 
@@ -81,7 +74,7 @@ static int damaged(struct fsck *k, const struct block_row *row, const char *sent
 	bool can = fix(k, (struct fix){ FIX_DAMAGED, .shard = row->shard, .height = row->height });
 
 	fault(k, FSCK_DAMAGED, "block", AT(row->shard, row->height), can, "%s", sentence);
-	return note_bad(&k->lanes[row->shard], row->height);
+	return note_bad(&k->walked[row->shard], row->height);
 }
 
 /* ---- a row against its block ---- */
@@ -163,7 +156,7 @@ static void check_stats(struct index_check *c)
 {
 	struct fsck *k = c->k;
 
-	k->lanes[c->row->shard].groups_odd = true;
+	k->walked[c->row->shard].groups_odd = true;
 	for (size_t i = 0; i < c->group.count; i++) {
 		struct stat_record r;
 		int rc = find_stat(k, c->group.objects[i], &r);
@@ -197,7 +190,7 @@ static int end_group(struct index_check *c)
 		return rc;
 	rc = look_up(c->k, FAMILY_STATS, key_stat(c->group.objects[0]), &stored);
 	if (rc == 1 && slice_eq(stored, buf_slice(&c->value)))
-		c->k->lanes[c->row->shard].groups++;
+		c->k->walked[c->row->shard].groups++;
 	else
 		check_stats(c);
 	c->group.count = 0;
@@ -217,21 +210,21 @@ static int check_stat(void *arg, uint64_t object, const struct stat_record *r)
 	return rc;
 }
 
-static int count_hash(struct lane *lane, uint64_t height)
+static int count_hash(struct walked *w, uint64_t height)
 {
 	size_t bucket = height / RANGE_SIZE;
 
-	if (bucket >= lane->hash_buckets) {
-		size_t wanted = MAX(bucket + 1, lane->hash_buckets * 2);
-		uint32_t *list = realloc(lane->hashes, wanted * sizeof *list);
+	if (bucket >= w->hash_buckets) {
+		size_t wanted = MAX(bucket + 1, w->hash_buckets * 2);
+		uint32_t *list = realloc(w->hashes, wanted * sizeof *list);
 
 		if (!list)
 			return -ENOMEM;
-		memset(list + lane->hash_buckets, 0, (wanted - lane->hash_buckets) * sizeof *list);
-		lane->hashes = list;
-		lane->hash_buckets = wanted;
+		memset(list + w->hash_buckets, 0, (wanted - w->hash_buckets) * sizeof *list);
+		w->hashes = list;
+		w->hash_buckets = wanted;
 	}
-	lane->hashes[bucket]++;
+	w->hashes[bucket]++;
 	return 0;
 }
 
@@ -252,7 +245,7 @@ static int check_hash(void *arg, struct slice hash, uint32_t item)
 	int rc = look_up(c->k, FAMILY_HASHES, key, &nothing);
 
 	if (rc == 1)
-		return count_hash(&c->k->lanes[c->row->shard], c->row->height);
+		return count_hash(&c->k->walked[c->row->shard], c->row->height);
 	c->wrong = true;
 	char hex[17];
 
@@ -306,7 +299,7 @@ static int check_changes(struct fsck *k, const struct block_row *row, const stru
 	AUTO(change_list_release) struct change_list l = { .bytes = { 0 } };
 	AUTO(buf_release) struct buf list = BUF_INIT(VALUE_BYTES_MAX);
 	struct at at = AT(row->shard, row->height);
-	struct lane *lane = &k->lanes[row->shard];
+	struct walked *w = &k->walked[row->shard];
 	struct slice value;
 	int rc = look_up(k, FAMILY_REPLAY, key_replay(REPLAY_CHANGES, row->shard, row->height),
 			 &value);
@@ -330,7 +323,7 @@ static int check_changes(struct fsck *k, const struct block_row *row, const stru
 		const struct chain_change *c = &l.changes[i];
 
 		if (c->space == SPACE_BOTH && (c->deleted || c->reason == REASON_MERGED))
-			lane->changes[c->reason]++;
+			w->changes[c->reason]++;
 		if (c->object >= k->view->next_object ||
 		    (c->item != CHANGE_NO_ITEM && c->item >= row->items)) {
 			fault(k, FSCK_CONTRADICTION, "changes", at, false,
@@ -364,7 +357,7 @@ static int check_outcomes(struct fsck *k, const struct block_row *row)
 
 static int check_replayed(struct fsck *k, const struct block_row *row, const struct chain_block *b)
 {
-	struct lane *lane = &k->lanes[row->shard];
+	struct walked *w = &k->walked[row->shard];
 	const struct shard_view *sv = &k->view->shards[row->shard];
 	bool in_state = row->levels[LEVEL_STATE].verdict == VERDICT_OK;
 
@@ -384,7 +377,7 @@ static int check_replayed(struct fsck *k, const struct block_row *row, const str
 		      sv->replayed);
 		return 0;
 	}
-	lane->replayed++;
+	w->replayed++;
 	int rc = check_roots(k, row, b);
 
 	if (rc == 0)
@@ -401,7 +394,7 @@ static void index_check_release(struct index_check *c)
 
 static int check_block(struct fsck *k, const struct block_row *row, const struct job *job)
 {
-	struct lane *lane = &k->lanes[row->shard];
+	struct walked *w = &k->walked[row->shard];
 	struct at at = AT(row->shard, row->height);
 	const struct chain_block *b = job->block;
 	struct block_row own = { 0 };
@@ -414,10 +407,10 @@ static int check_block(struct fsck *k, const struct block_row *row, const struct
 	if (b->shard != row->shard || b->height != row->height ||
 	    (!row->has_digest && memcmp(b->hash, row->hash, HASH_SIZE) != 0))
 		return damaged(k, row, "the bytes are those of another block than the row says");
-	bool adjacent = lane->has_prev && lane->prev_height + 1 == row->height;
+	bool adjacent = w->has_prev && w->prev_height + 1 == row->height;
 
 	if ((adjacent || row->height == 1) &&
-	    k->ops->link(b, adjacent ? lane->prev_hash : NULL, &why) < 0)
+	    k->ops->link(b, adjacent ? w->prev_hash : NULL, &why) < 0)
 		fault(k, FSCK_CONTRADICTION, "parent", at, false, "%s", why.text);
 
 	block_fill_row(b, &own);
@@ -439,10 +432,10 @@ static int check_block(struct fsck *k, const struct block_row *row, const struct
 	if (c.wrong)
 		fix(k, (struct fix){ FIX_REBUILD, .shard = row->shard, .height = row->height });
 	for (size_t i = 0; i < b->item_count; i++)
-		lane->sums.refused_items += b->items[i].refusal != NULL;
-	memcpy(lane->prev_hash, b->hash, HASH_SIZE);
-	lane->prev_height = row->height;
-	lane->has_prev = true;
+		w->sums.refused_items += b->items[i].refusal != NULL;
+	memcpy(w->prev_hash, b->hash, HASH_SIZE);
+	w->prev_height = row->height;
+	w->has_prev = true;
 	return check_replayed(k, row, b);
 }
 
@@ -473,13 +466,13 @@ static int drain(struct fsck *k, struct batch *batch)
 
 static int put_block(struct fsck *k, const struct block_row *row, struct batch *batch)
 {
-	struct lane *lane = &k->lanes[row->shard];
+	struct walked *w = &k->walked[row->shard];
 	struct err why = ERR_INIT;
 	struct job *job = NULL;
 
-	lane->rows++;
-	lane->sums.items += row->items;
-	lane->sums.bytes += row->canonical_size;
+	w->rows++;
+	w->sums.items += row->items;
+	w->sums.bytes += row->canonical_size;
 	k->counts->blocks++;
 	k->counts->items += row->items;
 	int rc = block_job(k, row, &job, &why);
@@ -512,7 +505,7 @@ static int put_waiting(struct fsck *k, const struct block_row *row, struct batch
 	else
 		fault(k, FSCK_ORPHAN, "block", AT(row->shard, row->height), false,
 		      "there is a row of a height that is a gap");
-	return note_bad(&k->lanes[row->shard], row->height);
+	return note_bad(&k->walked[row->shard], row->height);
 }
 
 /* Heights from *next on, below `end`, that are held and have no row. */
@@ -559,7 +552,7 @@ static int walk_shard(struct fsck *k, uint32_t shard, struct batch *batch)
 			fault(k, FSCK_DAMAGED, "block", AT(s, row.height), false,
 			      "its row does not parse; fsck --repair makes the network anew");
 			if (done == 0)
-				done = note_bad(&k->lanes[s], row.height);
+				done = note_bad(&k->walked[s], row.height);
 		} else if (gaps_has(g, row.height)) {
 			done = put_block(k, &row, batch);
 		} else {
@@ -569,7 +562,7 @@ static int walk_shard(struct fsck *k, uint32_t shard, struct batch *batch)
 			done = stopped(k);
 		if (done < 0)
 			return done;
-		progress(k, "blocks", k->lanes[shard].rows, total);
+		progress(k, "blocks", k->walked[shard].rows, total);
 	}
 	if (rc < 0)
 		return unreadable(k, FAMILY_BLOCKS, rc, &why);
@@ -582,27 +575,27 @@ static void check_counters(struct fsck *k, uint32_t shard)
 {
 	const struct shard_view *sv = &k->view->shards[shard];
 	const struct gaps *g = &sv->gaps;
-	struct lane *lane = &k->lanes[shard];
+	struct walked *w = &k->walked[shard];
 	struct block_row row;
 	bool wrong = false;
 
-	lane->sums.refused_known = lane->bad_count == 0;
-	k->fixes->sums[shard] = lane->sums;
-	lane->holes = lane->rows != gaps_held(g);
-	if (lane->holes)
+	w->sums.refused_known = w->bad_count == 0;
+	k->fixes->sums[shard] = w->sums;
+	w->holes = w->rows != gaps_held(g);
+	if (w->holes)
 		return; /* there are no sums */
-	if (sv->items != lane->sums.items || sv->bytes != lane->sums.bytes) {
+	if (sv->items != w->sums.items || sv->bytes != w->sums.bytes) {
 		wrong = true;
 		fault(k, FSCK_CONTRADICTION, "counters", NOWHERE(shard), true,
 		      "the view counts %" PRIu64 " items of %" PRIu64 " bytes, the rows %" PRIu64
 		      " of %" PRIu64,
-		      sv->items, sv->bytes, lane->sums.items, lane->sums.bytes);
+		      sv->items, sv->bytes, w->sums.items, w->sums.bytes);
 	}
-	if (lane->sums.refused_known && sv->refused_items != lane->sums.refused_items) {
+	if (w->sums.refused_known && sv->refused_items != w->sums.refused_items) {
 		wrong = true;
 		fault(k, FSCK_CONTRADICTION, "counters", NOWHERE(shard), true,
 		      "the view counts %" PRIu64 " refused items, the blocks have %" PRIu64,
-		      sv->refused_items, lane->sums.refused_items);
+		      sv->refused_items, w->sums.refused_items);
 	}
 	uint64_t first = g->held_count ? g->held[0].first : 0,
 		 tip = g->held_count ? g->held[g->held_count - 1].end - 1 : 0;

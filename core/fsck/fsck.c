@@ -43,15 +43,8 @@ bool fix(struct fsck *k, struct fix f)
 
 	if (x->count == FIXES_MAX)
 		return false;
-	if (x->count == x->cap) {
-		size_t cap = MAX(x->cap * 2, 64);
-		struct fix *list = realloc(x->list, cap * sizeof *list);
-
-		if (!list)
-			return false;
-		x->list = list;
-		x->cap = cap;
-	}
+	if (base_grow(&x->list, &x->cap, x->count + 1, sizeof *x->list) < 0)
+		return false;
 	x->list[x->count++] = f;
 	return true;
 }
@@ -108,19 +101,19 @@ int look_block_row(struct fsck *k, uint32_t shard, uint64_t height, struct block
 	return block_row_read(value, out) < 0 ? 0 : 1;
 }
 
-bool lane_is_bad(const struct lane *lane, uint64_t height)
+bool walked_is_bad(const struct walked *w, uint64_t height)
 {
-	size_t low = 0, high = lane->bad_count;
+	size_t low = 0, high = w->bad_count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (lane->bad[middle] < height)
+		if (w->bad[middle] < height)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < lane->bad_count && lane->bad[low] == height;
+	return low < w->bad_count && w->bad[low] == height;
 }
 
 static struct short_key meta_key(const char *name)
@@ -296,8 +289,8 @@ static void release(struct fsck *k)
 	pipeline_freep(&k->pipeline);
 	for (size_t s = 0; s < SHARD_MAX; s++) {
 		gaps_release(&k->view->shards[s].gaps);
-		free(k->lanes[s].hashes);
-		free(k->lanes[s].bad);
+		free(k->walked[s].hashes);
+		free(k->walked[s].bad);
 	}
 	branches_release(&k->branches);
 	buf_release(&k->scratch);

@@ -67,20 +67,23 @@ static int walk_stats(struct fsck *k)
 			row.shard = r.shard;
 			row.height = r.height;
 		}
-		if (k->lanes[r.shard].holes)
+		if (k->walked[r.shard].holes)
 			continue;
 		if (has_row != 1 || first < row.object || first > row.object + 2ull * row.items)
 			orphan_stat(k, &r, first);
-		else if (!lane_is_bad(&k->lanes[r.shard], r.height))
+		else if (!walked_is_bad(&k->walked[r.shard], r.height))
 			seen[r.shard]++;
 	}
 	if (rc < 0)
 		return unreadable(k, FAMILY_STATS, rc, &why);
-	for (uint32_t s = 0; s < k->view->shard_count; s++)
-		if (!k->lanes[s].groups_odd && !k->lanes[s].holes && seen[s] != k->lanes[s].groups)
+	for (uint32_t s = 0; s < k->view->shard_count; s++) {
+		const struct walked *w = &k->walked[s];
+
+		if (!w->groups_odd && !w->holes && seen[s] != w->groups)
 			fault(k, FSCK_CONTRADICTION, "stat", NOWHERE(s), false,
 			      "%" PRIu64 " groups of stat records, the blocks have %" PRIu64,
-			      seen[s], k->lanes[s].groups);
+			      seen[s], w->groups);
+	}
 	return 0;
 }
 
@@ -123,7 +126,7 @@ static int expect(struct fsck *k, struct bucket *bucket)
 		AUTO(job_freep) struct job *job = NULL;
 		struct block_row row;
 
-		if (!gaps_has(g, h) || lane_is_bad(&k->lanes[bucket->shard], h) ||
+		if (!gaps_has(g, h) || walked_is_bad(&k->walked[bucket->shard], h) ||
 		    look_block_row(k, bucket->shard, h, &row) != 1)
 			continue;
 		int rc = block_job(k, &row, &job, NULL);
@@ -163,7 +166,7 @@ static int place_of(struct fsck *k, const struct hash_hit *hit)
 {
 	if (hit->shard >= k->view->shard_count)
 		return -1;
-	if (k->lanes[hit->shard].holes || lane_is_bad(&k->lanes[hit->shard], hit->height))
+	if (k->walked[hit->shard].holes || walked_is_bad(&k->walked[hit->shard], hit->height))
 		return 0;
 	return gaps_has(&k->view->shards[hit->shard].gaps, hit->height) ? 1 : -1;
 }
@@ -201,10 +204,10 @@ static int compare_buckets(struct fsck *k, uint32_t *const seen[SHARD_MAX])
 	int rc = 0;
 
 	for (uint32_t s = 0; s < k->view->shard_count; s++) {
-		const struct lane *lane = &k->lanes[s];
+		const struct walked *w = &k->walked[s];
 
-		for (size_t b = 0; b < lane->hash_buckets; b++)
-			if (!lane->holes && seen[s][b] != lane->hashes[b] && count < BUCKETS_MAX)
+		for (size_t b = 0; b < w->hash_buckets; b++)
+			if (!w->holes && seen[s][b] != w->hashes[b] && count < BUCKETS_MAX)
 				list[count++] =
 					(struct bucket){ .shard = s, .first = b * RANGE_SIZE };
 	}
@@ -239,7 +242,7 @@ static int walk_hashes(struct fsck *k, uint32_t *const seen[SHARD_MAX])
 		int place = place_of(k, &hit);
 		size_t bucket = hit.height / RANGE_SIZE;
 
-		if (place == 1 && bucket < k->lanes[hit.shard].hash_buckets)
+		if (place == 1 && bucket < k->walked[hit.shard].hash_buckets)
 			seen[hit.shard][bucket]++;
 		else if (place)
 			orphan_hash(k, &hit);
@@ -253,7 +256,7 @@ int walk_index(struct fsck *k)
 	int rc = walk_stats(k);
 
 	for (uint32_t s = 0; s < k->view->shard_count && rc == 0; s++) {
-		seen[s] = calloc(k->lanes[s].hash_buckets + 1, sizeof *seen[s]);
+		seen[s] = calloc(k->walked[s].hash_buckets + 1, sizeof *seen[s]);
 		rc = seen[s] ? 0 : -ENOMEM;
 	}
 	if (rc == 0)

@@ -32,8 +32,8 @@ struct fsck_fixes {
 	struct sums sums[SHARD_MAX];
 };
 
-/* Of one shard, found while its blocks are walked. */
-struct lane {
+/* What is found of one shard while its blocks are walked. */
+struct walked {
 	struct sums sums;
 	uint64_t rows;                  /* of held heights */
 	uint64_t replayed;              /* held blocks that say they are in the state */
@@ -72,7 +72,7 @@ struct fsck {
 	uint64_t carriers;
 	struct db_iter *walk[FAMILY_COUNT], *look[FAMILY_COUNT], *walk_hyper;
 
-	struct lane lanes[SHARD_MAX];
+	struct walked walked[SHARD_MAX];
 	struct frame_bytes frame;
 	struct pipeline *pipeline;
 	uint64_t *referenced; /* unpacked bytes that rows refer to, by segment */
@@ -101,7 +101,7 @@ int look_up(struct fsck *k, enum family family, struct short_key key, struct sli
 int look_block_row(struct fsck *k, uint32_t shard, uint64_t height, struct block_row *out);
 /* As network_stat(), as of the moment. blocks.c */
 int find_stat(struct fsck *k, uint64_t object, struct stat_record *out);
-bool lane_is_bad(const struct lane *lane, uint64_t height);
+bool walked_is_bad(const struct walked *w, uint64_t height);
 
 /* ---- the walks, in this order; each reports and goes on ---- */
 int walk_blocks(struct fsck *k)

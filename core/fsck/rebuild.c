@@ -39,7 +39,7 @@ struct old {
 	size_t next_frame;
 };
 
-struct lane {
+struct old_shard { /* how far it is read */
 	struct db_iter *it;
 	bool begun, stepwise,
 		ended;   /* stepwise: behind a damaged block of rows, height by height */
@@ -61,7 +61,7 @@ struct rebuilding {
 	struct identity identity;
 	const struct chain_ops *ops;
 	struct chain_params *params;
-	struct lane lanes[SHARD_MAX];
+	struct old_shard shards[SHARD_MAX];
 	uint32_t shard_count;
 	struct network *fresh;
 	struct ingest *ingest;
@@ -84,8 +84,8 @@ static void rebuilding_release(struct rebuilding *r)
 	ingest_freep(&r->ingest);
 	network_closep(&r->fresh);
 	for (uint32_t s = 0; s < SHARD_MAX; s++) {
-		db_iter_freep(&r->lanes[s].it);
-		free(r->lanes[s].damaged);
+		db_iter_freep(&r->shards[s].it);
+		free(r->shards[s].damaged);
 	}
 	old_release(&r->old);
 	if (r->params)
@@ -214,9 +214,9 @@ static int read_shards(struct rebuilding *r, struct err *err)
 	if (!sv)
 		return err_set(err, -ENOMEM, "no memory for a shard");
 	for (uint32_t s = 0; s < r->shard_count; s++) {
-		struct lane *lane = &r->lanes[s];
+		struct old_shard *of = &r->shards[s];
 		struct short_key key = key_meta_shard(META_SHARD, s);
-		int rc = db_iter_new(r->old.db, FAMILY_BLOCKS, DB_ORDERED, &lane->it);
+		int rc = db_iter_new(r->old.db, FAMILY_BLOCKS, DB_ORDERED, &of->it);
 
 		if (rc < 0)
 			return err_set(err, rc, "no memory for an iterator");
@@ -224,16 +224,16 @@ static int read_shards(struct rebuilding *r, struct err *err)
 		*sv = (struct shard_view){ .known = 0 };
 		if (db_get(r->old.db, FAMILY_META, short_slice(&key), &value, NULL) == 1 &&
 		    shard_view_read(buf_slice(&value), sv) == 0) {
-			lane->known = sv->known;
-			lane->begins = sv->begins;
-			lane->base_height = sv->base_height;
-			lane->hyper_on = sv->hyper_on;
+			of->known = sv->known;
+			of->begins = sv->begins;
+			of->base_height = sv->base_height;
+			of->hyper_on = sv->hyper_on;
 		}
 		if (witnessed && s < w.shard_count) {
-			lane->known = MAX(lane->known, w.shards[s].known);
-			lane->begins = w.shards[s].begins;
-			lane->base_height = w.shards[s].base_height;
-			lane->hyper_on = w.shards[s].hyper_on;
+			of->known = MAX(of->known, w.shards[s].known);
+			of->begins = w.shards[s].begins;
+			of->base_height = w.shards[s].base_height;
+			of->hyper_on = w.shards[s].hyper_on;
 		}
 	}
 	return 0;
@@ -241,21 +241,15 @@ static int read_shards(struct rebuilding *r, struct err *err)
 
 /* ---- rows of blocks, ascending, around what is damaged ---- */
 
-static int note_damaged(struct rebuilding *r, struct lane *lane, uint64_t height)
+static int note_damaged(struct rebuilding *r, struct old_shard *of, uint64_t height)
 {
 	r->totals->damaged++;
-	if (lane->damaged_count == DAMAGED_MAX)
+	if (of->damaged_count == DAMAGED_MAX)
 		return 0;
-	if (lane->damaged_count == lane->damaged_cap) {
-		size_t cap = MAX(lane->damaged_cap * 2, 64);
-		uint64_t *list = realloc(lane->damaged, cap * sizeof *list);
-
-		if (!list)
-			return -ENOMEM;
-		lane->damaged = list;
-		lane->damaged_cap = cap;
-	}
-	lane->damaged[lane->damaged_count++] = height;
+	if (base_grow(&of->damaged, &of->damaged_cap, of->damaged_count + 1,
+		      sizeof *of->damaged) < 0)
+		return -ENOMEM;
+	of->damaged[of->damaged_count++] = height;
 	return 0;
 }
 
@@ -263,63 +257,63 @@ static int note_damaged(struct rebuilding *r, struct lane *lane, uint64_t height
 static int step(struct rebuilding *r, uint32_t s, struct block_row *row)
 {
 	AUTO(buf_release) struct buf value = BUF_INIT(ROW_BYTES_MAX);
-	struct lane *lane = &r->lanes[s];
-	struct short_key key = key_block(s, ++lane->height);
+	struct old_shard *of = &r->shards[s];
+	struct short_key key = key_block(s, ++of->height);
 	int rc = db_get(r->old.db, FAMILY_BLOCKS, short_slice(&key), &value, NULL);
 
 	if (rc == 1) {
-		*row = (struct block_row){ .shard = s, .height = lane->height };
+		*row = (struct block_row){ .shard = s, .height = of->height };
 		rc = block_row_read(buf_slice(&value), row) < 0 ? -EUCLEAN : 1;
 	}
 	if (rc < 0 && rc != -ENOMEM)
-		rc = note_damaged(r, lane, lane->height);
-	lane->silence = rc == 1 ? 0 : lane->silence + 1;
+		rc = note_damaged(r, of, of->height);
+	of->silence = rc == 1 ? 0 : of->silence + 1;
 	return rc;
 }
 
 /* 1, 0 at the end, -ENOMEM. */
 static int next_row(struct rebuilding *r, uint32_t s, struct block_row *row)
 {
-	struct lane *lane = &r->lanes[s];
+	struct old_shard *of = &r->shards[s];
 	struct err why = ERR_INIT;
 
-	while (!lane->ended) {
+	while (!of->ended) {
 		uint32_t shard;
 		uint64_t height;
 		int rc;
 
-		if (lane->stepwise) {
+		if (of->stepwise) {
 			rc = step(r, s, row);
 			/* Readable again: on with the iterator. */
-			lane->stepwise = rc == 0;
-			lane->begun = false;
-			lane->ended = rc == 0 && (lane->known ? lane->height >= lane->known
-							      : lane->silence > SILENCE_MAX);
+			of->stepwise = rc == 0;
+			of->begun = false;
+			of->ended = rc == 0 && (of->known ? of->height >= of->known
+							      : of->silence > SILENCE_MAX);
 			if (rc)
 				return rc;
 			continue;
 		}
-		struct short_key from = key_block(s, lane->height + 1);
+		struct short_key from = key_block(s, of->height + 1);
 
-		rc = lane->begun ? db_iter_next(lane->it, &why)
-				 : db_iter_seek(lane->it, short_slice(&from), &why);
-		lane->begun = true;
+		rc = of->begun ? db_iter_next(of->it, &why)
+				 : db_iter_seek(of->it, short_slice(&from), &why);
+		of->begun = true;
 		if (rc == -ENOMEM)
 			return rc;
 		if (rc < 0) {
-			lane->stepwise = true;
+			of->stepwise = true;
 			continue;
 		}
-		if (rc == 0 || key_block_read(db_iter_key(lane->it), &shard, &height) < 0 ||
+		if (rc == 0 || key_block_read(db_iter_key(of->it), &shard, &height) < 0 ||
 		    shard != s) {
-			lane->ended = true;
+			of->ended = true;
 			break;
 		}
-		lane->height = height;
+		of->height = height;
 		*row = (struct block_row){ .shard = s, .height = height };
-		if (block_row_read(db_iter_value(lane->it), row) == 0)
+		if (block_row_read(db_iter_value(of->it), row) == 0)
 			return 1;
-		rc = note_damaged(r, lane, height);
+		rc = note_damaged(r, of, height);
 		if (rc < 0)
 			return rc;
 	}
@@ -401,7 +395,7 @@ static int take_over(struct rebuilding *r, const struct block_row *row, struct e
 			       rc < 0 ? "no memory for a frame"
 				      : "interrupted; nothing has changed");
 	if (rc < 0) {
-		rc = note_damaged(r, &r->lanes[row->shard], row->height);
+		rc = note_damaged(r, &r->shards[row->shard], row->height);
 		return rc < 0 ? err_set(err, rc, "no memory for the gaps") : 0;
 	}
 	r->totals->blocks++;
@@ -524,13 +518,13 @@ static int take_blocks(struct rebuilding *r, struct err *err)
 	if (!waiting)
 		return err_set(err, -ENOMEM, "no memory for rows");
 	for (uint32_t s = 0; s < SHARD_MAX; s++) {
-		const struct lane *lane = &r->lanes[s];
+		const struct old_shard *of = &r->shards[s];
 
 		all[s] = UINT64_MAX;
-		base[s] = lane->base_height;
-		restored |= lane->begins != 0;
-		hyper |= lane->hyper_on;
-		late |= lane->hyper_on && lane->base_height != 0;
+		base[s] = of->base_height;
+		restored |= of->begins != 0;
+		hyper |= of->hyper_on;
+		late |= of->hyper_on && of->base_height != 0;
 	}
 	int rc = restored ? load_checkpoint(r, err) : 0;
 
@@ -557,8 +551,8 @@ static int note_gaps(struct rebuilding *r, struct err *err)
 	int rc = repair_begin(r->fresh, NULL, NULL, r->options->stop, &repair, err);
 
 	for (uint32_t s = 0; rc >= 0 && s < r->shard_count; s++)
-		rc = repair_known(repair, s, r->lanes[s].known, r->lanes[s].damaged,
-				  r->lanes[s].damaged_count, err);
+		rc = repair_known(repair, s, r->shards[s].known, r->shards[s].damaged,
+				  r->shards[s].damaged_count, err);
 	if (rc >= 0)
 		rc = repair_end(repair, err);
 	if (rc < 0)

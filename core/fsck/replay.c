@@ -67,7 +67,7 @@ static int check_row(struct fsck *k, uint8_t kind, struct at at, struct slice va
 	case REPLAY_ROOTS:
 		row_of_nobody(k, "roots", at);
 		if (roots_row_read(value, &roots) < 0) {
-			if (!known || lane_is_bad(&k->lanes[at.shard], at.height))
+			if (!known || walked_is_bad(&k->walked[at.shard], at.height))
 				fault(k, FSCK_DAMAGED, "roots", at, false,
 				      "its row does not parse");
 			return 0;
@@ -121,7 +121,7 @@ static int check_carriers(struct fsck *k)
 static void check_sums(struct fsck *k, uint32_t shard, const struct tally *t)
 {
 	const struct shard_view *sv = &k->view->shards[shard];
-	const struct lane *lane = &k->lanes[shard];
+	const struct walked *w = &k->walked[shard];
 
 	if (sv->replayed && t->roots == sv->replayed && t->diverged != sv->diverged)
 		fault(k, FSCK_CONTRADICTION, "counters", NOWHERE(shard), false,
@@ -132,13 +132,13 @@ static void check_sums(struct fsck *k, uint32_t shard, const struct tally *t)
 		      NOWHERE(shard), false,
 		      "%" PRIu64 " heights are marked as those whose roots differ, %" PRIu64 " do",
 		      t->marks, t->diverged);
-	if (sv->begins || lane->replayed != sv->replayed || k->view->branch)
+	if (sv->begins || w->replayed != sv->replayed || k->view->branch)
 		return;
 	for (int r = 0; r < REASON_COUNT; r++)
-		if (lane->changes[r] != sv->changes[r])
+		if (w->changes[r] != sv->changes[r])
 			fault(k, FSCK_CONTRADICTION, "counters", NOWHERE(shard), false,
 			      "the view counts %" PRIu64 " records %s, the change lists %" PRIu64,
-			      sv->changes[r], reason_names[r], lane->changes[r]);
+			      sv->changes[r], reason_names[r], w->changes[r]);
 }
 
 int walk_replay(struct fsck *k)

@@ -51,20 +51,6 @@ static void work_release(struct work *w)
 	buf_release(&w->names);
 }
 
-static int make_room(void *list, size_t *cap, size_t count, size_t size)
-{
-	if (count < *cap)
-		return 0;
-	size_t more = MAX(2 * *cap, 256);
-	void *bigger = realloc(*(void **)list, more * size);
-
-	if (!bigger)
-		return -ENOMEM;
-	*(void **)list = bigger;
-	*cap = more;
-	return 0;
-}
-
 static int too_much(struct work *w)
 {
 	uint64_t from = w->o->from, to = w->o->to;
@@ -88,7 +74,7 @@ static int add_touch(struct work *w, uint64_t height, const struct chain_change 
 		return 0;
 	if (w->keys.n + c->key.n + (w->touch_count + 1) * sizeof *w->touches > SPAN_MEMORY_MAX)
 		return too_much(w);
-	int rc = make_room(&w->touches, &w->touch_cap, w->touch_count, sizeof *w->touches);
+	int rc = base_grow(&w->touches, &w->touch_cap, w->touch_count + 1, sizeof *w->touches);
 
 	if (rc < 0)
 		return rc;
@@ -197,7 +183,7 @@ static int tell(struct work *w, enum context context, enum sign sign, const stru
 			       name);
 	rc = rc < 0 ? rc : (set = set_of_id(w->ops, id));
 	if (rc >= 0)
-		rc = make_room(&w->told[context], &w->told_cap[context], w->told_count[context],
+		rc = base_grow(&w->told[context], &w->told_cap[context], w->told_count[context] + 1,
 			       sizeof **w->told);
 	if (rc < 0)
 		return rc;

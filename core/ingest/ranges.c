@@ -10,15 +10,8 @@ void ranges_release(struct ranges *r)
 
 static int note(struct ranges *r, struct range_note note)
 {
-	if (r->count == r->cap) {
-		size_t cap = MAX(2 * r->cap, 256);
-		struct range_note *list = realloc(r->list, cap * sizeof *list);
-
-		if (!list)
-			return -ENOMEM;
-		r->list = list;
-		r->cap = cap;
-	}
+	if (base_grow(&r->list, &r->cap, r->count + 1, sizeof *r->list) < 0)
+		return -ENOMEM;
 	note.turn = r->count;
 	r->list[r->count++] = note;
 	return 0;

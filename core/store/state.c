@@ -188,20 +188,6 @@ int state_peek(struct state *st, enum space space, struct slice key, struct slic
 
 /* ---- writing ---- */
 
-static int make_room(void *list, size_t *cap, size_t count, size_t size)
-{
-	if (count < *cap)
-		return 0;
-	size_t more = MAX(*cap * 2, 64);
-	void *bigger = realloc(*(void **)list, more * size);
-
-	if (!bigger)
-		return -ENOMEM;
-	*(void **)list = bigger;
-	*cap = more;
-	return 0;
-}
-
 static int write_row(struct state *st, enum space space, struct slice key, struct value *v,
 		     enum reason reason, bool fresh)
 {
@@ -215,7 +201,7 @@ static int write_row(struct state *st, enum space space, struct slice key, struc
 		int rc = fresh ? 0 : know(st, e);
 
 		if (rc == 0)
-			rc = make_room(&st->written, &st->written_cap, st->written_count,
+			rc = base_grow(&st->written, &st->written_cap, st->written_count + 1,
 				       sizeof *st->written);
 		if (rc == 0)
 			rc = overlay_link(&st->overlay, e);
@@ -303,7 +289,7 @@ int state_block_end(struct state *st)
 	if (st->failed)
 		return st->failed;
 	for (size_t need = st->version_count + st->written_count; need > st->version_cap;) {
-		int rc = make_room(&st->versions, &st->version_cap, st->version_cap,
+		int rc = base_grow(&st->versions, &st->version_cap, st->version_cap + 1,
 				   sizeof *st->versions);
 
 		if (rc < 0)

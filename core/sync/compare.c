@@ -13,15 +13,8 @@ const char *const compare_how_names[COMPARE_HOW_COUNT] = {
 
 int compare_list_add(struct compare_list *l, const struct compare_account *a)
 {
-	if (l->count == l->cap) {
-		size_t cap = l->cap * 2 + 64;
-		struct compare_account *list = realloc(l->accounts, cap * sizeof *list);
-
-		if (!list)
-			return -ENOMEM;
-		l->accounts = list;
-		l->cap = cap;
-	}
+	if (base_grow(&l->accounts, &l->cap, l->count + 1, sizeof *l->accounts) < 0)
+		return -ENOMEM;
 	l->accounts[l->count++] = *a;
 	return 0;
 }

@@ -17,31 +17,14 @@ void gaps_release(struct gaps *g)
 	*g = (struct gaps)GAPS_INIT;
 }
 
-static int make_room(void *list, size_t *cap, size_t need, size_t size)
-{
-	size_t bytes, more = MAX(need, *cap * 2);
-
-	if (need <= *cap)
-		return 0;
-	if (ckd_mul(&bytes, more, size))
-		return -ENOMEM;
-	void *bigger = realloc(*(void **)list, bytes);
-
-	if (!bigger)
-		return -ENOMEM;
-	*(void **)list = bigger;
-	*cap = more;
-	return 0;
-}
-
 static int room_for_range(struct gaps *g, size_t need)
 {
-	return make_room(&g->held, &g->held_cap, need, sizeof *g->held);
+	return base_grow(&g->held, &g->held_cap, need, sizeof *g->held);
 }
 
 static int room_for_fault(struct gaps *g, size_t need)
 {
-	return make_room(&g->faults, &g->fault_cap, need, sizeof *g->faults);
+	return base_grow(&g->faults, &g->fault_cap, need, sizeof *g->faults);
 }
 
 int gaps_copy(struct gaps *to, const struct gaps *from)

@@ -134,29 +134,15 @@ void requests_cancel(struct sync *s, unsigned source, struct sync_actions *out)
 
 /* ---- lists that grow ---- */
 
-static int make_room(void *list, size_t *cap, size_t need, size_t size)
-{
-	if (need <= *cap)
-		return 0;
-	size_t more = MAX(need, *cap * 2 + 8);
-	void *bigger = realloc(*(void **)list, more * size);
-
-	if (!bigger)
-		return -ENOMEM;
-	*(void **)list = bigger;
-	*cap = more;
-	return 0;
-}
-
 /* One event takes out of the middle of a range at most, which leaves one more. */
 static int reserve(struct sync *s)
 {
-	int rc = make_room(&s->arrived, &s->arrived_cap, s->arrived_count + 2, sizeof *s->arrived);
+	int rc = base_grow(&s->arrived, &s->arrived_cap, s->arrived_count + 2, sizeof *s->arrived);
 
 	if (rc == 0)
-		rc = make_room(&s->rests, &s->rest_cap, s->rest_count + 2, sizeof *s->rests);
+		rc = base_grow(&s->rests, &s->rest_cap, s->rest_count + 2, sizeof *s->rests);
 	if (rc == 0)
-		rc = make_room(&s->wants, &s->want_cap, s->want_count + 2, sizeof *s->wants);
+		rc = base_grow(&s->wants, &s->want_cap, s->want_count + 2, sizeof *s->wants);
 	return rc;
 }
 

@@ -29,20 +29,24 @@ read -r last0 last1 last2 < "$KEEP/follow.lasts"
 follow() { # STORE PORT [OPTION…]
 	local at=$1 port=$2
 	shift 2
-	"$CHAINFS" mount "grpc://127.0.0.1:$port" "$M" --network $NET --config "$archive/network.json" -o "store=$at" "$@" \
+	"$CHAINFS" mount "grpc://127.0.0.1:$port" "$M" --network $NET \
+		--config "$archive/network.json" -o "store=$at" "$@" \
 		> "$T/mount.out" 2>&1 || { cat "$T/mount.out" >&2; fail "no mount"; }
 	servers=$(processes_at "$M")
 	N=$M/$NET
 }
 
 metric() { # NAME LABELS…: of the mounted daemon; labels as they are written
-	awk -v name="$1" -v label="${2:-}" 'index($1, name "{") == 1 && index($1, label) { n += $2 } END { printf "%.0f", n }' "$M/ctl/metrics"
+	awk -v name="$1" -v label="${2:-}" '
+		index($1, name "{") == 1 && index($1, label) { n += $2 }
+		END { printf "%.0f", n }' "$M/ctl/metrics"
 }
 
 processors() { # seconds that the servers have used; of those that ended, too, by their parent
 	local p ms=0
 	for p in $servers; do
-		awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13 + $14 + $15) / hz }' "/proc/$p/stat"
+		awk -v hz="$(getconf CLK_TCK)" \
+			'{ sub(/.*\) /, ""); print ($12 + $13 + $14 + $15) / hz }' "/proc/$p/stat"
 	done | awk '{ n += $1 } END { print n }'
 }
 
@@ -65,7 +69,9 @@ print(max(h for h, *_ in json.load(sys.stdin)["1"]))') || fail "what does the no
 	rm -rf "$T/st"
 	follow "$T/st" "$PEER_PORT" --set "sync.backward=$backward"
 	eventually 60 test -r "$N/legacy/blocks/$from/header" || fail "the head does not come"
-	[ "$backward" = false ] || eventually 60 test "$(metric chainfs_sync_bytes_total backward)" -gt 0 || fail "no history comes"
+	[ "$backward" = false ] ||
+		eventually 60 test "$(metric chainfs_sync_bytes_total backward)" -gt 0 ||
+		fail "no history comes"
 	setsid "$PROGRAMS/bench_tips" $((TIPS / SPEED + 60)) "$N/legacy/blocks" $((from + 1)) $((last0 + 1)) \
 		"$N/legacy/shards/1/blocks" $((chunk + 1)) $((last1 + 1)) > "$T/seen" &
 	local looking=$!
@@ -74,7 +80,10 @@ print(max(h for h, *_ in json.load(sys.stdin)["1"]))') || fail "what does the no
 	if [ "$backward" = true ] && [ "$(metric chainfs_sync_heights_missing backward)" = 0 ]; then
 		fail "history was whole before the last tip: give it more BLOCKS or MESSAGES"
 	fi
-	{ peer_order node time 0 $((from + 1)) $((last0 + 1)); peer_order node time 1 $((chunk + 1)) $((last1 + 1)); } > "$T/had"
+	{
+		peer_order node time 0 $((from + 1)) $((last0 + 1))
+		peer_order node time 1 $((chunk + 1)) $((last1 + 1))
+	} > "$T/had"
 	python3 - "$T/had" "$T/seen" >> "$T/$name.ms" << 'PYTHON' || fail "what was seen does not fit what the node had"
 import json, sys
 had = {}
@@ -92,7 +101,8 @@ PYTHON
 }
 
 quantile() { # OF, of the last words of the lines
-	awk '{ print $NF }' | sort -g | awk -v q="$1" '{ v[NR] = $1 } END { i = int(NR * q); print v[i < NR ? i + 1 : NR] }'
+	awk '{ print $NF }' | sort -g |
+		awk -v q="$1" '{ v[NR] = $1 } END { i = int(NR * q); print v[i < NR ? i + 1 : NR] }'
 }
 
 measure_tips() {
@@ -104,7 +114,8 @@ measure_tips() {
 			cat "$T/$name.ms" >> "$T/$name.all"
 			quantile 0.5 < "$T/$name.ms" >> "$T/$name.p50"
 			quantile 0.99 < "$T/$name.ms" >> "$T/$name.p99"
-			say "tips round $round, history $name: p50 $(tail -n 1 "$T/$name.p50") ms, p99 $(tail -n 1 "$T/$name.p99") ms"
+			say "tips round $round, history $name: p50 $(tail -n 1 "$T/$name.p50") ms," \
+				"p99 $(tail -n 1 "$T/$name.p99") ms"
 		done
 		ratio "$(tail -n 1 "$T/on.p99")" "$(tail -n 1 "$T/off.p99")" >> "$T/on.of_off"
 	done
@@ -128,7 +139,8 @@ measure_catch_up() {
 	local round began ms cpu wall_import cpu_import
 	for round in $(seq "$ROUNDS"); do
 		rm -rf "$T/st"
-		read -r ms cpu _ < <("$PROGRAMS/fsbench" run "$CHAINFS" import "$T/st" "$archive" --network $NET --quiet) || fail "no import"
+		read -r ms cpu _ < <("$PROGRAMS/fsbench" run \
+			"$CHAINFS" import "$T/st" "$archive" --network $NET --quiet) || fail "no import"
 		wall_import=$(ratio "$ms" 1000) cpu_import=$(ratio "$cpu" 1000)
 		rm -rf "$T/st"
 		peer_start node --archive "$archive" || fail "no node"
@@ -160,7 +172,8 @@ measure_catch_up() {
 middle() {
 	[ -e "$KEEP/follow.middle.done" ] && return
 	rm -rf "$KEEP/follow.middle"
-	"$CHAINFS" import "$KEEP/follow.middle" "$archive" --network $NET --quiet --range "$((last0 / 2))-$((last0 / 2))" \
+	"$CHAINFS" import "$KEEP/follow.middle" "$archive" --network $NET --quiet \
+		--range "$((last0 / 2))-$((last0 / 2))" \
 		> "$T/import.out" 2>&1 || { cat "$T/import.out" >&2; fail "no store of the middle"; }
 	touch "$KEEP/follow.middle.done"
 }
@@ -172,7 +185,10 @@ samples() { # until nothing is missing: seconds, bytes of each lane, heights tha
 			/^chainfs_sync_bytes_total\{/ { bytes[index($1, "forward") ? 1 : 2] += $2 }
 			/^chainfs_sync_heights_missing\{/ { missing[index($1, "forward") ? 1 : 2] += $2 }
 			/^chainfs_sync_heights_missing\{.*forward/ { if (least == "" || $2 < least) least = $2 }
-			END { print now, bytes[1] + 0, bytes[2] + 0, missing[1] + 0, missing[2] + 0, least + 0 }' "$M/ctl/metrics" | tee "$T/sample"
+			END {
+				print now, bytes[1] + 0, bytes[2] + 0, missing[1] + 0, missing[2] + 0,
+					least + 0
+			}' "$M/ctl/metrics" | tee "$T/sample"
 		awk '{ exit !($2 > 0 && $4 + $5 == 0) }' "$T/sample" && return
 		sleep 0.1
 	done
@@ -209,12 +225,15 @@ measure_split() {
 				one = (b[end] + f[end] - b[alone] - f[alone]) / (t[end] - t[alone])
 				printf "%.4f\n", df / (df + db) >> share
 				printf "%.4f\n", one / both >> lent
-				printf "# split round: %d + %d bytes in %.2f s; alone %d in %.2f s: forward %.3f, lent %.3f\n", df, db,
-					t[to] - t[from], b[end] - b[alone], t[end] - t[alone], df / (df + db), one / both > "/dev/stderr"
+				printf "# split round: %d + %d bytes in %.2f s; alone %d in %.2f s: ", df, db,
+					t[to] - t[from], b[end] - b[alone], t[end] - t[alone] > "/dev/stderr"
+				printf "forward %.3f, lent %.3f\n", df / (df + db),
+					one / both > "/dev/stderr"
 			}' "$WORK/follow.samples.$round" || fail "too little came to tell the split"
 	done
 	figure follow "split: the head's part of the bytes" "$(median < "$T/split.share")" "of 0.70"
-	figure follow split "$(median < "$T/split.share" | awk '{ printf "%.4f", ($1 > 0.7 ? $1 - 0.7 : 0.7 - $1) }')" "from the head's weight"
+	figure follow split "$(median < "$T/split.share" |
+		awk '{ printf "%.4f", ($1 > 0.7 ? $1 - 0.7 : 0.7 - $1) }')" "from the head's weight"
 	figure follow idle-share "$(median < "$T/split.lent")" "of both lanes' speed has one alone"
 }
 

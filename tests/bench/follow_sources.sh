@@ -12,7 +12,8 @@ LIES=${LIES:-bad-hash changed-transactions reordered truncated bad-commit oversi
 NET=follow
 chain follow --blocks "$BLOCKS" --messages "$MESSAGES"
 archive=$KEEP/follow.archive
-"$CHAINFS" import "$T/whole" "$archive" --network $NET --quiet > "$T/import.out" 2>&1 || fail "the chain is not imported"
+"$CHAINFS" import "$T/whole" "$archive" --network $NET --quiet > "$T/import.out" 2>&1 ||
+	fail "the chain is not imported"
 
 replayed_of() { # STORE
 	"$CHAINFS" status "$1" --json | sed -n 's/.*"replayed" *: *\([0-9]*\).*/\1/p' | tr '\n' ' '
@@ -38,12 +39,16 @@ follow_all() {
 	done
 	rm -rf "$T/store"
 	begun=$(date +%s%N)
-	"$CHAINFS" mount "grpc://127.0.0.1:${PEER_PORTS[honest]}" "$M" --network $NET --config "$archive/network.json" \
-		-o "store=$T/store$sources" --set sync.from=start > "$T/mount.out" 2>&1 || { cat "$T/mount.out" >&2; fail "no mount"; }
+	"$CHAINFS" mount "grpc://127.0.0.1:${PEER_PORTS[honest]}" "$M" --network $NET \
+		--config "$archive/network.json" -o "store=$T/store$sources" --set sync.from=start \
+		> "$T/mount.out" 2>&1 || { cat "$T/mount.out" >&2; fail "no mount"; }
 	[ $# = 0 ] || hang_soon > /dev/null || say "the hanging one was asked for nothing"
 	local tries=6000
 	until is_whole; do
-		[ $((tries -= 1)) -gt 0 ] || { "$CHAINFS" source list "$T/store" >&2; fail "it does not come to the end"; }
+		[ $((tries -= 1)) -gt 0 ] || {
+			"$CHAINFS" source list "$T/store" >&2
+			fail "it does not come to the end"
+		}
 		sleep 0.05
 	done
 	took=$(awk -v ns=$(($(date +%s%N) - begun)) 'BEGIN { printf "%.3f", ns / 1e9 }')
@@ -77,10 +82,12 @@ for round in $(seq "$ROUNDS"); do
 	echo "$alone" >> "$T/alone"
 	echo "$among" >> "$T/among"
 	awk -v a="$alone" -v b="$among" 'BEGIN { print a / b }' | tee -a "$T/ratios" > "$T/ratio"
-	say "follow_sources round $round: alone $alone s, among a slow, a hanging and a lying one ($lie) $among s: $(cat "$T/ratio")"
+	say "follow_sources round $round: alone $alone s," \
+		"among a slow, a hanging and a lying one ($lie) $among s: $(cat "$T/ratio")"
 done
 peer_stop honest
 figure follow "honest node alone: wall" "$(median < "$T/alone")" s
 figure follow "honest node among three bad ones: wall" "$(median < "$T/among")" s
-figure follow "heights a second from an honest node alone" "$(median < "$T/alone" | awk -v n="$WHOLE" '{ split(n, w, " "); printf "%.0f", (w[1] + w[2] + w[3]) / $1 }')" ""
+figure follow "heights a second from an honest node alone" "$(median < "$T/alone" |
+	awk -v n="$WHOLE" '{ split(n, w, " "); printf "%.0f", (w[1] + w[2] + w[3]) / $1 }')" ""
 figure follow follow-sources "$(median < "$T/ratios")" "of the honest node's speed alone"

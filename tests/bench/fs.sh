@@ -9,7 +9,8 @@
 . "$(dirname "$0")/lib.bash"
 FILES=${FILES:-15000}
 NAMES=${NAMES:-100000}
-ALL_OPS="stat-1 stat-4 find find-size read-1 read-4 grep tar diff names plain-cold plain-warm plain-4k text-first text-cold text-warm text-4k"
+ALL_OPS="stat-1 stat-4 find find-size read-1 read-4 grep tar diff names"
+ALL_OPS="$ALL_OPS plain-cold plain-warm plain-4k text-first text-cold text-warm text-4k"
 OPS=${OPS:-$ALL_OPS}
 TRANSPORTS=${TRANSPORTS:-classic}
 columns=
@@ -54,7 +55,10 @@ on_ext4=1
 if [ "$(stat -f -c %T "$KEEP")" != ext2/ext3 ]; then
 	on_ext4=
 	if [ "$(id -u)" = 0 ] && command -v mkfs.ext4 > /dev/null; then
-		[ -e "$KEEP/ext4.img" ] || { truncate -s 4G "$KEEP/ext4.img" && mkfs.ext4 -qF -N $((NAMES * 2 + 100000)) "$KEEP/ext4.img"; }
+		[ -e "$KEEP/ext4.img" ] || {
+			truncate -s 4G "$KEEP/ext4.img" &&
+				mkfs.ext4 -qF -N $((NAMES * 2 + 100000)) "$KEEP/ext4.img"
+		}
 		mkdir -p "$T/ext4"
 		mount -o loop "$KEEP/ext4.img" "$T/ext4" && TREE=$T/ext4/tree on_ext4=1
 	fi
@@ -85,7 +89,8 @@ make_tree() {
 }
 make_tree
 
-RAM=$(mktemp -d "/dev/shm/chainfs-bench${BENCH_TAG:-}.XXXXXX") && [ "$(stat -f -c %T "$RAM")" = tmpfs ] || fail "/dev/shm is no tmpfs"
+RAM=$(mktemp -d "/dev/shm/chainfs-bench${BENCH_TAG:-}.XXXXXX") &&
+	[ "$(stat -f -c %T "$RAM")" = tmpfs ] || fail "/dev/shm is no tmpfs"
 for folder in $FOLDERS; do
 	mkdir -p "$RAM/${folder%/*}" && cp -r "$TREE/$folder" "$RAM/${folder%/*}/"
 done
@@ -102,8 +107,11 @@ if [[ $COLUMNS == *squashfuse_ll* ]]; then
 		lacks squashfuse_ll "squashfuse and squashfs-tools are not installed"
 	elif [ ! -e "$KEEP/squash.img" ]; then
 		say "making the squashfs image"
-		mksquashfs "$TREE" "$KEEP/squash.img" -comp zstd -Xcompression-level 3 -no-xattrs -quiet -no-progress \
-			> "$T/squash.out" 2>&1 || { rm -f "$KEEP/squash.img"; lacks squashfuse_ll "mksquashfs fails: $(tail -n 1 "$T/squash.out")"; }
+		mksquashfs "$TREE" "$KEEP/squash.img" -comp zstd -Xcompression-level 3 -no-xattrs -quiet \
+			-no-progress > "$T/squash.out" 2>&1 || {
+			rm -f "$KEEP/squash.img"
+			lacks squashfuse_ll "mksquashfs fails: $(tail -n 1 "$T/squash.out")"
+		}
 	fi
 fi
 
@@ -114,12 +122,17 @@ get_passthrough() {
 	[ -x "$WORK/passthrough_ll" ] && return
 	if [ ! -r $source ]; then
 		rm -rf "$T/fuse3" && mkdir "$T/fuse3"
-		(cd "$T/fuse3" && apt-get source --download-only fuse3 && tar -xf fuse3_*.orig.tar.*) > "$T/source.out" 2>&1
+		(cd "$T/fuse3" && apt-get source --download-only fuse3 &&
+			tar -xf fuse3_*.orig.tar.*) > "$T/source.out" 2>&1
 		source=$(find "$T/fuse3" -name passthrough_ll.c | head -n 1)
-		[ -n "$source" ] || { lacks passthrough_ll "its source cannot be had: $(tail -n 1 "$T/source.out")"; return; }
+		[ -n "$source" ] || {
+			lacks passthrough_ll "its source cannot be had: $(tail -n 1 "$T/source.out")"
+			return
+		}
 	fi
-	${CC:-cc} -O2 -w -I"$(dirname "$source")" "$source" -o "$WORK/passthrough_ll" $(pkg-config --cflags --libs fuse3) \
-		> "$T/source.out" 2>&1 || lacks passthrough_ll "its source does not compile: $(tail -n 1 "$T/source.out")"
+	${CC:-cc} -O2 -w -I"$(dirname "$source")" "$source" -o "$WORK/passthrough_ll" \
+		$(pkg-config --cflags --libs fuse3) > "$T/source.out" 2>&1 ||
+		lacks passthrough_ll "its source does not compile: $(tail -n 1 "$T/source.out")"
 }
 if [[ $COLUMNS == *passthrough_ll* ]]; then
 	get_passthrough
@@ -219,7 +232,8 @@ cell() { # OP COLUMN ROUND
 }
 PREADS=${PREADS:-8000}
 WARM=${WARM:-1}
-[ "$WARM" = 0 ] || make_group || say "no memory group can be made: our daemon is measured as it starts, with nothing read"
+[ "$WARM" = 0 ] || make_group ||
+	say "no memory group can be made: our daemon is measured as it starts, with nothing read"
 
 # The kernel has a switch for io_uring, usually off. It is turned on for the run, and put back.
 URING_SWITCH=/sys/module/fuse/parameters/enable_uring

@@ -30,11 +30,16 @@ for size in $SIZES; do
 	before=$(date +%s%N)
 	"$CHAINFS" forge "$archive" --bare --blocks "$size" --quiet || fail "no chain of $size"
 	figure growth "$size blocks: made in" "$(milliseconds "$before" "$(date +%s%N)")" ms
-	line=$("$CHAINFS" import "$T/store" "$archive" --network $NET --hyper on --allow-uncommitted --json --quiet 2> "$T/import.err" | tail -n 1)
-	[ "$(field outcome <<< "$line")" = done ] || { cat "$T/import.err" >&2; fail "the import did not end well: $line"; }
+	line=$("$CHAINFS" import "$T/store" "$archive" --network $NET --hyper on --allow-uncommitted \
+		--json --quiet 2> "$T/import.err" | tail -n 1)
+	[ "$(field outcome <<< "$line")" = done ] || {
+		cat "$T/import.err" >&2
+		fail "the import did not end well: $line"
+	}
 	rm -rf "$archive"
 	figure growth "$size blocks: imported a second" \
-		"$(field milliseconds <<< "$line" | awk -v n="$(field blocks <<< "$line")" '{ printf "%.0f", n * 1000 / $1 }')" ""
+		"$(field milliseconds <<< "$line" |
+			awk -v n="$(field blocks <<< "$line")" '{ printf "%.0f", n * 1000 / $1 }')" ""
 	figure growth "$size blocks: stored" \
 		"$(find "$T/store/networks" -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')" bytes
 	for round in $(seq "$ROUNDS"); do
@@ -58,8 +63,8 @@ for size in $SIZES; do
 	for pass in "header, nothing known" "header.json, the folder known"; do
 		list=$T/paths
 		[ "$pass" = "header, nothing known" ] || list=$T/paths.again
-		read -r wall client cpu units < <("$PROGRAMS/fsbench" "${server[@]}" stat "$M/$NET/legacy/blocks" "$list" 1) ||
-			fail "no lookups"
+		read -r wall client cpu units < <("$PROGRAMS/fsbench" "${server[@]}" \
+			stat "$M/$NET/legacy/blocks" "$list" 1) || fail "no lookups"
 		figure growth "$size blocks: a block's $pass" \
 			"$(awk -v w="$wall" -v n="$units" 'BEGIN { printf "%.1f", w * 1000 / n }')" us
 		figure growth "$size blocks: a block's $pass, server" \

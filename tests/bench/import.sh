@@ -14,7 +14,12 @@ if [ -z "$archive" ]; then
 fi
 
 ratio() { # A… B: the sum of all but the last over the last
-	awk -v words="$*" 'BEGIN { n = split(words, w, " "); for (i = 1; i < n; i++) s += w[i]; print s / (w[n] > 0 ? w[n] : 0.001) }'
+	awk -v words="$*" 'BEGIN {
+		n = split(words, w, " ")
+		for (i = 1; i < n; i++)
+			s += w[i]
+		print s / (w[n] > 0 ? w[n] : 0.001)
+	}'
 }
 
 for round in $(seq "$ROUNDS"); do
@@ -24,8 +29,8 @@ for round in $(seq "$ROUNDS"); do
 		'"$0" import "$@" --hyper on --json --quiet > "$OUT"' "$CHAINFS" "$T/store" "$archive" --network $NET)
 	[ "$(field outcome < "$OUT")" = done ] || { cat "$OUT" >&2; fail "the import did not end well"; }
 	commits=$(field commits < "$OUT") items=$(field items < "$OUT") blocks=$(field blocks < "$OUT")
-	read -r segment_bytes rows row_bytes writing writing_cpu < <("$PROGRAMS/bench_writes" "$T/store" $NET "$commits" "$T/raw") ||
-		fail "no raw writes"
+	read -r segment_bytes rows row_bytes writing writing_cpu < <("$PROGRAMS/bench_writes" \
+		"$T/store" $NET "$commits" "$T/raw") || fail "no raw writes"
 	took=$(ratio "$ms" 1000) took_cpu=$(ratio "$ms_cpu" 1000)
 	for name in check check_cpu writing writing_cpu took took_cpu; do
 		echo "${!name}" >> "$T/$name"

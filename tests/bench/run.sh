@@ -52,4 +52,5 @@ echo "$want" > "$WORK/wanted"
 judge "$WORK/results.json" "$WORK/medians.tsv"
 code=$?
 [ $code -le 1 ] || exit $code
-awk -f plot-fs.awk "$WORK/medians.tsv" > "$WORK/fs.svg" && awk -f plot-growth.awk "$WORK/figures.tsv" > "$WORK/growth.svg"
+awk -f plot-fs.awk "$WORK/medians.tsv" > "$WORK/fs.svg" &&
+	awk -f plot-growth.awk "$WORK/figures.tsv" > "$WORK/growth.svg"

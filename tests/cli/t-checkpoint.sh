@@ -75,7 +75,8 @@ check "it says that the validators came with it" grep -q "^commits.*vouches for 
 verify "$WHOLE" --config "$VECTORS/devnet-a/network.json" > "$T/said"
 check "and not when they are given" sh -c "grep '^commits *ok' '$T/said' | grep -qv vouches"
 check "JSON says the same" \
-	sh -c "'$CHAINFS' verify '$WHOLE' --json | jq -e '.holds and (.faults == []) and .levels.legacy.verdict == \"ok\"'"
+	sh -c "'$CHAINFS' verify '$WHOLE' --json |
+		jq -e '.holds and (.faults == []) and .levels.legacy.verdict == \"ok\"'"
 same "as many records as the store" "$("$CHAINFS" verify "$WHOLE" --json | jq .records)" \
 	"$("$CHAINFS" checkpoint "$T/a" "$T/again" --json | jq .records)"
 check "a store is still verified as one" says "blocks checked" "$CHAINFS" verify "$T/a"

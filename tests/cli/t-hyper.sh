@@ -44,7 +44,8 @@ check "an audit finds nothing" says "^0 faults$" hyper audit
 check "the newest heights of each shard" says '"heights":15,' hyper audit --latest 5 --json
 check "metrics are a line" test "$(hyper metrics | wc -l)" = 1
 check "or JSON" \
-	sh -c "'$CHAINFS' hyper metrics '$s' --json | jq -e '.retained > 100 and .storage_bytes > 1000 and .pipeline_lag == 0'"
+	sh -c "'$CHAINFS' hyper metrics '$s' --json |
+		jq -e '.retained > 100 and .storage_bytes > 1000 and .pipeline_lag == 0'"
 check "where hyper is off it is behind by all there is" \
 	sh -c "'$CHAINFS' hyper metrics '$T/off' --json | jq -e '.pipeline_lag == .replayed and .hyper == false'"
 

@@ -167,4 +167,5 @@ tell "what aborts says one line, ends with 74, and has everything when it is sta
 tell "$CUTS times a disk goes away below readers and an import: no wrong byte, nothing lost" cuts
 tell "$TRIALS stores whose writes and syncs fail lose nothing acknowledged" errors_at_random
 echo "# $reads reads were right, $errors answered with an error;" \
-	"exit codes:$(for code in "${!codes[@]}"; do echo -n " $code: ${codes[$code]} times;"; done) $((SECONDS - STARTED)) s"
+	"exit codes:$(for code in "${!codes[@]}"; do echo -n " $code: ${codes[$code]} times;"; done)" \
+	"$((SECONDS - STARTED)) s"

@@ -226,7 +226,8 @@ wanted=$(dump_digest "$whole") || exit 1
 for mode in $MODE; do
 	case $mode in
 	sizes)
-		tell "on $STEPS disks that are too small an import ends with a sentence, and fsck finds nothing" too_small
+		tell "on $STEPS disks that are too small an import ends with a sentence, and fsck finds nothing" \
+			too_small
 		tell "imports that $STEPS disks run full below keep what they acknowledged, and go on" filled_meanwhile
 		;;
 	verbs) tell "with next to nothing left every verb reads or refuses, and unpin makes room" every_verb ;;
@@ -242,4 +243,5 @@ for mode in $MODE; do
 		;;
 	esac
 done
-echo "# exit codes:$(for code in "${!codes[@]}"; do echo -n " $code: ${codes[$code]} times;"; done) $((SECONDS - STARTED)) s"
+echo "# exit codes:$(for code in "${!codes[@]}"; do echo -n " $code: ${codes[$code]} times;"; done)" \
+	"$((SECONDS - STARTED)) s"

@@ -64,7 +64,8 @@ if [ "$FLAVOUR" = release ]; then
 	check "and the store is whole" "$CHAINFS" fsck "$T/m"
 	check "resident memory of an import stays below 512 MB" python3 - "$CHAINFS" "$T/rss" "$archive" << 'P'
 import resource, subprocess, sys
-subprocess.run([sys.argv[1], "import", sys.argv[2], sys.argv[3], "--hyper", "on", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+subprocess.run([sys.argv[1], "import", sys.argv[2], sys.argv[3], "--hyper", "on", "--quiet"],
+               check=True, stdout=subprocess.DEVNULL)
 most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(f"{most} KB")
 sys.exit(most > 512 * 1024)

@@ -28,8 +28,9 @@ mount_store "$T/whole" "$T/mnt-whole" || exit 1
 check "a store begins with recorded pages" "$CHAINFS" bootstrap "$T/pages" "$FROM/replication" --hyper on --quiet
 check "there is no half of one left" test ! -e "$T/pages.part"
 check "what is there stays" refused "is there already" "$CHAINFS" bootstrap "$T/pages" "$FROM/replication" --quiet
-for said in 'grpc://|there is no host' 'grpc://[::1|bracket is not closed' 'grpc://127.0.0.1:0|:PORT, 1 to 65535' \
-	'grpc://127.0.0.1:65536|:PORT, 1 to 65535' 'grpc://127.0.0.1: 1|:PORT, 1 to 65535' 'grpc://a b:1|there is no host'; do
+for said in 'grpc://|there is no host' 'grpc://[::1|bracket is not closed' \
+	'grpc://127.0.0.1:0|:PORT, 1 to 65535' 'grpc://127.0.0.1:65536|:PORT, 1 to 65535' \
+	'grpc://127.0.0.1: 1|:PORT, 1 to 65535' 'grpc://a b:1|there is no host'; do
 	check "${said%%|*} is no address, and why is said" refused "${said#*|}" \
 		"$CHAINFS" bootstrap "$T/none" "${said%%|*}" --config "$FROM/network.json" --network devnet --quiet
 done
@@ -46,8 +47,14 @@ mount_store "$T/pages" "$T/mnt-pages" || exit 1
 for h in 341 400 641; do
 	check "at/$h is that of a full import" same_tree "legacy/at/$h" pages
 done
-check "so are all roots from there on" sh -c "tail -n +341 '$T/mnt-whole/devnet/legacy/shards/1/roots'/*.tsv > '$T/a'
-	tail -n 304 '$T/mnt-pages/devnet/legacy/shards/1/roots'/*.tsv > '$T/b'; test -s '$T/a' && tail -n 300 '$T/a' > '$T/c' && tail -n 300 '$T/b' | diff '$T/c' -"
+roots=devnet/legacy/shards/1/roots
+same_roots()
+{
+	tail -n +341 "$T/mnt-whole/$roots"/*.tsv > "$T/a"
+	tail -n 304 "$T/mnt-pages/$roots"/*.tsv > "$T/b"
+	test -s "$T/a" && tail -n 300 "$T/a" > "$T/c" && tail -n 300 "$T/b" | diff "$T/c" -
+}
+check "so are all roots from there on" same_roots
 check "hyper's base is said" grep -q 340 "$T/mnt-pages/devnet/status"
 umount "$T/mnt-pages"
 
@@ -86,7 +93,8 @@ check "a page of many messages that is refused is filled from lists" boot filled
 check "and an import goes on from there" "$CHAINFS" import "$T/filled" "$FROM" --quiet
 same "without a gap" "$("$CHAINFS" gaps "$T/filled")" ""
 peer_stop node
-peer_start both --archive "$FROM" --replication "$FROM/replication" --replication "$FROM/replication-with-keys" || exit 1
+peer_start both --archive "$FROM" --replication "$FROM/replication" \
+	--replication "$FROM/replication-with-keys" || exit 1
 at=grpc://127.0.0.1:$PEER_PORT
 peer_order both tamper other-height 1 162 0 > /dev/null # where keys came in between
 check "a page of another height is refused and named" refused "shard 1" boot lie-height

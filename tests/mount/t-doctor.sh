@@ -47,7 +47,8 @@ check "a daemon is the holder" found ok holder "pid $keeper" "$T/s"
 check "its mount point is known" found ok mountpoint "$T/s is mounted there" "$T/s" "$T/mnt"
 kill -STOP "$pid"
 check "a daemon that does not answer is a fault, and nobody waits for it" \
-	sh -c "timeout -s KILL 20 '$CHAINFS' doctor | grep -q '^fault	mounts	$T/mnt: the daemon of .* does not answer'"
+	sh -c "timeout -s KILL 20 '$CHAINFS' doctor |
+		grep -q '^fault	mounts	$T/mnt: the daemon of .* does not answer'"
 kill -CONT "$pid"
 kill_mount "$T/s"
 check "a mount whose daemon died is a fault" found fault mounts "$T/mnt: the daemon of $T/s is gone"

@@ -19,7 +19,8 @@ compare() # RECORDING [EXPECTED]
 for recording in "$VECTORS"/devnet-* "${CHAINFS_VECTORS:-/nonexistent}"/devnet-*; do
 	[ -d "$recording" ] || continue
 	[ "${recording#"$VECTORS"}" = "$recording" ] && [ -d "$VECTORS/$(basename "$recording")" ] && continue
-	check "$(basename "$recording"): accounts, records, roots and hyper are what its node answered" compare "$recording"
+	check "$(basename "$recording"): accounts, records, roots and hyper are what its node answered" \
+		compare "$recording"
 done
 node2_hyper()
 {

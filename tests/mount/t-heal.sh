@@ -11,8 +11,12 @@ mount_store "$T/store" "$T/mnt" || exit 1
 before=$(cat "$blocks"/*/block.pb "$blocks"/*/items/*.json | sha256sum)
 names=$(ls -R "$T/mnt/$NET/legacy/state" | sha256sum)
 unmount "$T/mnt" && eventually 20 is_not_mounted "$T/mnt" || exit 1
-eventually 20 \
-	sh -c "! fuser -s '$T/store/lock' 2>/dev/null && '$CHAINFS' status '$T/store' >/dev/null && [ ! -e '$T/store/control' ]"
+is_let_go()
+{
+	! fuser -s "$T/store/lock" 2>/dev/null && "$CHAINFS" status "$T/store" >/dev/null &&
+		[ ! -e "$T/store/control" ]
+}
+eventually 20 is_let_go
 
 # One byte of every second frame, from the second on; of the only one, where there is no second.
 python3 - "$seg" <<'P'
@@ -56,6 +60,11 @@ check "every block is served again, byte for byte" eventually 10 whole
 check "nothing is missing" test -z "$("$CHAINFS" gaps "$T/store")"
 same "the state names what it named" "$(ls -R "$T/mnt/$NET/legacy/state" | sha256sum)" "$names"
 check "fsck has nothing to say" "$CHAINFS" fsck "$T/store"
+cp "$T/store/chainfs-store" "$T/format"
+echo "chainfs stare 3" >"$T/store/chainfs-store"
+check "a format file that is damaged meanwhile is mended through the daemon" \
+	says "^repaired.*chainfs-store" "$CHAINFS" fsck "$T/store" --repair
+check "so that the store opens again" cmp "$T/format" "$T/store/chainfs-store"
 kill %1 2>/dev/null; wait %1 2>/dev/null
 unmount "$T/mnt"
 

@@ -127,7 +127,8 @@ cat > "$T/inside" <<-END
 	check "it answers" test -s "$T/mnt/README"
 	same "and is not a pile" "\$(grep -c " $T/mnt " /proc/self/mounts)" 1
 	check "umount" umount "$T/mnt"
-	check "mount says what fails" says "mount.chainfs: $T/mnt: -o coffee" mount -t chainfs "$T/st" "$T/mnt" -o coffee
+	check "mount says what fails" says "mount.chainfs: $T/mnt: -o coffee" \
+		mount -t chainfs "$T/st" "$T/mnt" -o coffee
 	check "with its code" exits 1 mount -t chainfs "$T/st" "$T/mnt" -o coffee
 	check "mount -f mounts nothing" mount -f -t chainfs "$T/st" "$T/mnt"
 	check "really" exits 1 is_mounted "$T/mnt"

@@ -42,16 +42,20 @@ for command in "chmod 777 $ctl/pause" "mv $ctl/pause $ctl/x" "rm -f $ctl/pause" 
 done
 check "a name that is not there" sh -c "cat '$ctl/none' 2>&1 | grep -q 'No such file'"
 check "README names what there is" sh -c \
-	"for f in events freeze last_error log-level metrics pause pins/ verify; do grep -q \"^\$f \" '$ctl/README' || exit 1; done"
+	"for f in events freeze last_error log-level metrics pause pins/ verify; do
+		grep -q \"^\$f \" '$ctl/README' || exit 1
+	done"
 if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
 	chmod 755 "$T"
 	other() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 	check "another user reads" other cat "$ctl/pause"
 	check "and does not order" \
-		sh -c "! setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"echo 1 > '$ctl/pause'\" 2> '$T/said'"
+		sh -c "! setpriv --reuid=65534 --regid=65534 --clear-groups \
+			sh -c \"echo 1 > '$ctl/pause'\" 2> '$T/said'"
 	check "permission denied" grep -q 'Permission denied' "$T/said"
 	check "nor makes pins" \
-		sh -c "setpriv --reuid=65534 --regid=65534 --clear-groups mkdir '$ctl/pins/x' 2>&1 | grep -q 'Permission denied'"
+		sh -c "setpriv --reuid=65534 --regid=65534 --clear-groups mkdir '$ctl/pins/x' 2>&1 |
+			grep -q 'Permission denied'"
 fi
 
 # ---- events ----

@@ -75,7 +75,8 @@ awk '/^```sh$/ { n++; next } /^```$/ { n += n == 2 } n == 2' "$TESTS/../README.m
 same "the README shows six lines" "$(wc -l < "$T/readme.sh")" 6
 for i in 2 3 4 5; do
 	check "line $i prints something" test -s "$OUT.$i"
-	same "line $i complains of nothing, and names what there is" "$(grep -E 'No such|cannot|error|null$' "$OUT.$i")" ""
+	same "line $i complains of nothing, and names what there is" \
+		"$(grep -E 'No such|cannot|error|null$' "$OUT.$i")" ""
 done
 same "at the end nothing is mounted" "$(grep -F " $T/readme" /proc/self/mounts)" ""
 "$CHAINFS" umount "$T/readme/chainfs-demo/mnt" 2> /dev/null

@@ -70,7 +70,9 @@ round() { # NETWORK ARCHIVE HEIGHT LATER…
 		done
 		check "$net: hyper/${s}envelopes are the same" \
 			sh -c "cd '$T/mnt-restored/$net/hyper/${s}envelopes' && find . -type f | head -n 400 |
-				while read -r f; do cmp \"\$f\" '$T/mnt-origin/$net/hyper/${s}envelopes/'\"\$f\" || exit 1; done"
+				while read -r f; do
+					cmp \"\$f\" '$T/mnt-origin/$net/hyper/${s}envelopes/'\"\$f\" || exit 1
+				done"
 	done
 	check "$net: earlier blocks are imported as well" \
 		"$CHAINFS" import "$T/restored" "$archive" --network "$net" --quiet

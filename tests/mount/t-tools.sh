@@ -46,13 +46,14 @@ fi
 # ---- looking ----
 
 middle=$N/legacy/blocks/$R/0000000150
+index=$N/legacy/blocks/$R/index.tsv
 same "find -newer: what is newer than block 150" \
 	"$(find "$N/legacy/blocks/$R" -mindepth 1 -maxdepth 1 -type d -newer "$middle" | wc -l)" \
-	"$(awk -F'\t' '$1 ~ /^0/ { print $3 }' "$N/legacy/blocks/$R/index.tsv" |
-		awk -v at="$(awk -F'\t' '$1 == "0000000150" { print $3 }' "$N/legacy/blocks/$R/index.tsv")" '$1 > at' | wc -l)"
+	"$(awk -F'\t' '$1 ~ /^0/ { print $3 }' "$index" |
+		awk -v at="$(awk -F'\t' '$1 == "0000000150" { print $3 }' "$index")" '$1 > at' | wc -l)"
 same "find -size: blocks of one size" \
 	"$(find "$N/legacy/blocks/$R/" -name block.pb -size "$(stat -c %s "$D/block.pb")c" | wc -l)" \
-	"$(awk -F'\t' -v n="$(stat -c %s "$D/block.pb")" '$5 == n' "$N/legacy/blocks/$R/index.tsv" | wc -l)"
+	"$(awk -F'\t' -v n="$(stat -c %s "$D/block.pb")" '$5 == n' "$index" | wc -l)"
 same "du --apparent-size is the sum of sizes" "$(du -s --apparent-size -B1 "$S" | cut -f 1)" \
 	"$(find "$S" -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')"
 same "grep -r counts what cat and grep count" "$(grep -rho '"fid"' "$S" | wc -l)" \
@@ -66,7 +67,8 @@ check "diff -r of the two contexts says what was retained" says "Only in $N/hype
 have getfattr && check "getfattr -d" says 'user.chain.height="100"' getfattr -d --absolute-names "$D"
 same "ls -R and find agree" "$(cd "$S" && ls -RA . | grep -c '[^:]$')" "$(cd "$S" && find . -mindepth 1 | wc -l)"
 check "sha256sum -c of a copy" \
-	sh -c "cd '$S' && find . -type f -print0 | xargs -0 sha256sum > '$T/sums' && cd '$T/tar' && sha256sum --quiet -c '$T/sums'"
+	sh -c "cd '$S' && find . -type f -print0 | xargs -0 sha256sum > '$T/sums' &&
+		cd '$T/tar' && sha256sum --quiet -c '$T/sums'"
 
 # ---- git ----
 

@@ -30,7 +30,8 @@ if ! as_user test -w /dev/fuse && as_user test -x "$CHAINFS"; then
 		as_user "$CHAINFS" mount "$T/home/refused" "$T/home/none"
 	locked() { # no repair is what helps
 		chmod 000 "$T/home/refused/networks/$NET/db/"*.sst
-		! as_user "$CHAINFS" status "$T/home/refused" > "$T/locked" 2>&1 && grep -q "Permission denied" "$T/locked" &&
+		! as_user "$CHAINFS" status "$T/home/refused" > "$T/locked" 2>&1 &&
+			grep -q "Permission denied" "$T/locked" &&
 			! grep -q repair "$T/locked" || { cat "$T/locked"; return 1; }
 	}
 	check "what this user may not read is not called damaged" locked

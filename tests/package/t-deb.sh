@@ -47,7 +47,8 @@ for file in "$built"/chainfs_*.changes "$deb"; do
 done
 same "helpers are in the one place where mount(8) looks" \
 	"$(dpkg-deb -c "$deb" | awk '/sbin\/.*chainfs/ { print $6 }' | sort | tr '\n' ' ')" \
-	"./usr/sbin/mount.chainfs ./usr/sbin/mount.fuse.chainfs ./usr/sbin/umount.chainfs ./usr/sbin/umount.fuse.chainfs "
+	"$(printf './usr/sbin/%s ' mount.chainfs mount.fuse.chainfs \
+		umount.chainfs umount.fuse.chainfs)"
 
 # ---- the bare system ----
 

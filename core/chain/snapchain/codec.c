@@ -49,3 +49,21 @@ int sc_say(struct level_result *out, enum verdict verdict, const char *format, .
 	va_end(args);
 	return 0;
 }
+
+/* ---- items ---- */
+
+static const ProtobufCMessageDescriptor *const form_types[] = {
+	[SC_FORM_MESSAGE] = &sc__message__descriptor,
+	[SC_FORM_ONCHAIN] = &sc__on_chain_event__descriptor,
+	[SC_FORM_FNAME] = &sc__fname_transfer__descriptor,
+	[SC_FORM_PROOF] = &sc__user_name_proof__descriptor,
+	[SC_FORM_BLOCK_EVENT] = &sc__block_event__descriptor,
+	[SC_FORM_SYSTEM] = &sc__validator_message__descriptor,
+};
+
+int sc_item_unpack(uint16_t form, struct slice bytes, struct arena *arena, ProtobufCMessage **out)
+{
+	if (form >= ARRAY_LEN(form_types) || !form_types[form])
+		return -EINVAL;
+	return wire_unpack(form_types[form], bytes, &sc_strict, arena, out, NULL);
+}

@@ -25,6 +25,10 @@ static inline struct slice sc_bytes(ProtobufCBinaryData b)
 int sc_message_of(const Sc__Message *pb, struct arena *arena, bool verify, struct sc_message *out,
 		  struct err *err) MUST_CHECK;
 
+/* An item by itself, by its form. -EINVAL: there is no such form; -EBADMSG, -ENOMEM. */
+int sc_item_unpack(uint16_t form, struct slice bytes, struct arena *arena,
+		   ProtobufCMessage **out) MUST_CHECK;
+
 /* The member of MessageData.body that is set, or NULL: message and field number in one. */
 const ProtobufCFieldDescriptor *sc_body_field(const Sc__MessageData *data,
 					      const ProtobufCMessage **body);

@@ -5,15 +5,6 @@
 
 #include <stdio.h>
 
-static const ProtobufCMessageDescriptor *const form_types[] = {
-	[SC_FORM_MESSAGE] = &sc__message__descriptor,
-	[SC_FORM_ONCHAIN] = &sc__on_chain_event__descriptor,
-	[SC_FORM_FNAME] = &sc__fname_transfer__descriptor,
-	[SC_FORM_PROOF] = &sc__user_name_proof__descriptor,
-	[SC_FORM_BLOCK_EVENT] = &sc__block_event__descriptor,
-	[SC_FORM_SYSTEM] = &sc__validator_message__descriptor,
-};
-
 /* What an item carries as its hash, where that may be one; whatever a hostile block has there, the
  * item can be found by something. */
 static struct slice carried_hash(uint16_t form, const ProtobufCMessage *pb)
@@ -72,9 +63,7 @@ int sc_item_name(uint16_t form, struct slice bytes, char kind[SC_KIND_SIZE],
 
 	if (!arena)
 		return -ENOMEM;
-	if (form >= ARRAY_LEN(form_types) || !form_types[form])
-		return -EINVAL;
-	int rc = wire_unpack(form_types[form], bytes, &sc_strict, arena, &pb, NULL);
+	int rc = sc_item_unpack(form, bytes, arena, &pb);
 
 	if (rc == 0)
 		rc = kind_of(form, pb, arena, &word);

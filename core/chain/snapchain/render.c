@@ -468,15 +468,6 @@ int sc_object_sizes(const struct sc_object *o, struct buf *scratch, uint32_t *js
 
 /* ---- objects by their bytes ---- */
 
-static const ProtobufCMessageDescriptor *const form_types[] = {
-	[SC_FORM_MESSAGE] = &sc__message__descriptor,
-	[SC_FORM_ONCHAIN] = &sc__on_chain_event__descriptor,
-	[SC_FORM_FNAME] = &sc__fname_transfer__descriptor,
-	[SC_FORM_PROOF] = &sc__user_name_proof__descriptor,
-	[SC_FORM_BLOCK_EVENT] = &sc__block_event__descriptor,
-	[SC_FORM_SYSTEM] = &sc__validator_message__descriptor,
-};
-
 /* The message inside an object, if there is one, decoded into *m. */
 static int find_message(struct sc_object *o, struct arena *arena, struct sc_message *m)
 {
@@ -504,9 +495,7 @@ int sc_render_object(const struct chain_object *o, bool line, struct buf *out)
 
 	if (!arena)
 		return -ENOMEM;
-	if (o->form >= ARRAY_LEN(form_types) || !form_types[o->form])
-		return -EINVAL;
-	int rc = wire_unpack(form_types[o->form], o->bytes, &sc_strict, arena, &pb, NULL);
+	int rc = sc_item_unpack(o->form, o->bytes, arena, &pb);
 
 	if (rc < 0)
 		return rc;

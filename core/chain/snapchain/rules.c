@@ -40,14 +40,7 @@ void *sc_push(void *list, size_t *count, size_t *cap, size_t size)
 {
 	void **p = list;
 
-	if (*count == *cap) {
-		size_t wider = *cap ? 2 * *cap : 64;
-		void  *grown = realloc(*p, wider * size);
-
-		if (!grown)
-			return NULL;
-		*p = grown;
-		*cap = wider;
-	}
+	if (base_grow(list, cap, *count + 1, size) < 0)
+		return NULL;
 	return (uint8_t *)*p + (*count)++ * size;
 }
