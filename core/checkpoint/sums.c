@@ -282,6 +282,19 @@ int checkpoint_sums_check(int parent, const char *name, const char *path, int fd
 
 /* ---- mending ---- */
 
+void checkpoint_damaged(struct network *n, const char *name, const char *path, int fd,
+			const char *sentence)
+{
+	char file[NAME_SIZE + CHECKPOINT_PATH_MAX + 16];
+	struct stat st = { .st_ino = 0 };
+
+	/* One that is built again has another inode. */
+	(void)!fstat(fd, &st);
+	snprintf(file, sizeof file, "checkpoints/%s/%s", name, path);
+	network_damaged_file(n, file, st.st_ino, sentence,
+			     "chainfs fsck --repair builds the checkpoint again");
+}
+
 int checkpoint_mend(struct network *n, const char *folder, const char *name, uint64_t height,
 		    const atomic_bool *stop, struct err *err)
 {

@@ -68,17 +68,6 @@ def sst_regions(path):
     return parts
 
 
-def families(db):
-    names = [b"default", b"blocks", b"rows", b"deaths", b"stats", b"hashes", b"replay"]
-    out = {}
-    for name in sorted(os.listdir(db)):
-        if name.endswith(".sst"):
-            b = open(f"{db}/{name}", "rb").read()
-            at = b.find(b"rocksdb.column.family.name")
-            out[name] = next((n.decode() for n in names if b[at + 26:at + 26 + len(n)] == n), "?")
-    return out
-
-
 def targets(store, state):
     """{kind: [(file, first, end)]}"""
     out = {}
