@@ -32,6 +32,9 @@
 #define LIST_SIZE_MAX (2 * PATH_SIZE)
 #define UPGRADE_POLL_US 5000
 #define TOLD_MAX    20 /* lines about who keeps a mount busy */
+#define NO_STORE                                                                  \
+	"there is no store at %s; chainfs import, restore and bootstrap make one, " \
+	"and the address of a node, grpc://HOST:PORT, is followed into one"
 
 struct daemon { /* everything that a mounted store runs with */
 	struct store   *store;
@@ -602,9 +605,13 @@ int mount_start(struct verb_call *c, const struct mount_options *o, const char *
 	int rc = 0;
 	supervisor_open(&m.supervisor);
 	if (!(m.store = realpath(store, NULL)))
-		rc = err_set(err, -errno, "%s: %s", store, strerror(errno));
+		rc = errno == ENOENT ? err_set(err, -ENOENT, NO_STORE, store) :
+				       err_set(err, -errno, "%s: %s", store, strerror(errno));
 	if (rc == 0)
 		rc = mountpoint_full(mountpoint, m.mountpoint, err);
+	if (rc == -ENOENT && m.store)
+		rc = err_set(err, rc, "there is no folder %s to mount on; mkdir makes it",
+			     mountpoint);
 	if (rc == 0)
 		rc = settle_settings(&m, err);
 	if (rc == 0)

@@ -351,6 +351,24 @@ static bool join_options(struct verb_call *c, const char **list)
 	return true;
 }
 
+/* A variable of a script that nobody set becomes a word without a letter. Behind those that a verb
+ * needs it is as good as none. */
+static int refuse_empty(struct verb_call *c)
+{
+	char name[64];
+	const char *names = c->verb->words;
+
+	for (int i = 0; i < c->word_count && i < MAX(c->verb->words_min, 1); i++) {
+		size_t n = strcspn(names, " ");
+
+		snprintf(name, sizeof name, "%.*s", (int)n, names);
+		if (!c->words[i][0])
+			return usage(c, "%s is empty", name);
+		names += n + (names[n] != 0);
+	}
+	return -1;
+}
+
 int verb_parse(const struct verb *table, size_t count, int argc, char **argv, struct verb_call *c)
 {
 	int used = 0;
@@ -399,7 +417,7 @@ int verb_parse(const struct verb *table, size_t count, int argc, char **argv, st
 			     c->options[OPTION_RPC]);
 	if (words < c->verb->words_min)
 		return usage(c, "it needs %s", c->verb->words);
-	return -1;
+	return refuse_empty(c);
 }
 
 /* ---- help ---- */

@@ -9,11 +9,26 @@
 
 /* ---- settings ---- */
 
+/* What a folder without a store would have is not a store's. */
+static int is_store(struct verb_call *c, struct err *err)
+{
+	char path[PATH_SIZE];
+	uint64_t format;
+	int rc = c->word_count && !c->env ? verb_path(c, c->words[0], path, sizeof path) : 1;
+	if (rc == 0)
+		rc = store_format(path, &format, err);
+	return rc ? MIN(rc, 0) : err_set(err, -ENOENT, "there is no store at %s", c->words[0]);
+}
+
 int verb_config_show(struct verb_call *c)
 {
+	struct err err = ERR_INIT;
 	AUTO(buf_release) struct buf out = BUF_INIT(REPORT_SIZE_MAX);
 	struct json j = json_of(&out, JSON_PRETTY);
 	bool json = verb_has(c, OPTION_JSON), origin = verb_has(c, OPTION_ORIGIN);
+	int rc = is_store(c, &err);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
 	if (json) {
 		json_object(&j, NULL);
 		json_str(&j, "file", settings_file(c->settings));
@@ -38,7 +53,7 @@ int verb_config_show(struct verb_call *c)
 		json_end(&j);
 		json_end(&j);
 	}
-	int rc = buf_done(&out);
+	rc = buf_done(&out);
 	if (rc < 0)
 		return verb_fail(c, rc, NULL);
 	verb_write(c, buf_slice(&out));

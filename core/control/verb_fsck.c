@@ -291,6 +291,16 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 	return faults > 0;
 }
 
+/* Of a store that is mounted; else it was mended before it opened. */
+static int mend_format(struct verb_call *c, struct err *err)
+{
+	struct call k = { .call = c, .name = "-" };
+	int rc = verb_has(c, OPTION_REPAIR) ? store_format_mend(c->store, err) : 0;
+	if (rc > 0)
+		told(&k, "the file chainfs-store: written anew");
+	return MIN(rc, 0);
+}
+
 int verb_fsck(struct verb_call *c)
 {
 	struct err err = ERR_INIT;
@@ -299,7 +309,9 @@ int verb_fsck(struct verb_call *c)
 	/* Names, because a network that is made anew is another one. */
 	for (struct network *n; (n = store_network_at(c->store, count)); count++)
 		snprintf(names[count], sizeof names[count], "%s", network_name(n));
-	int rc = check_damaged(c, &err);
+	int rc = mend_format(c, &err);
+	if (rc == 0)
+		rc = check_damaged(c, &err);
 	bool faults = rc > 0;
 	if (rc == 0 && c->options[OPTION_NETWORK]) {
 		struct network *n = NULL;

@@ -1,6 +1,7 @@
 /* The state: every version of every row, the newest ones against their objects and against the
  * roots that follow from them, and the deaths by which old versions go. */
 #include "core/fsck/inside.h"
+#include "core/store/deaths.h"
 
 #include <stdio.h>
 
@@ -422,8 +423,8 @@ static int death_of(struct fsck *k, struct slice stem, uint64_t height, uint32_t
 
 /* The same of all keys that begin as `key` does and are longer: how many owe, -ENOENT when none was
  * written then. */
-static int deaths_of_cut(struct fsck *k, enum space space, uint32_t shard, struct slice key,
-			 uint64_t height, uint32_t branch, struct buf *stem)
+static int deaths_of_cut(struct fsck *k, const struct death *d, uint32_t shard, uint64_t height,
+			 uint32_t branch, struct buf *stem)
 {
 	AUTO(buf_release) struct buf open = BUF_INIT(KEY_BYTES_MAX);
 	AUTO(buf_release) struct buf seek = BUF_INIT(KEY_BYTES_MAX);
@@ -431,7 +432,7 @@ static int deaths_of_cut(struct fsck *k, enum space space, uint32_t shard, struc
 	int owed = 0;
 	bool met = false;
 
-	row_key_open(&open, space, shard, key);
+	row_key_open(&open, d->space, shard, d->key);
 	buf_add(&seek, buf_slice(&open));
 	for (;;) {
 		int rc = buf_done(&open);
@@ -463,33 +464,23 @@ static int deaths_of_cut(struct fsck *k, enum space space, uint32_t shard, struc
 
 /* The rows that one block's row of deaths names; how many owed one. */
 static int check_deaths(struct fsck *k, uint32_t shard, uint64_t height, uint32_t branch,
-			struct slice list, struct buf *key, struct buf *stem)
+			struct slice list, struct deaths_reader *reader, struct buf *stem)
 {
-	struct rd r = rd_of(list);
-	int owed = 0;
+	struct death death;
+	int owed = 0, rc;
 
-	buf_clear(key);
-	while (rd_ok(&r) && rd_left(&r)) {
-		uint8_t flags = rd_u8(&r), space = flags & (uint8_t)~DEATH_CUT;
-		uint64_t shared = rd_varint(&r);
-		struct slice rest = rd_blob(&r);
-
-		if (!rd_ok(&r) || shared > key->n || (space != SPACE_BOTH && space != SPACE_HYPER))
-			return -EUCLEAN;
-		key->n = shared;
-		buf_add(key, rest);
+	deaths_read(reader, list);
+	while ((rc = deaths_next(reader, &death)) == 1) {
 		buf_clear(stem);
-		row_key_stem(stem, space, shard, buf_slice(key));
-		if (buf_done(key) < 0 || buf_done(stem) < 0)
-			return -ENOMEM;
-		int rc = flags & DEATH_CUT ? deaths_of_cut(k, space, shard, buf_slice(key), height,
-							   branch, stem)
-					   : death_of(k, buf_slice(stem), height, branch);
-
+		row_key_stem(stem, death.space, shard, death.key);
+		if (buf_done(stem) < 0)
+			return buf_done(stem);
+		rc = death.cut ? deaths_of_cut(k, &death, shard, height, branch, stem)
+			       : death_of(k, buf_slice(stem), height, branch);
 		if (rc == -ENOENT) {
 			char hex[2 * 40 + 1];
 
-			hex_put(hex, key->p, MIN(key->n, 40));
+			hex_put(hex, death.key.p, MIN(death.key.n, 40));
 			fault(k, FSCK_ORPHAN, "death", AT(shard, height), false,
 			      "it names %s, of which there is no such version", hex);
 		} else if (rc < 0) {
@@ -497,12 +488,12 @@ static int check_deaths(struct fsck *k, uint32_t shard, uint64_t height, uint32_
 		}
 		owed += MAX(rc, 0);
 	}
-	return rd_done(&r) < 0 ? -EUCLEAN : owed;
+	return rc < 0 ? rc : owed;
 }
 
 static int walk_deaths(struct fsck *k, const uint64_t owed[SHARD_MAX])
 {
-	AUTO(buf_release) struct buf key = BUF_INIT(KEY_BYTES_MAX);
+	AUTO(deaths_reader_release) struct deaths_reader reader = DEATHS_READER_INIT;
 	AUTO(buf_release) struct buf stem = BUF_INIT(KEY_BYTES_MAX);
 	struct db_iter *it = k->walk[FAMILY_DEATHS];
 	struct err why = ERR_INIT;
@@ -524,7 +515,7 @@ static int walk_deaths(struct fsck *k, const uint64_t owed[SHARD_MAX])
 			continue;
 		}
 		int n = check_deaths(k, shard, height, get_be32(stored.p + stored.n - 4),
-				     db_iter_value(it), &key, &stem);
+				     db_iter_value(it), &reader, &stem);
 
 		if (n == -EUCLEAN)
 			fault(k, FSCK_DAMAGED, "death", AT(shard, height), false,

@@ -22,7 +22,7 @@ static int row_before(void *arg, struct slice key, struct slice *value)
 static int envelope_sizes(struct writer *w, const struct chain_block *b,
 			  const struct chain_result *res, struct roots_row *roots)
 {
-	struct envelope_rows rows = { row_after, row_before, w->lanes[b->shard].state };
+	struct envelope_rows rows = { row_after, row_before, w->shards[b->shard].state };
 	const struct shard_view *sv = &commit_view(w->commit)->shards[b->shard];
 	AUTO(buf_release) struct buf out = BUF_INIT(ENVELOPE_SIZE_MAX);
 	for (int json = 0; json < 2; json++) {
@@ -95,24 +95,24 @@ static int put_result(struct writer *w, const struct chain_block *b, const struc
 int writer_replay(struct writer *w, const struct chain_block *b, struct block_row *row,
 		  struct err *err)
 {
-	struct lane *lane = &w->lanes[b->shard];
+	struct shard_writer *sw = &w->shards[b->shard];
 	const struct shard_view *sv = &commit_view(w->commit)->shards[b->shard];
 	struct chain_result res = { 0 };
 	struct err why = ERR_INIT;
 
-	int rc = state_block_begin(lane->state, b->height);
-	if (rc == 0 && lane->purge)
-		rc = purge_retained(lane->state);
+	int rc = state_block_begin(sw->state, b->height);
+	if (rc == 0 && sw->purge)
+		rc = purge_retained(sw->state);
 	if (rc == 0)
-		rc = w->ops->replay_block(lane->replay, lane->state, b, row->object + 1,
+		rc = w->ops->replay_block(sw->replay, sw->state, b, row->object + 1,
 					  sv->hyper_on, &res, &why);
 	if (rc == -EUCLEAN || rc == -EOPNOTSUPP) {
-		state_block_abort(lane->state);
-		w->ops->replay_abort(lane->replay);
-		lane->stopped = rc == -EOPNOTSUPP;
+		state_block_abort(sw->state);
+		w->ops->replay_abort(sw->replay);
+		sw->stopped = rc == -EOPNOTSUPP;
 		row->levels[LEVEL_ACCOUNTS] = res.accounts;
 		row->levels[LEVEL_STATE] = res.state;
-		if (lane->stopped) {
+		if (sw->stopped) {
 			for (int l = LEVEL_ACCOUNTS; l <= LEVEL_STATE; l++) {
 				row->levels[l].verdict = VERDICT_UNSUPPORTED;
 				snprintf(row->levels[l].reason, REASON_SIZE, "%.150s",
@@ -131,11 +131,11 @@ int writer_replay(struct writer *w, const struct chain_block *b, struct block_ro
 	rc = put_result(w, b, &res, err);
 	if (rc < 0)
 		return rc;
-	rc = state_block_end(lane->state);
+	rc = state_block_end(sw->state);
 	if (rc < 0)
 		return err_set(err, rc, "shard %u height %" PRIu64 ": its state: %s", b->shard,
 			       b->height, strerror(-rc));
-	lane->purge = false;
+	sw->purge = false;
 	row->levels[LEVEL_ACCOUNTS] = res.accounts;
 	row->levels[LEVEL_STATE] = res.state;
 	return 1;
@@ -184,7 +184,7 @@ static int take_out(struct writer *w, const struct block_row *row, const struct 
 /* Replays the waiting block of `height`. 1: in the state; 0: the shard stops below it. */
 static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, struct err *err)
 {
-	struct lane *lane = &w->lanes[shard];
+	struct shard_writer *sw = &w->shards[shard];
 	struct block_row row;
 	struct err why = ERR_INIT;
 	AUTO(job_freep) struct job *job = calloc(1, sizeof *job);
@@ -210,7 +210,7 @@ static int replay_waiting(struct writer *w, uint32_t shard, uint64_t height, str
 	rc = writer_replay(w, job->block, &row, err);
 	if (rc < 0)
 		return rc;
-	if (rc == 0 && !lane->stopped)
+	if (rc == 0 && !sw->stopped)
 		return take_out(w, &row, job->block, err);
 	int put = commit_block(w->commit, &row);
 	if (put < 0)
@@ -223,7 +223,7 @@ bool writer_is_behind(const struct writer *w, uint32_t shard)
 {
 	const struct shard_view *sv = &commit_view(w->commit)->shards[shard];
 
-	return !w->lanes[shard].stopped && gaps_has(&sv->gaps, sv->replayed + 1);
+	return !w->shards[shard].stopped && gaps_has(&sv->gaps, sv->replayed + 1);
 }
 
 /* What was placed in this run is in no view that can be read yet. The block below is looked at when

@@ -74,13 +74,13 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 		return rc;
 	struct view *v = commit_view(w->commit);
 	for (uint32_t s = 0; s < v->shard_count; s++) {
-		rc = state_open(n, s, UINT64_MAX, &w->lanes[s].state, err);
+		rc = state_open(n, s, UINT64_MAX, &w->shards[s].state, err);
 		if (rc == 0)
-			rc = w->ops->replay_new(network_params(n), s, &w->lanes[s].replay, err);
+			rc = w->ops->replay_new(network_params(n), s, &w->shards[s].replay, err);
 		if (rc < 0)
 			return err_note(err, rc, "network %s: shard %u", network_name(n), s);
 		/* A base of just now, and nobody there yet who dropped what an earlier one had. */
-		w->lanes[s].purge = v->shards[s].hyper_on && v->shards[s].replayed > 0 &&
+		w->shards[s].purge = v->shards[s].hyper_on && v->shards[s].replayed > 0 &&
 				    v->shards[s].base_height == v->shards[s].replayed &&
 				    v->shards[s].retained == 0;
 	}
@@ -98,10 +98,10 @@ int writer_open(struct writer *w, struct network *n, const struct ingest_options
 void writer_release(struct writer *w)
 {
 	for (uint32_t s = 0; s < SHARD_MAX; s++) {
-		if (w->lanes[s].replay)
-			w->ops->replay_free(w->lanes[s].replay);
-		w->lanes[s].replay = NULL;
-		state_freep(&w->lanes[s].state);
+		if (w->shards[s].replay)
+			w->ops->replay_free(w->shards[s].replay);
+		w->shards[s].replay = NULL;
+		state_freep(&w->shards[s].state);
 	}
 	commit_freep(&w->commit);
 	ranges_release(&w->ranges);
@@ -160,7 +160,7 @@ bool writer_run_full(const struct writer *w, uint64_t now_ms)
 	if (w->hurry_ms && now_ms >= w->hurry_ms)
 		return true;
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
-		bytes += w->lanes[s].state ? state_run_bytes(w->lanes[s].state) : 0;
+		bytes += w->shards[s].state ? state_run_bytes(w->shards[s].state) : 0;
 	return bytes > RUN_BYTES_MAX || (w->dirty && now_ms - w->run_started_ms > run_ms);
 }
 
@@ -212,8 +212,8 @@ int writer_commit(struct writer *w, struct err *err)
 	if (w->dirty) {
 		int rc = 0;
 		for (uint32_t s = 0; s < SHARD_MAX && rc == 0; s++)
-			if (w->lanes[s].state)
-				rc = commit_state(w->commit, w->lanes[s].state);
+			if (w->shards[s].state)
+				rc = commit_state(w->commit, w->shards[s].state);
 		if (rc == 0)
 			rc = ranges_commit(&w->ranges, w->network, w->commit);
 		if (rc < 0)
@@ -405,7 +405,7 @@ int ingest_set_hyper(struct ingest *in, bool on, struct err *err)
 			memcpy(sv->base_root, sv->legacy.root, sizeof sv->base_root);
 			sv->hyper = sv->legacy;
 			sv->retained = 0;
-			w->lanes[s].purge = sv->replayed > 0;
+			w->shards[s].purge = sv->replayed > 0;
 		}
 	}
 	rc = writer_commit(w, err);

@@ -313,12 +313,12 @@ static int store_block(struct writer *w, const struct chain_block *b, struct err
 	if (b->height <= sv->begins)
 		never_replayed(&row, sv->begins);
 
-	bool next = b->height == sv->replayed + 1 && !w->lanes[b->shard].stopped;
+	bool next = b->height == sv->replayed + 1 && !w->shards[b->shard].stopped;
 	if (next) {
 		rc = writer_replay(w, b, &row, err);
 		if (rc < 0)
 			return rc;
-		if (rc == 0 && !w->lanes[b->shard].stopped) {
+		if (rc == 0 && !w->shards[b->shard].stopped) {
 			rc = commit_aside(w->commit, b->shard, b->height, &row.bytes);
 			const char *why = row.levels[LEVEL_ACCOUNTS].verdict == VERDICT_FAILED
 						  ? row.levels[LEVEL_ACCOUNTS].reason

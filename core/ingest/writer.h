@@ -11,7 +11,7 @@
 
 #define BORDERS_MAX 16 /* of a run; those beyond are recorded by who orders it */
 
-struct lane { /* one shard */
+struct shard_writer {
 	struct state  *state;
 	struct replay *replay;
 	bool stopped; /* the rules of its next block are not ours: blocks are kept, not replayed */
@@ -29,7 +29,7 @@ struct writer {
 					      * ends */
 	size_t         border_count;
 	struct trust   trust;         /* which blocks may stand where; as of the last commit */
-	struct lane    lanes[SHARD_MAX];
+	struct shard_writer shards[SHARD_MAX];
 	struct ingest_totals totals;  /* of what is committed */
 	struct ingest_totals pending; /* of the run */
 	uint64_t run_started_ms;

@@ -4,7 +4,7 @@
  * a tombstone. With the horizon at or above d nobody reads below d any more: the older versions go,
  * and a tombstone itself, which then says no more than absence does. Deaths are walked in ascending
  * order and each is deleted with what it named, so that the next call goes on where this one ended.
- * The deaths of a block are one row (commit.c), and are handled together.
+ * The deaths of a block are one row (deaths.h), and are handled together.
  *
  * Where lines parted that can both be read, the walk stops: above a parting one line's old version
  * may be another one's newest. When no held view is of a line that was left any more, the partings
@@ -12,6 +12,7 @@
  * no death, is never met, and stays unseen. */
 #include "core/base/map.h"
 #include "core/base/trace.h"
+#include "core/store/deaths.h"
 #include "core/store/inside.h"
 
 #define KEY_BYTES_MAX (4 * ROW_KEY_MAX)
@@ -21,7 +22,8 @@ struct collector {
 	struct db_iter *rows, *all; /* versions of a key; keys that begin alike */
 	struct lineage  lineage;
 	struct map     *seen; /* stem → height below which everything is chosen already */
-	struct buf      key, stem, seek, open;
+	struct deaths_reader reader;
+	struct buf      stem, seek, open;
 	uint32_t        shard;
 };
 
@@ -31,7 +33,7 @@ static void release(struct collector *w)
 	db_iter_freep(&w->all);
 	lineage_release(&w->lineage);
 	map_freep(&w->seen);
-	buf_release(&w->key);
+	deaths_reader_release(&w->reader);
 	buf_release(&w->stem);
 	buf_release(&w->seek);
 	buf_release(&w->open);
@@ -101,10 +103,10 @@ static int bury(struct collector *w, uint64_t height)
 
 /* Of a key that is cut: all that begin so and were written at `height`. One that owes no death has
  * nothing below it, and loses nothing. */
-static int bury_cut(struct collector *w, enum space space, uint64_t height)
+static int bury_cut(struct collector *w, const struct death *d, uint64_t height)
 {
 	buf_clear(&w->open);
-	row_key_open(&w->open, space, w->shard, buf_slice(&w->key));
+	row_key_open(&w->open, d->space, w->shard, d->key);
 	if (buf_done(&w->open) < 0)
 		return buf_done(&w->open);
 	int rc = db_iter_seek(w->all, buf_slice(&w->open), NULL);
@@ -127,10 +129,10 @@ static int bury_cut(struct collector *w, enum space space, uint64_t height)
 	return rc;
 }
 
-static int bury_whole(struct collector *w, enum space space, uint64_t height)
+static int bury_whole(struct collector *w, const struct death *d, uint64_t height)
 {
 	buf_clear(&w->stem);
-	row_key_stem(&w->stem, space, w->shard, buf_slice(&w->key));
+	row_key_stem(&w->stem, d->space, w->shard, d->key);
 	int rc = buf_done(&w->stem);
 
 	return rc < 0 ? rc : bury(w, height);
@@ -139,30 +141,17 @@ static int bury_whole(struct collector *w, enum space space, uint64_t height)
 /* Buries the rows that one block's row of deaths names; how many. */
 static int bury_block(struct collector *w, uint64_t height, struct slice list)
 {
-	struct rd r = rd_of(list);
-	int count = 0;
+	struct death death;
+	int count = 0, rc;
 
-	buf_clear(&w->key);
-	while (rd_ok(&r) && rd_left(&r)) {
-		uint8_t flags = rd_u8(&r), space = flags & (uint8_t)~DEATH_CUT;
-		uint64_t shared = rd_varint(&r);
-		struct slice rest = rd_blob(&r);
-
-		if (!rd_ok(&r) || shared > w->key.n ||
-		    (space != SPACE_BOTH && space != SPACE_HYPER))
-			return -EUCLEAN;
-		w->key.n = shared;
-		buf_add(&w->key, rest);
-		int rc = buf_done(&w->key);
-
-		if (rc == 0)
-			rc = flags & DEATH_CUT ? bury_cut(w, space, height)
-					       : bury_whole(w, space, height);
+	deaths_read(&w->reader, list);
+	while ((rc = deaths_next(&w->reader, &death)) == 1) {
+		rc = death.cut ? bury_cut(w, &death, height) : bury_whole(w, &death, height);
 		if (rc < 0)
 			return rc;
 		count++;
 	}
-	return rd_done(&r) < 0 ? -EUCLEAN : count;
+	return rc < 0 ? rc : count;
 }
 
 /* How many deaths were handled; *kept_from is the height of the last one. */
@@ -224,7 +213,8 @@ int collector_choose(struct network *n, uint32_t shard, uint64_t horizon, size_t
 
 	if (shard >= SHARD_MAX)
 		return err_set(err, -EINVAL, "network %s has no shard %u", n->name, shard);
-	w.key = w.stem = w.seek = w.open = (struct buf)BUF_INIT(KEY_BYTES_MAX);
+	w.reader = (struct deaths_reader)DEATHS_READER_INIT;
+	w.stem = w.seek = w.open = (struct buf)BUF_INIT(KEY_BYTES_MAX);
 	w.seen = map_new();
 	int rc = w.seen ? settle(n, shard, horizon, c) : -ENOMEM;
 	const struct branches *branches = branches_of(c);

@@ -1,5 +1,6 @@
 /* A commit: what a run of blocks changes, gathered, then made true at once. */
 #include "core/store/blocks.h"
+#include "core/store/deaths.h"
 #include "core/store/inside.h"
 #include "core/store/run.h"
 #include "core/store/stats.h"
@@ -41,8 +42,7 @@ struct commit {
 	struct stat_group stats;      /* being gathered */
 	struct short_key *hashes;     /* sorted before they are put: see run.h */
 	size_t            hash_count, hash_cap;
-	struct buf        deaths;     /* see add_death() */
-	size_t            death_count;
+	struct deaths     deaths;
 
 	struct state     *states[SHARD_MAX]; /* that gave versions, and wait to hear */
 	size_t            state_count;
@@ -82,7 +82,8 @@ int commit_new(struct network *n, struct commit **out)
 		return rc;
 	c->carriers = n->carriers;
 	c->frame = (struct buf)BUF_INIT(FRAME_SIZE_MAX);
-	c->late_bytes = c->deaths = c->key = c->value = (struct buf)BUF_INIT(ROW_BYTES_MAX);
+	c->late_bytes = c->key = c->value = (struct buf)BUF_INIT(ROW_BYTES_MAX);
+	deaths_init(&c->deaths, ROW_BYTES_MAX);
 	rc = db_batch_new(n->db, &c->batch);
 	if (rc < 0)
 		return rc;
@@ -107,7 +108,7 @@ void commit_freep(struct commit **at)
 	view_freep(&c->box);
 	buf_release(&c->frame);
 	buf_release(&c->late_bytes);
-	buf_release(&c->deaths);
+	deaths_release(&c->deaths);
 	buf_release(&c->key);
 	buf_release(&c->value);
 	free(c->frames);
@@ -124,7 +125,7 @@ struct view *commit_view(struct commit *c)
 
 size_t commit_bytes_held(const struct commit *c)
 {
-	return db_batch_bytes(c->batch) + c->frame.n + c->late_bytes.n + c->deaths.n +
+	return db_batch_bytes(c->batch) + c->frame.n + c->late_bytes.n + c->deaths.gathered.n +
 	       c->late_count * sizeof *c->late + c->hash_count * sizeof *c->hashes +
 	       c->told_count * sizeof *c->told;
 }
@@ -500,91 +501,16 @@ void commit_delete_range(struct commit *c, enum family family, struct slice firs
 	db_batch_delete_range(c->batch, family, first, end);
 }
 
-/* ---- deaths ---- */
+/* ---- versions ---- */
 
-/* c->deaths: size 2 ‖ shard 1 ‖ height 8 ‖ branch 4 ‖ space 1 ‖ key, so that sorting groups them by
- * block. The row of a block is the list of its keys: space, how many bytes the key shares with the
- * one before, the rest. One row a block and not one a death, since there are as many as writes.
- * Keys are cut where the adapter says what is enough: hashes are most of what a row of deaths
- * has. */
-#define DEATH_BLOCK_SIZE 13 /* shard, height, branch: the key of the row */
-
-static int add_death(struct commit *c, uint32_t shard, uint32_t branch,
-		     const struct version_view *v)
+static int add_death(struct commit *c, const struct state *st, const struct version_view *v)
 {
-	struct short_key block = key_deaths(shard, v->height, branch);
 	const struct chain_ops *ops = c->network->ops;
 	bool whole = c->network->keep_keys || !ops->key_short;
-	struct slice key = slice_sub(v->key, 0, whole ? v->key.n : ops->key_short(v->key));
 
-	assert(block.n == DEATH_BLOCK_SIZE);
-	buf_be16(&c->deaths, (uint16_t)(block.n + 1 + key.n));
-	buf_add(&c->deaths, short_slice(&block));
-	buf_u8(&c->deaths, (uint8_t)(v->space | (key.n < v->key.n ? DEATH_CUT : 0)));
-	buf_add(&c->deaths, key);
-	c->death_count++;
-	return buf_done(&c->deaths);
+	return deaths_add(&c->deaths, state_shard(st), v->height, state_branch(st), v->space,
+			  v->key, whole ? v->key.n : ops->key_short(v->key));
 }
-
-static int compare_slices(const void *a, const void *b)
-{
-	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
-}
-
-static size_t shared_size(struct slice a, struct slice b)
-{
-	size_t n = 0, most = MIN(a.n, b.n);
-
-	while (n < most && a.p[n] == b.p[n])
-		n++;
-	return n;
-}
-
-/* One row of deaths from the first of `list`; how many went in. */
-static size_t put_death_row(struct commit *c, const struct slice *list, size_t count)
-{
-	struct slice block = SLICE(list[0].p, DEATH_BLOCK_SIZE), before = SLICE_EMPTY;
-	size_t i = 0;
-
-	buf_clear(&c->value);
-	for (; i < count && slice_starts(list[i], block); i++) {
-		struct slice key = slice_sub(list[i], DEATH_BLOCK_SIZE + 1, list[i].n);
-		size_t shared = shared_size(before, key);
-
-		if (i && slice_eq(list[i], list[i - 1]))
-			continue; /* two keys that are cut alike */
-		buf_u8(&c->value, list[i].p[DEATH_BLOCK_SIZE]);
-		buf_varint(&c->value, shared);
-		buf_blob(&c->value, slice_sub(key, shared, key.n));
-		before = key;
-	}
-	if (!c->value.failed)
-		db_batch_put(c->batch, FAMILY_DEATHS, block, buf_slice(&c->value));
-	return i;
-}
-
-static int put_deaths(struct commit *c)
-{
-	AUTO(base_freep) struct slice *list = NULL;
-	struct rd r = rd_of(buf_slice(&c->deaths));
-
-	if (c->death_count == 0)
-		return 0;
-	list = malloc(c->death_count * sizeof *list);
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->death_count; i++)
-		list[i] = rd_bytes(&r, rd_be16(&r));
-	qsort(list, c->death_count, sizeof *list, compare_slices);
-	for (size_t i = 0; i < c->death_count;) {
-		i += put_death_row(c, list + i, c->death_count - i);
-		if (c->value.failed)
-			return c->value.failed;
-	}
-	return 0;
-}
-
-/* ---- versions ---- */
 
 static int put_version(struct commit *c, const struct state *st, const struct version_view *v)
 {
@@ -600,7 +526,7 @@ static int put_version(struct commit *c, const struct state *st, const struct ve
 	if (rc < 0)
 		return rc;
 	db_batch_put(c->batch, FAMILY_ROWS, buf_slice(&c->key), buf_slice(&c->value));
-	return v->death ? add_death(c, state_shard(st), state_branch(st), v) : 0;
+	return v->death ? add_death(c, st, v) : 0;
 }
 
 int commit_state(struct commit *c, struct state *st)
@@ -767,7 +693,7 @@ static int write_all(struct commit *c, struct err *err)
 	if (rc == 0)
 		rc = put_stats(c);
 	if (rc == 0)
-		rc = put_deaths(c);
+		rc = deaths_put(&c->deaths, c->batch);
 	if (rc == 0 && c->frame_count)
 		rc = put_segments_end(c);
 	if (rc == 0 && c->carriers != n->carriers)
@@ -811,9 +737,9 @@ int commit_apply(struct commit *c, struct err *err)
 	c->box->view.segment_size = n->committed.offset;
 	network_witness(n, &c->box->view, 0);
 	db_batch_clear(c->batch);
-	c->frame_count = c->late_count = c->hash_count = c->death_count = 0;
+	c->frame_count = c->late_count = c->hash_count = 0;
 	buf_clear(&c->late_bytes);
-	buf_clear(&c->deaths);
+	deaths_clear(&c->deaths);
 	while (c->state_count)
 		state_applied(c->states[--c->state_count]);
 	struct view_box *box = c->box;

@@ -8,7 +8,7 @@
  *     blocks   shard 1 ‖ height 8                                 → struct block_row
  *     rows     space 1 ‖ shard 1 ‖ escaped key ‖ ~height 8 ‖ ~index 4 ‖ branch 4 → rows.h
  *              (in a database that is packed otherwise on the disk: key_row_pack())
- *     deaths   shard 1 ‖ height of death 8 ‖ branch 4             → keys of rows, commit.c
+ *     deaths   shard 1 ‖ height of death 8 ‖ branch 4             → keys of rows, deaths.h
  *     stats    first object 8                                     → a group of stat records,
  *              stats.h
  *     hashes   first bytes of the hash 5 ‖ shard 1 ‖ height ‖ item + 1 → nothing
@@ -88,10 +88,6 @@ int key_hash_read(bool packed, struct slice key, uint8_t prefix[8], uint32_t *sh
 #define HASH_PREFIX_SIZE(packed) ((packed) ? 5u : 8u) /* of the hash in such a key */
 int key_replay_read(struct slice key, uint8_t *kind, uint32_t *shard, uint64_t *height) MUST_CHECK;
 int key_deaths_read(struct slice key, uint32_t *shard, uint64_t *height) MUST_CHECK;
-
-/* Of a row of deaths, in the byte that says the space: the key is cut, and stands for all rows of
- * this height whose keys begin so. */
-#define DEATH_CUT 0x80
 
 /* Order-preserving and prefix-free: 00 becomes 00 ff, then 00 00. */
 void key_escape(struct buf *out, struct slice key);

@@ -6,24 +6,9 @@
  *             ‖ first 8 bytes of BLAKE3(all of the header before ‖ payload) ‖ payload
  *             flags: 1 the payload (4: what is left) is one zstd frame; else it is the bytes
  *                      themselves
- *                    4 something is cut out. The payload is: size of what stands apart as a
- *                      varint, those bytes, then what is left: size of the list of cuts as a
- *                      varint, the list, the other bytes. A cut, all varints, in the order of the
- *                      bytes, counted from the end of the last one or from the beginning:
- *                        0  the hash of bytes before it: how far to those; from them to the hash
- *                        1  … behind it: how far to the hash; from its end to those
- *                           (how many they are is told by the varint in front of them)
- *                        2, 3  the same, and how many they are
- *                        4 + n  n bytes that stand apart: how far to them
- *                    2 older ones: hashes alone are left out; in front of the rest: size of the
- *                      list, then for each, ascending: bytes since the last one; how far behind
- *                      its place what it is the hash of begins, twice, or one less than twice how
- *                      far before; bytes that it is the hash of
- *
- * A hash is as random as can be, packs not at all, and of what a block holds is told again by what
- * it is of: leaving out those of messages saves a tenth. Reading puts them back. A signature is as
- * random and nothing tells it, but what is left without them packs better, by two hundredths of
- * the whole, and in half the time.
+ *                    4 something is cut out (cuts.h): the payload is the size of what stands
+ *                      apart as a varint, those bytes, then what is left
+ *                    2 older ones: hashes alone are left out
  *
  * The writer appends behind what is committed; segments_sync() puts it on the disk, and only then
  * may a row refer to it. What was appended and never committed is cut when the folder is opened, or
@@ -36,6 +21,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/err.h"
+#include "core/store/cuts.h"
 
 #define SEGMENT_SIZE_MAX  (256u << 20)
 #define FRAME_HEADER_SIZE 24
@@ -56,12 +42,6 @@ struct segments_end {
 	uint64_t offset;
 };
 
-/* At `at` stand the first 20 bytes of the BLAKE3 of [from, from + size); or, where `from` is `at`,
- * `size` bytes that nothing packs. */
-struct told {
-	uint32_t at, from, size;
-};
-
 /* Makes the folder when `end` says that nothing is committed. Cuts what lies behind `end`. */
 int  segments_open(const char *folder, struct segments_end end, bool sync_off,
 		   struct segments **out, struct err *err) MUST_CHECK;
@@ -70,8 +50,7 @@ int  segments_open_read(const char *folder, struct segments_end end, struct segm
 			struct err *err) MUST_CHECK;
 void segments_closep(struct segments **s);
 
-/* `told`: ascending by `at`, each with what it is the hash of apart from the others; those that are
- * not, or that do not come out as told, are kept as they are. */
+/* `told`: what may be cut out, as cuts_make() takes it. */
 int  segments_append(struct segments *s, struct slice bytes, const struct told *told,
 		     size_t told_count, struct frame_ref *out, struct err *err) MUST_CHECK;
 int  segments_sync(struct segments *s, struct err *err) MUST_CHECK;

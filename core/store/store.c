@@ -395,20 +395,28 @@ int store_network_beside(struct store *s, const char *name, const struct chain_o
 	return rc;
 }
 
-void store_network_close(struct store *s, const char *name)
+static struct network *take_from_list(struct store *s, const char *name)
 {
+	LOCKED(&s->networks_lock);
 	for (size_t i = 0; i < s->network_count; i++) {
 		struct network *n = s->networks[i];
 
 		if (strcmp(network_name(n), name) != 0)
 			continue;
-		LOCKED(&s->networks_lock);
 		s->network_count--;
 		memmove(s->networks + i, s->networks + i + 1,
 			(s->network_count - i) * sizeof(struct network *));
-		network_closep(&n);
-		return;
+		return n;
 	}
+	return NULL;
+}
+
+void store_network_close(struct store *s, const char *name)
+{
+	struct network *n = take_from_list(s, name);
+
+	/* Closing a database waits for what it is writing: not under the lock of the list. */
+	network_closep(&n);
 }
 
 /* Files are linked, folders made: the same bytes at two places. */
@@ -541,7 +549,7 @@ void store_closep(struct store **at)
 	free(s);
 }
 
-/* Does every network say that it is of this format, and is there one? */
+/* Is every network there one of ours, and is there one? */
 static bool networks_vouch(const struct store *s)
 {
 	AUTO(files_dir_closep) DIR *dir = opendir(s->networks_folder);
@@ -562,18 +570,24 @@ static bool networks_vouch(const struct store *s)
 	return any;
 }
 
-/* The format file of a store; one that is damaged is written anew when that is asked for. */
-static int mend_format(const struct store *s, unsigned *format, struct err *err)
+/* It says nothing that is a format. One that names a later program's is believed: who reads that
+ * as ours damages all the rest. */
+static bool format_is_damaged(const struct store *s)
 {
-	struct err why = ERR_INIT;
-	int rc = read_format(s->path, format, &why);
+	uint64_t format;
 
-	if (rc != -EPROTONOSUPPORT || !s->mend || !networks_vouch(s))
-		return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
-	trace_warn("store", "the format file is written anew; every network is of this format",
-		   "store=%s", s->path);
-	*format = STORE_FORMAT;
-	rc = write_format(s->path, err);
+	return store_format(s->path, &format, NULL) == -EPROTONOSUPPORT && networks_vouch(s);
+}
+
+/* Under the lock: what was damaged before it may have been mended by who held it. */
+int store_format_mend(const struct store *s, struct err *err)
+{
+	if (s->place.read_only || !format_is_damaged(s))
+		return 0;
+	trace_warn("store", "the format file is written anew; every network is ours", "store=%s",
+		   s->path);
+	int rc = write_format(s->path, err);
+
 	return rc < 0 ? rc : 1;
 }
 
@@ -593,7 +607,9 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	else if (rc == 0 && errno != EEXIST)
 		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
-	rc = mend_format(s, &format, err);
+	bool damaged = s->mend && format_is_damaged(s);
+
+	rc = damaged ? 1 : read_format(s->path, &format, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && !options->create)
@@ -606,6 +622,8 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	if (rc == -EROFS && !options->create) {
 		s->place.read_only = true;
 		rc = 0;
+	} else if (rc == 0 && damaged) {
+		rc = store_format_mend(s, err);
 	}
 	return rc < 0 ? err_note(err, rc, "store %s", s->path) : 0;
 }

@@ -45,8 +45,7 @@ struct store_options {
 	/* Networks that do not open, because something of theirs is damaged, are no error but
 	 * listed (store_damaged()). */
 	bool        damaged_too;
-	/* Besides, a format file that is damaged is written anew, where every network says that it
-	 * is of this format. */
+	/* Besides, a format file that names no format is written anew (store_format_mend()). */
 	bool        mend;
 };
 
@@ -108,6 +107,10 @@ void store_on_damage(struct store *s, store_damage_call *call, void *arg);
 
 /* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */
 int store_format(const char *path, uint64_t *format, struct err *err) MUST_CHECK;
+
+/* By who holds the store: a format file that names no format is written anew, where every network
+ * there is ours: 1 done, 0 there is no need, or no way. */
+int store_format_mend(const struct store *s, struct err *err) MUST_CHECK;
 
 /* Brings a store that nobody holds to STORE_FORMAT: 1 done, 0 it has it. What lies there stays as
  * it is, what is written from then on is not for an older program. */

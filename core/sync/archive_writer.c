@@ -12,7 +12,7 @@
 #define PATH_SIZE  4096
 #define ZSTD_LEVEL 3
 
-struct lane { /* the stream of one shard */
+struct archive_stream { /* of one shard */
 	char          path[PATH_SIZE];
 	int           fd;
 	struct buf    held;  /* not written yet */
@@ -22,7 +22,7 @@ struct lane { /* the stream of one shard */
 
 struct archive_writer {
 	char        folder[PATH_SIZE];
-	struct lane lanes[SHARD_MAX];
+	struct archive_stream streams[SHARD_MAX];
 	uint32_t    shard_count;
 	uint64_t    bytes;
 };
@@ -34,18 +34,19 @@ static int write_whole(int fd, const char *path, const uint8_t *p, size_t n, str
 	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
-static int lane_write(struct lane *l, struct slice s, ZSTD_EndDirective how, struct err *err)
+static int stream_write(struct archive_stream *stream, struct slice s, ZSTD_EndDirective how,
+			struct err *err)
 {
-	if (!l->pack)
-		return write_whole(l->fd, l->path, s.p, s.n, err);
+	if (!stream->pack)
+		return write_whole(stream->fd, stream->path, s.p, s.n, err);
 	ZSTD_inBuffer in = { s.p, s.n, 0 };
 	for (;;) {
-		ZSTD_outBuffer out = { l->packed, WRITE_SIZE, 0 };
-		size_t left = ZSTD_compressStream2(l->pack, &out, &in, how);
+		ZSTD_outBuffer out = { stream->packed, WRITE_SIZE, 0 };
+		size_t left = ZSTD_compressStream2(stream->pack, &out, &in, how);
 
 		if (ZSTD_isError(left))
-			return err_set(err, -EIO, "%s: %s", l->path, ZSTD_getErrorName(left));
-		int rc = write_whole(l->fd, l->path, l->packed, out.pos, err);
+			return err_set(err, -EIO, "%s: %s", stream->path, ZSTD_getErrorName(left));
+		int rc = write_whole(stream->fd, stream->path, stream->packed, out.pos, err);
 		if (rc < 0)
 			return rc;
 		if (how == ZSTD_e_end ? left == 0 : in.pos == in.size)
@@ -53,33 +54,33 @@ static int lane_write(struct lane *l, struct slice s, ZSTD_EndDirective how, str
 	}
 }
 
-static int lane_flush(struct lane *l, ZSTD_EndDirective how, struct err *err)
+static int stream_flush(struct archive_stream *stream, ZSTD_EndDirective how, struct err *err)
 {
-	int rc = lane_write(l, buf_slice(&l->held), how, err);
+	int rc = stream_write(stream, buf_slice(&stream->held), how, err);
 
-	buf_clear(&l->held);
+	buf_clear(&stream->held);
 	return rc;
 }
 
-static int lane_open(struct lane *l, const char *folder, uint32_t shard, bool compress,
-		     struct err *err)
+static int stream_open(struct archive_stream *stream, const char *folder, uint32_t shard,
+		       bool compress, struct err *err)
 {
-	int n = snprintf(l->path, sizeof l->path, "%s/%s-%u.pbs%s", folder,
+	int n = snprintf(stream->path, sizeof stream->path, "%s/%s-%u.pbs%s", folder,
 			 shard ? "chunks" : "blocks", shard, compress ? ".zst" : "");
 
-	if (n < 0 || (size_t)n >= sizeof l->path)
+	if (n < 0 || (size_t)n >= sizeof stream->path)
 		return err_set(err, -ENAMETOOLONG, "%s: the path is too long", folder);
-	l->held = (struct buf)BUF_INIT(WRITE_SIZE);
-	l->fd = open(l->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (l->fd < 0)
-		return err_set(err, -errno, "%s: %s", l->path, strerror(errno));
+	stream->held = (struct buf)BUF_INIT(WRITE_SIZE);
+	stream->fd = open(stream->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (stream->fd < 0)
+		return err_set(err, -errno, "%s: %s", stream->path, strerror(errno));
 	if (!compress)
 		return 0;
-	l->packed = malloc(WRITE_SIZE);
-	l->pack = ZSTD_createCStream();
-	if (!l->packed || !l->pack ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(l->pack, ZSTD_c_compressionLevel, ZSTD_LEVEL)))
-		return err_set(err, -ENOMEM, "%s: no memory to write it", l->path);
+	stream->packed = malloc(WRITE_SIZE);
+	stream->pack = ZSTD_createCStream();
+	if (!stream->packed || !stream->pack ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(stream->pack, ZSTD_c_compressionLevel, ZSTD_LEVEL)))
+		return err_set(err, -ENOMEM, "%s: no memory to write it", stream->path);
 	return 0;
 }
 
@@ -110,7 +111,7 @@ int archive_writer_open(const char *folder, uint32_t shard_count, bool compress,
 	if (!w)
 		return err_set(err, -ENOMEM, "%s: no memory", folder);
 	for (uint32_t s = 0; s < SHARD_MAX; s++)
-		w->lanes[s].fd = -1;
+		w->streams[s].fd = -1;
 	w->shard_count = shard_count;
 	int n = snprintf(w->folder, sizeof w->folder, "%s", folder);
 	if (n < 0 || (size_t)n >= sizeof w->folder - 64)
@@ -120,7 +121,7 @@ int archive_writer_open(const char *folder, uint32_t shard_count, bool compress,
 
 	int rc = folder_is_free(folder, err);
 	for (uint32_t s = 0; s < shard_count && rc == 0; s++)
-		rc = lane_open(&w->lanes[s], folder, s, compress, err);
+		rc = stream_open(&w->streams[s], folder, s, compress, err);
 	if (rc < 0)
 		return rc;
 	*out = TAKE(w);
@@ -131,25 +132,26 @@ int archive_writer_add(struct archive_writer *w, uint32_t shard, struct slice me
 		       struct err *err)
 {
 	assert(shard < w->shard_count);
-	struct lane *l = &w->lanes[shard];
+	struct archive_stream *stream = &w->streams[shard];
 	size_t whole = varint_size(message.n) + message.n;
 
 	w->bytes += whole;
-	if (l->held.n + whole > WRITE_SIZE) {
-		int rc = lane_flush(l, ZSTD_e_continue, err);
+	if (stream->held.n + whole > WRITE_SIZE) {
+		int rc = stream_flush(stream, ZSTD_e_continue, err);
 		if (rc < 0)
 			return rc;
 	}
 	if (whole <= WRITE_SIZE) {
-		buf_blob(&l->held, message);
-		if (l->held.failed)
-			return err_set(err, l->held.failed, "%s: no memory to write it", l->path);
+		buf_blob(&stream->held, message);
+		if (stream->held.failed)
+			return err_set(err, stream->held.failed, "%s: no memory to write it",
+				       stream->path);
 		return 0;
 	}
 	uint8_t head[10];
 	size_t head_size = varint_put(head, message.n);
-	int rc = lane_write(l, SLICE(head, head_size), ZSTD_e_continue, err);
-	return rc < 0 ? rc : lane_write(l, message, ZSTD_e_continue, err);
+	int rc = stream_write(stream, SLICE(head, head_size), ZSTD_e_continue, err);
+	return rc < 0 ? rc : stream_write(stream, message, ZSTD_e_continue, err);
 }
 
 uint64_t archive_writer_bytes(const struct archive_writer *w)
@@ -167,11 +169,11 @@ static int sync_file(int fd, const char *path, struct err *err)
 int archive_writer_finish(struct archive_writer *w, struct slice network_json, struct err *err)
 {
 	for (uint32_t s = 0; s < w->shard_count; s++) {
-		struct lane *l = &w->lanes[s];
-		int rc = lane_flush(l, ZSTD_e_end, err);
+		struct archive_stream *stream = &w->streams[s];
+		int rc = stream_flush(stream, ZSTD_e_end, err);
 
 		if (rc == 0)
-			rc = sync_file(l->fd, l->path, err);
+			rc = sync_file(stream->fd, stream->path, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -195,12 +197,12 @@ void archive_writer_closep(struct archive_writer **w)
 	if (!*w)
 		return;
 	for (uint32_t s = 0; s < SHARD_MAX; s++) {
-		struct lane *l = &(*w)->lanes[s];
+		struct archive_stream *stream = &(*w)->streams[s];
 
-		base_closep(&l->fd);
-		buf_release(&l->held);
-		ZSTD_freeCStream(l->pack);
-		free(l->packed);
+		base_closep(&stream->fd);
+		buf_release(&stream->held);
+		ZSTD_freeCStream(stream->pack);
+		free(stream->packed);
 	}
 	free(*w);
 	*w = NULL;

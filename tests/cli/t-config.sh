@@ -4,7 +4,8 @@
 
 unset XDG_CONFIG_HOME CHAINFS_SETTINGS
 export HOME=$T/home
-mkdir "$HOME" "$T/s"
+mkdir "$HOME"
+"$CHAINFS" import "$T/s" "$VECTORS/devnet-a" --range 1-2 --quiet > /dev/null 2>&1
 
 check "config show names every setting with its value" says "^hyper.metrics_interval	10s$" "$CHAINFS" config show
 check "and where it comes from" says "^log.level	warn	flag$" \
@@ -14,6 +15,9 @@ check "the environment by its name" says "environment CHAINFS_HISTORY_KEEP" \
 printf 'hyper:\n  retention_soft_cap: 1G\n' > "$T/s/chainfs.yaml"
 check "the store's file by its line" says "^hyper.retention_soft_cap	1G	$T/s/chainfs.yaml:2$" \
 	"$CHAINFS" config show "$T/s" --origin
+check "of a store that is not there nothing is shown" exits 3 "$CHAINFS" config show "$T/none"
+check "with a sentence" says "there is no store at $T/none" "$CHAINFS" config show "$T/none"
+check "nor of a folder that is none" says "there is no store at $HOME" "$CHAINFS" config show "$HOME"
 check "--json is JSON" sh -c "'$CHAINFS' config show '$T/s' --json |
 	jq -e '.file == \"$T/s/chainfs.yaml\" and (.settings | length) > 10'"
 check "a file that is right" exits 0 "$CHAINFS" config check "$T/s/chainfs.yaml"
@@ -46,6 +50,7 @@ check "--json is JSON" sh -c "'$CHAINFS' migrate '$T/m' --json | jq -e '.format 
 echo "chainfs store 4" > "$T/m/chainfs-store"
 check "a later format is refused" exits 2 "$CHAINFS" migrate "$T/m"
 check "with a sentence" says "which a later program made" "$CHAINFS" migrate "$T/m"
+check "a repair refuses it, too" says "has format 4; this program reads" "$CHAINFS" fsck "$T/m" --repair
 same "and is left alone" "$(cat "$T/m/chainfs-store")" "chainfs store 4"
 echo "chainfs store 1" > "$T/m/chainfs-store"
 "$CHAINFS" import "$T/m" "$VECTORS/devnet-a" --range 3-200 --quiet > /dev/null 2>&1

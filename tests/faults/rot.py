@@ -117,9 +117,8 @@ def targets(store, state):
     pins = f"{store}/{base}/pins"
     for name in sorted(os.listdir(pins)) if os.path.isdir(pins) else []:
         add("pin", f"{base}/pins/{name}")
-    for name in ("chainfs-store", "lock"):
-        if os.path.getsize(f"{store}/{name}"):
-            add(name, name)
+    add("chainfs-store", "chainfs-store", 0, len("chainfs store "))  # another number is another program's
+    add("lock", "lock")
     return {f"{k} ({state})" if k.startswith(("sst", "log", "MAN", "ack")) else k: v for k, v in out.items()}
 
 

@@ -12,8 +12,11 @@ check "status answers through the daemon" says "network devnet" "$CHAINFS" statu
 check "a second mount is told who holds the store" says "held by.*mount at $T/mnt" "$CHAINFS" mount "$T/store" "$T/mnt2"
 check "and exits with 5" exits 5 "$CHAINFS" mount "$T/store" "$T/mnt2"
 check "in front as well" exits 5 "$CHAINFS" mount -f "$T/store" "$T/mnt2"
-check "a store that is not there exits with 3, in a sentence" says "$T/none: No such file" \
-	"$CHAINFS" mount "$T/none" "$T/mnt2"
+check "a store that is not there is a sentence" \
+	says "there is no store at $T/none; .* make one" "$CHAINFS" mount "$T/none" "$T/mnt2"
+check "and exits with 3" exits 3 "$CHAINFS" mount "$T/none" "$T/mnt2"
+check "a folder to mount on that is not there, too" \
+	says "there is no folder $T/none to mount on; mkdir makes it" "$CHAINFS" mount "$T/store" "$T/none"
 check "gaps answers through the daemon" exits 0 "$CHAINFS" gaps "$T/store"
 check "verify answers through the daemon" says "blocks checked" "$CHAINFS" verify "$T/store"
 check "an import goes through the daemon" exits 0 "$CHAINFS" import "$T/store" "$a" --quiet

@@ -56,6 +56,11 @@ check "every block is served again, byte for byte" eventually 10 whole
 check "nothing is missing" test -z "$("$CHAINFS" gaps "$T/store")"
 same "the state names what it named" "$(ls -R "$T/mnt/$NET/legacy/state" | sha256sum)" "$names"
 check "fsck has nothing to say" "$CHAINFS" fsck "$T/store"
+cp "$T/store/chainfs-store" "$T/format"
+echo "chainfs stare 3" >"$T/store/chainfs-store"
+check "a format file that is damaged meanwhile is mended through the daemon" \
+	says "^repaired.*chainfs-store" "$CHAINFS" fsck "$T/store" --repair
+check "so that the store opens again" cmp "$T/format" "$T/store/chainfs-store"
 kill %1 2>/dev/null; wait %1 2>/dev/null
 unmount "$T/mnt"
 

@@ -393,6 +393,18 @@ static void invent_death(struct edit *e)
 	invent(e, FAMILY_DEATHS, key_deaths(1, 1, 0), buf_slice(&e->value));
 }
 
+/* Of a row no key is so long. */
+static void lengthen_death(struct edit *e)
+{
+	static const uint8_t key[4 * ROW_KEY_MAX + 1];
+
+	buf_clear(&e->value);
+	buf_u8(&e->value, SPACE_BOTH);
+	buf_varint(&e->value, 0);
+	buf_blob(&e->value, SLICE_ARRAY(key));
+	invent(e, FAMILY_DEATHS, key_deaths(1, 1, 0), buf_slice(&e->value));
+}
+
 static const struct edit_case {
 	const char *what;
 	void (*edit)(struct edit *e);
@@ -416,6 +428,7 @@ static const struct edit_case {
 	{ "an account that was changed", change_account, " contradiction/state", false },
 	{ "deaths that are gone", drop_deaths, " missing/death", false },
 	{ "a death of nobody", invent_death, " orphan/death", false },
+	{ "a death whose key is too long", lengthen_death, " damaged/death", false },
 };
 
 static void edit_release(struct edit *e)

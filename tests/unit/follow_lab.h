@@ -263,6 +263,33 @@ static inline struct follow_options lab_options(void)
 	return o;
 }
 
+/* What is newest comes first, history behind. */
+static inline struct follow_options lab_options_from_head(void)
+{
+	struct follow_options o = lab_options();
+
+	o.from = FOLLOW_FROM_HEAD;
+	o.sync.look_ahead = 8;
+	return o;
+}
+
+/* A follower as most of them are, of nobody yet. */
+static inline void lab_begin(struct lab *l, const char *archive)
+{
+	struct follow_options o = lab_options();
+
+	lab_open(l, archive);
+	lab_follow(l, &o);
+}
+
+static inline struct follow_sight lab_sight(struct lab *l)
+{
+	struct follow_sight sight;
+
+	follow_sight(l->follow, &sight);
+	return sight;
+}
+
 static inline struct source *lab_source(struct lab *l, const char *name, enum script script)
 {
 	struct source *s = &l->sources[l->source_count++];

@@ -37,19 +37,16 @@ static bool is_banned(const char *name)
 
 static void an_honest_source_gives_all_of_it_once(void **state)
 {
-	struct follow_options o = lab_options();
-	struct follow_sight sight;
-
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
+	lab_begin(&lab, ARCHIVE);
 	lab_source(&lab, "honest", SCRIPT_HONEST);
 	lab_until(&lab, lab_is_whole(&lab));
 	for (uint32_t s = 0; s < LAB_SHARDS; s++)
 		for (uint64_t h = 1; h <= lab.head[s]; h++)
 			assert_int_equal(lab.given_times[s][h], 1);
 	follow_step(lab.follow);
-	follow_sight(lab.follow, &sight);
+	struct follow_sight sight = lab_sight(&lab);
+
 	assert_int_equal(sight.fetched_twice, 0);
 	assert_int_equal(sight.source_count, 1);
 	assert_string_equal(sight.stopped, "");
@@ -60,25 +57,37 @@ static void an_honest_source_gives_all_of_it_once(void **state)
 	lab_release(&lab);
 }
 
+static uint64_t held_of(uint32_t shard)
+{
+	AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
+
+	return gaps_held(&v->shards[shard].gaps);
+}
+
+static bool tips_are_heads(void)
+{
+	struct follow_sight sight = lab_sight(&lab);
+
+	for (uint32_t s = 0; s < LAB_SHARDS; s++)
+		if (sight.shards[s].sync.tip != lab.head[s])
+			return false;
+	return true;
+}
+
 static void from_the_head_what_is_newest_comes_first_and_history_behind(void **state)
 {
-	struct follow_options o = lab_options();
-	struct follow_sight sight;
+	struct follow_options o = lab_options_from_head();
 
 	(void)state;
 	lab_open(&lab, ARCHIVE);
-	o.from = FOLLOW_FROM_HEAD;
-	o.sync.look_ahead = 8;
 	o.paused = true;
 	lab_follow(&lab, &o);
 	lab_source(&lab, "honest", SCRIPT_HONEST);
-	follow_sight(lab.follow, &sight);
+	struct follow_sight sight = lab_sight(&lab);
+
 	for (uint32_t s = 0; s < LAB_SHARDS; s++)
 		assert_int_equal(sight.shards[s].sync.base, lab.head[s] - 8 + 1);
-	lab_until(&lab, (follow_sight(lab.follow, &sight),
-			 sight.shards[0].sync.tip == lab.head[0] &&
-				 sight.shards[1].sync.tip == lab.head[1] &&
-				 sight.shards[2].sync.tip == lab.head[2]));
+	lab_until(&lab, tips_are_heads());
 	{
 		AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
 
@@ -97,10 +106,7 @@ static void lies_are_banned_and_nothing_false_is_stored(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
-		struct follow_options o = lab_options();
-
-		lab_open(&lab, ARCHIVE);
-		lab_follow(&lab, &o);
+		lab_begin(&lab, ARCHIVE);
 		/* It is the only one at first, so that it is believed once. */
 		struct source *liar = lab_source(&lab, "liar", lies[i]);
 		lab_until(&lab, liar->given > 0);
@@ -142,10 +148,7 @@ static bool is_recorded(uint32_t shard, uint64_t height)
 
 static bool all_is_recorded(void)
 {
-	struct follow_sight sight;
-
-	follow_sight(lab.follow, &sight);
-	if (sight.doubted || !lab_is_whole(&lab))
+	if (lab_sight(&lab).doubted || !lab_is_whole(&lab))
 		return false;
 	for (uint32_t s = 0; s < LAB_SHARDS; s++)
 		for (uint64_t h = 1; h <= lab.head[s]; h++)
@@ -154,26 +157,23 @@ static bool all_is_recorded(void)
 	return true;
 }
 
-static uint64_t held_of(uint32_t shard)
-{
-	AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
-
-	return gaps_held(&v->shards[shard].gaps);
-}
-
 /* No root covers a transaction that changes no record: such blocks are believed, until a root that
- * does tells who gave them. */
-static void what_a_liar_gave_is_compared_and_taken_back(void **state)
+ * does tells who gave them. What the liar tells of is held by then, but for what no root comes out
+ * with. */
+static struct source *believed_liar(void)
 {
-	struct follow_options o = lab_options();
-
-	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
+	lab_begin(&lab, ARCHIVE);
 	struct source *liar = lab_source(&lab, "liar", SCRIPT_MISSING);
 
-	/* What it tells of is held, but for what no root comes out with. */
 	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	return liar;
+}
+
+static void what_a_liar_gave_is_compared_and_taken_back(void **state)
+{
+	(void)state;
+	struct source *liar = believed_liar();
+
 	assert_false(is_banned("liar"));
 	lab_source(&lab, "honest", SCRIPT_HONEST);
 	lab_until(&lab, is_banned("liar"));
@@ -198,13 +198,10 @@ static bool was_told(const char *words)
  * hole below, and nothing says where the others would have to be cut. */
 static void false_history_is_taken_back_alone(void **state)
 {
-	struct follow_options o = lab_options();
-	struct follow_sight sight;
+	struct follow_options o = lab_options_from_head();
 
 	(void)state;
 	lab_open(&lab, ARCHIVE);
-	o.from = FOLLOW_FROM_HEAD;
-	o.sync.look_ahead = 8;
 	o.sync.bounds.heights_max = 4;
 	o.sync.bytes_max = 1u << 18; /* so that not all of it comes at once */
 	lab_follow(&lab, &o);
@@ -213,15 +210,14 @@ static void false_history_is_taken_back_alone(void **state)
 	lab_until(&lab, held_of(0) > 8 && held_of(1) > 16 && held_of(2) > 16);
 	follow_pause_backward(lab.follow, true);
 	lab_run_once(&lab);
-	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.sync.bytes_out == 0));
+	lab_until(&lab, lab_sight(&lab).sync.bytes_out == 0);
 	uint64_t held = held_of(0);
 
 	assert_true(held < lab.head[0] && held_of(1) < lab.head[1]);
 	lab_source(&lab, "honest", SCRIPT_HONEST);
 	liar->to.fault(liar->to.arg, FAULT_LIE, "it was seen");
-	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.doubted > 0));
-	lab_until(&lab, (assert_true(held_of(0) >= held), follow_sight(lab.follow, &sight),
-			 sight.doubted == 0));
+	lab_until(&lab, lab_sight(&lab).doubted > 0);
+	lab_until(&lab, (assert_true(held_of(0) >= held), lab_sight(&lab).doubted == 0));
 	assert_true(was_told("contents state=taken-back"));
 	assert_false(was_told("contents state=kept"));
 	follow_pause_backward(lab.follow, false);
@@ -232,20 +228,14 @@ static void false_history_is_taken_back_alone(void **state)
 /* The rollback waits at the gate, and our ingest was ended for it. */
 static void closing_does_not_wait_for_what_is_being_taken_back(void **state)
 {
-	struct follow_options o = lab_options();
-	struct follow_sight sight;
-
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
-	struct source *liar = lab_source(&lab, "liar", SCRIPT_MISSING);
+	struct source *liar = believed_liar();
 
-	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
 	gate_pause(lab.gate, true);
 	lab_source(&lab, "honest", SCRIPT_HONEST);
 	liar->to.fault(liar->to.arg, FAULT_LIE, "it was seen");
-	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.doubted > 1));
-	lab_until(&lab, (follow_sight(lab.follow, &sight), sight.doubted == 1));
+	lab_until(&lab, lab_sight(&lab).doubted > 1);
+	lab_until(&lab, lab_sight(&lab).doubted == 1);
 	uint64_t held = held_of(1);
 
 	lab_run_once(&lab);
@@ -262,13 +252,8 @@ static bool stands_back(void)
 /* Ingest may begin again and tell of blocks before the thread that takes back has ended. */
 static void closing_while_it_is_taken_back_asks_nobody(void **state)
 {
-	struct follow_options o = lab_options();
-
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
-	lab_source(&lab, "liar", SCRIPT_MISSING);
-	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	believed_liar();
 	lab_source(&lab, "honest", SCRIPT_HONEST);
 	lab_until(&lab, stands_back());
 	atomic_store(&lab.wake_ms, 20);
@@ -279,20 +264,13 @@ static void closing_while_it_is_taken_back_asks_nobody(void **state)
  * what it takes is none of what goes. */
 static void what_is_taken_again_does_not_go_with_what_was_false(void **state)
 {
-	struct follow_options o = lab_options();
-	struct follow_sight sight;
-
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
-	lab_source(&lab, "liar", SCRIPT_MISSING);
-	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	believed_liar();
 	lab_source(&lab, "honest", SCRIPT_HONEST);
 	lab_until(&lab, stands_back());
 	atomic_store(&lab.wake_ms, 200);
 	lab_until(&lab, all_is_recorded());
-	follow_sight(lab.follow, &sight);
-	assert_int_equal(sight.fetched_twice, 0);
+	assert_int_equal(lab_sight(&lab).fetched_twice, 0);
 	lab_release(&lab);
 }
 
@@ -300,14 +278,10 @@ static void what_is_taken_again_does_not_go_with_what_was_false(void **state)
  * third word decides. */
 static void who_sits_where_a_witness_sat_is_not_named_for_it(void **state)
 {
-	struct follow_options o = lab_options();
 	char reason[REASON_SIZE];
 
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
-	lab_source(&lab, "liar", SCRIPT_MISSING);
-	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) > 100 && held_of(2) > 100);
+	believed_liar();
 	struct source *witness = lab_source(&lab, "witness", SCRIPT_HONEST);
 	unsigned place = sight_of("witness").number;
 
@@ -323,46 +297,37 @@ static void who_sits_where_a_witness_sat_is_not_named_for_it(void **state)
 	lab_release(&lab);
 }
 
+static bool is_confirmed(uint32_t shard)
+{
+	return lab_sight(&lab).shards[shard].sync.confirmed == lab.head[shard];
+}
+
 /* A tip is confirmed when another operator has the same. */
 static void tips_are_confirmed_by_two_operators(void **state)
 {
-	struct follow_options o = lab_options();
-	struct follow_sight sight;
-
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
+	lab_begin(&lab, ARCHIVE);
 	lab_source(&lab, "one", SCRIPT_HONEST);
 	lab_until(&lab, lab_is_whole(&lab));
-	follow_sight(lab.follow, &sight);
-	assert_int_equal(sight.shards[0].sync.confirmed, 0);
+	assert_int_equal(lab_sight(&lab).shards[0].sync.confirmed, 0);
 	lab_source(&lab, "other", SCRIPT_HONEST);
-	lab_until(&lab, (follow_sight(lab.follow, &sight),
-			 sight.shards[0].sync.confirmed == lab.head[0] &&
-				 sight.shards[1].sync.confirmed == lab.head[1] &&
-				 sight.shards[2].sync.confirmed == lab.head[2]));
+	lab_until(&lab, is_confirmed(0) && is_confirmed(1) && is_confirmed(2));
 	lab_release(&lab);
 }
 
 /* The same header with other contents is not the same. */
 static void other_contents_do_not_confirm_a_tip(void **state)
 {
-	struct follow_options o = lab_options();
-	struct follow_sight sight;
-
 	(void)state;
-	lab_open(&lab, ARCHIVE);
+	lab_begin(&lab, ARCHIVE);
 	assert_true(lab.head[0] % 5 && lab.head[1] % 5 == 0 && lab.head[2] % 5 == 0);
-	lab_follow(&lab, &o);
 	lab_source(&lab, "one", SCRIPT_HONEST);
 	lab_until(&lab, lab_is_whole(&lab));
 	struct source *other = lab_source(&lab, "other", SCRIPT_MISSING);
 
 	lab_until(&lab, other->given >= LAB_SHARDS);
-	lab_until(&lab, (follow_sight(lab.follow, &sight),
-			 sight.shards[0].sync.confirmed == lab.head[0]));
-	assert_true(sight.shards[1].sync.confirmed < lab.head[1]);
-	assert_true(sight.shards[2].sync.confirmed < lab.head[2]);
+	lab_until(&lab, is_confirmed(0));
+	assert_false(is_confirmed(1) || is_confirmed(2));
 	lab_release(&lab);
 }
 
@@ -372,10 +337,7 @@ static void who_hangs_or_refuses_or_breaks_off_holds_nobody_up(void **state)
 					       SCRIPT_CUT };
 
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	struct follow_options o = lab_options();
-
-	lab_follow(&lab, &o);
+	lab_begin(&lab, ARCHIVE);
 	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
 		char name[16];
 
@@ -423,13 +385,11 @@ static void *write_meanwhile(void *arg)
 
 static void it_stands_back_for_another_writer_and_knows_what_he_wrote(void **state)
 {
-	struct follow_options o = lab_options();
 	struct writing w = { .rc = -1 };
 	pthread_t thread;
 
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
+	lab_begin(&lab, ARCHIVE);
 	follow_step(lab.follow); /* it writes by now */
 	pthread_create(&thread, NULL, write_meanwhile, &w);
 	lab_until(&lab, atomic_load(&w.done));
@@ -445,15 +405,13 @@ static void it_stands_back_for_another_writer_and_knows_what_he_wrote(void **sta
 
 static void what_a_reader_finds_damaged_is_fetched_again(void **state)
 {
-	struct follow_options o = lab_options();
 	const struct block_bytes *bytes = NULL;
 	struct err err = ERR_INIT;
 	struct block_row row;
 	unsigned healed = 0;
 
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
+	lab_begin(&lab, ARCHIVE);
 	lab_source(&lab, "honest", SCRIPT_HONEST);
 	lab_until(&lab, lab_is_whole(&lab));
 	char path[256];
@@ -484,12 +442,8 @@ static void what_a_reader_finds_damaged_is_fetched_again(void **state)
 		again >= healed;
 	}));
 	lab_until(&lab, lab_is_whole(&lab));
-	lab_until(&lab, ({
-		AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
-		gaps_held(&v->shards[0].gaps) == lab.head[0] &&
-			gaps_held(&v->shards[1].gaps) == lab.head[1] &&
-			gaps_held(&v->shards[2].gaps) == lab.head[2];
-	}));
+	lab_until(&lab, held_of(0) == lab.head[0] && held_of(1) == lab.head[1] &&
+				held_of(2) == lab.head[2]);
 	lab_release(&lab);
 }
 
@@ -512,15 +466,13 @@ static void *want(void *arg)
 
 static void what_somebody_waits_for_comes_though_history_is_paused(void **state)
 {
-	struct follow_options o = lab_options();
+	struct follow_options o = lab_options_from_head();
 	struct wanting offered = { .shard = 1, .height = 3, .rc = 1 },
 		       beyond = { .shard = 1, .height = 1000000, .rc = 1 };
 	pthread_t threads[2];
 
 	(void)state;
 	lab_open(&lab, ARCHIVE);
-	o.from = FOLLOW_FROM_HEAD;
-	o.sync.look_ahead = 8;
 	o.paused = true;
 	lab_follow(&lab, &o);
 	lab_source(&lab, "honest", SCRIPT_HONEST);
@@ -536,21 +488,15 @@ static void what_somebody_waits_for_comes_though_history_is_paused(void **state)
 
 static void a_pause_of_imports_holds_it_and_closing_does_not_wait(void **state)
 {
-	struct follow_options o = lab_options();
 	struct source *honest;
 
 	(void)state;
-	lab_open(&lab, ARCHIVE);
-	lab_follow(&lab, &o);
+	lab_begin(&lab, ARCHIVE);
 	follow_step(lab.follow);
 	gate_pause(lab.gate, true);
 	honest = lab_source(&lab, "honest", SCRIPT_HONEST);
 	lab_until(&lab, honest->given > 0);
-	{
-		AUTO(view_putp) struct view *v = network_view_get(lab.chain.network);
-
-		assert_int_equal(gaps_held(&v->shards[0].gaps), 0);
-	}
+	assert_int_equal(held_of(0), 0);
 	lab_release(&lab);
 }
 
@@ -558,7 +504,6 @@ static void a_pause_of_imports_holds_it_and_closing_does_not_wait(void **state)
 static void a_tip_that_comes_alone_is_committed_at_once(void **state)
 {
 	struct follow_options o = lab_options();
-	struct follow_sight sight;
 	uint64_t last[LAB_SHARDS];
 	struct source *s;
 
@@ -577,7 +522,8 @@ static void a_tip_that_comes_alone_is_committed_at_once(void **state)
 		lab_until(&lab, lab_is_whole(&lab));
 	}
 	follow_step(lab.follow);
-	follow_sight(lab.follow, &sight);
+	struct follow_sight sight = lab_sight(&lab);
+
 	print_message("p50 %" PRIu64 " us, p99 %" PRIu64 " us\n", sight.latency_us[0],
 		      sight.latency_us[1]);
 	assert_in_range(sight.latency_us[0], 1, 500000);

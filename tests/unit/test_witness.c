@@ -153,6 +153,7 @@ static void a_damaged_format_file_is_written_anew_where_the_networks_vouch(void 
 	struct fixture f;
 	struct store_options options = fixture_options();
 	struct err err = ERR_INIT;
+	uint64_t format;
 	char file[256];
 
 	(void)state;
@@ -164,6 +165,15 @@ static void a_damaged_format_file_is_written_anew_where_the_networks_vouch(void 
 	assert_int_equal(store_open(f.path, &options, &f.store, &err), -EPROTONOSUPPORT);
 	options.mend = true;
 	assert_int_equal(store_open(f.path, &options, &f.store, &err), 0);
+	/* Somebody holds the store: what lies there is his. */
+	struct store *other = NULL;
+
+	flip(f.path, "chainfs-store", 9);
+	assert_int_equal(store_open(f.path, &options, &other, &err), -EBUSY);
+	assert_int_equal(store_format(f.path, &format, NULL), -EPROTONOSUPPORT);
+	store_closep(&f.store);
+	assert_int_equal(store_open(f.path, &options, &f.store, &err), 0);
+	assert_int_equal(store_format(f.path, &format, NULL), 1);
 	store_closep(&f.store);
 	flip(f.path, "chainfs-store", 9);
 	flip(f.path, "networks/net/identity", 9);

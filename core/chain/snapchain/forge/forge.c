@@ -50,8 +50,8 @@ static int complete(const struct forge_options *given, struct forge_options *o, 
 		return err_set(err, -EINVAL, "at most %u validators and %u data shards",
 			       FORGE_VALIDATORS_MAX, FORGE_SHARDS_MAX);
 
-	uint64_t lanes = o->data_shards + 1;
-	o->blocks = or_default(o->blocks, story ? lanes * FORGE_STORY_STEPS : 3000);
+	uint64_t shards = o->data_shards + 1;
+	o->blocks = or_default(o->blocks, story ? shards * FORGE_STORY_STEPS : 3000);
 	o->messages = bare ? 0 : or_default(o->messages, story ? 3000 : 4 * o->blocks);
 	if (story)
 		o->accounts = FORGE_NAMES;
@@ -60,7 +60,7 @@ static int complete(const struct forge_options *given, struct forge_options *o, 
 	else if (!o->accounts)
 		o->accounts = (uint32_t)MIN(MAX(o->messages / 100, 16), ACCOUNTS_MAX);
 	o->small_limits |= story;
-	*steps = (o->blocks - 1) / lanes + 1;
+	*steps = (o->blocks - 1) / shards + 1;
 
 	uint64_t lasts_s;
 	if (o->blocks > UINT32_MAX || o->accounts > ACCOUNTS_MAX ||

@@ -23,7 +23,7 @@ struct seal { /* what others say of a block */
 	uint8_t  root_size;
 };
 
-struct lane { /* a shard */
+struct forged_shard {
 	uint32_t          shard;
 	struct forge_pool pool;
 	struct state     *state;
@@ -46,8 +46,8 @@ struct forge_chain {
 	const struct chain_params  *params;
 	struct archive_writer      *archive;
 	struct forge_validators     validators;
-	struct lane                 lanes[SHARD_MAX];
-	uint32_t                    lane_count;
+	struct forged_shard         shards[SHARD_MAX];
+	uint32_t                    shard_count;
 	struct event *events; /* ascending seqnum; those that some shard has not carried */
 	size_t                      event_count, event_cap;
 	uint64_t                    steps, messages;
@@ -70,16 +70,16 @@ int forge_chain_new(const struct forge_chain_options *o, const struct chain_para
 	c->options = *o;
 	c->params = params;
 	c->archive = archive;
-	c->lane_count = params->data_shards + 1;
+	c->shard_count = params->data_shards + 1;
 	forge_validators_of(o->seed, o->validators, &c->validators);
-	for (uint32_t s = 0; s < c->lane_count; s++) {
-		struct lane *l = &c->lanes[s];
+	for (uint32_t s = 0; s < c->shard_count; s++) {
+		struct forged_shard *sh = &c->shards[s];
 
-		l->shard = s;
-		l->next_object = 1;
-		int rc = state_open(NULL, s, UINT64_MAX, &l->state, err);
+		sh->shard = s;
+		sh->next_object = 1;
+		int rc = state_open(NULL, s, UINT64_MAX, &sh->state, err);
 		if (rc == 0)
-			rc = sc_replay_new(params, s, &l->replay, err);
+			rc = sc_replay_new(params, s, &sh->replay, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -94,9 +94,9 @@ void forge_chain_freep(struct forge_chain **at)
 	if (!c)
 		return;
 	for (uint32_t s = 0; s < SHARD_MAX; s++) {
-		forge_pool_release(&c->lanes[s].pool);
-		sc_replay_free(c->lanes[s].replay);
-		state_freep(&c->lanes[s].state);
+		forge_pool_release(&c->shards[s].pool);
+		sc_replay_free(c->shards[s].replay);
+		state_freep(&c->shards[s].state);
 	}
 	for (size_t i = 0; i < c->event_cap; i++)
 		buf_release(&c->events[i].bytes);
@@ -120,7 +120,7 @@ uint64_t forge_chain_now(const struct forge_chain *c)
 
 uint64_t forge_chain_height(const struct forge_chain *c, uint32_t shard)
 {
-	return c->lanes[shard].newest.height;
+	return c->shards[shard].newest.height;
 }
 
 uint64_t forge_chain_messages(const struct forge_chain *c)
@@ -143,13 +143,13 @@ void forge_chain_user(struct forge_chain *c, uint32_t shard, uint64_t fid,
 		      const struct forge_message *m)
 {
 	latch(c, buf_done(&m->bytes));
-	forge_pool_user(&c->lanes[shard].pool, fid, buf_slice(&m->bytes));
+	forge_pool_user(&c->shards[shard].pool, fid, buf_slice(&m->bytes));
 	c->messages++;
 }
 
 void forge_chain_system(struct forge_chain *c, uint32_t shard, uint64_t fid, struct slice event)
 {
-	forge_pool_system(&c->lanes[shard].pool, fid, event);
+	forge_pool_system(&c->shards[shard].pool, fid, event);
 }
 
 /* ---- block events: shard 0 makes them, every data shard carries each once, in order ---- */
@@ -178,8 +178,8 @@ static void events_forget(struct forge_chain *c)
 	uint64_t carried = UINT64_MAX;
 	size_t gone = 0;
 
-	for (uint32_t s = 1; s < c->lane_count; s++)
-		carried = MIN(carried, c->lanes[s].seqnum);
+	for (uint32_t s = 1; s < c->shard_count; s++)
+		carried = MIN(carried, c->shards[s].seqnum);
 	while (gone < c->event_count && c->events[gone].seqnum < carried)
 		gone++;
 	if (gone < EVENTS_KEPT)
@@ -195,28 +195,28 @@ static void events_forget(struct forge_chain *c)
 
 /* Puts what a data shard has not carried yet before everything else in its pool. An account has one
  * transaction a block: events wait for the next chunk where that would change their order. */
-static void events_carry(struct forge_chain *c, struct lane *l, bool repeat)
+static void events_carry(struct forge_chain *c, struct forged_shard *sh, bool repeat)
 {
 	struct forge_pool first = { 0 };
 
 	for (size_t i = 0; i < c->event_count; i++) {
 		const struct event *e = &c->events[i];
-		bool again = repeat && e->seqnum == l->seqnum;
+		bool again = repeat && e->seqnum == sh->seqnum;
 
-		if (e->seqnum <= l->seqnum && !again)
+		if (e->seqnum <= sh->seqnum && !again)
 			continue;
 		const struct forge_transaction *t = forge_pool_find(&first, e->fid);
 		if (t && t != &first.list[first.count - 1])
 			break;
 		forge_pool_system(&first, e->fid, buf_slice(&e->bytes));
 		if (!again)
-			l->seqnum = e->seqnum;
+			sh->seqnum = e->seqnum;
 	}
 	if (first.count) {
-		struct forge_pool waiting = l->pool;
+		struct forge_pool waiting = sh->pool;
 
 		forge_pool_append(&first, &waiting);
-		l->pool = first;
+		sh->pool = first;
 		first = waiting;
 	}
 	forge_pool_release(&first);
@@ -242,7 +242,7 @@ static void event_make(struct forge_chain *c, struct events *made, uint64_t fid,
 		latch(c, -ENOMEM);
 		return;
 	}
-	e->seqnum = ++c->lanes[0].seqnum;
+	e->seqnum = ++c->shards[0].seqnum;
 	e->fid = fid;
 	buf_clear(&c->more);
 	if (field)
@@ -302,115 +302,115 @@ static struct slice put_events(struct forge_chain *c, const struct sc_block *dra
 /* ---- blocks ---- */
 
 /* Fields 1 and 2 of either kind of header: enough for a block to be replayed. */
-static void header_begin(struct forge_chain *c, const struct lane *l)
+static void header_begin(struct forge_chain *c, const struct forged_shard *sh)
 {
 	buf_clear(&c->header);
-	forge_put_height(&c->header, 1, l->shard, l->newest.height + 1);
+	forge_put_height(&c->header, 1, sh->shard, sh->newest.height + 1);
 	wire_put_varint(&c->header, 2, now_fc(c));
 }
 
 /* Replays the pool as the next block of a shard. */
-static int propose(struct forge_chain *c, struct lane *l, struct sc_block **draft,
+static int propose(struct forge_chain *c, struct forged_shard *sh, struct sc_block **draft,
 		   struct sc_proposal *out, struct err *err)
 {
 	static const uint8_t unknown[HASH_SIZE];
 	AUTO(buf_release) struct buf bytes = BUF_INIT(BLOCK_SIZE_MAX), none = BUF_INIT(0);
 
-	header_begin(c, l);
+	header_begin(c, sh);
 	wire_put_message(&bytes, 1, buf_slice(&c->header));
 	wire_put_bytes(&bytes, 2, SLICE_ARRAY(unknown));
-	forge_pool_write(&l->pool, NULL, l->shard ? 3 : 5, &bytes);
+	forge_pool_write(&sh->pool, NULL, sh->shard ? 3 : 5, &bytes);
 	latch(c, bytes.failed);
 	if (c->failed)
 		return err_set(err, c->failed, "a block does not fit");
 
-	int rc = sc_block_decode(c->params, l->shard == 0, true, &bytes, &none, draft, err);
+	int rc = sc_block_decode(c->params, sh->shard == 0, true, &bytes, &none, draft, err);
 	if (rc == 0)
-		rc = state_block_begin(l->state, l->newest.height + 1);
+		rc = state_block_begin(sh->state, sh->newest.height + 1);
 	if (rc == 0)
-		rc = sc_replay_propose(l->replay, l->state, &(*draft)->base, l->next_object, out,
+		rc = sc_replay_propose(sh->replay, sh->state, &(*draft)->base, sh->next_object, out,
 				       err);
 	if (rc < 0)
 		return rc;
-	l->next_object += 2 * (*draft)->base.item_count;
-	return state_block_end(l->state);
+	sh->next_object += 2 * (*draft)->base.item_count;
+	return state_block_end(sh->state);
 }
 
 /* The header in c->header becomes the newest block's. */
-static void seal_header(struct forge_chain *c, struct lane *l, struct slice root)
+static void seal_header(struct forge_chain *c, struct forged_shard *sh, struct slice root)
 {
-	assert(root.n <= sizeof l->newest.root);
-	l->newest.height++;
-	l->newest.root_size = (uint8_t)root.n;
+	assert(root.n <= sizeof sh->newest.root);
+	sh->newest.height++;
+	sh->newest.root_size = (uint8_t)root.n;
 	if (root.n)
-		memcpy(l->newest.root, root.p, root.n);
-	hash_blake3(buf_slice(&c->header), l->newest.hash);
+		memcpy(sh->newest.root, root.p, root.n);
+	hash_blake3(buf_slice(&c->header), sh->newest.hash);
 }
 
-static void put_certificate(struct forge_chain *c, const struct lane *l, uint32_t away)
+static void put_certificate(struct forge_chain *c, const struct forged_shard *sh, uint32_t away)
 {
 	if (c->options.uncommitted)
 		return;
 	buf_clear(&c->scratch);
-	forge_certificate(&c->validators, l->shard, l->newest.height, l->newest.hash, away,
+	forge_certificate(&c->validators, sh->shard, sh->newest.height, sh->newest.hash, away,
 			  &c->scratch);
 	wire_put_message(&c->block, 4, buf_slice(&c->scratch));
 	latch(c, c->scratch.failed);
 }
 
-static int block_write(struct forge_chain *c, struct lane *l, struct err *err)
+static int block_write(struct forge_chain *c, struct forged_shard *sh, struct err *err)
 {
-	forge_pool_clear(&l->pool);
+	forge_pool_clear(&sh->pool);
 	latch(c, c->header.failed ? c->header.failed : c->block.failed);
 	if (c->failed)
 		return err_set(err, c->failed, "a block does not fit");
-	return archive_writer_add(c->archive, l->shard, buf_slice(&c->block), err);
+	return archive_writer_add(c->archive, sh->shard, buf_slice(&c->block), err);
 }
 
-static int make_chunk(struct forge_chain *c, struct lane *l, const struct forge_pace *pace,
+static int make_chunk(struct forge_chain *c, struct forged_shard *sh, const struct forge_pace *pace,
 		      struct err *err)
 {
 	AUTO(sc_block_freep) struct sc_block *draft = NULL;
 	struct sc_proposal roots;
 
-	if (l->ahead_count == AHEAD_MAX)
+	if (sh->ahead_count == AHEAD_MAX)
 		return err_set(err, -EINVAL, "shard %" PRIu32 " is %d heights ahead of shard 0",
-			       l->shard, AHEAD_MAX);
-	events_carry(c, l, pace->repeat_event);
-	int rc = propose(c, l, &draft, &roots, err);
+			       sh->shard, AHEAD_MAX);
+	events_carry(c, sh, pace->repeat_event);
+	int rc = propose(c, sh, &draft, &roots, err);
 	if (rc < 0)
 		return rc;
 
-	struct slice parent = SLICE_ARRAY(l->newest.hash);
-	header_begin(c, l);
-	wire_put_bytes(&c->header, 3, l->newest.height ? parent : SLICE_ARRAY(genesis_chunk));
+	struct slice parent = SLICE_ARRAY(sh->newest.hash);
+	header_begin(c, sh);
+	wire_put_bytes(&c->header, 3, sh->newest.height ? parent : SLICE_ARRAY(genesis_chunk));
 	wire_put_bytes(&c->header, 4, roots.root);
-	seal_header(c, l, roots.root);
+	seal_header(c, sh, roots.root);
 
 	buf_clear(&c->block);
 	wire_put_message(&c->block, 1, buf_slice(&c->header));
-	wire_put_bytes(&c->block, 2, SLICE_ARRAY(l->newest.hash));
-	forge_pool_write(&l->pool, roots.account_roots, 3, &c->block);
-	put_certificate(c, l, pace->away);
-	l->ahead[(l->ahead_first + l->ahead_count++) % AHEAD_MAX] = l->newest;
-	return block_write(c, l, err);
+	wire_put_bytes(&c->block, 2, SLICE_ARRAY(sh->newest.hash));
+	forge_pool_write(&sh->pool, roots.account_roots, 3, &c->block);
+	put_certificate(c, sh, pace->away);
+	sh->ahead[(sh->ahead_first + sh->ahead_count++) % AHEAD_MAX] = sh->newest;
+	return block_write(c, sh, err);
 }
 
 /* The next chunk of every data shard, or again the last one named where there is none. */
 static void put_witness(struct forge_chain *c, struct buf *out)
 {
-	for (uint32_t s = 1; s < c->lane_count; s++) {
-		struct lane *l = &c->lanes[s];
+	for (uint32_t s = 1; s < c->shard_count; s++) {
+		struct forged_shard *sh = &c->shards[s];
 
-		if (l->ahead_count) {
-			l->witnessed = l->ahead[l->ahead_first];
-			l->ahead_first = (l->ahead_first + 1) % AHEAD_MAX;
-			l->ahead_count--;
+		if (sh->ahead_count) {
+			sh->witnessed = sh->ahead[sh->ahead_first];
+			sh->ahead_first = (sh->ahead_first + 1) % AHEAD_MAX;
+			sh->ahead_count--;
 		}
 		buf_clear(&c->scratch);
-		forge_put_height(&c->scratch, 1, s, l->witnessed.height);
-		wire_put_bytes(&c->scratch, 2, SLICE(l->witnessed.root, l->witnessed.root_size));
-		wire_put_bytes(&c->scratch, 3, SLICE_ARRAY(l->witnessed.hash));
+		forge_put_height(&c->scratch, 1, s, sh->witnessed.height);
+		wire_put_bytes(&c->scratch, 2, SLICE(sh->witnessed.root, sh->witnessed.root_size));
+		wire_put_bytes(&c->scratch, 3, SLICE_ARRAY(sh->witnessed.hash));
 		wire_put_message(out, 1, buf_slice(&c->scratch));
 	}
 }
@@ -421,10 +421,10 @@ static int make_block(struct forge_chain *c, const struct forge_pace *pace, stru
 	AUTO(buf_release)
 	struct buf witness = BUF_INIT(BLOCK_SIZE_MAX),
 		   events = BUF_INIT(BLOCK_SIZE_MAX);
-	struct lane *l = &c->lanes[0];
+	struct forged_shard *sh = &c->shards[0];
 	struct sc_proposal roots;
 	uint8_t witness_hash[HASH_SIZE], events_hash[HASH_SIZE];
-	int rc = propose(c, l, &draft, &roots, err);
+	int rc = propose(c, sh, &draft, &roots, err);
 
 	if (rc < 0)
 		return rc;
@@ -433,24 +433,24 @@ static int make_block(struct forge_chain *c, const struct forge_pace *pace, stru
 	hash_blake3(buf_slice(&witness), witness_hash);
 	latch(c, witness.failed ? witness.failed : events.failed);
 
-	struct slice parent = SLICE_ARRAY(l->newest.hash);
-	header_begin(c, l);
+	struct slice parent = SLICE_ARRAY(sh->newest.hash);
+	header_begin(c, sh);
 	wire_put_varint(&c->header, 3, SC_PROTOCOL_NEWEST);
 	wire_put_varint(&c->header, 4, c->params->network);
 	wire_put_bytes(&c->header, 5, SLICE_ARRAY(witness_hash));
-	wire_put_bytes(&c->header, 6, l->newest.height ? parent : slice_str(genesis_block));
+	wire_put_bytes(&c->header, 6, sh->newest.height ? parent : slice_str(genesis_block));
 	wire_put_bytes(&c->header, 7, roots.root);
 	wire_put_bytes(&c->header, 8, told);
-	seal_header(c, l, roots.root);
+	seal_header(c, sh, roots.root);
 
 	buf_clear(&c->block);
 	wire_put_message(&c->block, 1, buf_slice(&c->header));
-	wire_put_bytes(&c->block, 2, SLICE_ARRAY(l->newest.hash));
+	wire_put_bytes(&c->block, 2, SLICE_ARRAY(sh->newest.hash));
 	wire_put_message(&c->block, 3, buf_slice(&witness));
-	put_certificate(c, l, pace->away);
-	forge_pool_write(&l->pool, roots.account_roots, 5, &c->block);
+	put_certificate(c, sh, pace->away);
+	forge_pool_write(&sh->pool, roots.account_roots, 5, &c->block);
 	buf_add(&c->block, buf_slice(&events));
-	return block_write(c, l, err);
+	return block_write(c, sh, err);
 }
 
 int forge_chain_step(struct forge_chain *c, const struct forge_pace *given, struct err *err)
@@ -459,9 +459,9 @@ int forge_chain_step(struct forge_chain *c, const struct forge_pace *given, stru
 	const struct forge_pace *pace = given ? given : &usual;
 	int rc = 0;
 
-	for (uint32_t s = 1; s < c->lane_count && rc == 0; s++)
+	for (uint32_t s = 1; s < c->shard_count && rc == 0; s++)
 		if (!(pace->silent_bits >> s & 1))
-			rc = make_chunk(c, &c->lanes[s], pace, err);
+			rc = make_chunk(c, &c->shards[s], pace, err);
 	if (rc == 0 && !(pace->silent_bits & 1))
 		rc = make_block(c, pace, err);
 	if (rc < 0)
