@@ -34,5 +34,6 @@ void checkpoint_damaged(struct network *n, const char *name, const char *path, i
 int checkpoint_mend(struct network *n, const char *folder, const char *name, uint64_t height,
 		    const atomic_bool *stop, struct err *err) MUST_CHECK;
 #define CHECKPOINT_MEND_FOLDER ".mend" /* in it; what a crash leaves of it is worth nothing */
+void checkpoint_mend_sweep(const char *folder); /* takes that away */
 
 #endif
