@@ -23,6 +23,7 @@ struct ingest {
 	struct pipeline *pipeline;
 	pthread_t        thread;
 	bool             started;
+	struct patience  patience; /* the submitter's */
 
 	pthread_mutex_t  ingest_lock; /* guards the rest; a leaf */
 	struct ingest_totals totals;
@@ -470,7 +471,7 @@ int ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint
 
 void ingest_await(struct ingest *in, unsigned for_ms)
 {
-	pipeline_await(in->pipeline, clock_mono_ms() + for_ms);
+	pipeline_await(in->pipeline, patience_until(&in->patience, clock_mono_ms(), for_ms));
 }
 
 int ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,

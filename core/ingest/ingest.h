@@ -92,7 +92,9 @@ int  ingest_submit(struct ingest *in, uint32_t shard, uint64_t expected, struct 
  * every error `received` is still the caller's. */
 int  ingest_try_submit(struct ingest *in, uint32_t shard, uint64_t expected, uint64_t tag,
 		       bool urgent, struct buf *received, struct err *err) MUST_CHECK;
-/* An urgent block is about to come: for so long nothing else is begun. */
+/* An urgent block is about to come: for so long nothing else is checked or placed, but for two
+ * thirds of all time at most, however often this is called (pipeline.h). The replay of what is held
+ * goes on, some milliseconds at a time. */
 void ingest_await(struct ingest *in, unsigned for_ms);
 /* The same with a block that was split already, as a store keeps it; the bytes are copied. */
 int  ingest_submit_split(struct ingest *in, uint32_t shard, uint64_t height, struct slice canonical,

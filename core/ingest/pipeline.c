@@ -277,6 +277,19 @@ void pipeline_await(struct pipeline *p, uint64_t until_ms)
 	pthread_cond_broadcast(&p->work); /* who waits there waits for as long */
 }
 
+uint64_t patience_until(struct patience *p, uint64_t now_ms, unsigned for_ms)
+{
+	uint64_t from_ms = MAX(p->until_ms, now_ms), wanted_ms = now_ms + for_ms;
+	uint64_t more_ms = wanted_ms > from_ms ? wanted_ms - from_ms : 0;
+
+	p->spent -= MIN(p->spent, 2 * (now_ms - p->at_ms));
+	p->at_ms = now_ms;
+	more_ms = MIN(more_ms, (3 * PATIENCE_MS - p->spent) / 3);
+	p->spent += 3 * more_ms;
+	p->until_ms = from_ms + more_ms;
+	return p->until_ms;
+}
+
 static bool is_ready(const struct line *l)
 {
 	return l->taken < l->put && l->checked[l->taken % JOBS_MAX];

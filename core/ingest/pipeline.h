@@ -51,6 +51,16 @@ void pipeline_close(struct pipeline *p);
  * processor is busy, another process that wakes up to answer may wait for one much longer than it
  * needs it, since niceness counts within a session alone. */
 void pipeline_await(struct pipeline *p, uint64_t until_ms);
+/* Until when to await what is told of at `now_ms` and comes within `for_ms`: all of that, but two
+ * thirds of all time at most and what was saved up, up to PATIENCE_MS. Who tells of tips may be
+ * hostile, and a chain may be fast; what is usual goes on all the same. Plain data, all zero at
+ * first. Never earlier than what it said before. */
+#define PATIENCE_MS 250u
+struct patience {
+	uint64_t spent; /* thirds of a millisecond; two come back each millisecond */
+	uint64_t at_ms, until_ms;
+};
+uint64_t patience_until(struct patience *p, uint64_t now_ms, unsigned for_ms);
 /* The next job, checked. NULL with *closed: closed and empty; NULL without: nothing for wait_ms. */
 struct job *pipeline_take(struct pipeline *p, unsigned wait_ms, bool *closed);
 

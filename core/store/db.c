@@ -372,6 +372,17 @@ static bool is_packed(const struct db *db, enum family family)
 	return db->packed && families[family].placed;
 }
 
+/* As the database has the key, or what lies where it would. */
+static struct slice sought(const struct db *db, enum family family, struct slice key)
+{
+	return is_packed(db, family) ? key_row_pack(key) : key;
+}
+
+static bool is_own(const struct db *db, enum family family, struct slice key, struct slice stored)
+{
+	return !is_packed(db, family) || key_row_is_own(key, stored);
+}
+
 /* An iterator keeps files alive that compaction has replaced, so an old one is not kept. */
 static bool is_current(const struct db_iter *it)
 {
@@ -664,12 +675,13 @@ uint64_t db_sequence(struct db *db)
 int db_get(struct db *db, enum family family, struct slice key, struct buf *value, struct err *err)
 {
 	char *words = NULL;
+	struct slice stored = sought(db, family, key);
 
-	if (is_packed(db, family))
-		key = key_row_pack(key);
+	if (!is_own(db, family, key, stored))
+		return 0; /* nobody can have stored it */
 	rocksdb_pinnableslice_t *found =
 		rocksdb_get_pinned_cf(db->rocks, db->read_ordered, db->handles[family],
-				      (const char *)key.p, key.n, &words);
+				      (const char *)stored.p, stored.n, &words);
 
 	count_blocks();
 	if (words) {
@@ -712,22 +724,27 @@ void db_batch_freep(struct db_batch **b)
 
 void db_batch_put(struct db_batch *b, enum family family, struct slice key, struct slice value)
 {
-	if (is_packed(b->db, family))
-		key = key_row_pack(key);
-	rocksdb_writebatch_put_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n,
-				  (const char *)value.p, value.n);
+	struct slice stored = sought(b->db, family, key);
+
+	assert(is_own(b->db, family, key, stored));
+	rocksdb_writebatch_put_cf(b->batch, b->db->handles[family], (const char *)stored.p,
+				  stored.n, (const char *)value.p, value.n);
 }
 
 void db_batch_delete(struct db_batch *b, enum family family, struct slice key)
 {
-	if (is_packed(b->db, family))
-		key = key_row_pack(key);
-	rocksdb_writebatch_delete_cf(b->batch, b->db->handles[family], (const char *)key.p, key.n);
+	struct slice stored = sought(b->db, family, key);
+
+	if (is_own(b->db, family, key, stored))
+		rocksdb_writebatch_delete_cf(b->batch, b->db->handles[family],
+					     (const char *)stored.p, stored.n);
 }
 
 void db_batch_delete_range(struct db_batch *b, enum family family, struct slice first,
 			   struct slice end)
 {
+	first = sought(b->db, family, first);
+	end = sought(b->db, family, end);
 	rocksdb_writebatch_delete_range_cf(b->batch, b->db->handles[family], (const char *)first.p,
 					   first.n, (const char *)end.p, end.n);
 }
@@ -765,11 +782,6 @@ static struct slice stored_key(const struct db_iter *it)
 	return SLICE(p, n);
 }
 
-static struct slice sought(const struct db_iter *it, struct slice key)
-{
-	return it->other ? key_row_pack(key) : key;
-}
-
 /* An iterator that stands nowhere is at its end, or met an error: only asking tells which. */
 static int standing(struct db_iter *it, struct err *err)
 {
@@ -787,16 +799,20 @@ static int standing(struct db_iter *it, struct err *err)
 
 int db_iter_seek(struct db_iter *it, struct slice key, struct err *err)
 {
-	key = sought(it, key);
+	key = sought(it->db, it->family, key);
 	rocksdb_iter_seek(it->it, (const char *)key.p, key.n);
 	return standing(it, err);
 }
 
 int db_iter_seek_back(struct db_iter *it, struct slice key, struct err *err)
 {
-	key = sought(it, key);
-	rocksdb_iter_seek_for_prev(it->it, (const char *)key.p, key.n);
-	return standing(it, err);
+	struct slice stored = sought(it->db, it->family, key);
+
+	rocksdb_iter_seek_for_prev(it->it, (const char *)stored.p, stored.n);
+	int rc = standing(it, err);
+
+	/* What lies where it would may be behind it. */
+	return rc == 1 && slice_cmp(it->key, key) > 0 ? db_iter_back(it, err) : rc;
 }
 
 int db_iter_next(struct db_iter *it, struct err *err)

@@ -283,27 +283,41 @@ size_t key_row_stem(struct slice key)
 	return stem && (place == HEIGHT_SIZE || place == ROW_SUFFIX_SIZE) ? stem : 0;
 }
 
+/* What a place of branch 0 has behind its height: the first that is ever stored there. */
+static const uint8_t first_place[] = { 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0 };
+static_assert(PLACE_INDEX == 0 && sizeof first_place == ROW_SUFFIX_SIZE - HEIGHT_SIZE,
+	      "~index, then the branch");
+
 struct slice key_row_pack(struct slice key)
 {
 	size_t stem = stem_size(key);
 
-	if (!stem || key.n - stem != ROW_SUFFIX_SIZE)
+	if (!stem || key.n - stem < HEIGHT_SIZE)
 		return key;
-	const uint8_t *behind = key.p + stem + HEIGHT_SIZE;
-	uint32_t index = ~get_be32(behind), branch = get_be32(behind + 4);
+	struct slice at = SLICE(key.p, stem + HEIGHT_SIZE);
 
-	/* Another index is sought, never stored, and stands before all of that height. */
-	return index == PLACE_INDEX && branch ? key : SLICE(key.p, stem + HEIGHT_SIZE);
+	/* What is sought need be no place: it may stand before all of that height. */
+	return slice_cmp(SLICE(key.p + at.n, key.n - at.n), SLICE_ARRAY(first_place)) > 0 ? key
+											  : at;
+}
+
+bool key_row_is_own(struct slice key, struct slice packed)
+{
+	if (packed.n < key.n)
+		return slice_eq(SLICE(key.p + packed.n, key.n - packed.n),
+				SLICE_ARRAY(first_place));
+	size_t stem = key_row_stem(key);
+
+	return !stem || key.n - stem != HEIGHT_SIZE;
 }
 
 struct slice key_row_unpack(struct slice key, uint8_t out[ROW_STORED_KEY_MAX])
 {
 	size_t stem = stem_size(key);
 
-	if (!stem || key.n - stem != HEIGHT_SIZE || key.n + HEIGHT_SIZE > ROW_STORED_KEY_MAX)
+	if (!stem || key.n - stem != HEIGHT_SIZE || key.n + sizeof first_place > ROW_STORED_KEY_MAX)
 		return key;
 	memcpy(out, key.p, key.n);
-	put_be32(out + key.n, ~(uint32_t)PLACE_INDEX);
-	memset(out + key.n + 4, 0, 4);
-	return SLICE(out, key.n + HEIGHT_SIZE);
+	memcpy(out + key.n, first_place, sizeof first_place);
+	return SLICE(out, key.n + sizeof first_place);
 }

@@ -103,8 +103,11 @@ int  key_unescape(struct rd *r, struct buf *out) MUST_CHECK;
  * than a shorter number that says how long it is, which stands between random bytes. */
 #define ROW_STORED_KEY_MAX (2 * 4096 + 2 + 2 + 16)
 
-/* As it is sought or stored: all of `key` or its beginning. */
+/* As it is sought or stored: all of `key` or its beginning. Whatever `key` is, a place, a part of one
+ * or more: stored keys that lie before it lie before what it is packed to, and the others do not. */
 struct slice key_row_pack(struct slice key);
+/* Is that its own form? Else it is that of a key which lies behind it. */
+bool key_row_is_own(struct slice key, struct slice packed);
 /* Back; `key` itself when it is no such key. */
 struct slice key_row_unpack(struct slice key, uint8_t out[ROW_STORED_KEY_MAX]);
 /* Bytes that all versions of a key share, in either form; 0: it does not end in a place. */

@@ -281,14 +281,20 @@ static struct request *send(struct sync *s, unsigned source, uint32_t shard, str
 
 /* ---- which heights ---- */
 
-/* Several times slower than another one, or never heard. */
-static bool is_slow(const struct sync *s, const struct sync_source *src)
+/* Several times slower than another one that can be asked for the height, if not now then soon; or
+ * never heard, where another one was. Who was fast and is banned or gone makes nobody slow. */
+static bool is_slow(const struct sync *s, const struct sync_source *src, uint32_t shard,
+		    uint64_t height)
 {
 	double best = 0;
 
-	for (size_t i = 0; i < SYNC_SOURCES_MAX; i++)
-		if (s->sources[i].there)
-			best = MAX(best, s->sources[i].rate.per_ms);
+	for (size_t i = 0; i < SYNC_SOURCES_MAX; i++) {
+		const struct sync_source *other = &s->sources[i];
+
+		if (other->there && range_has(other->offers[shard], height) &&
+		    score_usable(&other->score, s->now_ms))
+			best = MAX(best, other->rate.per_ms);
+	}
 	return src->rate.per_ms * MUCH_FASTER < best;
 }
 
@@ -300,8 +306,8 @@ static void from_above(const struct sync *s, unsigned source, uint32_t shard, ui
 	const struct sync_source *src = &s->sources[source];
 	uint64_t end = highest_free(s, shard, in);
 
-	if (!is_slow(s, src) || end == in.first || !range_has(src->offers[shard], end - 1) ||
-	    source_refused(s, source, shard, end - 1))
+	if (!is_slow(s, src, shard, r->first) || end == in.first ||
+	    !range_has(src->offers[shard], end - 1) || source_refused(s, source, shard, end - 1))
 		return;
 	struct range above = { MAX(end > size ? end - size : 1, in.first), end };
 

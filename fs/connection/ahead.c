@@ -5,7 +5,7 @@
 
 struct ahead {
 	pthread_mutex_t ahead_lock;           /* guards the rest; a leaf */
-	struct ahead_part parts[AHEAD_PARTS]; /* newest first; bytes NULL: no part */
+	struct ahead_part parts[AHEAD_PARTS]; /* bytes NULL: no part */
 };
 
 struct ahead *ahead_new(void)
@@ -50,30 +50,57 @@ bool ahead_take(struct ahead *a, const struct asked_as *of, uint64_t offset, boo
 		if (!is_next(&a->parts[i], of, offset, plus))
 			continue;
 		*out = a->parts[i];
-		memmove(a->parts + i, a->parts + i + 1, (AHEAD_PARTS - 1 - i) * sizeof *a->parts);
-		a->parts[AHEAD_PARTS - 1] = (struct ahead_part){ .bytes = NULL };
+		a->parts[i] = (struct ahead_part){ .bytes = NULL };
 		return true;
 	}
 	return false;
 }
 
-static char *push(struct ahead *a, const struct ahead_part *part)
+/* Of the same folder as it was before: nobody asks for that again. */
+static bool is_passed(const struct ahead_part *p, const struct asked_as *of)
 {
-	LOCKED(&a->ahead_lock);
-	char *oldest = a->parts[AHEAD_PARTS - 1].bytes;
-
-	memmove(a->parts + 1, a->parts, (AHEAD_PARTS - 1) * sizeof *a->parts);
-	a->parts[0] = *part;
-	return oldest;
+	return p->of.ino == of->ino &&
+	       (p->of.generation != of->generation || p->of.stamp != of->stamp);
 }
 
-void ahead_put(struct ahead *a, struct ahead_part *part)
+/* Holding the lock. NULL: there is none. */
+static struct ahead_part *room_for(struct ahead *a, const struct asked_as *of, uint64_t now_ms)
 {
-	if (!part->bytes || part->at == part->end) {
-		ahead_part_release(part);
-		return;
+	struct ahead_part *oldest = a->parts;
+
+	for (struct ahead_part *p = a->parts; p < a->parts + AHEAD_PARTS; p++) {
+		if (!p->bytes || is_passed(p, of))
+			return p;
+		if (p->put_ms < oldest->put_ms)
+			oldest = p;
 	}
-	free(push(a, part));
+	return now_ms >= oldest->put_ms + AHEAD_OLD_MS ? oldest : NULL;
+}
+
+bool ahead_has_room(struct ahead *a, const struct asked_as *of, uint64_t now_ms)
+{
+	LOCKED(&a->ahead_lock);
+	return room_for(a, of, now_ms);
+}
+
+/* What is to be freed. */
+static char *place(struct ahead *a, struct ahead_part *part, uint64_t now_ms)
+{
+	LOCKED(&a->ahead_lock);
+	struct ahead_part *room = room_for(a, &part->of, now_ms);
+
+	if (!room)
+		return part->bytes;
+	char *before = room->bytes;
+
+	*room = *part;
+	room->put_ms = now_ms;
+	return before;
+}
+
+void ahead_put(struct ahead *a, struct ahead_part *part, uint64_t now_ms)
+{
+	free(part->bytes && part->at < part->end ? place(a, part, now_ms) : part->bytes);
 	*part = (struct ahead_part){ .bytes = NULL };
 }
 

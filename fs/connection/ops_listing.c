@@ -3,6 +3,7 @@
 
 #include <linux/fuse.h>
 
+#include "core/base/clock.h"
 #include "fs/connection/ahead.h"
 #include "fs/connection/transport.h"
 
@@ -168,7 +169,12 @@ static bool on_child(void *arg, const struct tree_child *c)
 /* Of names alone more is listed than was asked for, for the requests that follow. */
 static void widen(struct listing *l)
 {
-	char *wide = l->size < AHEAD_SIZE ? malloc(AHEAD_SIZE) : NULL;
+	struct asked_as as;
+
+	if (l->size >= AHEAD_SIZE || !known_as(l->folder, &as) ||
+	    !ahead_has_room(l->folder->serving->ahead, &as, clock_mono_ms()))
+		return;
+	char *wide = malloc(AHEAD_SIZE);
 
 	if (!wide)
 		return;
@@ -257,7 +263,7 @@ static void reply_part(fuse_req_t req, struct serving *s, const struct slot *slo
 	fuse_reply_buf(req, from, used);
 	if (!slot->view && views_stamp(s->views, slot->network) != part->of.stamp)
 		notifier_published_before(s->notifier, network_index(slot->network));
-	ahead_put(s->ahead, part);
+	ahead_put(s->ahead, part, clock_mono_ms());
 }
 
 /* True: what comes there was listed with what came before it, and nothing was published since. */
@@ -337,7 +343,7 @@ static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	ops_answered(&folder, l.grows);
 	if (l.rest.bytes) {
 		l.bytes = NULL;
-		ahead_put(s->ahead, &l.rest);
+		ahead_put(s->ahead, &l.rest, clock_mono_ms());
 	}
 }
 

@@ -422,6 +422,43 @@ static void replay_does_not_wait_for_a_slow_source(void **state)
 	}
 }
 
+/* The longest time for which the tip stood still beside one source of a steady pace, after one that
+ * is a hundred times as fast was banned, or has nothing any more. */
+static uint64_t stood_still_after(enum nature fast)
+{
+	const struct plain chain = { .head = 60000, .last = 60000, .base = 50000, .paused = true };
+	struct world *w = plain_world(&chain);
+	uint64_t tip = 0, moved_ms = 0, longest = 0;
+
+	add_peer(w, 0, HONEST, 10, 1000);
+	add_peer(w, 1, fast, 1, 100000);
+	while (w->now_ms < 3000 && (fast == LIAR ? !w->banned : taken(w) < 300))
+		run(w, w->now_ms + 1);
+	for (uint32_t s = 0; fast != LIAR && s < SHARDS; s++)
+		give(w, (struct sync_event){ .kind = SYNC_OFFERS, .source = 1, .shard = s });
+	while (w->now_ms < 15000) {
+		struct sync_shard_status st;
+
+		run(w, w->now_ms + 1);
+		sync_shard_status(w->sync, 0, &st);
+		if (st.tip > tip || st.tip == st.head)
+			moved_ms = w->now_ms;
+		tip = st.tip;
+		longest = MAX(longest, w->now_ms - moved_ms);
+	}
+	print_message("# nature %d: the tip stood still for %" PRIu64 " ms at most\n", (int)fast,
+		      longest);
+	assert_int_equal(w->banned, fast == LIAR);
+	world_free(w);
+	return longest;
+}
+
+static void nobody_is_slow_beside_one_that_cannot_be_asked(void **state)
+{
+	assert_true(stood_still_after(LIAR) < 1500);
+	assert_true(stood_still_after(HONEST) < 1500);
+}
+
 static void one_operator_alone_confirms_nothing(void **state)
 {
 	const struct plain chain = { .head = 1000, .last = 1100, .base = 990, .block_ms = 500 };
@@ -465,6 +502,7 @@ int main(void)
 		cmocka_unit_test(an_honest_source_is_as_fast_among_bad_ones),
 		cmocka_unit_test(a_whole_chain_comes_as_fast_among_bad_sources),
 		cmocka_unit_test(replay_does_not_wait_for_a_slow_source),
+		cmocka_unit_test(nobody_is_slow_beside_one_that_cannot_be_asked),
 		cmocka_unit_test(one_operator_alone_confirms_nothing),
 		cmocka_unit_test(a_cap_is_kept),
 		cmocka_unit_test(everything_arrives_whatever_the_sources_do),
