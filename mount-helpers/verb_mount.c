@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/control/alerts.h"
+#include "core/control/metrics.h"
 #include "core/checkpoint/pins.h"
 #include "core/control/orders.h"
 #include "core/ingest/ingest.h"
@@ -104,12 +105,18 @@ static int switch_hyper(struct daemon *d, bool on, struct err *err)
 }
 
 /* On the thread of whoever read it. */
-static void tell_damage(void *arg, struct network *n, uint32_t shard, uint64_t height,
-			const char *sentence)
+static void tell_damage(void *arg, struct network *n, const struct store_damage *what)
 {
 	struct daemon *d = arg;
-	events_post(d->events, network_name(n), "damaged",
-		    "shard=%u height=%" PRIu64 " reason=\"%s\"", shard, height, sentence);
+	metrics_add(COUNTER_DAMAGED, 1);
+	if (what->file)
+		events_post(d->events, network_name(n), "damaged",
+			    "file=%s reason=\"%s\" mend=\"%s\"", what->file, what->sentence,
+			    what->mend);
+	else
+		events_post(d->events, network_name(n), "damaged",
+			    "shard=%u height=%" PRIu64 " reason=\"%s\"", what->shard, what->height,
+			    what->sentence);
 }
 
 /* On any thread but those that end with the mount. */

@@ -242,9 +242,10 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 		/* Damaged is not absent: it stays listed, and who reads the file is told. */
 		struct block_row row;
 
-		trace_error("checkpoint", "info is damaged; chainfs fsck --repair builds it again",
-			    "network=%s name=%s error=\"%s\"", network_name(b->network), name,
-			    err.text);
+		AUTO(base_closep)
+		int file = openat(at, "info", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+		checkpoint_damaged(b->network, name, "info", file, err.text);
 		info->shard_count = 1;
 		if (network_block(b->network, 0, e->height, &row) == 1)
 			info->shards[0].time = row.time;

@@ -1,6 +1,7 @@
 #include "core/checkpoint/sums.h"
 
 #include "core/base/files.h"
+#include "core/base/trace.h"
 #include "core/checkpoint/build.h"
 
 #include <dirent.h>
@@ -276,6 +277,31 @@ int checkpoint_sums_check(int parent, const char *name, const char *path, int fd
 }
 
 /* ---- mending ---- */
+
+void checkpoint_damaged(struct network *n, const char *name, const char *path, int fd,
+			const char *sentence)
+{
+	char file[NAME_SIZE + CHECKPOINT_PATH_MAX + 16];
+	struct stat st = { .st_ino = 0 };
+
+	/* One that is built again has another inode. */
+	(void)!fstat(fd, &st);
+	snprintf(file, sizeof file, "checkpoints/%s/%s", name, path);
+	network_damaged_file(n, file, st.st_ino, sentence,
+			     "chainfs fsck --repair builds the checkpoint again");
+}
+
+void checkpoint_mend_sweep(const char *folder)
+{
+	AUTO(base_closep) int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = parent < 0 ? 0 : files_remove_tree(parent, CHECKPOINT_MEND_FOLDER);
+
+	if (rc < 0)
+		trace_warn("checkpoint",
+			   "what a repair left that was killed cannot be removed, the next one "
+			   "tries again",
+			   "folder=%s errno=%d", folder, -rc);
+}
 
 int checkpoint_mend(struct network *n, const char *folder, const char *name, uint64_t height,
 		    const atomic_bool *stop, struct err *err)

@@ -26,10 +26,14 @@ int  checkpoint_sums_next(struct slice lines, size_t *at, char path[CHECKPOINT_P
  * changed, then remembered. -EBADMSG with a sentence; 0 also when nothing tells. */
 int checkpoint_sums_check(int parent, const char *name, const char *path, int fd, struct err *err)
 	MUST_CHECK;
+/* Tells of a file of a checkpoint below the store that is damaged, once (network_damaged_file). */
+void checkpoint_damaged(struct network *n, const char *name, const char *path, int fd,
+			const char *sentence);
 /* Builds a damaged checkpoint again and puts it into the place of the other at once. `folder`: of
  * all checkpoints. -ENODATA: its state cannot be read any more, and nothing has changed. */
 int checkpoint_mend(struct network *n, const char *folder, const char *name, uint64_t height,
 		    const atomic_bool *stop, struct err *err) MUST_CHECK;
 #define CHECKPOINT_MEND_FOLDER ".mend" /* in it; what a crash leaves of it is worth nothing */
+void checkpoint_mend_sweep(const char *folder); /* takes that away */
 
 #endif

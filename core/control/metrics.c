@@ -32,6 +32,8 @@ static const struct {
 	[COUNTER_HYPER_DIFF_FAILURES] = { "chainfs_hyper_diff_failures_total",
 					  "Reports and spans that failed, and faults that hyper "
 					  "audit found." },
+	[COUNTER_DAMAGED] = { "chainfs_store_damaged_total",
+			      "Damaged blocks and files that readers met, each once." },
 };
 
 /* Numbers of a shard, read from its view. */

@@ -213,6 +213,7 @@ static int check_damaged(struct verb_call *c, struct err *err)
 static int mend_checkpoints(struct call *k, const char *folder)
 {
 	int mended = 0;
+	checkpoint_mend_sweep(folder);
 	for (size_t i = 0; i < k->checkpoint_count; i++) {
 		struct err err = ERR_INIT;
 		struct block_row row;

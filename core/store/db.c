@@ -7,6 +7,7 @@
 
 #include <rocksdb/c.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define FILTER_BITS          10            /* a key: one absent key in a hundred costs a read */
@@ -83,6 +84,8 @@ struct db {
 	_Atomic uint64_t                 epoch;
 	uint64_t                         epoch_first, opened_ms;
 	bool packed;
+	void (*on_damage)(void *arg, const char *file, const char *words);
+	void *on_damage_arg;
 
 	pthread_mutex_t                  pool_lock; /* guards pools; a leaf */
 	struct pool                      pools[FAMILY_COUNT][DB_ORDER_COUNT];
@@ -98,8 +101,23 @@ const char *__tsan_default_suppressions(void)
 }
 #endif
 
-/* Turns RocksDB's words into a code, and frees them. */
-static int fault(char *words, struct err *err)
+#define FILE_NAME_SIZE 64
+
+/* Which file its words are of: the last part of a path of ours that they name. */
+static void file_of(const char *words, const char *folder, char out[FILE_NAME_SIZE])
+{
+	const char *at = strstr(words, folder);
+
+	out[0] = 0;
+	if (!at)
+		return;
+	at += strlen(folder);
+	at += strspn(at, "/");
+	snprintf(out, FILE_NAME_SIZE, "%.*s", (int)strcspn(at, " :,;/\n"), at);
+}
+
+/* Turns RocksDB's words into a code, and frees them. db NULL: of none that is open. */
+static int fault(const struct db *db, char *words, struct err *err)
 {
 	/* What fails a checksum or does not parse is damaged; else it could not be read. */
 	int rc = strstr(words, "No space left")		 ? -ENOSPC :
@@ -108,10 +126,18 @@ static int fault(char *words, struct err *err)
 		 strncmp(words, "Corruption", 10) == 0 ? -EBADMSG :
 							 -EIO;
 
+	bool told = rc == -EBADMSG && db && db->on_damage;
+
+	if (told) {
+		char file[FILE_NAME_SIZE];
+
+		file_of(words, db->path, file);
+		db->on_damage(db->on_damage_arg, file, words);
+	}
 	if (err)
 		err_set(err, rc, "database: %s%s",
 			rc == -EBUSY ? "another process has it open: " : "", words);
-	else
+	else if (!told)
 		trace_error("store", "the database reports an error", "words=%s", words);
 	rocksdb_free(words);
 	return rc;
@@ -462,7 +488,7 @@ static int flush(struct db *db, struct err *err)
 	for (size_t f = 0; f < FAMILY_COUNT && !words; f++)
 		rocksdb_flush_cf(db->rocks, o, db->handles[f], &words);
 	rocksdb_flushoptions_destroy(o);
-	return words ? fault(words, err) : 0;
+	return words ? fault(db, words, err) : 0;
 }
 
 static bool any_family(struct db *db, const char *property)
@@ -588,6 +614,8 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 	db->epoch_first = (atomic_fetch_add(&opened, 1) + 1) << EPOCH_BITS;
 	atomic_init(&db->epoch, db->epoch_first);
 	db->opened_ms = clock_mono_ms();
+	db->on_damage = options->on_damage;
+	db->on_damage_arg = options->arg;
 	db->path = strdup(path);
 	if (!db->path)
 		return err_set(err, -ENOMEM, "no memory for a database");
@@ -612,7 +640,7 @@ int db_open(const char *path, const struct db_options *options, struct db **out,
 			    : rocksdb_open_column_families(db->options, path, FAMILY_COUNT, names,
 							   family_list, db->handles, &words);
 	if (words)
-		return fault(words, err);
+		return fault(db, words, err);
 	int rc = options->create && options->packed ? write_form(db, err) : read_form(db, err);
 
 	if (rc < 0)
@@ -634,7 +662,7 @@ int db_salvage(const char *path, struct err *err)
 	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
 	rocksdb_repair_db(o, path, &words);
 	rocksdb_options_destroy(o);
-	return words ? fault(words, err) : 0;
+	return words ? fault(NULL, words, err) : 0;
 }
 
 uint64_t db_sequence(struct db *db)
@@ -658,7 +686,7 @@ int db_get(struct db *db, enum family family, struct slice key, struct buf *valu
 	count_blocks();
 	if (words) {
 		rocksdb_pinnableslice_destroy(found);
-		return fault(words, err);
+		return fault(db, words, err);
 	}
 	if (!found)
 		return 0;
@@ -741,7 +769,7 @@ int db_write(struct db *db, struct db_batch *b, struct err *err)
 	rocksdb_write(db->rocks, db->write, b->batch, &words);
 	atomic_fetch_add(&db->epoch, 1);
 	pools_empty(db);
-	return words ? fault(words, err) : 0;
+	return words ? fault(db, words, err) : 0;
 }
 
 /* ---- moving ---- */
@@ -766,7 +794,7 @@ static int standing(struct db_iter *it, struct err *err)
 		return 1;
 	}
 	rocksdb_iter_get_error(it->it, &words);
-	return words ? fault(words, err) : 0;
+	return words ? fault(it->db, words, err) : 0;
 }
 
 int db_iter_seek(struct db_iter *it, struct slice key, struct err *err)
@@ -849,7 +877,7 @@ static int set_compactions(struct db *db, bool on, struct err *err)
 
 		rocksdb_set_options_cf(db->rocks, db->handles[f], 1, &key, &value, &words);
 		if (words)
-			return fault(words, err);
+			return fault(db, words, err);
 	}
 	return 0;
 }
@@ -873,7 +901,7 @@ static int wake(struct db *db, struct err *err)
 	char *words = NULL;
 
 	rocksdb_enable_file_deletions(db->rocks, 0, &words);
-	int rc = words ? fault(words, err) : 0;
+	int rc = words ? fault(db, words, err) : 0;
 	int more = set_compactions(db, true, err);
 
 	return rc < 0 ? rc : more;
@@ -887,7 +915,7 @@ int db_quiet(struct db *db, bool quiet, unsigned wait_ms, struct err *err)
 	if (!quiet)
 		return wake(db, err);
 	rocksdb_disable_file_deletions(db->rocks, &words);
-	int rc = words ? fault(words, err) : set_compactions(db, false, err);
+	int rc = words ? fault(db, words, err) : set_compactions(db, false, err);
 
 	while (rc == 0 && is_at_work(db)) {
 		if (clock_mono_ms() >= end)

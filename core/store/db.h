@@ -5,7 +5,7 @@
  * Errors   with RocksDB's words: -EBADMSG for a damaged file, never "absent"; -EIO when it could
  *          not be read, -EACCES when this user may not read it; -ENOSPC; -EBUSY: another process
  *          has it open, past the store's own lock. The words go to `err`, or to the trace where err
- *          is NULL.
+ *          is NULL; those of a damaged file also to who opened it (db_options), every time.
  * Memory   what an iterator gives holds until it moves.
  * Threads  a struct db: any, writes by one at a time. An iterator or a batch: one. */
 #ifndef CHAINFS_STORE_DB_H
@@ -32,6 +32,10 @@ struct db_options {
 	bool sync_off; /* no fsync of a write */
 	bool read_only; /* nothing below the path is written; what a log holds is read into
 			 * memory */
+	/* A file is damaged: its name in the folder, "" where the words name none. On the thread
+	 * that met it, which holds no lock of ours. NULL: nobody listens. */
+	void (*on_damage)(void *arg, const char *file, const char *words);
+	void *arg;
 };
 
 int  db_open(const char *path, const struct db_options *options, struct db **out,

@@ -46,6 +46,7 @@ struct damage_listener {
 };
 
 #define DAMAGES_MAX          4096 /* a frame of the smallest blocks */
+#define DAMAGED_FILES_MAX    256  /* what else is damaged fsck tells */
 #define NETWORK_ROW_SIZE_MAX (512u << 20) /* of one row: a change list of the biggest block */
 
 struct network {
@@ -81,9 +82,11 @@ struct network {
 	void                  (*on_publish)(void *arg);
 	void                   *on_publish_arg;
 
-	pthread_mutex_t         damage_lock; /* guards the next two; a leaf */
+	pthread_mutex_t damage_lock; /* guards the next four; a leaf */
 	struct damage           damages[DAMAGES_MAX];
 	size_t                  damage_count;
+	uint64_t damaged_files[DAMAGED_FILES_MAX]; /* told; sums of their names */
+	size_t damaged_file_count;
 	const struct damage_listener *on_damage; /* the store's */
 
 	pthread_mutex_t         pins_lock; /* guards pins; a leaf */
@@ -131,6 +134,9 @@ int network_replay_row(struct network *n, enum replay_kind kind, uint32_t shard,
 int network_unclean(struct network *n, const char *what, uint32_t shard, uint64_t height);
 
 /* ---- network_bytes.c ---- */
+
+/* A listener of its database (db.h); arg: the network. */
+void network_damaged_table(void *arg, const char *file, const char *words);
 
 /* A piece of a segment; its bytes. */
 int network_piece(struct network *n, const struct segment_ref *ref, const struct block_bytes **out,

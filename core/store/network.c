@@ -199,7 +199,9 @@ static int open_parts(struct network *n, const struct network_place *at, struct 
 	char path[PATH_SIZE];
 	struct db_options options = { .cache = at->db_cache,
 				      .sync_off = at->sync_off,
-				      .read_only = at->read_only };
+				      .read_only = at->read_only,
+				      .on_damage = network_damaged_table,
+				      .arg = n };
 
 	if (asprintf(&n->folder, "%s/%s", at->folder, n->name) < 0) {
 		n->folder = NULL;

@@ -158,6 +158,11 @@ struct damage {
 int    network_block_check(struct network *n, const struct block_row *row, struct err *err)
 	MUST_CHECK;
 size_t network_damage_take(struct network *n, struct damage *out, size_t out_max);
+/* Somebody met a damaged file of its folder: it is traced, and told to who listens (store.h), unless
+ * it was before. `version` tells it from the next one of its name, as its inode does; `mend`: what a
+ * person can do. A bounded number of them; any thread. */
+void network_damaged_file(struct network *n, const char *file, uint64_t version,
+			  const char *sentence, const char *mend);
 
 /* ---- what replay left of a block ---- */
 struct roots_row {

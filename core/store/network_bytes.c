@@ -6,6 +6,8 @@
 #include "core/store/inside.h"
 #include "core/store/tiers.h"
 
+#include <stdio.h>
+
 /* ---- bytes of blocks ---- */
 
 struct piece {
@@ -76,6 +78,12 @@ static bool note_damage(struct network *n, const struct block_row *row)
 	return true;
 }
 
+static void tell_damage(struct network *n, const struct store_damage *what)
+{
+	if (n->on_damage && n->on_damage->call)
+		n->on_damage->call(n->on_damage->arg, n, what);
+}
+
 static void met_damage(struct network *n, const struct block_row *row, const char *sentence)
 {
 	AUTO(view_putp) struct view *v = network_view_get(n);
@@ -87,8 +95,59 @@ static void met_damage(struct network *n, const struct block_row *row, const cha
 	trace_error("store", "the bytes of a block are damaged",
 		    "network=%s shard=%u height=%" PRIu64 " reason=\"%s\"", n->name, row->shard,
 		    row->height, sentence);
-	if (n->on_damage && n->on_damage->call)
-		n->on_damage->call(n->on_damage->arg, n, row->shard, row->height, sentence);
+	struct store_damage what = { .shard = row->shard,
+				     .height = row->height,
+				     .sentence = sentence };
+
+	tell_damage(n, &what);
+}
+
+/* ---- damaged files ---- */
+
+/* FNV-1a: nobody who could choose names could write here. */
+static uint64_t sum_of_name(const char *file, uint64_t version)
+{
+	uint64_t sum = UINT64_C(0xcbf29ce484222325) ^ version;
+
+	for (; *file; file++)
+		sum = (sum ^ (uint8_t)*file) * UINT64_C(0x100000001b3);
+	return sum;
+}
+
+/* True when it is news. */
+static bool note_file(struct network *n, uint64_t sum)
+{
+	LOCKED(&n->damage_lock);
+	for (size_t i = 0; i < n->damaged_file_count; i++)
+		if (n->damaged_files[i] == sum)
+			return false;
+	if (n->damaged_file_count == DAMAGED_FILES_MAX)
+		return false;
+	n->damaged_files[n->damaged_file_count++] = sum;
+	return true;
+}
+
+void network_damaged_file(struct network *n, const char *file, uint64_t version,
+			  const char *sentence, const char *mend)
+{
+	struct store_damage what = { .file = file, .sentence = sentence, .mend = mend };
+
+	if (!note_file(n, sum_of_name(file, version)))
+		return;
+	trace_error("store", "a file is damaged", "network=%s file=%s reason=\"%s\" mend=\"%s\"",
+		    n->name, file, sentence, mend);
+	tell_damage(n, &what);
+}
+
+void network_damaged_table(void *arg, const char *file, const char *words)
+{
+	char path[128];
+
+	/* No number of a file is given to another one. */
+	snprintf(path, sizeof path, "db%s%s", file[0] ? "/" : "", file);
+	network_damaged_file(arg, path, 0, words,
+			     "unmount it; chainfs fsck --repair makes the network anew of its "
+			     "blocks");
 }
 
 size_t network_damage_take(struct network *n, struct damage *out, size_t out_max)
@@ -143,6 +202,23 @@ int network_segment_open(const struct network *n, uint32_t segment)
 
 /* ---- bytes of objects ---- */
 
+/* A piece that is no block's: no height can become a gap of it. */
+static int loose_piece(struct network *n, const struct segment_ref *ref,
+		       const struct block_bytes **out, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = network_piece(n, ref, out, &why);
+
+	if (rc == -EBADMSG) {
+		char file[64];
+
+		snprintf(file, sizeof file, "segments/%06" PRIu32 ".seg", ref->segment);
+		network_damaged_file(n, file, ref->offset, why.text,
+				     "chainfs fsck says what lay there");
+	}
+	return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
+}
+
 int network_carrier(struct network *n, uint64_t carrier, const struct block_bytes **out,
 		    struct err *err)
 {
@@ -159,7 +235,7 @@ int network_carrier(struct network *n, uint64_t carrier, const struct block_byte
 	if (segment_ref_read(buf_slice(&value), &ref) < 0)
 		return err_set(err, network_unclean(n, "carrier", 0, carrier),
 			       "network %s: a row does not parse", n->name);
-	return network_piece(n, &ref, out, err);
+	return loose_piece(n, &ref, out, err);
 }
 
 static int owner_bytes(struct network *n, const struct stat_record *stat,
@@ -221,6 +297,6 @@ int network_aside(struct network *n, uint32_t shard, uint64_t height,
 	if (segment_ref_read(buf_slice(&value), &ref) < 0)
 		return err_set(err, network_unclean(n, "aside", shard, height),
 			       "network %s: a row does not parse", n->name);
-	rc = network_piece(n, &ref, out, err);
+	rc = loose_piece(n, &ref, out, err);
 	return rc < 0 ? rc : 1;
 }

@@ -607,11 +607,13 @@ static int take_folder(struct store *s, const struct store_options *options, str
 	else if (rc == 0 && errno != EEXIST)
 		return files_error(err, s->path);
 	/* The format decides before anything in the folder is touched, the lock included. */
-	bool damaged = s->mend && format_is_damaged(s);
+	struct err why = ERR_INIT;
+	bool mendable = format_is_damaged(s), damaged = s->mend && mendable;
 
-	rc = damaged ? 1 : read_format(s->path, &format, err);
+	rc = damaged ? 1 : read_format(s->path, &format, &why);
 	if (rc < 0)
-		return rc;
+		return err_set(err, rc, "%s%s", err_text(&why, rc),
+			       mendable ? "; chainfs fsck --repair writes it anew" : "");
 	if (rc == 0 && !options->create)
 		return err_set(err, -ENOENT, "%s is an empty folder, not a store", s->path);
 	rc = path_of(lock, s->path, "lock", err);

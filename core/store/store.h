@@ -92,10 +92,17 @@ int store_reserve_release(struct store *s, struct err *err) MUST_CHECK;
 /* Sum of the sizes of its files in bytes, without the reserve; walks the folder. */
 uint64_t store_size(const struct store *s);
 
-/* Called when a reader meets a damaged block, once a block: on the reader's thread, holding no
- * lock; it may not wait. Set before there are readers. */
-typedef void store_damage_call(void *arg, struct network *n, uint32_t shard, uint64_t height,
-			       const char *sentence);
+/* What somebody met that is not what it was when it was written. */
+struct store_damage {
+	const char *file; /* below STORE/networks/NAME; NULL: the bytes of a block */
+	uint32_t shard;   /* of the block */
+	uint64_t height;
+	const char *sentence;
+	const char *mend; /* what a person can do; NULL: nothing, a block is a gap soon */
+};
+/* Called when a reader meets damage, once a block, and once a file for as long as the network is
+ * open: on the reader's thread, holding no lock; it may not wait. Set before there are readers. */
+typedef void store_damage_call(void *arg, struct network *n, const struct store_damage *what);
 void store_on_damage(struct store *s, store_damage_call *call, void *arg);
 
 /* The format that the folder says it has: 1; 0 it says none; -EPROTONOSUPPORT: not in our words. */

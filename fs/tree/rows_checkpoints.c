@@ -172,6 +172,16 @@ static int disk_attr(struct look *l, const struct node *n, struct attr *out)
 	return 0;
 }
 
+static int check_sum(struct look *l, int folder, const char *name, const char *path, int fd)
+{
+	struct err why = ERR_INIT;
+	int rc = checkpoint_sums_check(folder, name, path, fd, &why);
+
+	if (rc == -EBADMSG)
+		checkpoint_damaged(l->view->network, name, path, fd, why.text);
+	return rc < 0 ? err_set(l->err, rc, "%s", err_text(&why, rc)) : rc;
+}
+
 static int disk_open(struct look *l, const struct node *n)
 {
 	struct checkpoint_entry e;
@@ -194,7 +204,7 @@ static int disk_open(struct look *l, const struct node *n)
 
 	if (rc < 0 || folder < 0)
 		return rc < 0 ? rc : -errno;
-	rc = checkpoint_sums_check(folder, e.name, path, fd, l->err);
+	rc = check_sum(l, folder, e.name, path, fd);
 	if (rc < 0)
 		return rc;
 	int own = fd;

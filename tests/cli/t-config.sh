@@ -65,5 +65,7 @@ check "which is what is written then" test "$(frames_told "$T/m")" -gt "$before"
 check "and frames of both are read" exits 0 "$CHAINFS" fsck "$T/m"
 echo "something else" > "$T/m/chainfs-store"
 check "a foreign file of that name is refused" says "does not say" "$CHAINFS" migrate "$T/m"
+check "and who opens it is told what writes it anew" \
+	says "does not say .*; chainfs fsck --repair writes it anew" "$CHAINFS" status "$T/m"
 check "a folder that is no store" exits 3 "$CHAINFS" migrate "$T/home"
 check "no folder at all" exits 3 "$CHAINFS" migrate "$T/none"

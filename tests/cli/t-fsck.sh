@@ -47,6 +47,10 @@ rm "$T/a/networks/devnet/segments/stray"
 mkdir "$T/a/networks/devnet/checkpoints"
 "$CHAINFS" checkpoint "$T/a" "$T/a/networks/devnet/checkpoints" >/dev/null || exit 1
 check "checkpoints are checked" says "1 checkpoints checked: 0 damaged" "$CHAINFS" fsck "$T/a"
+mkdir -p "$T/a/networks/devnet/checkpoints/.mend/half"
+"$CHAINFS" fsck "$T/a" --repair --quiet >"$T/out"
+check "what a repair left that was killed goes with the next" \
+	test ! -e "$T/a/networks/devnet/checkpoints/.mend"
 printf x >>"$(ls "$T"/a/networks/devnet/checkpoints/*/info)"
 check "and a changed file of one is named" exits 4 sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
 check "with its name" grep -q '^damaged	devnet	checkpoint	0	0000000273	info is not' "$T/out"

@@ -1,9 +1,12 @@
 #!/bin/bash
-# kill -9 at random moments: tests/faults/kill.sh [SEED=1] [KILLS=12] [MODE=import|compaction|pin|all]
+# kill -9 at random moments:
+# tests/faults/kill.sh [SEED=1] [KILLS=12] [MODE=import|compaction|pin|repair|all]
 #
 # import      at any moment of an import that acknowledges every few milliseconds, opening included
 # compaction  while an import that has told its end closes: the database is flushed and rewritten
 # pin         while a checkpoint is built, or one is taken away
+# repair      while `fsck --repair` mends a store with damage of one to three kinds (rot.py), again and
+#             again until one comes to its end; then an import fills it
 #
 # After every kill the store opens without help, and nothing acknowledged before the kill is missing.
 # Whenever a store is filled, and every CHECK kills, fsck finds nothing. A filled store is, byte for
@@ -158,22 +161,145 @@ kills_of_pin() { # COUNT
 	is_whole
 }
 
+# opens_or_tells: what a person meets who does not know of the repair
+opens_or_tells() {
+	"$CHAINFS" status "$store" > "$T/status.out" 2>&1 || grep -q 'fsck --repair' "$T/status.out" || {
+		echo "kill $killed: it does not open, and does not say what to do:"
+		cat "$T/status.out"
+		return 1
+	}
+}
+
+inode_of() { stat -c %i "$1" 2> /dev/null; }
+
+# Kills one repair: at any moment, or, every third time, when what is made anew is about to get the
+# place: 0 killed, 1 it came to its end, 2 it ended otherwise
+kill_repair() {
+	local pid place began=$EPOCHREALTIME code
+	place=$(echo "$store"/networks/*)
+	began=$(inode_of "$place")
+	draw 3
+	local late=$((drawn == 0))
+	draw "$repair_ms"
+	"$CHAINFS" fsck "$store" --repair --quiet > "$T/repair.out" 2>&1 &
+	pid=$!
+	if [ $late = 1 ]; then
+		draw 3
+		case $drawn in # of links, of the two names, of what is taken away
+		0) until [ -e "$store"/networks/.[a-z]*.new/pins ] || [ ! -d /proc/$pid ]; do sleep 0.001; done ;;
+		*) until [ "$(inode_of "$place")" != "$began" ] || [ ! -d /proc/$pid ]; do :; done ;;
+		esac
+		draw 12
+	fi
+	pause "$drawn"
+	kill -9 $pid 2> /dev/null
+	wait $pid 2> /dev/null
+	code=$?
+	[ $code != 137 ] || return 0
+	case $code in
+	0 | 4) return 1 ;;
+	*) echo "a repair ended with $code by itself:"; cat "$T/repair.out"; return 2 ;;
+	esac
+}
+
+# A store that was pinned and closed, or one whose import was killed: what there is to be damaged
+damaged_store() {
+	rm -rf "$store"
+	draw 2
+	if [ "$drawn" = 0 ]; then
+		draw "$SPREAD"
+		into_import "$store" "$T/trace" &
+		end_by_kill $! $((drawn + 50))
+		pinned=
+		# Too early: there is no network that could be damaged.
+		[ ! -s "$(echo "$store"/networks/*/acknowledged)" ] || [ ! -s "$(echo "$store"/networks/*/segments/000001.seg)" ] || return 0
+		rm -rf "$store"
+	fi
+	pinned=$checkpoint
+	cp -a "$T/pinned" "$store"
+}
+
+is_mended() {
+	local digest left
+	"$CHAINFS" fsck "$store" --repair --quiet > "$T/repair.out" 2>&1
+	case $? in
+	0 | 4) ;;
+	*) echo "a repair that was left alone failed:"; cat "$T/repair.out"; return 1 ;;
+	esac
+	import_of "$store" "$T/trace" || { echo "an import after it failed:"; cat "$T/trace" "$T/trace.out"; return 1; }
+	# A checkpoint of heights that were lost is built again once they are there.
+	[ -z "$pinned" ] || "$CHAINFS" fsck "$store" --repair --quiet > "$T/repair.out" 2>&1
+	looks_well || return 1
+	digest=$(dump_digest "$store") || { echo "it cannot be dumped: $digest"; return 1; }
+	[ "$digest" = "$wanted" ] || { echo "the mended store differs from the undisturbed one"; return 1; }
+	if [ -n "$pinned" ] && [ "$(tree_digest "$store/$pinned")" != "$(tree_digest "$T/pinned/$pinned")" ]; then
+		echo "the checkpoint differs"
+		return 1
+	fi
+	left=$(find "$store" -name '*.new' -o -name '.mend' -o -name '*.gone' -o -name '*.part')
+	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
+	filled=$((filled + 1))
+}
+
+# The last of all: it goes on with a chain of its own, a small one, so that most of the time is repairs'.
+kills_of_repair() { # COUNT
+	local before=$killed flips began rc
+	rm -rf "$T/pinned" "$store"
+	ARCHIVE=$T/small whole=$T/small-whole
+	"$CHAINFS" forge "$ARCHIVE" --seed 5 --blocks 80 --messages 400 --accounts 12 --quiet || return 1
+	import_of "$whole" "$T/trace" || { cat "$T/trace"; return 1; }
+	wanted=$(dump_digest "$whole") || return 1
+	cp -a "$whole" "$T/pinned"
+	checkpoint=$("$CHAINFS" pin "$T/pinned" kept --quiet) || return 1
+	checkpoint=$(cd "$T/pinned" && echo networks/*/checkpoints/"$checkpoint")
+	# How long one takes that makes the network anew, here and now.
+	cp -a "$T/pinned" "$store" && rm "$store"/networks/*/db/CURRENT
+	began=${EPOCHREALTIME/./}
+	"$CHAINFS" fsck "$store" --repair --quiet > "$T/repair.out" 2>&1
+	repair_ms=$(((${EPOCHREALTIME/./} - began) / 1000 * 3 / 4)) # most damage takes less
+	pinned=$checkpoint
+	is_mended || return 1
+	while [ $((killed - before)) -lt "$1" ] && ! out_of_time; do
+		damaged_store || return 1
+		draw 3
+		flips=$((drawn + 1))
+		draw 1000000
+		python3 "$HERE/rot.py" flip "$store" "$drawn" $flips > "$T/flips" || return 1
+		while [ $((killed - before)) -lt "$1" ]; do
+			kill_repair
+			rc=$?
+			[ $rc != 2 ] || { cat "$T/flips"; return 1; }
+			[ $rc = 0 ] || break
+			killed=$((killed + 1))
+			! compgen -G "$store/networks/.*.new" > /dev/null || mid=$((mid + 1))
+			opens_or_tells || { cat "$T/flips"; return 1; }
+			draw 4
+			[ "$drawn" != 0 ] || break
+		done
+		is_mended || { cat "$T/flips"; return 1; }
+	done
+	rm -rf "$T/survivor"
+	mv "$store" "$T/survivor"
+}
+
 import_of "$whole" "$T/trace" || { cat "$T/trace"; exit 1; }
 wanted=$(dump_digest "$whole") || exit 1
 modes=$MODE
-[ "$MODE" != all ] || modes="import compaction pin"
+[ "$MODE" != all ] || modes="import compaction pin repair"
 count=$(wc -w <<< "$modes")
 for mode in $modes; do
 	share=$((KILLS / count))
 	[ "$mode" != import ] || share=$((KILLS - share * (count - 1)))
 	[ $share -gt 0 ] || continue
-	tell "$mode: $share kills lose nothing acknowledged" "kills_of_$mode" $share
+	sentence="$share kills lose nothing acknowledged"
+	[ "$mode" != repair ] || sentence="$share kills leave what the next repair mends, and an import fills"
+	tell "$mode: $sentence" "kills_of_$mode" $share
 done
 reads_alike() { [ "$(mount_digest "$T/survivor")" = "$(mount_digest "$whole")" ]; }
 if can_mount && [ -d "$T/survivor" ]; then
 	tell "a mount of what was filled between kills reads as one of the undisturbed store" reads_alike
 fi
-[ "$killed" -ge "$KILLS" ] || echo "# stopped after $BOUND s"
+! out_of_time || echo "# stopped after $BOUND s"
 echo "# $killed kills of $KILLS, $mid of them after an acknowledgement or in the middle; $acks acknowledgements," \
 	"$filled stores filled, $checks times fsck, $((SECONDS - STARTED)) s"
 check "as many kills as were asked for" [ "$killed" -ge "$KILLS" ]

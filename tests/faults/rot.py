@@ -2,6 +2,7 @@
 """Bit rot: flips in every kind of file of a store, and what comes of each. Run by rot.sh.
 
     rot.py CHAINFS READ_TREE FOLDER SEED FLIPS [JOBS]
+    rot.py flip STORE SEED FLIPS       only flips, and says where: for kill.sh
 
 A flip is 1 to 64 bytes of one file made others, or one bit. Then, in this order, on a copy of the store:
   read     every place of the tree is looked up and read: the bytes of before, or an error that says
@@ -13,11 +14,12 @@ FLIP=n runs that one alone and keeps its store."""
 import os, random, re, shutil, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
-CHAINFS, READ_TREE, WORK = sys.argv[1:4]
-SEED, FLIPS = int(sys.argv[4]), int(sys.argv[5])
+FLIP_ONLY = sys.argv[1:2] == ["flip"]
+CHAINFS, READ_TREE, WORK = (None, None, None) if FLIP_ONLY else sys.argv[1:4]
+SEED, FLIPS = int(sys.argv[3 if FLIP_ONLY else 4]), int(sys.argv[4 if FLIP_ONLY else 5])
 JOBS = int(sys.argv[6]) if len(sys.argv) > 6 else os.cpu_count()
 ONLY = int(os.environ["FLIP"]) if "FLIP" in os.environ else None
-NET = "crowd"
+NET = next(n for n in sorted(os.listdir(f"{sys.argv[2]}/networks")) if n[0] != ".") if FLIP_ONLY else "crowd"
 EBADMSG, EIO, ENODATA, EUCLEAN, ENOENT, EPROTONOSUPPORT = 74, 5, 61, 117, 2, 93
 HONEST = {f"!{e}" for e in (EBADMSG, EIO, ENODATA, EUCLEAN)}
 
@@ -66,17 +68,6 @@ def sst_regions(path):
         parts.append((name, first, first + n + 5))
     parts.append(("data", 0, min(p[1] for p in parts)))
     return parts
-
-
-def families(db):
-    names = [b"default", b"blocks", b"rows", b"deaths", b"stats", b"hashes", b"replay"]
-    out = {}
-    for name in sorted(os.listdir(db)):
-        if name.endswith(".sst"):
-            b = open(f"{db}/{name}", "rb").read()
-            at = b.find(b"rocksdb.column.family.name")
-            out[name] = next((n.decode() for n in names if b[at + 26:at + 26 + len(n)] == n), "?")
-    return out
 
 
 def targets(store, state):
@@ -273,6 +264,16 @@ def trial(i, kind, place, store, base, archive):
     return t
 
 
+def flip_only(store):
+    """FLIPS places, each of a kind of its own. A pin is a number in a file without a sum (docs/limits.md)."""
+    r = random.Random(SEED)
+    places = targets(store, "closed")
+    places.pop("pin", None)
+    for kind in r.sample(sorted(places), min(FLIPS, len(places))):
+        file, first, end = r.choice(places[kind])
+        print(f"{kind}: {file}, {flip_bytes(f'{store}/{file}', first, end, r)}")
+
+
 def main():
     started = time.time()
     archive, stores = make()
@@ -331,4 +332,4 @@ def main():
     sys.exit(not good)
 
 
-main()
+flip_only(sys.argv[2]) if FLIP_ONLY else main()

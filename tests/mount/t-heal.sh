@@ -1,7 +1,7 @@
 #!/bin/bash
 # Damaged bytes below a mount: the reader gets an error, an event says where, the next writer makes
 # a gap of it, and the same block, imported again, is served again by the mount that stood all the
-# time.
+# time. Of files that are no segments the event says what a person can do, and is told once.
 . "$(dirname "$0")/lib.bash"
 
 import_vectors "$T/store" --hyper on || exit 1
@@ -85,5 +85,60 @@ check "the next import heals what a reader met" \
 	sh -c "'$CHAINFS' import '$T/store' '$ARCHIVE' --quiet | grep -q '^$NET: [1-9]'"
 served() { [ -s "$blocks/0000000001/block.pb" ] && cat "$blocks/0000000001/block.pb" >/dev/null; }
 check "and it is served" eventually 10 served
+unmount "$T/mnt"
+
+# ---- files of the database and of a checkpoint ----
+
+eventually 20 is_not_mounted "$T/mnt"
+eventually 20 sh -c "'$CHAINFS' status '$T/store' >/dev/null && [ ! -e '$T/store/control' ]"
+"$CHAINFS" fsck "$T/store" --repair --quiet > "$T/repair.out" # nobody met all of that frame
+"$CHAINFS" import "$T/store" "$ARCHIVE" --quiet > "$T/import.out"
+checkpoint=$("$CHAINFS" pin "$T/store" kept --quiet)
+files=$(tree_digest "$T/store/networks/$NET/checkpoints/$checkpoint")
+table=$(grep -laF nameblocks "$T/store/networks/$NET/db"/*.sst) # what its properties call the family
+check "one file of the database holds the rows of blocks" test "$(wc -w <<< "$table")" = 1
+flip() { # FILE OFFSET
+	python3 -c "
+import sys
+with open(sys.argv[1], 'r+b') as f:
+	f.seek(int(sys.argv[2])); b = f.read(1); f.seek(int(sys.argv[2])); f.write(bytes([b[0] ^ 4]))" "$@"
+}
+for at in 9 6000 12000 18000; do # in some of its blocks
+	[ "$at" -lt "$(($(stat -c %s "$table") - 4000))" ] && flip "$table" "$at"
+done
+flip "$T/store/networks/$NET/checkpoints/$checkpoint/SHA256SUMS" 7
+mount_store "$T/store" "$T/mnt" || exit 1
+cat "$T/mnt/ctl/events" > "$T/told" &
+reader=$!
+eventually 10 sh -c "readlink /proc/$reader/fd/* | grep -q 'events$'"
+sums=$T/mnt/$NET/checkpoints/$checkpoint/SHA256SUMS
+refused_again() { # FILE: each time that it is read
+	for i in 1 2 3 4 5 6 7 8 9 10; do cat "$1" 2>&1 > "$T/bytes" | grep -q 'Bad message' || return 1; done
+	[ ! -s "$T/bytes" ]
+}
+check "rows of blocks that cannot be read are EBADMSG" refused_again "$blocks/0000000001/header"
+check "other ones too" refused_again "$blocks/0000000002/block.pb"
+check "a checkpoint's file is" refused_again "$sums"
+check "which is an event" eventually 10 grep -q "damaged file=checkpoints" "$T/told"
+same "an event a file, however often it is read" "$(grep -c " $NET damaged " "$T/told")" 2
+check "which names the file of the database, and why" \
+	grep -q " $NET damaged file=db/${table##*/} reason=\".*checksum mismatch" "$T/told"
+check "and what to do" grep -q "file=db/.* mend=\"unmount it; chainfs fsck --repair" "$T/told"
+check "and the checkpoint's" grep -q \
+	"damaged file=checkpoints/$checkpoint/SHA256SUMS reason=\".*sum.* mend=\"chainfs fsck --repair" "$T/told"
+same "the number of them is a metric" \
+	"$(sed -n 's/^chainfs_store_damaged_total //p' "$T/mnt/ctl/metrics")" 2
+kill $reader; wait $reader 2> /dev/null
+unmount "$T/mnt"
+eventually 20 is_not_mounted "$T/mnt"
+eventually 20 sh -c "'$CHAINFS' status '$T/store' >/dev/null && [ ! -e '$T/store/control' ]"
+"$CHAINFS" fsck "$T/store" --repair --quiet > "$T/repair.out" 2>&1
+check "what the events say mends the network" "$CHAINFS" import "$T/store" "$ARCHIVE" --quiet
+"$CHAINFS" fsck "$T/store" --repair --quiet >> "$T/repair.out" 2>&1
+check "then the checkpoint" grep -q "checkpoint $checkpoint: built again" "$T/repair.out"
+check "fsck has nothing to say again" "$CHAINFS" fsck "$T/store"
+same "the checkpoint is as it was" "$(tree_digest "$T/store/networks/$NET/checkpoints/$checkpoint")" "$files"
+mount_store "$T/store" "$T/mnt" || exit 1
+check "and every block is served, byte for byte" whole
 unmount "$T/mnt"
 exit $((tests_failed > 0))

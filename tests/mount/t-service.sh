@@ -114,6 +114,51 @@ NOTIFY_SOCKET=$T/notify "$CHAINFS" mount --foreground "$T/nothing" "$T/mnt" 2> /
 same "no store: an exit code that no restart helps" $? 3
 same "and never ready" "$(count READY)" 0
 
+# ---- how long it waits, by the unit's own lines ----
+
+unit=$TESTS/../mount-helpers/systemd/chainfs@.service.in
+mkdir "$T/run" "$T/bin"
+printf '#!/bin/sh\necho "$1" >> "%s/slept"\n' "$T" > "$T/bin/sleep"
+chmod +x "$T/bin/sleep"
+# of_unit EXEC WORD RESULT: runs the line of that kind that has the word, as systemd 252 reads it: lines
+# that are continued are one, $$ is $
+of_unit() {
+	local line
+	line=$(sed -e ':more' -e '/\\$/{N;s/\\\n/ /;b more}' "$unit" |
+		sed -n "s|^$1=-/bin/sh -c '\(.*$2.*\)'\$|\1|p" | sed 's/\$\$/$/g')
+	[ -n "$line" ] || { echo "no line $1 with $2"; return 1; }
+	env PATH="$T/bin:$PATH" RUNTIME_DIRECTORY="$T/run" SERVICE_RESULT="${3:-}" /bin/sh -c "$line"
+}
+fails() { of_unit ExecStopPost wait "${1:-exit-code}" && of_unit ExecStartPre wait; }
+waits() { # of COUNT failures, one after another
+	: > "$T/slept"
+	for ((i = 0; i < $1; i++)); do fails; done
+	tr '\n' ' ' < "$T/slept"
+}
+of_unit ExecStartPre wait
+same "the first start waits for nothing" "$(cat "$T/slept" 2> /dev/null)" ""
+same "each failure makes the next start wait longer, up to a bound" "$(waits 9)" "0 5 10 20 40 80 160 160 160 "
+of_unit ExecStopPost wait success
+same "a stop that went well begins anew" "$(waits 3)" "0 5 10 "
+touch -d '-11 minutes' "$T/run/wait"
+same "ten minutes of life do, too" "$(waits 2)" "0 5 "
+touch -d '-9 minutes' "$T/run/wait"
+same "nine do not" "$(waits 1)" "10 "
+fails core-dump && fails watchdog
+same "whatever it died of" "$(tail -n 2 "$T/slept" | tr '\n' ' ')" "20 40 "
+restart_s=$(sed -n 's/^RestartSec=\([0-9]*\)s$/\1/p' "$unit")
+burst=$(sed -n 's/^StartLimitBurst=//p' "$unit")
+in_limit() { # how many starts there are in the five minutes that are counted
+	local at=0 count=1 wait
+	for wait in 0 5 10 20 40 80 160 160 160 160; do
+		at=$((at + restart_s + wait))
+		[ $at -ge 300 ] || count=$((count + 1))
+	done
+	echo $count
+}
+check "so many failures never come to the limit of starts" test "$(in_limit)" -lt "$burst"
+check "and the longest wait ends before a start is given up" test 160 -lt 300
+
 # ---- the unit files ----
 
 command -v systemd-analyze > /dev/null || { echo "# unit files: skipped, no systemd-analyze"; exit 0; }

@@ -89,9 +89,9 @@ static bool reports(const struct chain_block *b, const struct chain_block *hones
 }
 
 /* The level that refuses the block on the state as it stands, or -1; `item` tells of a refused
- * item. */
+ * item. standing: which items are not refused, room for all of b's; or NULL. */
 static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b,
-		   const struct chain_block *honest, bool *item)
+		   const struct chain_block *honest, bool *item, bool *standing)
 {
 	struct chain_result res = { 0 };
 	struct err why = ERR_INIT;
@@ -108,6 +108,8 @@ static int refuses(struct chain *c, uint32_t shard, const struct chain_block *b,
 	int rc = c->ops->replay_block(c->replay[shard], c->state[shard], b, c->objects, true, &res,
 				      &why);
 	bool reported = rc == 0 && reports(b, honest, &res);
+	for (size_t i = 0; rc == 0 && standing && i < b->item_count; i++)
+		standing[i] = !b->items[i].refusal && res.outcomes[i].outcome != OUTCOME_REFUSED;
 	state_block_abort(c->state[shard]);
 	c->ops->replay_abort(c->replay[shard]);
 	assert_true(rc == 0 || rc == -EUCLEAN);
@@ -159,7 +161,8 @@ static void close_chain(struct chain *c)
 	archive_closep(&c->archive);
 }
 
-/* The page on trust, as text. Free with free(). */
+/* What the page on trust names as covered by nothing: other parts name fields that are covered.
+ * Free with free(). */
 static char *read_trust(void)
 {
 	size_t size;
@@ -167,6 +170,12 @@ static char *read_trust(void)
 	text = realloc(text, size + 1);
 	assert_non_null(text);
 	text[size] = 0;
+	char *from = strstr(text, "\n### By name\n");
+	assert_non_null(from);
+	char *to = strstr(from + 1, "\n### ");
+	assert_non_null(to);
+	memmove(text, from, (size_t)(to - from));
+	text[to - from] = 0;
 	return text;
 }
 

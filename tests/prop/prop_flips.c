@@ -28,7 +28,7 @@ static void flip(struct chain *c, uint32_t shard, struct slice whole,
 		return;
 	}
 	bool item = false;
-	int level = refuses(c, shard, b, honest, &item);
+	int level = refuses(c, shard, b, honest, &item, NULL);
 	c->ops->block_free(b);
 	if (level >= 0) {
 		t->refused[level]++;

@@ -1,11 +1,16 @@
 /* Changed messages and blocks: none is accepted. What is changed are the recorded blocks of a
- * chain, where they stand, the messages in them, and the fuzzers' corpora; how, a seed says. A
- * mutant counts as
+ * chain, where they stand, the messages in them, and the fuzzers' corpora; how, a seed says. Half of
+ * them are changed byte by byte, which mostly does not decode any more; the other half field by
+ * field: sizes and sums of what encloses the change are right again, and a message may be signed
+ * anew by a key that is nobody's. A mutant counts as
  *   refused    it does not decode, or some level says no
- *   reported   the block stands, and calls the changed item refused
+ *   reported   the block stands, and calls every item that is new in it refused
+ *   reordered  the block stands, and has no item that the original has not: each in another place,
+ *              again, or missing where replay gives the same state (docs/trust.md)
  *   same       it says what the original says: the canonical bytes are equal, another certificate
  *              holds too
- *   uncovered  what differs lies in fields that docs/trust.md names as covered by nothing
+ *   uncovered  what differs lies in fields that docs/trust.md names as covered by nothing; of each
+ *              new item that is not refused, set against one of the original
  *   unjudged   of a corpus, and only replay could tell: it stands on no state
  *   accepted   none of these: a failure
  *
@@ -29,7 +34,9 @@
 
 struct counts {
 	uint64_t blocks, messages, foreign; /* mutants of each; foreign: of the corpora */
-	uint64_t refused, reported, same, uncovered, unjudged, accepted;
+	uint64_t shaped, decoded;           /* changed field by field; blocks that decode */
+	uint64_t by_level[LEVEL_COUNT];     /* blocks that decode, by the level that refuses them */
+	uint64_t refused, reported, reordered, same, uncovered, unjudged, accepted;
 };
 
 struct sample {
@@ -113,7 +120,7 @@ static void mutate(struct random *r, struct slice in, struct slice other, struct
 	}
 }
 
-/* ---- where it differs ---- */
+/* ---- changing field by field ---- */
 
 #define FIELDS_MAX 4096u
 #define DEPTH_MAX  16u
@@ -128,6 +135,238 @@ static size_t fields_of(struct slice message, struct wire_field *list)
 		count++;
 	return count;
 }
+
+struct fields {
+	struct wire_field *list;
+	size_t count;
+};
+
+static void fields_release(struct fields *f)
+{
+	free(f->list);
+}
+
+static struct fields fields_read(struct slice message)
+{
+	struct wire w = wire_of(message);
+	struct wire_field f;
+	struct fields out = { NULL, 0 };
+
+	while (out.count < FIELDS_MAX && wire_next(&w, &f))
+		out.count++;
+	out.list = calloc(out.count + 1, sizeof *out.list);
+	assert_non_null(out.list);
+	out.count = fields_of(message, out.list);
+	return out;
+}
+
+/* What lies in a field, if that is a message. */
+static const ProtobufCMessageDescriptor *inner_of(const ProtobufCMessageDescriptor *d,
+						  const struct wire_field *f)
+{
+	const ProtobufCFieldDescriptor *field = field_of(d, f->number);
+
+	if (f->type != WIRE_BYTES || !field)
+		return NULL;
+	if (d == &sc__message__descriptor && strcmp(field->name, "data_bytes") == 0)
+		return &sc__message_data__descriptor;
+	return field->type == PROTOBUF_C_TYPE_MESSAGE ? field->descriptor : NULL;
+}
+
+static void put_field(struct buf *out, uint32_t number, struct slice content)
+{
+	buf_varint(out, (uint64_t)number << 3 | WIRE_BYTES);
+	buf_blob(out, content);
+}
+
+/* A number that is near what bounds are made of. */
+static uint64_t edge(struct random *r, uint64_t v)
+{
+	static const uint64_t edges[] = { 0,         1,          127,       128,
+					  INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX };
+
+	switch (random_below(r, 4)) {
+	case 0:
+		return edges[random_below(r, ARRAY_LEN(edges))];
+	case 1:
+		return v + 1;
+	case 2:
+		return v - 1;
+	default:
+		return v ^ UINT64_C(1) << random_below(r, 64);
+	}
+}
+
+/* The same field, and something else in it. */
+static void reshape_field(struct random *r, const struct wire_field *f, struct buf *out)
+{
+	AUTO(buf_release) struct buf content = BUF_INIT(BLOCK_SIZE_MAX);
+
+	if (f->type == WIRE_VARINT) {
+		buf_varint(out, (uint64_t)f->number << 3);
+		buf_varint(out, edge(r, f->value));
+		return;
+	}
+	if (f->type != WIRE_BYTES) {
+		buf_add(out, f->whole);
+		return;
+	}
+	switch (random_below(r, 5)) {
+	case 0: /* nothing */
+		break;
+	case 1: /* cut off */
+		buf_add(&content, slice_sub(f->bytes, 0, random_below(r, f->bytes.n + 1)));
+		break;
+	case 2: /* longer */
+		buf_add(&content, f->bytes);
+		put_many(r, &content, 1 + random_below(r, 8));
+		break;
+	case 3: /* as long, others */
+		put_many(r, &content, f->bytes.n);
+		break;
+	default:
+		change(r, f->bytes, f->bytes, &content);
+	}
+	put_field(out, f->number, buf_slice(&content));
+}
+
+/* A change of the list of fields. `other` lends some, of a message of the same kind. */
+static void reshape_list(struct random *r, const struct fields *in, const struct fields *other,
+			 struct buf *out)
+{
+	size_t at = random_below(r, in->count), to = random_below(r, in->count);
+	unsigned kind = (unsigned)random_below(r, 8);
+	const struct wire_field *mine = &in->list[at], *lent = NULL;
+
+	for (size_t i = 0, n = random_below(r, other->count + 1); i < other->count; i++) {
+		const struct wire_field *f = &other->list[(i + n) % other->count];
+
+		if (f->number == mine->number && (!lent || !slice_eq(f->whole, mine->whole)))
+			lent = f;
+	}
+	for (size_t i = 0; i < in->count; i++) {
+		const struct wire_field *f = &in->list[i];
+
+		if (kind == 0 && i == at) /* missing */
+			continue;
+		if (kind == 1 && i == at) /* twice */
+			buf_add(out, f->whole);
+		if (kind == 2 && (i == at || i == to)) /* each other's place */
+			f = &in->list[i == at ? to : at];
+		if (kind == 3 && i == to) /* once more, elsewhere */
+			buf_add(out, mine->whole);
+		if (kind == 4 && i == at && lent) /* another one's */
+			f = lent;
+		if (kind == 5 && i == at && lent) /* another one's besides */
+			buf_add(out, lent->whole);
+		if (kind == 6 && i == at && f->type == WIRE_BYTES) { /* under another number */
+			put_field(out, 1 + (uint32_t)random_below(r, 24), f->bytes);
+			continue;
+		}
+		if (kind == 7 && i == at) { /* something else in it */
+			reshape_field(r, f, out);
+			continue;
+		}
+		buf_add(out, f->whole);
+	}
+}
+
+/* A message whose hash is right, signed by a key that nobody gave. */
+static void sign_anew(struct random *r, struct slice message, struct buf *out)
+{
+	AUTO(fields_release) struct fields all = fields_read(message);
+	uint8_t seed[ED25519_SEED_SIZE], key[ED25519_KEY_SIZE], secret[ED25519_SECRET_SIZE];
+	uint8_t signature[ED25519_SIGNATURE_SIZE], hash[HASH20_SIZE];
+	struct slice said = SLICE_EMPTY;
+
+	for (size_t i = 0; i < all.count; i++)
+		if (all.list[i].type == WIRE_BYTES &&
+		    (all.list[i].number == 7 || (all.list[i].number == 1 && !said.n)))
+			said = all.list[i].bytes;
+	hash_blake3_20(said, hash);
+	random_bytes(r, seed, sizeof seed);
+	ed25519_from_seed(seed, key, secret);
+	ed25519_sign(secret, SLICE(hash, sizeof hash), signature);
+	for (size_t i = 0; i < all.count; i++)
+		switch (all.list[i].number) {
+		case 2:
+			put_field(out, 2, SLICE(hash, sizeof hash));
+			break;
+		case 4:
+			put_field(out, 4, SLICE(signature, sizeof signature));
+			break;
+		case 6:
+			put_field(out, 6, SLICE(key, sizeof key));
+			break;
+		default:
+			buf_add(out, all.list[i].whole);
+		}
+}
+
+/* One change of a message or of one inside it; what encloses it fits again. */
+static void reshape(struct random *r, const ProtobufCMessageDescriptor *d, struct slice in,
+		    struct slice other, bool sign, unsigned depth, struct buf *out)
+{
+	AUTO(fields_release) struct fields mine = fields_read(in), theirs = fields_read(other);
+	AUTO(buf_release) struct buf content = BUF_INIT(BLOCK_SIZE_MAX);
+
+	if (!mine.count)
+		return;
+	if (sign && d == &sc__message__descriptor && random_chance(r, 50)) {
+		if (random_chance(r, 80))
+			reshape(r, d, in, other, false, depth + 1, &content);
+		else
+			buf_add(&content, in);
+		sign_anew(r, buf_slice(&content), out);
+		return;
+	}
+	size_t at = random_below(r, mine.count);
+	const ProtobufCMessageDescriptor *inner = inner_of(d, &mine.list[at]);
+
+	if (!inner || depth == DEPTH_MAX || random_chance(r, 25)) {
+		reshape_list(r, &mine, &theirs, out);
+		return;
+	}
+	struct slice lent = mine.list[at].bytes;
+
+	for (size_t i = 0, n = random_below(r, theirs.count + 1); i < theirs.count; i++) {
+		const struct wire_field *f = &theirs.list[(i + n) % theirs.count];
+
+		if (f->number == mine.list[at].number && f->type == WIRE_BYTES)
+			lent = f->bytes;
+	}
+	reshape(r, inner, mine.list[at].bytes, lent, sign, depth + 1, &content);
+	for (size_t i = 0; i < mine.count; i++)
+		if (i == at)
+			put_field(out, mine.list[i].number, buf_slice(&content));
+		else
+			buf_add(out, mine.list[i].whole);
+}
+
+/* Half of the mutants are made so; sign: what is signed anew may be one. */
+static void make_mutant(struct counts *counts, struct random *r,
+			const ProtobufCMessageDescriptor *d, struct slice in, struct slice other,
+			bool sign, struct buf *out)
+{
+	if (random_chance(r, 50)) {
+		mutate(r, in, other, out);
+		return;
+	}
+	AUTO(buf_release) struct buf step = BUF_INIT(BLOCK_SIZE_MAX);
+
+	counts->shaped++;
+	reshape(r, d, in, other, sign, 0, out);
+	for (unsigned more = random_chance(r, 70) ? 0 : (unsigned)random_below(r, 4); more;
+	     more--) {
+		buf_clear(&step);
+		reshape(r, d, buf_slice(out), other, sign, 0, &step);
+		struct buf swap = *out;
+		*out = step;
+		step = swap;
+	}
+}
+
+/* ---- where it differs ---- */
 
 static bool only_listed(const ProtobufCMessageDescriptor *d, struct slice was, struct slice is,
 			const char *trust, unsigned depth, char field[FIELD_SIZE]);
@@ -223,7 +462,7 @@ static void try_message(struct worker *w, struct random *r, struct slice message
 	AUTO(buf_release) struct buf said = BUF_INIT(BLOCK_SIZE_MAX);
 	char field[FIELD_SIZE];
 
-	mutate(r, message, other, &changed);
+	make_mutant(&w->counts, r, &sc__message__descriptor, message, other, false, &changed);
 	w->counts.messages++;
 	if (!verifies(buf_slice(&changed), &says))
 		w->counts.refused++;
@@ -241,15 +480,144 @@ static void try_message(struct worker *w, struct random *r, struct slice message
 
 /* ---- blocks ---- */
 
+static const ProtobufCMessageDescriptor *descriptor_of(const struct chain_item *it)
+{
+	switch (it->form) {
+	case SC_FORM_MESSAGE:
+		return &sc__message__descriptor;
+	case SC_FORM_ONCHAIN:
+		return &sc__on_chain_event__descriptor;
+	case SC_FORM_FNAME:
+		return &sc__fname_transfer__descriptor;
+	case SC_FORM_BLOCK_EVENT:
+		return &sc__block_event__descriptor;
+	default:
+		return &sc__validator_message__descriptor;
+	}
+}
+
+static struct slice item_bytes(const struct chain_block *b, size_t i)
+{
+	return SLICE(b->canonical.p + b->items[i].offset, b->items[i].size);
+}
+
+/* Has the original an item of these bytes, or one that differs in listed fields alone? */
+static bool has_item(const struct chain_block *b, struct slice bytes)
+{
+	for (size_t i = 0; i < b->item_count; i++)
+		if (slice_eq(item_bytes(b, i), bytes))
+			return true;
+	return false;
+}
+
+static bool has_item_but_listed(const struct chain_block *b, const struct chain_item *it,
+				struct slice bytes, const char *trust, char field[FIELD_SIZE])
+{
+	for (size_t i = 0; i < b->item_count; i++)
+		if (b->items[i].form == it->form &&
+		    only_uncovered(descriptor_of(it), item_bytes(b, i), bytes, trust, field))
+			return true;
+	return false;
+}
+
+/* What a transaction says beside its items. The chain's rules know accounts by 32 bits. */
+struct of_account {
+	uint32_t fid;
+	struct slice root;
+	bool items;
+};
+
+static struct of_account of_account(struct slice transaction)
+{
+	struct of_account out = { 0, SLICE_EMPTY, false };
+	struct wire_field f;
+
+	for (struct wire w = wire_of(transaction); wire_next(&w, &f);) {
+		if (f.number == 1)
+			out.fid = (uint32_t)f.value;
+		if (f.number == 4)
+			out.root = f.bytes;
+		out.items |= f.number == 2 || f.number == 3;
+	}
+	return out;
+}
+
+/* Every transaction of `is` is of an account and a root that one of `was` is of; without a root, of
+ * any account that has nothing; or it says nothing at all. */
+static bool same_accounts(struct slice was, struct slice is, uint32_t number)
+{
+	AUTO(fields_release) struct fields a = fields_read(was), b = fields_read(is);
+
+	for (size_t i = 0; i < b.count; i++) {
+		struct of_account mine = of_account(b.list[i].bytes);
+		bool found = b.list[i].number != number || (!mine.items && !mine.root.n);
+
+		for (size_t k = 0; k < a.count && !found; k++) {
+			struct of_account theirs = of_account(a.list[k].bytes);
+
+			found = a.list[k].number == number &&
+				(mine.fid == theirs.fid || !mine.root.n) &&
+				slice_eq(mine.root, theirs.root);
+		}
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* Of a block that every level let stand. */
+static void judge_block(struct worker *w, uint32_t shard, struct slice whole, struct slice changed,
+			const struct chain_block *b, const struct chain_block *honest,
+			const bool *standing)
+{
+	bool reported = false, uncovered = false;
+	char field[FIELD_SIZE] = "its transactions";
+
+	if (slice_eq(buf_slice(&b->canonical), buf_slice(&honest->canonical))) {
+		w->counts.same++;
+		return;
+	}
+	if (only_uncovered(shard ? &sc__shard_chunk__descriptor : &sc__block__descriptor, whole,
+			   changed, w->trust, field)) {
+		w->counts.uncovered++;
+		return;
+	}
+	for (size_t i = 0; i < b->item_count; i++) {
+		struct slice bytes = item_bytes(b, i);
+
+		if (has_item(honest, bytes))
+			continue;
+		if (!standing[i]) {
+			reported = true;
+		} else if (b->items[i].form == SC_FORM_SYSTEM && !bytes.n) {
+			uncovered = true; /* it says nothing */
+		} else if (has_item_but_listed(honest, &b->items[i], bytes, w->trust, field)) {
+			uncovered = true;
+		} else {
+			accepted(w, "a block", field);
+			return;
+		}
+	}
+	if (uncovered)
+		w->counts.uncovered++;
+	else if (reported)
+		w->counts.reported++;
+	else if (same_accounts(buf_slice(&honest->canonical), buf_slice(&b->canonical),
+			       shard ? 3 : 5))
+		w->counts.reordered++;
+	else
+		accepted(w, "a block", "its transactions");
+}
+
 static void try_block(struct worker *w, struct random *r, struct chain *c, uint32_t shard,
 		      struct slice whole, const struct chain_block *honest, struct slice other)
 {
 	AUTO(buf_release) struct buf changed = BUF_INIT(BLOCK_SIZE_MAX);
 	struct err why = ERR_INIT;
-	char field[FIELD_SIZE];
 	bool item = false;
 
-	mutate(r, whole, other, &changed);
+	make_mutant(&w->counts, r, shard ? &sc__shard_chunk__descriptor : &sc__block__descriptor,
+		    whole, other, true, &changed);
 	w->counts.blocks++;
 	struct chain_block *b = decode(c, shard, buf_slice(&changed), &why);
 
@@ -257,31 +625,34 @@ static void try_block(struct worker *w, struct random *r, struct chain *c, uint3
 		w->counts.refused++;
 		return;
 	}
-	{
-		int level = refuses(c, shard, b, honest, &item);
+	AUTO(base_freep) bool *standing = calloc(b->item_count + 1, sizeof *standing);
 
-		if (level >= 0)
-			w->counts.refused++;
-		else if (item)
-			w->counts.reported++;
-		else if (slice_eq(buf_slice(&b->canonical), buf_slice(&honest->canonical)))
-			w->counts.same++;
-		else if (only_uncovered(shard ? &sc__shard_chunk__descriptor
-					      : &sc__block__descriptor,
-					whole, buf_slice(&changed), w->trust, field))
-			w->counts.uncovered++;
-		else
-			accepted(w, "a block", field);
+	assert_non_null(standing);
+	w->counts.decoded++;
+	int level = refuses(c, shard, b, honest, &item, standing);
+
+	if (level >= 0) {
+		w->counts.refused++;
+		w->counts.by_level[level]++;
+	} else {
+		judge_block(w, shard, whole, buf_slice(&changed), b, honest, standing);
 	}
 	c->ops->block_free(b);
 }
 
-static bool reports_refused(const struct chain_block *b)
+/* Are all items that the original has not refused for what their bytes say, and are there some? */
+static bool reports_refused(const struct chain_block *b, const struct chain_block *was)
 {
-	for (size_t i = 0; i < b->item_count; i++)
-		if (b->items[i].refusal)
-			return true;
-	return false;
+	bool any = false;
+
+	for (size_t i = 0; i < b->item_count; i++) {
+		if (has_item(was, item_bytes(b, i)))
+			continue;
+		if (!b->items[i].refusal)
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 /* Of the corpora: their blocks are signed by nobody that this chain knows, so all that decodes is
@@ -300,7 +671,8 @@ static void try_foreign(struct worker *w, struct random *r, struct chain *c)
 		w->counts.messages--;
 		return;
 	}
-	mutate(r, SLICE(s->bytes, s->size), SLICE(o->bytes, o->size), &changed);
+	make_mutant(&w->counts, r, s->kind ? &sc__shard_chunk__descriptor : &sc__block__descriptor,
+		    SLICE(s->bytes, s->size), SLICE(o->bytes, o->size), true, &changed);
 	struct chain_block *b = decode(c, (uint32_t)s->kind, buf_slice(&changed), &why);
 	struct chain_block *was =
 		b ? decode(c, (uint32_t)s->kind, SLICE(s->bytes, s->size), &why) : NULL;
@@ -313,7 +685,7 @@ static void try_foreign(struct worker *w, struct random *r, struct chain *c)
 		w->counts.refused++;
 	else if (was && slice_eq(buf_slice(&b->canonical), buf_slice(&was->canonical)))
 		w->counts.same++;
-	else if (was && reports_refused(b))
+	else if (was && reports_refused(b, was))
 		w->counts.reported++;
 	else if (only_uncovered(s->kind ? &sc__shard_chunk__descriptor : &sc__block__descriptor,
 				SLICE(s->bytes, s->size), buf_slice(&changed), w->trust, field))
@@ -471,6 +843,11 @@ static void no_mutant_is_accepted(void **state)
 		t.foreign += c->foreign;
 		t.refused += c->refused;
 		t.reported += c->reported;
+		t.reordered += c->reordered;
+		t.shaped += c->shaped;
+		t.decoded += c->decoded;
+		for (size_t l = 0; l < LEVEL_COUNT; l++)
+			t.by_level[l] += c->by_level[l];
 		t.same += c->same;
 		t.uncovered += c->uncovered;
 		t.unjudged += c->unjudged;
@@ -482,15 +859,22 @@ static void no_mutant_is_accepted(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	double seconds =
 		(double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-	uint64_t done = t.refused + t.reported + t.same + t.uncovered + t.unjudged + t.accepted;
+	uint64_t done = t.refused + t.reported + t.reordered + t.same + t.uncovered + t.unjudged +
+			t.accepted;
 
 	print_message("# %" PRIu64 " mutants: %" PRIu64 " of blocks, %" PRIu64
 		      " of messages, %" PRIu64 " of corpora: %" PRIu64 " refused, %" PRIu64
-		      " reported, %" PRIu64 " same, %" PRIu64
+		      " reported, %" PRIu64 " reordered, %" PRIu64 " same, %" PRIu64
 		      " in fields that nothing covers, %" PRIu64 " for replay alone, %" PRIu64
 		      " accepted; %.1f s, %.0f a second\n",
-		      done, t.blocks, t.messages, t.foreign, t.refused, t.reported, t.same,
-		      t.uncovered, t.unjudged, t.accepted, seconds, (double)done / seconds);
+		      done, t.blocks, t.messages, t.foreign, t.refused, t.reported, t.reordered,
+		      t.same, t.uncovered, t.unjudged, t.accepted, seconds, (double)done / seconds);
+	print_message("# %" PRIu64 " of them changed field by field; %" PRIu64
+		      " of the blocks decode: structure refuses %" PRIu64 ", header %" PRIu64
+		      ", commit %" PRIu64 ", accounts %" PRIu64 ", state %" PRIu64 "\n",
+		      t.shaped, t.decoded, t.by_level[LEVEL_STRUCTURE], t.by_level[LEVEL_HEADER],
+		      t.by_level[LEVEL_COMMIT], t.by_level[LEVEL_ACCOUNTS],
+		      t.by_level[LEVEL_STATE]);
 	for (size_t i = 0; i < sample_count; i++)
 		free(samples[i].bytes);
 	assert_int_equal(t.accepted, 0);

@@ -300,12 +300,12 @@ static void an_honest_source_is_as_fast_among_bad_ones(void **state)
 	world_free(among);
 }
 
-/* Milliseconds until a chain of `last` heights is there from its first one on. */
-static uint64_t whole_after(uint64_t seed, uint64_t last, enum nature bad)
+/* A chain of `last` heights that is to come from its first one on: an honest source alone, or beside
+ * a slow one, one that hangs, and one more. */
+static struct world *world_of_a_chain(uint64_t seed, uint64_t last, enum nature bad)
 {
 	struct plain chain = { .head = last, .last = last, .base = 1 };
 	struct world *w = plain_world(&chain);
-	uint64_t began = w->now_ms, took;
 
 	sync_freep(&w->sync);
 	w->options.seed = seed;
@@ -319,6 +319,15 @@ static uint64_t whole_after(uint64_t seed, uint64_t last, enum nature bad)
 		add_peer(w, 2, HANGING, 2, 1000);
 		add_peer(w, 3, bad, 2, 1000);
 	}
+	return w;
+}
+
+/* Milliseconds until it is there. */
+static uint64_t whole_after(uint64_t seed, uint64_t last, enum nature bad)
+{
+	struct world *w = world_of_a_chain(seed, last, bad);
+	uint64_t began = w->now_ms, took;
+
 	run(w, 600000);
 	assert_true(is_complete(w));
 	took = w->now_ms - began;
@@ -350,6 +359,67 @@ static void a_whole_chain_comes_as_fast_among_bad_sources(void **state)
 			assert_true(sum / 100 >= 0.9);
 			assert_true(least >= (lasts[l] < 4000 ? 0.6 : 0.8));
 		}
+}
+
+/* Is the height asked for, and of slow sources alone? */
+static bool is_with_slow(const struct world *w, uint32_t shard, uint64_t height)
+{
+	bool slow = false;
+
+	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++) {
+		if (!w->asked[i].id || w->asked[i].tip_check || w->asked[i].shard != shard ||
+		    height < w->asked[i].range.first || height >= w->asked[i].range.end)
+			continue;
+		if (w->peers[w->asked[i].source].nature != SLOW)
+			return false;
+		slow = true;
+	}
+	return slow;
+}
+
+/* Milliseconds, of each shard, in which the lowest height that is missing is to come from slow
+ * sources: replay waits for it, whatever else comes. */
+static uint64_t waits_for_slow(uint64_t seed, uint64_t last, uint32_t delay_ms)
+{
+	struct world *w = world_of_a_chain(seed, last, HONEST);
+	uint64_t ms = w->now_ms, waits = 0, next[SHARDS] = { 1, 1 };
+
+	add_peer(w, 1, SLOW, delay_ms, 40);
+	add_peer(w, 2, SLOW, delay_ms, 40);
+	while (!is_complete(w)) {
+		assert_true(ms < 600000);
+		run(w, ++ms);
+		for (uint32_t s = 0; s < SHARDS; s++) {
+			while (next[s] <= last && w->held[s][next[s]])
+				next[s]++;
+			waits += next[s] <= last && is_with_slow(w, s, next[s]);
+		}
+	}
+	world_free(w);
+	return waits;
+}
+
+/* Two that are 25 times slower than an honest one, over 8 s of two shards. */
+static void replay_does_not_wait_for_a_slow_source(void **state)
+{
+	static const uint32_t delays_ms[] = { 2, 24, 288 };
+
+	for (size_t d = 0; d < ARRAY_LEN(delays_ms); d++) {
+		uint64_t most = 0, sum = 0;
+
+		for (uint64_t seed = 0; seed < 20; seed++) {
+			uint64_t waits = waits_for_slow(seed, 4000, delays_ms[d]);
+
+			most = MAX(most, waits);
+			sum += waits;
+		}
+		print_message("# slow ones of %u ms: waits of %" PRIu64 " ms, at most %" PRIu64
+			      "\n",
+			      delays_ms[d], sum / 20, most);
+		/* Until they are known to be slow. */
+		assert_true(sum / 20 < 100);
+		assert_true(most < 400);
+	}
 }
 
 /* The longest time for which the tip stood still beside one source of a steady pace, after one that
@@ -431,6 +501,7 @@ int main(void)
 		cmocka_unit_test(history_is_no_flood_while_tips_come),
 		cmocka_unit_test(an_honest_source_is_as_fast_among_bad_ones),
 		cmocka_unit_test(a_whole_chain_comes_as_fast_among_bad_sources),
+		cmocka_unit_test(replay_does_not_wait_for_a_slow_source),
 		cmocka_unit_test(nobody_is_slow_beside_one_that_cannot_be_asked),
 		cmocka_unit_test(one_operator_alone_confirms_nothing),
 		cmocka_unit_test(a_cap_is_kept),

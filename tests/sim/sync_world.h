@@ -70,6 +70,7 @@ struct world {
 	bool out[SYNC_REQUESTS_MAX * 4]; /* by id modulo, for those that were cancelled */
 	struct {
 		uint64_t id;
+		unsigned source;
 		uint32_t shard;
 		struct range range;
 		bool tip_check;
@@ -202,6 +203,7 @@ static inline void note_asked(struct world *w, const struct sync_action *a)
 	for (size_t i = 0; i < SYNC_REQUESTS_MAX; i++)
 		if (!w->asked[i].id) {
 			w->asked[i].id = a->request;
+			w->asked[i].source = a->source;
 			w->asked[i].shard = a->shard;
 			w->asked[i].range = a->range;
 			w->asked[i].tip_check = a->kind == SYNC_CHECK_TIP;

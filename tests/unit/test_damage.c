@@ -3,11 +3,15 @@
 #include "tests/unit/message_lab.h"
 #include "tests/unit/tree_fixture.h"
 
+#include "core/base/files.h"
 #include "core/base/sign.h"
 #include "core/ingest/index.h"
 #include "core/ingest/writer.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define ARCHIVE "tests/vectors/devnet-a"
 #define HEIGHTS 12u
@@ -53,12 +57,12 @@ static void only_the_same_bytes_heal(void **state)
 
 static unsigned told;
 
-static void on_damage(void *arg, struct network *n, uint32_t shard, uint64_t height,
-		      const char *sentence)
+static void on_damage(void *arg, struct network *n, const struct store_damage *what)
 {
 	told++;
-	assert_int_equal(shard, 1);
-	assert_true(height >= 1 && height <= HEIGHTS && sentence[0]);
+	assert_null(what->file);
+	assert_int_equal(what->shard, 1);
+	assert_true(what->height >= 1 && what->height <= HEIGHTS && what->sentence[0]);
 }
 
 static void damage_segment(struct chain *c)
@@ -129,6 +133,155 @@ static void what_a_reader_met_is_a_gap_with_the_next_writer_and_heals(void **sta
 	assert_true(healed.object == row.object);
 	assert_int_equal(network_block_bytes(c.network, &healed, &bytes, &err), 0);
 	block_bytes_putp(&bytes);
+	trace_set_sink(NULL, NULL);
+}
+
+#define TABLES_MAX 64
+
+struct tables { /* files of the database that were told of */
+	char files[TABLES_MAX][64];
+	unsigned count;
+};
+
+static void on_file(void *arg, struct network *n, const struct store_damage *what)
+{
+	struct tables *t = arg;
+
+	assert_non_null(what->file);
+	assert_non_null(strstr(what->sentence, "checksum"));
+	assert_non_null(strstr(what->mend, "chainfs fsck"));
+	assert_true(t->count < TABLES_MAX);
+	snprintf(t->files[t->count++], sizeof t->files[0], "%s", what->file);
+}
+
+/* A bit of the first block of the file that holds a family: its name in `out`. */
+static void damage_table(const struct chain *c, const char *family, char out[64])
+{
+	AUTO(buf_release) struct buf sought = BUF_INIT(128);
+	AUTO(files_dir_closep) DIR *dir = NULL;
+	char folder[256];
+	const struct dirent *e;
+
+	/* Its properties, in which a key leaves out what the one before it, "….id", began with. */
+	buf_fmt(&sought, "name%s", family);
+	snprintf(folder, sizeof folder, "%s/networks/net/db", c->path);
+	dir = opendir(folder);
+	assert_non_null(dir);
+	out[0] = 0;
+	while (!out[0] && (e = readdir(dir))) {
+		AUTO(buf_release) struct buf bytes = BUF_INIT(64u << 20);
+
+		if (!strstr(e->d_name, ".sst"))
+			continue;
+		must(files_read_plain(dirfd(dir), e->d_name, 64u << 20, &bytes, NULL), NULL);
+		if (!memmem(bytes.p, bytes.n, sought.p, sought.n))
+			continue;
+		int fd = openat(dirfd(dir), e->d_name, O_RDWR | O_CLOEXEC);
+
+		bytes.p[9] ^= 4;
+		assert_int_equal(pwrite(fd, bytes.p + 9, 1, 9), 1);
+		close(fd);
+		snprintf(out, 64, "db/%.40s", e->d_name);
+	}
+	assert_true(out[0]);
+}
+
+static void a_damaged_file_of_the_database_is_told_once(void **state)
+{
+	AUTO(chain_release) struct chain c;
+	struct store_options options = { .holder = "test", .sync_off = true };
+	struct tables tables = { .count = 0 };
+	char blocks[64], replay[64];
+	struct block_row row;
+	struct roots_row roots;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	trace_set_sink(fixture_silence, NULL);
+	chain_open(&c, ARCHIVE);
+	chain_feed(&c, 0, 1, HEIGHTS, 1);
+	chain_feed(&c, 1, 1, HEIGHTS, 1);
+	store_closep(&c.store);
+	damage_table(&c, "blocks", blocks);
+	damage_table(&c, "replay", replay);
+	must(store_open(c.path, &options, &c.store, &err), &err);
+	c.network = store_network_at(c.store, 0);
+	store_on_damage(c.store, on_file, &tables);
+
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(network_block(c.network, 1, 1 + i % HEIGHTS, &row), -EBADMSG);
+	assert_int_equal(tables.count, 1);
+	assert_string_equal(tables.files[0], blocks);
+
+	/* By an iterator it is the same file, and another one is news. */
+	AUTO(block_scan_freep) struct block_scan *scan = NULL;
+
+	must(block_scan_new(c.network, 1, 1, &scan), &err);
+	assert_int_equal(block_scan_next(scan, &row), -EBADMSG);
+	assert_int_equal(tables.count, 1);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(network_roots(c.network, 1, 1 + i % HEIGHTS, &roots), -EBADMSG);
+	assert_int_equal(tables.count, 2);
+	assert_string_equal(tables.files[1], replay);
+
+	/* Who opens it the next time is told as well. */
+	block_scan_freep(&scan);
+	scan = NULL;
+	store_closep(&c.store);
+	must(store_open(c.path, &options, &c.store, &err), &err);
+	c.network = store_network_at(c.store, 0);
+	store_on_damage(c.store, on_file, &tables);
+	assert_int_equal(network_block(c.network, 1, 1, &row), -EBADMSG);
+	assert_int_equal(tables.count, 3);
+	trace_set_sink(NULL, NULL);
+}
+
+/* What a restore carried belongs to no height, which could become a gap of it. */
+static void damaged_bytes_of_no_block_are_told_by_their_file(void **state)
+{
+	AUTO(chain_release) struct chain c;
+	AUTO(commit_freep) struct commit *commit = NULL;
+	const struct block_bytes *owner = NULL;
+	struct tables tables = { .count = 0 };
+	struct stat_record stat = { .type = OBJECT_ITEM, .offset = 7, .size = 300 };
+	uint8_t bytes[512];
+	struct slice out;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	trace_set_sink(fixture_silence, NULL);
+	chain_open(&c, ARCHIVE);
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(i * i >> 3);
+	must(commit_new(c.network, &commit), &err);
+	must(commit_carried(commit, SLICE(bytes, sizeof bytes), &stat.carrier, &err), &err);
+	must(commit_apply(commit, &err), &err);
+	damage_segment(&c);
+	store_on_damage(c.store, on_file, &tables);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(network_object_bytes(c.network, &stat, &owner, &out, &err),
+				 -EBADMSG);
+	assert_int_equal(tables.count, 1);
+	assert_string_equal(tables.files[0], "segments/000001.seg");
+	trace_set_sink(NULL, NULL);
+}
+
+static void another_file_of_the_same_name_is_news(void **state)
+{
+	AUTO(chain_release) struct chain c;
+	struct tables tables = { .count = 0 };
+
+	(void)state;
+	trace_set_sink(fixture_silence, NULL);
+	chain_open(&c, ARCHIVE);
+	store_on_damage(c.store, on_file, &tables);
+	for (uint64_t i = 0; i < 6; i++)
+		network_damaged_file(c.network, "checkpoints/a/info", i / 3, "checksum mismatch",
+				     "chainfs fsck --repair");
+	assert_int_equal(tables.count, 2);
+	network_damaged_file(c.network, "checkpoints/b/info", 0, "checksum mismatch",
+			     "chainfs fsck --repair");
+	assert_int_equal(tables.count, 3);
 	trace_set_sink(NULL, NULL);
 }
 
@@ -239,6 +392,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_same_bytes_heal),
 		cmocka_unit_test(what_a_reader_met_is_a_gap_with_the_next_writer_and_heals),
+		cmocka_unit_test(a_damaged_file_of_the_database_is_told_once),
+		cmocka_unit_test(damaged_bytes_of_no_block_are_told_by_their_file),
+		cmocka_unit_test(another_file_of_the_same_name_is_news),
 		cmocka_unit_test(what_was_taken_out_makes_room_for_the_right_one_at_once),
 		cmocka_unit_test(a_state_that_was_let_go_is_no_data),
 	};
