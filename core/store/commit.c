@@ -667,7 +667,7 @@ static int write_all(struct commit *c, struct err *err)
 			       " have to be",
 			       room, needed);
 	/* Rows are compared with those that this process wrote; the first time all are written. */
-	const struct view_box *before = n->publications > 1 ? n->newest : NULL;
+	const struct view_box *before = n->written ? n->newest : NULL;
 	int rc = write_frame(c, err);
 
 	if (rc == 0)
@@ -717,6 +717,7 @@ int commit_apply(struct commit *c, struct err *err)
 		c->failed = rc;
 		return err_note(err, rc, "network %s: commit", n->name);
 	}
+	n->written = true;
 	n->committed = segments_end(n->segments);
 	n->carriers = c->carriers;
 	c->box->view.segment = n->committed.segment;

@@ -69,6 +69,7 @@ struct network {
 	struct dead            *dead;
 	struct witness          witness;   /* what was acknowledged; ingest's */
 	struct manifest         manifest;
+	bool                    written;   /* the newest view, by a commit of this process; ingest's */
 	bool                    lost;      /* acknowledged commits, when it was opened; known
 					    * heights are gaps */
 	bool                    read_only, full; /* as the place */

@@ -328,6 +328,23 @@ static void what_was_not_applied_never_happened(void **state)
 	expect_block(f.network, 2, 200000, 0);
 }
 
+/* Numbers go on where the process before this one was, also of a network that it made and nothing
+ * more. */
+static void a_network_that_another_process_made_opens_after_its_first_commit(void **state)
+{
+	AUTO(fixture_release) struct fixture f;
+
+	fixture_open(&f);
+	network_views_after(f.network, 1);
+	AUTO(commit_freep) struct commit *c = begin(&f);
+
+	put_block(c, 1, 2000, 0);
+	apply(c);
+	commit_freep(&c);
+	fixture_reopen(&f);
+	expect_block(f.network, 1, 2000, 0);
+}
+
 struct claims {
 	struct network *network;
 	atomic_int open;
@@ -574,6 +591,7 @@ int main(void)
 		cmocka_unit_test(views_are_whole_and_live_as_long_as_they_are_held),
 		cmocka_unit_test(every_field_of_a_view_is_found_again),
 		cmocka_unit_test(what_was_not_applied_never_happened),
+		cmocka_unit_test(a_network_that_another_process_made_opens_after_its_first_commit),
 		cmocka_unit_test(of_many_who_want_to_write_one_does),
 		cmocka_unit_test(each_publication_is_called_out),
 		cmocka_unit_test(a_damaged_segment_is_an_error_of_its_blocks_alone),
