@@ -52,8 +52,8 @@ nothing_less() { # WANTED HAVE
 		<(echo "$2") <(echo "$1")
 }
 
-reached() { # [SHARD HEIGHT]…
-	nothing_less "$1" "$(now_held)"
+reached() { # SHARD HEIGHT…
+	[ -n "$1" ] && nothing_less "$1" "$(now_held)"
 }
 
 # From the kill on: until the kernel is answered, and a block that was acknowledged is read.

@@ -7,6 +7,7 @@ if [ "$(id -u)" = 0 ] && [ "${1-}" != inside ] && unshare -m true 2> /dev/null; 
 fi
 . "$(dirname "$0")/lib.bash"
 
+[ "${FLAVOUR:-}" != cov ] || skip "the files that coverage is counted in are another user's"
 command -v fusermount3 > /dev/null || skip "fusermount3 (package fuse3) is not installed"
 if [ "$(id -u)" = 0 ]; then
 	command -v setpriv > /dev/null || skip "no setpriv to become an ordinary user with"
