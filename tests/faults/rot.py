@@ -265,10 +265,13 @@ def trial(i, kind, place, store, base, archive):
 
 
 def flip_only(store):
-    """FLIPS places, each of a kind of its own. A pin is a number in a file without a sum (docs/limits.md)."""
+    """FLIPS places, each of a kind of its own. A pin is a number in a file without a sum (docs/limits.md). The file
+    identity is damaged alone: it is the other copy of what the database says, and with both gone the repair gives up."""
     r = random.Random(SEED)
     places = targets(store, "closed")
     places.pop("pin", None)
+    if FLIPS > 1:
+        places.pop("identity", None)
     for kind in r.sample(sorted(places), min(FLIPS, len(places))):
         file, first, end = r.choice(places[kind])
         print(f"{kind}: {file}, {flip_bytes(f'{store}/{file}', first, end, r)}")
