@@ -92,11 +92,9 @@ struct place { /* of a member, sorted by its key */
 	bool signed_;
 };
 
-static int compare_keys(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
+static struct slice key_of(const struct quorum_member *m)
 {
-	int rc = memcmp(a, b, MIN(a_size, b_size));
-
-	return rc ? rc : (a_size > b_size) - (a_size < b_size);
+	return SLICE(m->key, m->key_size);
 }
 
 static int by_key(const void *left, const void *right)
@@ -104,7 +102,7 @@ static int by_key(const void *left, const void *right)
 	const struct quorum_member *a = ((const struct place *)left)->member;
 	const struct quorum_member *b = ((const struct place *)right)->member;
 
-	return compare_keys(a->key, a->key_size, b->key, b->key_size);
+	return slice_cmp(key_of(a), key_of(b));
 }
 
 static int sort_set(const struct quorum_member *members, size_t count, struct place **out)
@@ -126,8 +124,7 @@ static struct place *find(struct place *set, size_t count, struct slice key)
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct quorum_member *m = set[middle].member;
-		int rc = compare_keys(m->key, m->key_size, key.p, key.n);
+		int rc = slice_cmp(key_of(set[middle].member), key);
 
 		if (rc == 0)
 			return &set[middle];
