@@ -9,7 +9,9 @@
  * INIT, FORGET and INTERRUPT still come through /dev/fuse: a classic transport with one thread
  * reads them, and serves everything when the kernel does not agree to rings. It begins to use them
  * when all queues have an entry, and lets nobody ask before; so whatever can fail is prepared
- * before INIT is answered. When it refuses an entry, it gives up rings for this connection. */
+ * before INIT is answered. What it has put into a queue by then is not given to an entry that comes
+ * later, but waits for an answer of an earlier one: so a queue gets all its entries before the last
+ * queue gets its first one. When it refuses an entry, it gives up rings for this connection. */
 #define FUSE_USE_VERSION 314
 
 #include <fcntl.h>
@@ -94,7 +96,8 @@ struct ring {
 
 enum gate {
 	GATE_SHUT,  /* INIT is not answered */
-	GATE_FIRST, /* one entry a queue may be registered */
+	GATE_FIRST, /* entries may be registered, but for those of the last queue */
+	GATE_LAST,  /* all these are; one of the last queue may be */
 	GATE_OPEN,  /* the kernel uses the rings; all may */
 	GATE_OVER   /* no rings any more */
 };
@@ -423,11 +426,16 @@ static int prepare(struct ring *r)
 	return rc;
 }
 
+static bool is_of_last_queue(const struct ring *r)
+{
+	return r->queue == r->transport->queue_count - 1;
+}
+
 /* False: it is over before it began. */
 static bool wait_for_gate(struct ring *r)
 {
 	struct transport *t = r->transport;
-	enum gate wanted = r->first ? GATE_FIRST : GATE_OPEN;
+	enum gate wanted = !is_of_last_queue(r) ? GATE_FIRST : r->first ? GATE_LAST : GATE_OPEN;
 
 	LOCKED(&t->gate_lock);
 	while (t->gate < wanted)
@@ -443,6 +451,13 @@ static void move_gate(struct transport *t, enum gate to)
 	t->gate = to;
 	atomic_store(&t->serving, to == GATE_OPEN);
 	pthread_cond_broadcast(&t->gate_moved);
+}
+
+/* Entries of all queues but the last are counted, also those that the kernel did not take. */
+static bool was_last_before(struct transport *t)
+{
+	LOCKED(&t->gate_lock);
+	return ++t->registered == t->ring_count - t->ring_count / t->queue_count;
 }
 
 /* The kernel answers a registration with nothing but the first request, and refuses it at once. */
@@ -465,7 +480,6 @@ static int register_entry(struct ring *r)
 static void was_registered(struct ring *r, int rc)
 {
 	struct transport *t = r->transport;
-	bool all = false;
 
 	if (rc < 0 && r->first) {
 		move_gate(t, GATE_OVER);
@@ -476,14 +490,12 @@ static void was_registered(struct ring *r, int rc)
 	if (rc < 0)
 		trace_warn("fs", "the kernel takes one ring less, the others serve",
 			   "queue=%u errno=%d", r->queue, -rc);
-	if (r->first) {
-		LOCKED(&t->gate_lock);
-		all = ++t->registered == t->queue_count;
-	}
-	if (all) {
+	if (is_of_last_queue(r) && r->first) {
 		move_gate(t, GATE_OPEN);
 		trace_info("fs", "the kernel hands requests over through rings",
 			   "queues=%u threads=%u", t->queue_count, t->ring_count);
+	} else if (!is_of_last_queue(r) && was_last_before(t)) {
+		move_gate(t, GATE_LAST);
 	}
 }
 
@@ -544,7 +556,7 @@ static void on_agreed(void *arg, struct wire_bits what)
 
 	if (!what.uring)
 		trace_warn("fs", "the kernel offers no rings, the classic transport serves", "");
-	move_gate(t, what.uring ? GATE_FIRST : GATE_OVER);
+	move_gate(t, !what.uring ? GATE_OVER : t->queue_count > 1 ? GATE_FIRST : GATE_LAST);
 }
 
 static void stop(struct transport **at)
