@@ -565,12 +565,29 @@ static bool same_accounts(struct slice was, struct slice is, uint32_t number)
 	return true;
 }
 
+/* Is it a message that says what one of the block's says, though its bytes are others? */
+static bool says_the_same(const struct chain_block *b, struct slice message)
+{
+	AUTO(buf_release) struct buf says = BUF_INIT(BLOCK_SIZE_MAX);
+
+	if (!verifies(message, &says))
+		return false;
+	for (size_t i = 0; i < b->item_count; i++) {
+		AUTO(buf_release) struct buf said = BUF_INIT(BLOCK_SIZE_MAX);
+
+		if (b->items[i].form != SC_FORM_SYSTEM && verifies(item_bytes(b, i), &said) &&
+		    slice_eq(buf_slice(&says), buf_slice(&said)))
+			return true;
+	}
+	return false;
+}
+
 /* Of a block that every level let stand. */
 static void judge_block(struct worker *w, uint32_t shard, struct slice whole, struct slice changed,
 			const struct chain_block *b, const struct chain_block *honest,
 			const bool *standing)
 {
-	bool reported = false, uncovered = false;
+	bool reported = false, uncovered = false, same = false;
 	char field[FIELD_SIZE] = "its transactions";
 
 	if (slice_eq(buf_slice(&b->canonical), buf_slice(&honest->canonical))) {
@@ -591,6 +608,8 @@ static void judge_block(struct worker *w, uint32_t shard, struct slice whole, st
 			reported = true;
 		} else if (b->items[i].form == SC_FORM_SYSTEM && !bytes.n) {
 			uncovered = true; /* it says nothing */
+		} else if (b->items[i].form != SC_FORM_SYSTEM && says_the_same(honest, bytes)) {
+			same = true;
 		} else if (has_item_but_listed(honest, &b->items[i], bytes, w->trust, field)) {
 			uncovered = true;
 		} else {
@@ -602,6 +621,8 @@ static void judge_block(struct worker *w, uint32_t shard, struct slice whole, st
 		w->counts.uncovered++;
 	else if (reported)
 		w->counts.reported++;
+	else if (same)
+		w->counts.same++;
 	else if (same_accounts(buf_slice(&honest->canonical), buf_slice(&b->canonical),
 			       shard ? 3 : 5))
 		w->counts.reordered++;
