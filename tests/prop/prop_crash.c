@@ -183,8 +183,7 @@ static void become_writer(const char *path, int pipe_end, uint64_t seed)
 
 	snprintf(pipe_text, sizeof pipe_text, "%d", pipe_end);
 	snprintf(seed_text, sizeof seed_text, "%" PRIu64, seed);
-	execl("/proc/self/exe", "prop_crash", WRITER_WORD, path, pipe_text, seed_text,
-	      (char *)NULL);
+	execl(program_path(), "prop_crash", WRITER_WORD, path, pipe_text, seed_text, (char *)NULL);
 	_exit(1);
 }
 

@@ -1,5 +1,7 @@
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/support/support.h"
 
@@ -35,4 +37,14 @@ uint8_t *file_read(const char *path, size_t *size)
 	fclose(file);
 	*size = n;
 	return bytes;
+}
+
+const char *program_path(void)
+{
+	static char path[PATH_MAX];
+	ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+
+	assert_true(size > 0);
+	path[size] = '\0';
+	return path;
 }

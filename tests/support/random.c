@@ -66,3 +66,10 @@ uint64_t rounds(uint64_t usual)
 
 	return n ? n : 1;
 }
+
+uint64_t patience_ms(uint64_t usual)
+{
+	const char *times = getenv("TEST_PATIENCE");
+
+	return times ? usual * strtoull(times, NULL, 10) : usual;
+}

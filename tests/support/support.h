@@ -68,10 +68,18 @@ void     random_bytes(struct random *r, void *out, size_t n);
 /* How many rounds a property test runs: `usual` times TEST_ROUNDS percent (default 100). */
 uint64_t rounds(uint64_t usual);
 
+/* How long a test waits for what comes by itself: `usual` times TEST_PATIENCE (default 1), for whom
+ * everything is slower, as valgrind. */
+uint64_t patience_ms(uint64_t usual);
+
 /* Hex text to bytes, for known answers; the test fails when it is not hex. */
 size_t unhex(const char *text, uint8_t *out, size_t out_size);
 
 /* A whole file. The test fails when it cannot be had. Free with free(). */
 uint8_t *file_read(const char *path, size_t *size);
+
+/* Where this program lies, to be begun again: run by valgrind, /proc/self/exe is this program to who
+ * reads it and valgrind to who begins it. The text stays. */
+const char *program_path(void);
 
 #endif

@@ -347,12 +347,12 @@ static inline bool lab_missing(struct lab *l, uint32_t shard, uint64_t height)
 	return follow_want(l->follow, shard, (struct range){ height, height + 1 }, 1) != 0;
 }
 
-#define lab_until(l, condition)                                  \
-	do {                                                     \
-		uint64_t until_ = clock_mono_ms() + LAB_WAIT_MS; \
-		while (!(condition) && clock_mono_ms() < until_) \
-			lab_run_once(l);                         \
-		assert_true(condition);                          \
+#define lab_until(l, condition)                                               \
+	do {                                                                  \
+		uint64_t until_ = clock_mono_ms() + patience_ms(LAB_WAIT_MS); \
+		while (!(condition) && clock_mono_ms() < until_)              \
+			lab_run_once(l);                                      \
+		assert_true(condition);                                       \
 	} while (0)
 
 static inline void lab_release(struct lab *l)
