@@ -1,0 +1,74 @@
+/* chainfs upgrade: what is asked of the daemon, and what it does then. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "fs/mount/mount.h"
+#include "mount-helpers/verbs.h"
+#include "net/control.h"
+
+#define UPGRADE_POLL_US 5000
+
+/* In the daemon. Says first who it is: the answer may be cut off by what it asks for. */
+int verb_hand_over(struct verb_call *c)
+{
+	struct err err = ERR_INIT;
+	verb_print(c, "%d\n", (int)getpid());
+	int rc = c->env && c->env->upgrade ?
+			 c->env->upgrade(c->env->upgrade_arg, &err) :
+			 err_set(&err, -ENOTSUP, "no daemon holds the store");
+	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
+}
+
+struct upgrading {
+	struct verb_io *io;
+	long            before; /* the process that was asked; 0: it did not say */
+};
+
+static void take_out(void *arg, const char *text, size_t size)
+{
+	char word[16];
+	snprintf(word, sizeof word, "%.*s", (int)MIN(size, sizeof word - 1), text);
+	((struct upgrading *)arg)->before = strtol(word, NULL, 10);
+}
+
+static void take_err(void *arg, const char *text, size_t size)
+{
+	struct verb_io *io = ((struct upgrading *)arg)->io;
+	io->err(io->arg, text, size);
+}
+
+/* Returns once the next worker answers. */
+int verb_upgrade(struct verb_call *c)
+{
+	char full[PATH_MAX];
+	struct mount_info m;
+	struct err err = ERR_INIT;
+	int code = EXIT_DONE;
+	int rc = mountpoint_full(c->words[0], full, &err);
+	if (rc == 0)
+		rc = mountpoint_find(full, &m, &err);
+	if (rc >= 0 && (rc == 0 || strcmp(m.type, "fuse." MOUNT_SUBTYPE) != 0))
+		rc = err_set(&err, -EINVAL, "%s: no store is mounted there", full);
+	if (rc < 0)
+		return verb_fail(c, rc, &err);
+	char *argv[] = { "hand-over", m.source, NULL };
+	struct upgrading u = { .io = c->io };
+	struct verb_io io = { take_out, take_err, &u, .stop = c->io->stop };
+	rc = control_call(m.source, 2, argv, &io, &code, &err);
+	if (rc == -ECONNREFUSED)
+		return verb_fail(c, rc, &err);
+	/* Our call may have been cut off by what it asked for. */
+	if (rc == 0 && code != EXIT_DONE && code != EXIT_INTERRUPTED)
+		return code;
+	struct statfs st;
+	while (u.before > 0 && (kill((pid_t)u.before, 0) == 0 || errno == EPERM) &&
+	       !verb_stopped(c))
+		usleep(UPGRADE_POLL_US);
+	if (statfs(full, &st) < 0)
+		return verb_fail(c, err_set(&err, -errno, "%s: %s", full, strerror(errno)), &err);
+	return EXIT_DONE;
+}
