@@ -156,16 +156,9 @@ static void find(void *arg, const struct compare_difference *d)
 {
 	struct finds *f = arg;
 
-	if (f->count == f->cap) {
-		size_t cap = f->cap * 2 + 64;
-		struct compare_difference *list = realloc(f->list, cap * sizeof *list);
-
-		if (!list) {
-			f->lost = true;
-			return;
-		}
-		f->list = list;
-		f->cap = cap;
+	if (base_grow(&f->list, &f->cap, f->count + 1, sizeof *f->list) < 0) {
+		f->lost = true;
+		return;
 	}
 	f->list[f->count++] = *d;
 }

@@ -117,15 +117,8 @@ int writer_report(struct writer *w, const struct ingest_report *r)
 {
 	if (!w->options.report || (!r->tag && r->fate != FATE_LOST))
 		return 0;
-	if (w->report_count == w->report_cap) {
-		size_t cap = w->report_cap * 2 + 64;
-		struct ingest_report *list = realloc(w->reports, cap * sizeof *list);
-
-		if (!list)
-			return -ENOMEM;
-		w->reports = list;
-		w->report_cap = cap;
-	}
+	if (base_grow(&w->reports, &w->report_cap, w->report_count + 1, sizeof *w->reports) < 0)
+		return -ENOMEM;
 	w->reports[w->report_count++] = *r;
 	return 0;
 }

@@ -163,15 +163,8 @@ static int note_objects(struct rollback *r, const struct block_row *row)
 		last->end = o.end;
 		return 0;
 	}
-	if (r->object_count == r->object_cap) {
-		size_t cap = MAX(2 * r->object_cap, 64);
-		struct objects *list = realloc(r->objects, cap * sizeof *list);
-
-		if (!list)
-			return -ENOMEM;
-		r->objects = list;
-		r->object_cap = cap;
-	}
+	if (base_grow(&r->objects, &r->object_cap, r->object_count + 1, sizeof *r->objects) < 0)
+		return -ENOMEM;
 	r->objects[r->object_count++] = o;
 	return 0;
 }

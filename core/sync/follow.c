@@ -42,14 +42,7 @@ static int room_in_queue(struct follow *f)
 		f->queue_first = 0;
 		return 0;
 	}
-	size_t cap = f->queue_cap * 2 + 64;
-	struct queued *queue = realloc(f->queue, cap * sizeof *queue);
-
-	if (!queue)
-		return -ENOMEM;
-	f->queue = queue;
-	f->queue_cap = cap;
-	return 0;
+	return base_grow(&f->queue, &f->queue_cap, f->queue_cap + 1, sizeof *f->queue);
 }
 
 struct queued *follow_enqueue(struct follow *f, const struct sync_event *e, const char *text)

@@ -23,14 +23,7 @@ static int room_for_given(struct follow *f)
 		f->given_end -= moved;
 		return 0;
 	}
-	size_t cap = f->given_cap * 2 + 256;
-	struct given *given = realloc(f->given, cap * sizeof *given);
-
-	if (!given)
-		return -ENOMEM;
-	f->given = given;
-	f->given_cap = cap;
-	return 0;
+	return base_grow(&f->given, &f->given_cap, f->given_cap + 1, sizeof *f->given);
 }
 
 /* It follows the chain closely, so nothing below it is still behind history in the queue. */
@@ -381,16 +374,9 @@ static void tell_or_keep(struct follow *f, const struct given *g, const struct i
 		tell(f, g, r);
 		return;
 	}
-	if (f->early_count == f->early_cap) {
-		size_t cap = f->early_cap * 2 + 64;
-		struct kept *early = realloc(f->early, cap * sizeof *early);
-
-		if (!early) {
-			tell(f, g, r);
-			return;
-		}
-		f->early = early;
-		f->early_cap = cap;
+	if (base_grow(&f->early, &f->early_cap, f->early_count + 1, sizeof *f->early) < 0) {
+		tell(f, g, r);
+		return;
 	}
 	f->early[f->early_count++] = (struct kept){ .given = *g, .report = *r };
 }

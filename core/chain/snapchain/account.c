@@ -329,15 +329,9 @@ int account_touch(struct replay *r, struct account *a)
 		if (rc < 0)
 			return rc;
 	}
-	if (as->touched_count == as->touched_cap) {
-		size_t           cap = as->touched_cap ? 2 * as->touched_cap : 64;
-		struct account **list = realloc(as->touched, cap * sizeof(struct account *));
-
-		if (!list)
-			return -ENOMEM;
-		as->touched = list;
-		as->touched_cap = cap;
-	}
+	if (base_grow(&as->touched, &as->touched_cap, as->touched_count + 1,
+		      sizeof(struct account *)) < 0)
+		return -ENOMEM;
 	as->touched[as->touched_count++] = a;
 	a->touched = r->stamp;
 	a->changed = false;
