@@ -5,11 +5,12 @@
  * from its seed.
  *
  * Two lanes. *Forward* follows the head: from `base` upwards, lowest height first, a little ahead.
- * *Backward* fills what lies below, newest first. The line and the processors are split between
- * them (share.h); heights within `look_ahead` of the head go first of all. What is out or not
- * checked yet is bounded in bytes. When nothing else is to be asked for, a request that takes long
- * is asked of a second source too, one of a slow source at once of a fast one that has nothing to
- * do, and the first answer counts.
+ * A source that is several times slower than another one is asked for the highest of these, since
+ * replay waits for the lowest. *Backward* fills what lies below, newest first. The line and the
+ * processors are split between them (share.h); heights within `look_ahead` of the head go first of
+ * all. What is out or not checked yet is bounded in bytes. When nothing else is to be asked for, a
+ * request that takes long is asked of a second source too, one of a slow source at once of a fast
+ * one that has nothing to do, and the first answer counts.
  * A height is asked for by one request at a time, and not again before it was checked. What was
  * refused is asked of another source, and rests when there is none, longer each time. A source is
  * asked for what it offers, as much as it gives in a while (rate.h), by how far it is trusted

@@ -282,17 +282,18 @@ static struct request *send(struct sync *s, unsigned source, uint32_t shard, str
 /* ---- which heights ---- */
 
 /* Several times slower than another one that can be asked for the height, if not now then soon; or
- * never heard, where another one was. Who was fast and is banned or gone makes nobody slow. */
+ * never heard, where another one was. Who was fast and is banned or gone, or gave a height that was
+ * refused, makes nobody slow. */
 static bool is_slow(const struct sync *s, const struct sync_source *src, uint32_t shard,
 		    uint64_t height)
 {
 	double best = 0;
 
-	for (size_t i = 0; i < SYNC_SOURCES_MAX; i++) {
+	for (unsigned i = 0; i < SYNC_SOURCES_MAX; i++) {
 		const struct sync_source *other = &s->sources[i];
 
 		if (other->there && range_has(other->offers[shard], height) &&
-		    score_usable(&other->score, s->now_ms))
+		    score_usable(&other->score, s->now_ms) && !source_refused(s, i, shard, height))
 			best = MAX(best, other->rate.per_ms);
 	}
 	return src->rate.per_ms * MUCH_FASTER < best;

@@ -11,6 +11,7 @@
 #define SHARDS      2u
 #define EVENTS_MAX  4096u
 #define FRAME_BYTES 16384u
+#define MISTAKE_EVERY 333u
 #define TURNS       8u
 #define DAY_MS      (UINT64_C(24) * 3600 * 1000)
 
@@ -27,6 +28,7 @@ enum nature {
 	NATURE_COUNT,
 	HANGING = NATURE_COUNT, /* silent from its third answer on */
 	REORDERED,              /* an answer breaks at each 50th height */
+	MISTAKEN,               /* each MISTAKE_EVERY-th block is refused, which proves no lie */
 };
 
 struct peer {
@@ -332,8 +334,44 @@ static inline void on_answer(struct world *w, const struct future *f)
 	push(w, checked);
 }
 
+/* The first of them that is a mistake of who gave it; the end: none is. */
+static inline uint64_t mistake_in(const struct world *w, const struct future *f)
+{
+	uint64_t mistake = (f->range.first + MISTAKE_EVERY - 1) / MISTAKE_EVERY * MISTAKE_EVERY;
+
+	return w->peers[f->source].nature == MISTAKEN ? MIN(mistake, f->range.end) : f->range.end;
+}
+
+static inline void on_checked(struct world *w, const struct future *f);
+
+/* What lies before the mistake and behind it is right. */
+static inline void on_mistake(struct world *w, const struct future *f, uint64_t mistake)
+{
+	struct future below = *f, above = *f;
+
+	below.range.end = mistake;
+	above.range.first = mistake + 1;
+	if (below.range.first < below.range.end)
+		on_checked(w, &below);
+	give(w, (struct sync_event){ .kind = SYNC_REFUSED,
+				     .shard = f->shard,
+				     .range = { mistake, mistake + 1 },
+				     .source = f->source,
+				     .fault = FAULT_BROKEN,
+				     .on = true,
+				     .text = "its root does not come out" });
+	if (above.range.first < above.range.end)
+		on_checked(w, &above);
+}
+
 static inline void on_checked(struct world *w, const struct future *f)
 {
+	uint64_t mistake = mistake_in(w, f);
+
+	if (mistake < f->range.end) {
+		on_mistake(w, f, mistake);
+		return;
+	}
 	struct sync_event e = {
 		.shard = f->shard,
 		.range = f->range,
