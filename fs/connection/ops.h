@@ -7,5 +7,7 @@
 struct fuse_lowlevel_ops;
 /* User data of the session: a struct serving. */
 extern const struct fuse_lowlevel_ops serving_ops;
+/* For ahead_start(), whose `arg` is the struct serving then. */
+void ops_list_ahead(void *arg, struct ahead_part *part);
 
 #endif

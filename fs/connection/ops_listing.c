@@ -1,4 +1,6 @@
 /* Listings: entries into one reply, and replies that are kept for who asks the same. */
+#include "fs/connection/ops.h"
+
 #include "fs/connection/ops_inside.h"
 
 #include <linux/fuse.h>
@@ -186,6 +188,18 @@ static void widen(struct listing *l)
 	l->size = AHEAD_SIZE;
 }
 
+/* From behind an offset of the tree's own on. */
+static int list_children(struct listing *l, uint64_t offset, bool grows, struct err *err)
+{
+	struct asked *folder = l->folder;
+	int rc = tree_list(asked_view(folder), &folder->node, offset, l->plus && l->full, on_child,
+			   l, err);
+
+	if (rc == 0 && !l->filled && !grows)
+		ends_add(folder->serving->ends, folder->ino, folder->generation, l->last);
+	return rc;
+}
+
 static int list(struct listing *l, uint64_t offset, struct err *err)
 {
 	struct asked *folder = l->folder;
@@ -206,13 +220,33 @@ static int list(struct listing *l, uint64_t offset, struct err *err)
 	if (offset < DOT_DOT &&
 	    !add_name(l, "..", NODE_FOLDER, folder->ino == INO_ROOT ? INO_ROOT : 0, DOT_DOT))
 		return 0;
-	rc = tree_list(asked_view(folder), &folder->node, offset < DOT_DOT ? 0 : offset - DOT_DOT,
-		       l->plus && l->full, on_child, l, err);
-	if (rc == 0 && !l->filled && !attr.grows)
-		ends_add(folder->serving->ends, folder->ino, folder->generation, l->last);
+	rc = list_children(l, offset < DOT_DOT ? 0 : offset - DOT_DOT, attr.grows, err);
 	l->lasts &= rc == 0;
 	return l->used ? 0
 		       : rc; /* what is there goes out first; the kernel comes again for the rest */
+}
+
+/* What was asked for is part of what the part is of: whoever asks next asks the same. */
+void ops_list_ahead(void *arg, struct ahead_part *part)
+{
+	AUTO(asked_release) struct asked folder = { .ino = 0 };
+	struct listing l = {
+		.folder = &folder, .plus = part->plus, .size = AHEAD_SIZE, .last = part->offset
+	};
+	struct err err = ERR_INIT;
+	struct asked_as as;
+	struct attr attr;
+
+	part->last = 0;
+	if (asked_open(arg, part->of.ino, &folder) < 0 || !known_as(&folder, &as) ||
+	    as.generation != part->of.generation || as.stamp != part->of.stamp ||
+	    tree_attr(asked_view(&folder), &folder.node, &attr, &err) < 0 ||
+	    !(l.bytes = malloc(AHEAD_SIZE)))
+		return;
+	if (list_children(&l, part->offset - DOT_DOT, attr.grows, &err) == 0 && l.filled)
+		part->last = l.last;
+	part->bytes = l.bytes;
+	part->end = l.used;
 }
 
 static struct render_key listing_key(const struct asked_as *as, size_t size, off_t offset,
@@ -281,7 +315,9 @@ static bool list_ahead(fuse_req_t req, struct serving *s, const struct slot *slo
 /* What goes out now; the rest is kept. */
 static size_t cut_wide(struct listing *l, size_t size)
 {
-	struct ahead_part part = { .plus = l->plus, .bytes = l->bytes, .end = l->used };
+	struct ahead_part part = {
+		.plus = l->plus, .last = l->filled ? l->last : 0, .bytes = l->bytes, .end = l->used
+	};
 	size_t used = ahead_cut(&part, size);
 
 	if (known_as(l->folder, &part.of))

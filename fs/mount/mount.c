@@ -334,6 +334,8 @@ void fs_closep(struct fs **at)
 
 	if (s->notifier)
 		notifier_stop(s->notifier);
+	if (s->ahead)
+		ahead_stop(s->ahead);
 	/* Who took over and comes no further leaves it to the next. */
 	if (fs->taken_over && fs->session && !fs->ran) {
 		atomic_store(&fs->handing_over, true);
@@ -461,8 +463,10 @@ static int start(struct fs *fs, struct err *err)
 		if (fs->pins)
 			pins_on_change(fs->pins, on_pins, fs);
 		following_start(fs->store, fs->follows, on_sources, fs);
-		rc = session_start(fs->session, fs->threads, on_ended, fs, err);
+		rc = ahead_start(fs->serving.ahead, ops_list_ahead, &fs->serving, err);
 	}
+	if (rc == 0)
+		rc = session_start(fs->session, fs->threads, on_ended, fs, err);
 	/* Not earlier: libfuse tells the kernel nothing before it knows of INIT. */
 	if (rc == 0)
 		rc = notifier_start(fs->serving.notifier, session_fuse(fs->session), err);
@@ -488,6 +492,7 @@ int fs_run(struct fs *fs, void (*ready)(void *arg), void *arg, struct err *err)
 	begin_stop(fs);
 	/* First who speaks to the kernel, while those who answer it still do. */
 	notifier_stop(fs->serving.notifier);
+	ahead_stop(fs->serving.ahead);
 	bool stays = atomic_load(&fs->handing_over) && !atomic_load(&fs->unmounted);
 
 	if (stays)
