@@ -24,6 +24,7 @@ struct backing_map {
 struct opened {
 	atomic_int connection; /* for ioctls; -1: INIT is not answered, or agreed on nothing */
 	atomic_bool refused;   /* the kernel has said that we may not */
+	atomic_uint reads;     /* that are through with their descriptors */
 	pthread_mutex_t opened_lock;  /* guards the rest; a leaf */
 	struct opened_record *records; /* OPENED_MAX of them; they stay where they are */
 	uint16_t places[PLACES];      /* plus one, the record: by a hash, or the next empty place */
@@ -247,6 +248,7 @@ void opened_release(struct opened *o, uint64_t ino, uint64_t unique)
 	AUTO(base_closep) int fd = -1;
 	uint32_t backing = 0;
 
+	atomic_load_explicit(&o->reads, memory_order_acquire); /* of opened_was_read() */
 	pthread_mutex_lock(&o->opened_lock);
 	size_t at = find(o, ino);
 	size_t record = o->places[at] ? o->places[at] - 1u : 0;
@@ -269,6 +271,11 @@ int opened_get(struct opened *o, uint64_t ino, struct opened_file *out)
 		return -ENOENT;
 	tell(o, at, out);
 	return 0;
+}
+
+void opened_was_read(struct opened *o)
+{
+	atomic_fetch_add_explicit(&o->reads, 1, memory_order_release);
 }
 
 size_t opened_count(struct opened *o)

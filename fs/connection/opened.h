@@ -64,6 +64,9 @@ int opened_first(struct opened *o, uint64_t ino, int fd, bool pass, struct opene
 /* Of one that nobody knows, nothing happens. `unique`: the request's; 0: none asked. */
 void opened_release(struct opened *o, uint64_t ino, uint64_t unique);
 int opened_get(struct opened *o, uint64_t ino, struct opened_file *out) MUST_CHECK;
+/* Between the last use of a descriptor that opened_get() told and the answer: the kernel sends
+ * RELEASE after it, and this makes that an order of memory, too. */
+void opened_was_read(struct opened *o);
 size_t opened_count(struct opened *o);
 
 #endif

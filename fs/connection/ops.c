@@ -241,13 +241,17 @@ static ssize_t read_file(int fd, size_t size, off_t offset, uint8_t *out)
 	return (ssize_t)got;
 }
 
-static void reply_file(fuse_req_t req, uint64_t ino, int fd, size_t size, off_t offset)
+/* `of`: whose descriptor it is; NULL: ours. */
+static void reply_file(fuse_req_t req, uint64_t ino, struct opened *of, int fd, size_t size,
+		       off_t offset)
 {
 	void *room = transport_room(size);
 	AUTO(base_freep) void *own = room ? NULL : malloc(MAX(size, 1));
 	uint8_t *bytes = room ? room : own;
 	ssize_t n = bytes ? read_file(fd, size, offset, bytes) : -ENOMEM;
 
+	if (of)
+		opened_was_read(of);
 	if (n < 0)
 		ops_refuse(req, "read", ino, (int)n, NULL);
 	else
@@ -274,8 +278,8 @@ static bool read_opened(fuse_req_t req, struct serving *s, uint64_t ino, size_t 
 	metrics_add(COUNTER_PLAIN_READS, 1);
 	if (offset < 0 || opened_get(s->opened, ino, &file) < 0 || file.fd < 0)
 		return false;
-	reply_file(req, ino, file.fd, MIN(size, file.size - MIN((uint64_t)offset, file.size)),
-		   offset);
+	reply_file(req, ino, s->opened, file.fd,
+		   MIN(size, file.size - MIN((uint64_t)offset, file.size)), offset);
 	return true;
 }
 
@@ -301,7 +305,7 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	int fd = rc == 0 ? tree_open(asked_view(&a), &a.node, &err) : -1;
 
 	if (fd >= 0) {
-		reply_file(req, ino, fd, left_of(&a, size, offset), offset);
+		reply_file(req, ino, NULL, fd, left_of(&a, size, offset), offset);
 		return;
 	}
 	if (rc == 0 && fd != -EOPNOTSUPP)

@@ -136,6 +136,9 @@ static void handle_close(struct ctl *c, uint64_t number)
 	pthread_mutex_unlock(&c->parked_lock);
 	if (poll)
 		fuse_pollhandle_destroy(poll);
+	/* Its last read is answered, but who answered it may not have let go of it yet. */
+	pthread_mutex_lock(&h->order_lock);
+	pthread_mutex_unlock(&h->order_lock);
 	atomic_store(&c->open[number - 1], NULL);
 	atomic_store(&h->kept->used, 0);
 	ctl_handle_free(h);

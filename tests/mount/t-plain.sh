@@ -66,6 +66,7 @@ reads_well() {
 
 	# One that is taken away goes on being read by who has it open.
 	cp "$pack" "$T/before"
+	rm -f "$T/mapped.err" # of the round before
 	mkfifo "$T/go"
 	probe map "$pack" < "$T/go" > "$T/mapped" 2> "$T/mapped.err" &
 	mapper=$!
