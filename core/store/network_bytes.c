@@ -143,7 +143,6 @@ void network_damaged_table(void *arg, const char *file, const char *words)
 {
 	char path[128];
 
-	/* No number of a file is given to another one. */
 	snprintf(path, sizeof path, "db%s%s", file[0] ? "/" : "", file);
 	network_damaged_file(arg, path, 0, words,
 			     "unmount it; chainfs fsck --repair makes the network anew of its "
@@ -213,8 +212,7 @@ static int loose_piece(struct network *n, const struct segment_ref *ref,
 		char file[64];
 
 		snprintf(file, sizeof file, "segments/%06" PRIu32 ".seg", ref->segment);
-		network_damaged_file(n, file, ref->offset, why.text,
-				     "chainfs fsck says what lay there");
+		network_damaged_file(n, file, 0, why.text, "chainfs fsck says what lay there");
 	}
 	return rc < 0 ? err_set(err, rc, "%s", err_text(&why, rc)) : rc;
 }

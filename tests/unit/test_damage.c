@@ -5,12 +5,15 @@
 
 #include "core/base/files.h"
 #include "core/base/sign.h"
+#include "core/checkpoint/sums.h"
 #include "core/ingest/index.h"
 #include "core/ingest/writer.h"
+#include "core/store/segment.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ARCHIVE "tests/vectors/devnet-a"
@@ -65,7 +68,7 @@ static void on_damage(void *arg, struct network *n, const struct store_damage *w
 	assert_true(what->height >= 1 && what->height <= HEIGHTS && what->sentence[0]);
 }
 
-static void damage_segment(struct chain *c)
+static void damage_segment_at(const struct chain *c, long offset)
 {
 	char path[256];
 
@@ -73,12 +76,17 @@ static void damage_segment(struct chain *c)
 	FILE *f = fopen(path, "r+b");
 
 	assert_non_null(f);
-	fseek(f, 100, SEEK_SET);
+	fseek(f, offset, SEEK_SET);
 	int byte = fgetc(f);
 
-	fseek(f, 100, SEEK_SET);
+	fseek(f, offset, SEEK_SET);
 	fputc(byte ^ 4, f);
 	fclose(f);
+}
+
+static void damage_segment(const struct chain *c)
+{
+	damage_segment_at(c, 100);
 }
 
 static uint64_t missing(struct network *n, enum gap_reason reason)
@@ -236,14 +244,14 @@ static void a_damaged_file_of_the_database_is_told_once(void **state)
 	trace_set_sink(NULL, NULL);
 }
 
-/* What a restore carried belongs to no height, which could become a gap of it. */
+/* What a restore carried belongs to no height, which could become a gap of it. A segment of it has
+ * many frames. */
 static void damaged_bytes_of_no_block_are_told_by_their_file(void **state)
 {
 	AUTO(chain_release) struct chain c;
-	AUTO(commit_freep) struct commit *commit = NULL;
 	const struct block_bytes *owner = NULL;
 	struct tables tables = { .count = 0 };
-	struct stat_record stat = { .type = OBJECT_ITEM, .offset = 7, .size = 300 };
+	struct stat_record stats[3];
 	uint8_t bytes[512];
 	struct slice out;
 	struct err err = ERR_INIT;
@@ -253,13 +261,21 @@ static void damaged_bytes_of_no_block_are_told_by_their_file(void **state)
 	chain_open(&c, ARCHIVE);
 	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)(i * i >> 3);
-	must(commit_new(c.network, &commit), &err);
-	must(commit_carried(commit, SLICE(bytes, sizeof bytes), &stat.carrier, &err), &err);
-	must(commit_apply(commit, &err), &err);
-	damage_segment(&c);
+	for (size_t i = 0; i < ARRAY_LEN(stats); i++) {
+		AUTO(commit_freep) struct commit *commit = NULL;
+		AUTO(view_putp) struct view *v = network_view_get(c.network);
+
+		stats[i] = (struct stat_record){ .type = OBJECT_ITEM, .offset = 7, .size = 300 };
+		must(commit_new(c.network, &commit), &err);
+		must(commit_carried(commit, SLICE(bytes, sizeof bytes), &stats[i].carrier, &err),
+		     &err);
+		must(commit_apply(commit, &err), &err);
+		damage_segment_at(&c, (long)v->segment_size + FRAME_HEADER_SIZE + 1);
+	}
 	store_on_damage(c.store, on_file, &tables);
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(network_object_bytes(c.network, &stat, &owner, &out, &err),
+	for (size_t i = 0; i < 3 * ARRAY_LEN(stats); i++)
+		assert_int_equal(network_object_bytes(c.network, &stats[i % ARRAY_LEN(stats)],
+						      &owner, &out, &err),
 				 -EBADMSG);
 	assert_int_equal(tables.count, 1);
 	assert_string_equal(tables.files[0], "segments/000001.seg");
@@ -282,6 +298,48 @@ static void another_file_of_the_same_name_is_news(void **state)
 	network_damaged_file(c.network, "checkpoints/b/info", 0, "checksum mismatch",
 			     "chainfs fsck --repair");
 	assert_int_equal(tables.count, 3);
+	trace_set_sink(NULL, NULL);
+}
+
+/* Until it is told from the one before: the clock of a file system may be as coarse as 4 ms. */
+static int make_again(const char *path, struct stat *before)
+{
+	for (;;) {
+		struct stat st;
+		int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+		assert_true(fd >= 0);
+		assert_int_equal(fstat(fd, &st), 0);
+		unlink(path);
+		if (st.st_ctim.tv_sec != before->st_ctim.tv_sec ||
+		    st.st_ctim.tv_nsec != before->st_ctim.tv_nsec) {
+			*before = st;
+			return fd;
+		}
+		close(fd);
+	}
+}
+
+/* A file system gives the number of one that was removed to the next. */
+static void a_file_that_was_made_again_is_another(void **state)
+{
+	AUTO(chain_release) struct chain c;
+	struct tables tables = { .count = 0 };
+	struct stat before = { .st_ino = 0 };
+	char path[256];
+
+	(void)state;
+	trace_set_sink(fixture_silence, NULL);
+	chain_open(&c, ARCHIVE);
+	snprintf(path, sizeof path, "%s/info", c.path);
+	store_on_damage(c.store, on_file, &tables);
+	for (unsigned made = 1; made <= 3; made++) {
+		AUTO(base_closep) int fd = make_again(path, &before);
+
+		for (int i = 0; i < 2; i++)
+			checkpoint_damaged(c.network, "a", "info", fd, "checksum mismatch");
+		assert_int_equal(tables.count, made);
+	}
 	trace_set_sink(NULL, NULL);
 }
 
@@ -395,6 +453,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_file_of_the_database_is_told_once),
 		cmocka_unit_test(damaged_bytes_of_no_block_are_told_by_their_file),
 		cmocka_unit_test(another_file_of_the_same_name_is_news),
+		cmocka_unit_test(a_file_that_was_made_again_is_another),
 		cmocka_unit_test(what_was_taken_out_makes_room_for_the_right_one_at_once),
 		cmocka_unit_test(a_state_that_was_let_go_is_no_data),
 	};
