@@ -180,10 +180,11 @@ const struct verb verbs[] = {
 	{ "fsck", "STORE", "walks all of a store and says what is wrong with it",
 	  "Computes again whatever can be computed: bytes against digests and hashes, rows\n"
 	  "against blocks, indexes in both directions, accounts and roots from records,\n"
-	  "counters, deaths, segments, checkpoints. A fault is a line: class, network, part,\n"
-	  "shard, height, sentence. --repair makes gaps of damaged blocks, so that the next\n"
-	  "import of them heals them, and writes anew what follows from the bytes of blocks.\n"
-	  "Orphans cost room and harm nobody: they alone are no failure.",
+	  "counters, deaths, segments, checkpoints, pins. A fault is a line: class, network,\n"
+	  "part, shard, height, sentence. --repair makes gaps of damaged blocks, so that the\n"
+	  "next import of them heals them, and writes anew what follows from the bytes of\n"
+	  "blocks, and files of pins of which a half is whole. Orphans cost room and harm\n"
+	  "nobody: they alone are no failure.",
 	  STORE_OPEN, 1, 1, OPT(NETWORK) | OPT(REPAIR) | OPT(JSON) | OPT(QUIET) | OPT(HELP), false,
 	  verb_fsck, NULL },
 	{ "doctor", "[STORE [MOUNTPOINT]]", "looks for what would get in the way",

@@ -692,7 +692,7 @@ static int write_all(struct build *b)
 	return rc == 0 ? folder_writer_end(b->folder, b->err) : rc;
 }
 
-int checkpoint_build(struct network *n, uint64_t main_height, const char *parent,
+int checkpoint_build(struct network *n, uint64_t main_height, const char *parent, bool sealed,
 		     struct build_progress *progress, const atomic_bool *stop,
 		     char name[CHECKPOINT_NAME_SIZE], struct err *err)
 {
@@ -715,6 +715,8 @@ int checkpoint_build(struct network *n, uint64_t main_height, const char *parent
 	if (progress)
 		count_all(&p.info, progress);
 	rc = folder_writer_new(parent, name, &b.folder, b.err);
+	if (rc == 0 && sealed)
+		folder_writer_seal(b.folder);
 	if (rc == 0)
 		rc = write_all(&b);
 	if (rc == 0 && progress) {

@@ -27,7 +27,8 @@ struct build_progress {                              /* may be read by others wh
 	atomic_uint_fast64_t bytes;
 };
 
-int checkpoint_build(struct network *n, uint64_t main_height, const char *parent,
+/* sealed: `parent` has those of a store (folder_writer_seal()). */
+int checkpoint_build(struct network *n, uint64_t main_height, const char *parent, bool sealed,
 		     struct build_progress *progress, const atomic_bool *stop,
 		     char name[CHECKPOINT_NAME_SIZE], struct err *err) MUST_CHECK;
 /* The newest main height whose state, and that of what it witnesses, is replayed; -ENODATA: none

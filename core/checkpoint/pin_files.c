@@ -7,6 +7,7 @@
 
 #include "core/base/files.h"
 #include "core/base/trace.h"
+#include "core/checkpoint/pin_file.h"
 #include "core/checkpoint/sums.h"
 
 #define GONE       ".gone" /* of a checkpoint on its way out */
@@ -64,19 +65,25 @@ int pin_folder_open(const char *path, bool make, struct err *err)
 	return fd < 0 ? err_set(err, -errno, "%s: %s", path, strerror(errno)) : fd;
 }
 
-/* The file is whole and on the disk, or not there. */
-static int write_file(int folder, const char *name, const char *text, struct err *err)
+/* The file is whole and on the disk, or not there. made: its modification time; NULL is that of
+ * writing. */
+static int write_file(int folder, const char *name, uint64_t height, const struct timespec *made,
+		      struct err *err)
 {
 	char fresh[PIN_NAME_MAX + sizeof NEW_PREFIX];
+	uint8_t text[PIN_FILE_SIZE];
+	const struct timespec now = { .tv_nsec = UTIME_NOW };
+	const struct timespec times[2] = { now, made ? *made : now };
 
 	snprintf(fresh, sizeof fresh, NEW_PREFIX "%s", name);
+	pin_file_text(name, height, text);
 	errno = 0; /* a write that is cut short sets none */
 	AUTO(base_closep)
 	int fd = openat(folder, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	size_t size = strlen(text);
 
-	if (fd < 0 || write(fd, text, size) != (ssize_t)size || fsync(fd) < 0 ||
-	    renameat(folder, fresh, folder, name) < 0 || fsync(folder) < 0) {
+	if (fd < 0 || write(fd, text, sizeof text) != (ssize_t)sizeof text ||
+	    futimens(fd, times) < 0 || fsync(fd) < 0 || renameat(folder, fresh, folder, name) < 0 ||
+	    fsync(folder) < 0) {
 		int rc = errno ? -errno : -EIO;
 
 		unlinkat(folder, fresh, 0);
@@ -88,7 +95,7 @@ static int write_file(int folder, const char *name, const char *text, struct err
 int pin_save(const struct store *s, const struct network *n, const char *name, uint64_t height,
 	     struct err *err)
 {
-	char path[PINS_PATH_SIZE], text[32];
+	char path[PINS_PATH_SIZE];
 	int rc = pins_path(s, n, path, err);
 
 	if (rc < 0)
@@ -96,8 +103,7 @@ int pin_save(const struct store *s, const struct network *n, const char *name, u
 	AUTO(base_closep) int folder = pin_folder_open(path, true, err);
 	if (folder < 0)
 		return folder;
-	snprintf(text, sizeof text, "%" PRIu64 "\n", height);
-	return write_file(folder, name, text, err);
+	return write_file(folder, name, height, NULL, err);
 }
 
 int pin_unsave(const struct store *s, const struct network *n, const char *name, struct err *err)
@@ -141,13 +147,51 @@ void checkpoint_remove(int folder, const char *name)
 }
 
 /* ---- reading ---- */
-/* A pin that is passed over would lose its checkpoint: it is an error instead. */
-static int load_pin(struct book *b, int folder, const char *name, struct err *err)
+
+/* Whoever meets it tells it once; `mend`: what a person can do. */
+static void tell_damaged(struct network *n, const char *name, int fd, const char *sentence,
+			 const char *mend)
 {
-	AUTO(buf_release) struct buf text = BUF_INIT(8192);
+	char file[PIN_NAME_MAX + sizeof "pins/"];
+	struct stat st = { .st_ino = 0 };
+
+	/* One that is made again is another inode; one that was mended was changed since. */
+	(void)!fstat(fd, &st);
+	snprintf(file, sizeof file, "pins/%s", name);
+	network_damaged_file(n, file,
+			     (uint64_t)st.st_ino ^ (uint64_t)st.st_ctim.tv_sec << 30 ^
+				     (uint64_t)st.st_ctim.tv_nsec,
+			     sentence, mend);
+}
+
+/* It told a height. Who may write leaves none of these behind. */
+static void write_anew(struct network *n, int folder, const char *name, uint64_t height,
+		       enum pin_file is, const struct stat *st, struct err *err)
+{
+	AUTO(base_closep) int fd = -1;
+	int rc = 0;
+
+	if (is == PIN_FILE_OLD) {
+		rc = write_file(folder, name, height, &st->st_mtim, err);
+	} else if (is == PIN_FILE_HURT) {
+		fd = pin_file_open(folder, name, true, err);
+		rc = fd < 0 ? fd : pin_file_mend(fd, name, height, err);
+	}
+	if (rc < 0)
+		trace_warn("checkpoint",
+			   "the file of a pin stays as it is, the next start tries again",
+			   "network=%s pin=%s error=\"%s\"", network_name(n), name,
+			   err_text(err, rc));
+}
+
+/* A pin that is passed over would lose its checkpoint: it is an error instead. */
+static int load_pin(const struct store *s, struct book *b, int folder, const char *name,
+		    struct err *err)
+{
 	AUTO(base_freep) struct pin_entry *r = calloc(1, sizeof *r);
+	struct err why = ERR_INIT;
 	struct stat st;
-	bool found;
+	bool found, writes = store_writable(s, NULL) == 0;
 
 	if (!r)
 		return err_set(err, -ENOMEM, "no memory for a pin");
@@ -158,22 +202,25 @@ static int load_pin(struct book *b, int folder, const char *name, struct err *er
 		return err_set(err, -errno, "the pin %s: %s", name, strerror(errno));
 	memcpy(r->is.name, name, MIN(strlen(name), (size_t)PIN_NAME_MAX));
 	r->made_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
-	int rc = files_read_plain(folder, name, 4096, &text, NULL);
+	AUTO(base_closep) int fd = pin_file_open(folder, name, false, &why);
+	int rc = fd < 0 ? fd : pin_file_read(fd, name, &r->is.height, &why);
 
-	if (rc == 0 &&
-	    (text.n < 2 || text.p[text.n - 1] != '\n' ||
-	     dec_get((const char *)text.p, text.n - 1, UINT64_MAX - 1, &r->is.height) < 0 ||
-	     r->is.height == 0))
-		rc = -EBADMSG;
+	if (rc == PIN_FILE_HURT)
+		tell_damaged(b->network, name, fd, why.text,
+			     writes ? "it is written anew of what is whole"
+				    : "chainfs fsck --repair writes it anew of what is whole");
+	if (rc >= 0 && writes)
+		write_anew(b->network, folder, name, r->is.height, (enum pin_file)rc, &st, &why);
 	if (rc < 0) {
 		r->damaged = true;
 		r->is.height = 0;
 		r->is.state = PIN_FAILED;
 		snprintf(r->is.failure, sizeof r->is.failure,
-			 "its file does not tell a height; remove the pin and make it again");
-		trace_warn("checkpoint",
-			   "a pin cannot be read; until it is removed no checkpoint is taken away",
-			   "network=%s pin=%s", network_name(b->network), name);
+			 "its file does not tell a height; pin it under another name, then remove "
+			 "this one");
+		tell_damaged(b->network, name, fd, err_text(&why, rc),
+			     "pin its height under another name, then remove this one; until then "
+			     "no checkpoint is taken away");
 	}
 	size_t at = book_place(b, name, &found);
 
@@ -209,7 +256,7 @@ int book_load_pins(const struct store *s, struct book *b, struct err *err)
 		if (strncmp(e->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0)
 			unlinkat(folder, e->d_name, 0);
 		else if (pin_name_is_good(e->d_name))
-			rc = load_pin(b, folder, e->d_name, err);
+			rc = load_pin(s, b, folder, e->d_name, err);
 	}
 	return rc;
 }
@@ -234,9 +281,9 @@ static void load_checkpoint(struct book *b, int folder, const char *name)
 	if (!e || !info || strlen(name) >= sizeof e->name ||
 	    checkpoint_name_read(name, &e->height, e->prefix) < 0 || at < 0)
 		return;
-	int rc = fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0 ?
-			 -errno :
-			 files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err);
+	int rc = fstatat(at, "SHA256SUMS", &st, AT_SYMLINK_NOFOLLOW) < 0
+			 ? -errno
+			 : files_read_plain(at, "info", CHECKPOINT_INFO_MAX, &text, &err);
 
 	if (rc == 0 && checkpoint_info_read(buf_slice(&text), info, &err) < 0) {
 		/* Damaged is not absent: it stays listed, and who reads the file is told. */

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
+#include "core/base/files.h"
 #include "core/base/trace.h"
+#include "core/checkpoint/pin_file.h"
 
 const char *const pin_state_names[] = {
 	[PIN_WAITING] = "waiting",
@@ -115,6 +117,18 @@ static int enter_pin(struct pins *p, struct book *b, struct pin_entry *r, struct
 	return 0;
 }
 
+/* What is complete needs no state. Asked of a pin that is entered: nobody takes it away any more. */
+static bool is_complete(struct pins *p, const struct book *b, struct pin_entry *r)
+{
+	LOCKED(&p->pins_lock);
+	const struct checkpoint_entry *e = book_checkpoint(b, r->is.height);
+
+	if (!e || !e->complete)
+		return false;
+	memcpy(r->is.checkpoint, e->name, sizeof r->is.checkpoint);
+	return true;
+}
+
 static struct pin_entry *leave_pin(struct pins *p, struct book *b, const char *name)
 {
 	bool found;
@@ -156,18 +170,23 @@ int pins_add_entry(struct pins *p, struct book *b, const char *name, uint64_t he
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	r->made_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	int rc = pin_hold(b->network, r, &time, err);
+	struct err why = ERR_INIT;
+	int held = pin_hold(b->network, r, &time, &why);
 
-	if (rc < 0)
-		return rc;
-	rc = enter_pin(p, b, r, err);
+	if (held < 0 && held != -ENODATA)
+		return err_set(err, held, "%s", why.text);
+	int rc = enter_pin(p, b, r, err);
+
 	if (rc < 0) {
 		pin_unhold(b->network, r);
 		return rc;
 	}
 	struct pin_entry *entry = TAKE(r);
 
-	rc = pin_save(p->store, b->network, name, height, err);
+	if (held < 0 && !is_complete(p, b, entry))
+		rc = err_set(err, held, "%s", why.text);
+	else
+		rc = pin_save(p->store, b->network, name, height, err);
 	if (rc < 0) {
 		owned = leave_pin(p, b, name);
 		pin_unhold(b->network, owned);
@@ -258,6 +277,84 @@ int pins_remove(struct pins *p, struct network *n, const char *name, struct err 
 		return rc;
 	rc = pins_drop_entry(p, b, name, err);
 	pins_end_writing(p);
+	return rc;
+}
+
+/* ---- mending ---- */
+
+/* What a pin wants whose file was read when it told so. */
+static bool is_known(struct pins *p, const struct book *b, const char *name, uint64_t *height)
+{
+	bool found;
+
+	LOCKED(&p->pins_lock);
+	size_t at = book_place(b, name, &found);
+
+	if (!found || b->pins[at]->saving || b->pins[at]->damaged)
+		return false;
+	*height = b->pins[at]->is.height;
+	return true;
+}
+
+/* The file is opened before its pin is looked up, so that of one that is removed and made again
+ * meanwhile no file gets the height of the other. 1 when it was mended. */
+static int mend_one(struct pins *p, const struct book *b, int folder, const char *name,
+		    struct err *err)
+{
+	AUTO(base_closep) int fd = pin_file_open(folder, name, true, err);
+	uint64_t height;
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -EBADMSG ? 0 : fd;
+	int rc = pin_file_read(fd, name, &height, err);
+
+	if (rc < 0 && (!p || !is_known(p, b, name, &height)))
+		return 0; /* nobody knows */
+	if (rc == PIN_FILE_WHOLE || rc == PIN_FILE_OLD)
+		return 0;
+	rc = pin_file_mend(fd, name, height, err);
+	return rc < 0 ? rc : 1;
+}
+
+static int mend_all(struct pins *p, const struct book *b, const char *path,
+		    void (*told)(void *arg, const char *sentence), void *arg, struct err *err)
+{
+	AUTO(files_dir_closep) DIR *d = opendir(path);
+	int mended = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : files_error(err, path);
+	for (const struct dirent *e; (e = readdir(d));) {
+		char text[PIN_NAME_MAX + 64];
+		int rc = pin_name_is_good(e->d_name) ? mend_one(p, b, dirfd(d), e->d_name, err) : 0;
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			continue;
+		mended++;
+		snprintf(text, sizeof text, "pin %.64s: its file is written anew", e->d_name);
+		told(arg, text);
+	}
+	return mended;
+}
+
+int pins_mend(struct pins *p, const struct store *s, struct network *n,
+	      void (*told)(void *arg, const char *sentence), void *arg, struct err *err)
+{
+	char path[PINS_PATH_SIZE];
+	const struct book *b = p ? pins_book(p, n, err) : NULL;
+	int rc = store_network_path(s, n, "pins", path, sizeof path, err);
+
+	if (p && !b)
+		return -EIO;
+	if (rc == 0 && p)
+		rc = pins_begin_writing(p, err);
+	if (rc < 0)
+		return rc;
+	rc = mend_all(p, b, path, told, arg, err);
+	if (p)
+		pins_end_writing(p);
 	return rc;
 }
 

@@ -1,7 +1,8 @@
 /* pins.h: the checkpoints of a store: which are asked for by name, which retention keeps, which are
  * there.
  *
- *     STORE/networks/NAME/pins/PIN         one line: main height. Synced before pins_add() returns
+ *     STORE/networks/NAME/pins/PIN         its main height (pin_file.h). Synced before pins_add()
+ *                                          returns
  *     STORE/networks/NAME/checkpoints/…    what build.h makes
  *
  * A pin says that a height's checkpoint shall be there; one thread builds what is missing, the
@@ -9,8 +10,9 @@
  * of its own: every `every`-th main height that is replayed, of which the newest `keep` stay. A
  * checkpoint that no pin wants is taken away. A state that is pinned and not built yet is held
  * against the collector. A crash leaves what the next open puts right: names.part and names.gone
- * are taken away, builds begin again. While the file of a pin cannot be read, nobody knows what it
- * wants, and no checkpoint is taken away.
+ * are taken away, builds begin again. A pin's file of which a half is damaged is told of and
+ * written anew, by who may write. While no half of one is whole, nobody knows what it wants, and no
+ * checkpoint is taken away.
  *
  * Threads  any; one lock, a leaf, never held while a file is read or written.
  * Errors   -EEXIST, -ENOENT; -EINVAL for a bad name; -ENODATA when that height's state cannot be
@@ -41,10 +43,17 @@ int pins_open(struct store *s, struct events *events, const struct retention *r,
 	      struct err *err) MUST_CHECK;
 void pins_closep(struct pins **p); /* stops a build; it begins again at the next open */
 
-/* height UINT64_MAX: the newest main height whose state, and that of its cuts, is replayed. */
+/* height UINT64_MAX: the newest main height whose state, and that of its cuts, is replayed. Of a
+ * checkpoint that is complete no state is needed any more. */
 int pins_add(struct pins *p, struct network *n, const char *name, uint64_t height, struct err *err)
 	MUST_CHECK;
 int pins_remove(struct pins *p, struct network *n, const char *name, struct err *err) MUST_CHECK;
+/* Writes damaged files of the network's pins anew: of a half that is whole, or of what `p` read
+ * before there was none. `p`: NULL when nobody has the pins of this store open. told() gets a
+ * sentence for each; returns how many. -EAGAIN while held. */
+int pins_mend(struct pins *p, const struct store *s, struct network *n,
+	      void (*told)(void *arg, const char *sentence), void *arg, struct err *err)
+	MUST_CHECK;
 
 enum pin_state { PIN_WAITING, PIN_BUILDING, PIN_COMPLETE, PIN_FAILED };
 extern const char *const pin_state_names[];

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "core/base/trace.h"
-#include "core/checkpoint/sums.h"
 
 /* ---- retention ---- */
 
@@ -239,10 +238,8 @@ static void build_one(struct pins *p)
 
 	rc = folder < 0 ? folder : store_writable(p->store, &err);
 	if (rc == 0)
-		rc = checkpoint_build(n, p->building_height, parent, &p->progress, &p->build_stop,
-				      name, &err);
-	if (rc == 0)
-		rc = checkpoint_sums_make(folder, name, &err);
+		rc = checkpoint_build(n, p->building_height, parent, true, &p->progress,
+				      &p->build_stop, name, &err);
 	note_built(p, rc, name, &err);
 	if (rc < 0 && folder >= 0) {
 		char part[CHECKPOINT_NAME_SIZE + sizeof PART_SUFFIX];

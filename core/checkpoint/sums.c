@@ -122,21 +122,21 @@ static int put_lines(int folder, struct paths *p, struct buf *out)
 	return rc < 0 ? rc : buf_done(out);
 }
 
-int checkpoint_sums_make(int parent, const char *name, struct err *err)
+int checkpoint_sums_make(int parent, const char *folder, const char *name, struct err *err)
 {
 	AUTO(buf_release) struct buf text = BUF_INIT(SUMS_ROOM);
 	AUTO(base_closep)
-	int folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int at = openat(parent, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct paths paths = { .count = 0 };
 	char file[NAME_SIZE], fresh[NAME_SIZE + 8];
 
-	if (folder < 0)
-		return files_error(err, name);
-	int rc = put_lines(folder, &paths, &text);
+	if (at < 0)
+		return files_error(err, folder);
+	int rc = put_lines(at, &paths, &text);
 
 	free(paths.list);
 	if (rc < 0)
-		return err_set(err, rc, "%s: its sums: %s", name, strerror(-rc));
+		return err_set(err, rc, "%s: its sums: %s", folder, strerror(-rc));
 	name_of(name, file);
 	snprintf(fresh, sizeof fresh, "%s.new", file);
 	AUTO(base_closep)
@@ -284,10 +284,13 @@ void checkpoint_damaged(struct network *n, const char *name, const char *path, i
 	char file[NAME_SIZE + CHECKPOINT_PATH_MAX + 16];
 	struct stat st = { .st_ino = 0 };
 
-	/* One that is built again has another inode. */
+	/* One that is built again may have got the inode of one that was removed. */
 	(void)!fstat(fd, &st);
+	uint64_t version = st.st_ino ^ ((uint64_t)st.st_ctim.tv_sec * 1000000000 +
+					(uint64_t)st.st_ctim.tv_nsec);
+
 	snprintf(file, sizeof file, "checkpoints/%s/%s", name, path);
-	network_damaged_file(n, file, st.st_ino, sentence,
+	network_damaged_file(n, file, version, sentence,
 			     "chainfs fsck --repair builds the checkpoint again");
 }
 
@@ -301,6 +304,20 @@ void checkpoint_mend_sweep(const char *folder)
 			   "what a repair left that was killed cannot be removed, the next one "
 			   "tries again",
 			   "folder=%s errno=%d", folder, -rc);
+}
+
+/* The folder, then its sums. Between the two it is held against those of the one before, which let
+ * nothing pass that they do not know; without any, what SHA256SUMS does not cover would be as damage
+ * left it, and nobody would know. */
+static int change_places(int from, int parent, const char *name)
+{
+	char file[NAME_SIZE];
+
+	name_of(name, file);
+	bool done = renameat2(from, name, parent, name, RENAME_EXCHANGE) == 0 &&
+		    renameat(from, file, parent, file) == 0 && fsync(parent) == 0;
+
+	return done ? 0 : -errno;
 }
 
 int checkpoint_mend(struct network *n, const char *folder, const char *name, uint64_t height,
@@ -320,19 +337,16 @@ int checkpoint_mend(struct network *n, const char *folder, const char *name, uin
 
 	if (rc < 0 || mkdirat(parent, CHECKPOINT_MEND_FOLDER, 0700) < 0)
 		return files_error(err, beside);
-	rc = checkpoint_build(n, height, beside, &progress, stop, made, err);
+	rc = checkpoint_build(n, height, beside, true, &progress, stop, made, err);
 	if (rc == 0 && strcmp(made, name) != 0)
 		rc = err_set(err, -EUCLEAN, "the checkpoint of height %" PRIu64 " would be %s",
 			     height, made);
 	AUTO(base_closep) int from = rc < 0 ? -1 : open(beside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (rc == 0)
-		checkpoint_sums_remove(parent, name);
-	if (rc == 0 && (from < 0 || renameat2(from, name, parent, name, RENAME_EXCHANGE) < 0 ||
-			fsync(parent) < 0))
+	if (rc == 0 && from < 0)
+		rc = files_error(err, beside);
+	if (rc == 0 && change_places(from, parent, name) < 0)
 		rc = files_error(err, folder);
-	if (rc == 0)
-		rc = checkpoint_sums_make(parent, name, err);
 	(void)!files_remove_tree(parent, CHECKPOINT_MEND_FOLDER);
 	return rc;
 }

@@ -15,7 +15,9 @@
 #include "core/store/network.h"
 
 /* `parent`: a descriptor of the folder of checkpoints, here and below. */
-int checkpoint_sums_make(int parent, const char *name, struct err *err) MUST_CHECK;
+/* Of the files in `folder`, for the checkpoint whose name it has or gets. */
+int checkpoint_sums_make(int parent, const char *folder, const char *name, struct err *err)
+	MUST_CHECK;
 void checkpoint_sums_remove(int parent, const char *name);
 /* The lines: 1; 0: there are none; -EBADMSG: they fail their sum. */
 int checkpoint_sums_read(int parent, const char *name, struct buf *out) MUST_CHECK;

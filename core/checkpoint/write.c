@@ -2,6 +2,7 @@
 
 #include "core/base/files.h"
 #include "core/checkpoint/pack.h"
+#include "core/checkpoint/sums.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@ struct folder_writer {
 	struct sum *sums;
 	size_t sum_count, sum_cap;
 	uint64_t bytes;
-	bool ended;
+	bool sealed, ended;
 };
 
 struct folder_file {
@@ -137,12 +138,19 @@ static int put_sums(struct folder_writer *w, struct err *err)
 		      : folder_file_put(w, "SHA256SUMS", false, buf_slice(&text), err);
 }
 
+void folder_writer_seal(struct folder_writer *w)
+{
+	w->sealed = true;
+}
+
 int folder_writer_end(struct folder_writer *w, struct err *err)
 {
 	int rc = put_sums(w, err);
 
 	if (rc == 0)
 		rc = sync_tree(w->parent, w->part, DEPTH_MAX);
+	if (rc == 0 && w->sealed)
+		rc = checkpoint_sums_make(w->parent, w->part, w->name, err);
 	if (rc < 0)
 		return err_note(err, rc, "%s", w->part);
 	if (renameat(w->parent, w->part, w->parent, w->name) < 0)

@@ -18,6 +18,8 @@ struct folder_file; /* one that is being written */
 /* 1: a folder of that name is complete already, and nothing was begun. */
 int folder_writer_new(const char *parent, const char *name, struct folder_writer **out,
 		      struct err *err) MUST_CHECK;
+/* It is one of a store: before it has its name, its sums (sums.h) lie beside that. */
+void folder_writer_seal(struct folder_writer *w);
 int folder_writer_end(struct folder_writer *w, struct err *err) MUST_CHECK;
 void folder_writer_freep(struct folder_writer **w);
 uint64_t folder_writer_bytes(const struct folder_writer *w); /* of all files so far */

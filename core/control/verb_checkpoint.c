@@ -55,7 +55,7 @@ int verb_checkpoint(struct verb_call *c)
 		err_set(&err, rc, "%s: %s", parent, strerror(errno));
 	}
 	if (rc == 0)
-		rc = checkpoint_build(n, height, parent, &progress, c->io->stop, name, &err);
+		rc = checkpoint_build(n, height, parent, false, &progress, c->io->stop, name, &err);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
 	snprintf(path, sizeof path, "%s/%s", parent, name);

@@ -188,6 +188,26 @@ static int make_anew(struct verb_call *c, const char *name, struct err *err)
 	return 0;
 }
 
+/* Of a network that does not open. */
+static int check_pins_alone(struct call *k, struct err *err)
+{
+	char path[PATH_SIZE];
+	struct fsck_options o = { .report = report, .arg = k, .pins = path };
+	struct fsck_counts counts;
+	if (snprintf(path, sizeof path, "%s/networks/%s/pins", store_path(k->call->store),
+		     k->name) >= (int)sizeof path)
+		return err_set(err, -ENAMETOOLONG, "network %s: the path is too long", k->name);
+	return fsck_pins(&o, &counts, err);
+}
+
+static int mend_pins(struct verb_call *c, const char *name, struct err *err)
+{
+	struct call k = { .call = c, .network = store_network_find(c->store, name) };
+	snprintf(k.name, sizeof k.name, "%s", name);
+	int rc = pins_mend(c->pins, c->store, k.network, told, &k, err);
+	return MIN(rc, 0);
+}
+
 /* The ones that did not open. Faults, or negative. */
 static int check_damaged(struct verb_call *c, struct err *err)
 {
@@ -203,7 +223,12 @@ static int check_damaged(struct verb_call *c, struct err *err)
 			continue;
 		snprintf(k.name, sizeof k.name, "%s", name);
 		report(&k, &f);
-		rc = verb_has(c, OPTION_REPAIR) ? make_anew(c, name, err) : 0;
+		rc = check_pins_alone(&k, err);
+		if (rc == 0 && verb_has(c, OPTION_REPAIR)) {
+			rc = make_anew(c, name, err);
+			if (rc == 0)
+				rc = mend_pins(c, k.name, err);
+		}
 		rc = rc < 0 ? rc : 1;
 	}
 	return rc;
@@ -250,10 +275,12 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 	struct call k = { .call = c, .network = n };
 	struct fsck_counts counts;
 	snprintf(k.name, sizeof k.name, "%s", network_name(n));
-	char checkpoints[PATH_SIZE];
-	struct fsck_options o = { report, progress, &k, is_stopped, checkpoints };
+	char checkpoints[PATH_SIZE], pins[PATH_SIZE];
+	struct fsck_options o = { report, progress, &k, is_stopped, checkpoints, pins };
 	int repaired = -1;
 	int rc = checkpoints_path(c->store, n, checkpoints, sizeof checkpoints, err);
+	if (rc == 0)
+		rc = store_network_path(c->store, n, "pins", pins, sizeof pins, err);
 	/* Before the walk, so that what it found is what is mended. */
 	if (rc == 0 && verb_has(c, OPTION_REPAIR)) {
 		verb_turn(c, n, &turn);
@@ -272,6 +299,12 @@ static int check_network(struct verb_call *c, struct network *n, struct err *err
 	if (rc >= 0 && repair && !counts.beyond) {
 		rc = mend_checkpoints(&k, checkpoints);
 		repaired += MAX(rc, 0);
+	}
+	/* Before it is made anew, which takes them over. */
+	if (rc >= 0 && repair) {
+		rc = pins_mend(c->pins, c->store, n, told, &k, err);
+		if (rc > 0)
+			repaired = MAX(repaired, 0) + rc;
 	}
 	if (rc < 0)
 		return rc;

@@ -26,7 +26,7 @@ void fault(struct fsck *k, enum fsck_class class, const char *part, struct at at
 	k->counts->faults[class]++;
 	k->counts->repairable += repairable;
 	k->counts->beyond += !repairable && class != FSCK_ORPHAN &&
-			     strcmp(part, "checkpoint") != 0;
+			     strcmp(part, "checkpoint") != 0 && strcmp(part, "pin") != 0;
 	if (k->lines++ >= LINES_MAX)
 		return;
 	va_start(args, format);
@@ -303,7 +303,7 @@ static int walk_all(struct fsck *k)
 {
 	static int (*const walks[])(struct fsck *) = { count_rows,      walk_blocks, walk_index,
 						       walk_replay,     walk_state,  walk_segments,
-						       walk_checkpoints };
+						       walk_checkpoints, walk_pins };
 	for (size_t i = 0; i < ARRAY_LEN(walks); i++) {
 		int rc = walks[i](k);
 
@@ -354,6 +354,7 @@ int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts
 				rc == -EINTR ? "interrupted" : strerror(-rc));
 	} else if (rc == 0 || rc == -EUCLEAN) { /* nothing to walk, or it was told */
 		rc = rc == 0 ? walk_checkpoints(k) : 0;
+		rc = rc == 0 ? walk_pins(k) : rc;
 	} else if (rc == -ENOMEM) {
 		err_set(err, rc, "no memory to check network %s", network_name(n));
 	}

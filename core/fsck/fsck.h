@@ -26,10 +26,10 @@ extern const char *const fsck_class_names[FSCK_CLASS_COUNT];
 
 struct fsck_fault {
 	enum fsck_class class;
-	const char *part; /* "block", "stat", "hash", "roots", "state", "segment" … */
+	const char *part; /* "block", "stat", "hash", "roots", "state", "segment", "pin" … */
 	uint32_t shard;
 	uint64_t height;
-	bool repairable; /* by fsck_repair() */
+	bool repairable; /* by fsck_repair(); of "pin", by pins_mend() */
 	const char *sentence;
 };
 
@@ -48,6 +48,7 @@ struct fsck_options {
 	void *arg;
 	bool (*stopped)(void *arg);
 	const char *checkpoints; /* their folder; NULL: none are looked at */
+	const char *pins;        /* the same */
 };
 
 struct fsck_fixes; /* what a walk found and a repair can mend; bounded, so a second walk may find
@@ -55,6 +56,8 @@ struct fsck_fixes; /* what a walk found and a repair can mend; bounded, so a sec
 
 int fsck_run(struct network *n, const struct fsck_options *o, struct fsck_counts *out,
 	     struct fsck_fixes **fixes, struct err *err) MUST_CHECK;
+/* Only its pins: of a network that does not open. */
+int fsck_pins(const struct fsck_options *o, struct fsck_counts *out, struct err *err) MUST_CHECK;
 void fsck_fixes_freep(struct fsck_fixes **f);
 /* A damaged block's height becomes a gap, so that the same block heals it when it comes again; rows
  * that follow from a block's bytes are written anew; counters are set to their sums. `r` was begun

@@ -112,6 +112,7 @@ int walk_replay(struct fsck *k)
 int walk_state(struct fsck *k) MUST_CHECK; /* state.c: rows, roots, deaths */
 int walk_segments(struct fsck *k) MUST_CHECK; /* segments.c */
 int walk_checkpoints(struct fsck *k) MUST_CHECK;
+int walk_pins(struct fsck *k) MUST_CHECK;
 
 /* A block as a job that is not checked yet: 0; -EBADMSG with the reason; negative. blocks.c */
 int block_job(struct fsck *k, const struct block_row *row, struct job **out, struct err *why);

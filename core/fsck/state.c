@@ -253,7 +253,7 @@ static int newest_row(struct rooting *r, enum space space, struct slice key, str
 static int compare_derived(void *arg, enum space space, struct slice key, struct slice value)
 {
 	struct rooting *r = arg;
-	struct slice stored;
+	struct slice stored = SLICE_EMPTY;
 	int rc = newest_row(r, space, key, &stored);
 
 	if (rc == -ENOMEM)

@@ -56,6 +56,36 @@ check "and a changed file of one is named" exits 4 sh -c "'$CHAINFS' fsck '$T/a'
 check "with its name" grep -q '^damaged	devnet	checkpoint	0	0000000273	info is not' "$T/out"
 rm -r "$T/a/networks/devnet/checkpoints"
 
+# A pin's file: what is whole of it mends it; with nothing whole fsck says what to do.
+p=$T/a/networks/devnet/pins
+pinned=$("$CHAINFS" pin "$T/a" first --height 200 --quiet) || exit 1
+cp -p "$p/first" "$T/first"
+check "a pin is clean" clean "$T/a"
+scratch() # OFFSET…: of the pin's file
+{
+	local at
+	for at; do printf x | dd of="$p/first" bs=1 seek="$at" conv=notrunc status=none; done
+}
+scratch 15
+check "a damaged half of a pin is named" exits 4 sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
+check "with its height, and why" \
+	grep -q '^damaged	devnet	pin	0	0000000200	first: its first half fails its sum, the other is whole; ' "$T/out"
+check "a repair writes it anew" says 'pin first: its file is written anew' "$CHAINFS" fsck "$T/a" --repair
+check "byte for byte" cmp "$p/first" "$T/first"
+check "and clean it is" clean "$T/a"
+scratch 15 4111
+check "with neither half whole fsck says what to do" \
+	says 'first: neither half tells a height; .*pin its height under another name, then unpin this one' "$CHAINFS" fsck "$T/a"
+check "a repair does not guess" sh -c "'$CHAINFS' fsck '$T/a' --repair | grep -q '; 0 repaired'"
+"$CHAINFS" pin "$T/a" second --height 200 --quiet >"$T/out" 2>/dev/null
+check "what it says is done: another pin of that height" test "$(cat "$T/out")" = "$pinned"
+"$CHAINFS" unpin "$T/a" first 2>/dev/null
+check "and this one goes" test ! -e "$p/first"
+check "the checkpoint stays" test -e "$T/a/networks/devnet/checkpoints/$pinned/SHA256SUMS"
+check "all is clean again" clean "$T/a"
+"$CHAINFS" unpin "$T/a" second
+rm -rf "$T/a/networks/devnet/checkpoints" "$p"
+
 # One byte of one file of the database. Whoever still calls the store whole has to serve it whole.
 served() # STORE: what status says of it but where it lies and how large its files are
 {

@@ -6,12 +6,13 @@
 
 A flip is 1 to 64 bytes of one file made others, or one bit. Then, in this order, on a copy of the store:
   read     every place of the tree is looked up and read: the bytes of before, or an error that says
-           damage. Anything else, ENOENT too, is wrong
-  fsck     names something, or nothing is wrong with what is read
+           damage. Anything else, ENOENT too, is wrong. What was pinned is pinned, at its height. Whoever opens a
+           store for writing mends a pin's file on the way, and says so
+  fsck     names something, or nothing is wrong with what is read; a damaged pin, on a copy that nobody has read
   repair   chainfs fsck --repair, an import of the archive, and what was pinned is built: every place
            reads as before, and fsck has nothing to say
 FLIP=n runs that one alone and keeps its store."""
-import os, random, re, shutil, subprocess, sys, time
+import json, os, random, re, shutil, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
 FLIP_ONLY = sys.argv[1:2] == ["flip"]
@@ -165,7 +166,7 @@ MORE = [f"{NET}/{c}/at/{h}" for c in ("legacy", "hyper") for h in (7, 15)] + [f"
 
 
 def baseline(store):
-    """{path: sum} of what reads the same twice."""
+    """{path: sum} of what reads the same twice, and pins_of()."""
     seen = []
     for _ in range(2):
         copy = f"{WORK}/base"
@@ -173,10 +174,19 @@ def baseline(store):
         shutil.copytree(store, copy)
         out = run(READ_TREE, copy, *MORE)[1]
         seen.append(dict(line.split("\t") for line in out.splitlines()))
+        pins = pins_of(copy)
         shutil.rmtree(copy)
-    return {p: s for p, s in seen[0].items() if seen[1].get(p) == s and not s.startswith("!")
+    return pins, {p: s for p, s in seen[0].items() if seen[1].get(p) == s and not s.startswith("!")
             and not p.startswith("/status") and not p.endswith("/status")
             and "/segments" not in p}  # raw files: their frames carry sums, and lie as blocks came
+
+
+def pins_of(store):
+    """{name: height} of what does not say that it failed; None when the store says nothing."""
+    rc, out, _ = run(CHAINFS, "checkpoints", store, "--json")
+    if rc:
+        return None
+    return {p["name"]: p["height"] for n in json.loads(out) for p in n["pins"] if p["state"] != "failed"}
 
 
 # ---- one flip ----
@@ -230,7 +240,7 @@ def compare(out, base, earlier=False):
     return wrong, errors
 
 
-def trial(i, kind, place, store, base, archive):
+def trial(i, kind, place, store, pinned, base, archive):
     t = Trial()
     r = random.Random(f"{SEED}/{i}")
     t.i, t.kind, t.file = i, kind, place[0]
@@ -239,21 +249,35 @@ def trial(i, kind, place, store, base, archive):
     shutil.copytree(store, t.copy)
     t.what = flip_bytes(f"{t.copy}/{place[0]}", place[1], place[2], r)
     paths = f"{store}.paths"
+    unread = f"{t.copy}.unread"
+    if kind == "pin":
+        shutil.rmtree(unread, ignore_errors=True)
+        shutil.copytree(t.copy, unread)
+    t.told = kind == "pin" and f"file={place[0].split('/', 2)[2]}" in run(CHAINFS, "checkpoints", t.copy)[2]
     rc, out, said = run(READ_TREE, t.copy, f"@{paths}")
     t.died = rc != 0
     t.wrong, t.errors = compare(out, base, kind.startswith("log")) if rc == 0 else ([], [f"died with {rc}: {said[-200:]}"])
-    rc, out, said = run(CHAINFS, "fsck", t.copy)
+    pins = pins_of(t.copy)
+    if pins and pins.items() - pinned.items():
+        t.wrong += [f"pins {pins}"]
+    rc, out, said = run(CHAINFS, "fsck", unread if kind == "pin" else t.copy)
     t.fsck = rc
     t.fsck_died = rc < 0 or rc > 100
     t.named = [l for l in (out + said).splitlines() if l][:3]
-    rc, out, said = run(CHAINFS, "fsck", t.copy, "--repair")
+    rc, out, said = run(CHAINFS, "fsck", unread if kind == "pin" else t.copy, "--repair")
     t.repair = (rc, (said or out)[-400:])
+    if kind == "pin":
+        shutil.rmtree(t.copy)
+        os.rename(unread, t.copy)
     run(CHAINFS, "import", t.copy, archive, "--quiet")
     t.imported = run(CHAINFS, "pin", t.copy, "again")
     run(CHAINFS, "unpin", t.copy, "again")
     rc, out, said = run(READ_TREE, t.copy, f"@{paths}")
     wrong, errors = compare(out, base) if rc == 0 else (["died"], [])
     t.after = wrong + errors
+    pins = pins_of(t.copy)
+    if pins != pinned:
+        t.after += [f"pins {pins}"]
     rc, out, said = run(CHAINFS, "fsck", t.copy)
     t.clean = rc == 0
     if rc:
@@ -265,11 +289,10 @@ def trial(i, kind, place, store, base, archive):
 
 
 def flip_only(store):
-    """FLIPS places, each of a kind of its own. A pin is a number in a file without a sum (docs/limits.md). The file
-    identity is damaged alone: it is the other copy of what the database says, and with both gone the repair gives up."""
+    """FLIPS places, each of a kind of its own. The file identity is damaged alone: it is the other copy of what the
+    database says, and with both gone the repair gives up."""
     r = random.Random(SEED)
     places = targets(store, "closed")
-    places.pop("pin", None)
     if FLIPS > 1:
         places.pop("identity", None)
     for kind in r.sample(sorted(places), min(FLIPS, len(places))):
@@ -282,7 +305,8 @@ def main():
     archive, stores = make()
     bases = {}
     for store in stores.values():
-        base = bases[store] = baseline(store)
+        bases[store] = baseline(store)
+        base = bases[store][1]
         with open(f"{store}.paths", "w") as f:
             f.write("".join(f"{p}\n" for p in sorted(base)))
     places = {}
@@ -300,13 +324,13 @@ def main():
     if ONLY is not None:
         plan = plan[ONLY:ONLY + 1]
     with ThreadPoolExecutor(JOBS) as pool:
-        done = [*pool.map(lambda p: trial(p[0], p[1], p[2], p[3], bases[p[3]], archive), plan)]
+        done = [*pool.map(lambda p: trial(*p, *bases[p[3]], archive), plan)]
     print(f"# seed {SEED}, {len(done)} flips, {len(base)} places read after each, {time.time() - started:.0f} s")
     print(f"# {'kind':28} flips  read  fsck harmless healed wrong not-healed")
     total = [0] * 7
     for kind in kinds:
         of = [t for t in done if t.kind == kind]
-        row = [len(of), sum(bool(t.errors) for t in of), sum(t.fsck != 0 for t in of),
+        row = [len(of), sum(bool(t.errors) or t.told for t in of), sum(t.fsck != 0 for t in of),
                sum(not t.errors and t.fsck == 0 and not t.wrong for t in of),
                sum((bool(t.errors) or t.fsck != 0) and not t.after for t in of),
                sum(bool(t.wrong) for t in of), sum(bool(t.after) for t in of)]
@@ -330,8 +354,10 @@ def main():
     good &= check("nobody dies of damage", not any(t.died or t.fsck_died for t in done))
     good &= check("what a reader meets fsck finds and names",
                   all(t.fsck != 0 and t.named for t in done if t.errors))
-    # A pin is a number in a file without a sum (docs/limits.md): another number is another pin.
-    good &= check("everything is as before after a repair and an import", not any(t.after for t in done if t.kind != "pin"))
+    if any(t.kind == "pin" for t in done):
+        good &= check("a damaged pin is named by who opens the store, and by fsck",
+                      all(t.told and t.fsck != 0 and any("\tpin\t" in l for l in t.named) for t in done if t.kind == "pin"))
+    good &= check("everything is as before after a repair and an import", not any(t.after for t in done))
     sys.exit(not good)
 
 

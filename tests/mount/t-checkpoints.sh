@@ -133,8 +133,13 @@ done
 check "it was killed while it built" part
 echo '2x' > "$T/demo/store/networks/demo/pins/damaged"
 rm "$T/demo/store/networks/demo/pins/first"
+printf x | dd of="$T/demo/store/networks/demo/pins/killed" bs=1 seek=19 conv=notrunc status=none
 mount_store "$T/demo/store" "$T/mnt" || exit 1
 check "the pin is there after a kill, and built" eventually 30 complete demo:killed
+check "one half of its file was damaged: it is counted, and that of the other pin" \
+	grep -qx 'chainfs_store_damaged_total 2' "${pins%/pins}/metrics"
+check "and it was mended" test "$(head -c 4096 "$T/demo/store/networks/demo/pins/killed")" = \
+	"$(tail -c 4096 "$T/demo/store/networks/demo/pins/killed")"
 check "and nothing of the first try is left" sh -c "! ls '$T/demo/store/networks/demo/checkpoints' | grep -q part"
 first=$(the_one_at 250)
 check "whole, too" sums

@@ -31,7 +31,7 @@
 #define HEIGHTS 6u
 
 static struct chain chain;
-static char scratch[128], checkpoint[512], checkpoints_folder[256];
+static char scratch[128], checkpoint[512], checkpoints_folder[256], pins_folder[256];
 
 static void path_in(char out[256], const char *name)
 {
@@ -190,7 +190,8 @@ static void note(void *arg, const struct fsck_fault *f)
 static int walk_a_network(void)
 {
 	AUTO(fsck_fixes_freep) struct fsck_fixes *fixes = NULL;
-	struct fsck_options o = { .report = note, .checkpoints = checkpoints_folder };
+	struct fsck_options o = { .report = note, .checkpoints = checkpoints_folder,
+				  .pins = pins_folder };
 	struct fsck_counts counts;
 	int rc = fsck_run(chain.network, &o, &counts, &fixes, NULL);
 
@@ -224,11 +225,23 @@ static int make_anew(void)
 static int build_a_checkpoint(void)
 {
 	struct build_progress progress = { 0 };
-	char path[256], name[CHECKPOINT_NAME_SIZE];
+	char path[256], name[CHECKPOINT_NAME_SIZE] = "";
 
 	path_in(path, "built");
 	files_remove_tree(AT_FDCWD, path) < 0 || mkdir(path, 0700) < 0 ? abort() : (void)0;
-	return checkpoint_build(chain.network, HEIGHTS, path, &progress, NULL, name, NULL);
+	int rc = checkpoint_build(chain.network, HEIGHTS, path, true, &progress, NULL, name, NULL);
+
+	if (rc == -ENOMEM && !name[0])
+		return rc;
+	alloc_fault_pause();
+	/* There is none that nothing but its SHA256SUMS seals. */
+	AUTO(base_closep) int parent = open(path, O_RDONLY | O_DIRECTORY);
+	AUTO(buf_release) struct buf sums = BUF_INIT(2 * CHECKPOINT_SUMS_MAX);
+
+	if (faccessat(parent, name, F_OK, 0) == 0)
+		assert_int_equal(checkpoint_sums_read(parent, name, &sums), 1);
+	alloc_fault_resume();
+	return rc;
 }
 
 static int sum_a_checkpoint(void)
@@ -242,18 +255,28 @@ static int sum_a_checkpoint(void)
 
 	snprintf(file, sizeof file, "%s/info", checkpoint);
 	AUTO(base_closep) int fd = open(file, O_RDONLY);
-	int rc = checkpoint_sums_make(parent, name, NULL);
+	int rc = checkpoint_sums_make(parent, name, name, NULL);
 
 	return rc < 0 ? rc : checkpoint_sums_check(parent, name, "info", fd, NULL);
 }
 
+/* Wherever it ends, the sums beside the checkpoint are there: without them nobody would know a
+ * damaged file of those that SHA256SUMS does not cover. */
 static int mend_a_checkpoint(void)
 {
+	const char *name = strrchr(checkpoint, '/') + 1;
 	char path[256];
 
 	path_in(path, "checkpoints");
-	return checkpoint_mend(chain.network, path, strrchr(checkpoint, '/') + 1, HEIGHTS, NULL,
-			       NULL);
+	int rc = checkpoint_mend(chain.network, path, name, HEIGHTS, NULL, NULL);
+
+	alloc_fault_pause();
+	AUTO(base_closep) int parent = open(path, O_RDONLY | O_DIRECTORY);
+	AUTO(buf_release) struct buf sums = BUF_INIT(2 * CHECKPOINT_SUMS_MAX);
+
+	assert_int_equal(checkpoint_sums_read(parent, name, &sums), 1);
+	alloc_fault_resume();
+	return rc;
 }
 
 static int prove_a_checkpoint(void)
@@ -469,9 +492,10 @@ int main(void)
 	must(store_open(chain.path, &options, &chain.store, &err), &err);
 	chain.network = store_network_at(chain.store, 0);
 	snprintf(checkpoints_folder, sizeof checkpoints_folder, "%s/checkpoints", scratch);
+	snprintf(pins_folder, sizeof pins_folder, "%s/networks/net/pins", chain.path);
 	mkdir(checkpoints_folder, 0700);
-	must(checkpoint_build(chain.network, HEIGHTS, checkpoints_folder, &progress, NULL, name,
-			      &err),
+	must(checkpoint_build(chain.network, HEIGHTS, checkpoints_folder, false, &progress, NULL,
+			      name, &err),
 	     &err);
 	snprintf(checkpoint, sizeof checkpoint, "%s/%s", checkpoints_folder, name);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

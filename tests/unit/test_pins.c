@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/checkpoint/pin_file.h"
 #include "core/checkpoint/pins.h"
 #include "core/ingest/gate.h"
 #include "tests/unit/tree_fixture.h"
@@ -265,6 +266,156 @@ static void a_damaged_pin_is_told_and_keeps_everything(void **state)
 	await_checkpoints(p, 0);
 }
 
+/* ---- files of pins that are damaged ---- */
+
+static size_t told_count;
+static char told_file[128];
+
+static void on_damage(void *arg, struct network *n, const struct store_damage *what)
+{
+	told_count++;
+	snprintf(told_file, sizeof told_file, "%s", what->file);
+}
+
+static void count_told(void *arg, const char *sentence)
+{
+	++*(unsigned *)arg;
+}
+
+static void flip(const char *name, off_t at)
+{
+	char path[512];
+	uint8_t byte;
+
+	path_in("pins", name, path);
+	AUTO(base_closep) int fd = open(path, O_RDWR | O_CLOEXEC);
+	const struct timespec made[2] = { { 0 }, { 1600000000, 77 } };
+
+	assert_int_equal(pread(fd, &byte, 1, at), 1);
+	byte ^= 2;
+	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	assert_int_equal(futimens(fd, made), 0);
+}
+
+static void expect_whole(const char *name, uint64_t wanted)
+{
+	char path[512];
+	struct stat st;
+	uint64_t height = 0;
+
+	path_in("pins", name, path);
+	AUTO(base_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(pin_file_read(fd, name, &height, NULL), PIN_FILE_WHOLE);
+	assert_int_equal(height, wanted);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mtim.tv_sec, 1600000000); /* it is as old as it was */
+	assert_int_equal(st.st_mtim.tv_nsec, 77);
+}
+
+static void a_damaged_half_is_told_and_mended(void **state)
+{
+	AUTO(pins_closep) struct pins *p = open_pins(&none);
+
+	add(p, "kept", 40);
+	await_state(p, "kept", PIN_COMPLETE);
+	pins_closep(&p);
+	told_count = 0;
+	store_on_damage(chain.store, on_damage, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		flip("kept", (off_t)i * PIN_HALF_SIZE + 19); /* of the height's digits */
+		p = open_pins(&none);
+		assert_int_equal(get(p, "kept").height, 40);
+		assert_int_equal(get(p, "kept").state, PIN_COMPLETE);
+		expect_whole("kept", 40);
+		assert_int_equal(told_count, i + 1);
+		assert_string_equal(told_file, "pins/kept");
+		pins_closep(&p);
+	}
+	p = open_pins(&none);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(count_checkpoints(p), 1);
+	store_on_damage(chain.store, NULL, NULL);
+}
+
+static void the_file_of_an_older_program_is_written_anew(void **state)
+{
+	AUTO(pins_closep) struct pins *p = NULL;
+	const struct timespec made[2] = { { 0 }, { 1600000000, 77 } };
+	char path[512];
+
+	add(p = open_pins(NULL), "kept", 40);
+	write_file("pins", "kept", "41\n");
+	path_in("pins", "kept", path);
+	assert_int_equal(utimensat(AT_FDCWD, path, made, 0), 0);
+	pins_closep(&p);
+	p = open_pins(NULL);
+	assert_int_equal(get(p, "kept").height, 41);
+	expect_whole("kept", 41);
+}
+
+static void what_was_read_before_mends_a_file_that_tells_nothing(void **state)
+{
+	AUTO(pins_closep) struct pins *p = open_pins(NULL);
+	struct err err = ERR_INIT;
+	unsigned told = 0;
+
+	add(p, "kept", 40);
+	add(p, "half", 41);
+	assert_int_equal(pins_mend(p, chain.store, chain.network, count_told, &told, &err), 0);
+	flip("kept", 19);
+	flip("kept", PIN_HALF_SIZE + 19);
+	flip("half", 30);
+	pins_hold(p, true);
+	assert_int_equal(pins_mend(p, chain.store, chain.network, count_told, &told, &err), -EAGAIN);
+	pins_hold(p, false);
+	assert_int_equal(pins_mend(p, chain.store, chain.network, count_told, &told, &err), 2);
+	assert_int_equal(told, 2);
+	expect_whole("kept", 40);
+	expect_whole("half", 41);
+
+	/* Nobody has read them: what is whole tells, or nothing does. */
+	pins_closep(&p);
+	flip("kept", 19);
+	flip("kept", PIN_HALF_SIZE + 19);
+	flip("half", PIN_HALF_SIZE + 1);
+	assert_int_equal(pins_mend(NULL, chain.store, chain.network, count_told, &told, &err), 1);
+	expect_whole("half", 41);
+	p = open_pins(NULL);
+	assert_int_equal(get(p, "kept").state, PIN_FAILED);
+	assert_int_equal(pins_mend(p, chain.store, chain.network, count_told, &told, &err), 0);
+}
+
+/* The checkpoint of a pin whose file tells nothing gets another pin, also when its state is gone. */
+static void a_checkpoint_that_is_there_needs_no_state(void **state)
+{
+	AUTO(pins_closep) struct pins *p = open_pins(&none);
+	char path[512], other[512], name[CHECKPOINT_NAME_SIZE];
+	struct err err = ERR_INIT;
+
+	add(p, "gone", 45);
+	await_state(p, "gone", PIN_COMPLETE);
+	path_in("checkpoints", get(p, "gone").checkpoint, path);
+	snprintf(name, sizeof name, "0000100000%.9s", get(p, "gone").checkpoint + 10);
+	pins_closep(&p);
+	path_in("checkpoints", name, other);
+	assert_int_equal(rename(path, other), 0);
+	flip("gone", 19);
+	flip("gone", PIN_HALF_SIZE + 19);
+	p = open_pins(NULL);
+	assert_int_equal(get(p, "gone").state, PIN_FAILED);
+	add(p, "again", 100000);
+	assert_int_equal(get(p, "again").state, PIN_COMPLETE);
+	assert_string_equal(get(p, "again").checkpoint, name);
+	assert_int_equal(pins_add(p, chain.network, "none", 100001, &err), -ENODATA);
+	assert_false(is_on_disk("pins", "none"));
+	must(pins_remove(p, chain.network, "gone", &err), &err);
+	pins_closep(&p);
+	assert_true(is_on_disk("checkpoints", name));
+	p = open_pins(&none);
+	assert_int_equal(get(p, "again").state, PIN_COMPLETE);
+}
+
 static void leftovers_of_a_crash_are_taken_away(void **state)
 {
 	AUTO(pins_closep) struct pins *p = open_pins(&none);
@@ -446,6 +597,10 @@ int main(void)
 		WITH_CHAIN(a_checkpoint_goes_with_its_last_pin),
 		WITH_CHAIN(without_a_thread_it_goes_when_pins_are_closed),
 		WITH_CHAIN(a_damaged_pin_is_told_and_keeps_everything),
+		WITH_CHAIN(a_damaged_half_is_told_and_mended),
+		WITH_CHAIN(the_file_of_an_older_program_is_written_anew),
+		WITH_CHAIN(what_was_read_before_mends_a_file_that_tells_nothing),
+		WITH_CHAIN(a_checkpoint_that_is_there_needs_no_state),
 		WITH_CHAIN(leftovers_of_a_crash_are_taken_away),
 		WITH_CHAIN(held_pins_write_nothing),
 		WITH_CHAIN(retention_keeps_the_newest),

@@ -34,7 +34,7 @@ static void build(struct network *n, uint64_t height, const char *parent,
 	struct build_progress progress = { 0 };
 	struct err err = ERR_INIT;
 
-	must(checkpoint_build(n, height, parent, &progress, NULL, name, &err), &err);
+	must(checkpoint_build(n, height, parent, false, &progress, NULL, name, &err), &err);
 }
 
 /* share: of its heights, where the checkpoint is. base: main height from which hyper is on; ALL:
@@ -746,7 +746,7 @@ static void one_that_is_killed_leaves_no_store_and_the_next_one_is_whole(void **
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			execl("/proc/self/exe", "test_restore", "--die", folder, path, number,
+			execl(program_path(), "test_restore", "--die", folder, path, number,
 			      NULL);
 			_exit(127);
 		}
