@@ -123,6 +123,9 @@ mount_chainfs() { # STORE [OPTION…]
 	local at=$1
 	shift
 	"$CHAINFS" mount "$at" "$M" "$@" > "$T/mount.out" 2>&1 || { cat "$T/mount.out" >&2; return 1; }
+	find_servers
+}
+find_servers() {
 	servers=$(processes_at "$M")
 	[ -n "$servers" ] || fail "whose mount is that?"
 }

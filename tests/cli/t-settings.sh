@@ -54,9 +54,11 @@ check "a refused block is a line of the log" says "warn ingest: block refused" \
 	"$CHAINFS" import "$T/quiet" "$A" --range 1:1-1 --config "$T/farcaster.json" --network x --quiet
 check "and log.level=error leaves it out" sh -c "! '$CHAINFS' import '$T/quieter' '$A' --range 1:1-1 \
 	--config '$T/farcaster.json' --network x --quiet --set log.level=error 2>&1 | grep -q 'warn ingest'"
-check "an import stops at limits.disk" exits 6 "$CHAINFS" import "$T/full" "$A" --quiet --set limits.disk=300k
-check "with a sentence" says "limits.disk is 300k (flag); what was taken so far is kept" \
-	"$CHAINFS" import "$T/full" "$A" --quiet --set limits.disk=300k
+# Of an import that is short and fast all may be on its way before it is looked again.
+check "a part is imported" exits 0 "$CHAINFS" import "$T/full" "$A" --range 1-150 --quiet
+check "an import stops at limits.disk" exits 6 "$CHAINFS" import "$T/full" "$A" --quiet --set limits.disk=200k
+check "with a sentence" says "limits.disk is 200k (flag); what was taken so far is kept" \
+	"$CHAINFS" import "$T/full" "$A" --quiet --set limits.disk=200k
 check "and the store is whole" exits 0 "$CHAINFS" verify "$T/full"
 check "without the limit it goes on" exits 0 "$CHAINFS" import "$T/full" "$A" --quiet
 same "and comes to the same state" "$("$CHAINFS" status "$T/full" | grep root)" \
