@@ -100,12 +100,14 @@ static uint64_t edge(struct random *r, uint64_t v)
 	static const uint64_t edges[] = { 0,         1,          127,       128,
 					  INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX };
 
-	switch (random_below(r, 4)) {
+	switch (random_below(r, 5)) {
 	case 0:
 		return edges[random_below(r, ARRAY_LEN(edges))];
-	case 1:
-		return v + 1;
+	case 1: /* all the same to who cuts it to 32 bits */
+		return v ^ random_u64(r) << 32;
 	case 2:
+		return v + 1;
+	case 3:
 		return v - 1;
 	default:
 		return v ^ UINT64_C(1) << random_below(r, 64);

@@ -533,6 +533,62 @@ static void a_wrong_account_root_is_named_and_leaves_nothing(void **state)
 	}
 }
 
+/* The block with one more transaction, of a fid and a root and nothing else. */
+static int replay_with(struct run *r, uint64_t fid, struct slice root)
+{
+	struct sc_transaction *was = r->block->transactions;
+	size_t count = r->block->transaction_count;
+	struct sc_transaction *list = calloc(count + 1, sizeof *list);
+	struct err err = ERR_INIT;
+
+	assert_non_null(list);
+	memcpy(list, was, count * sizeof *list);
+	list[count] = (struct sc_transaction){ .fid = fid, .account_root = root };
+	r->block->transactions = list;
+	r->block->transaction_count++;
+	assert_int_equal(state_block_begin(r->state, r->block->base.height), 0);
+	int rc = sc_replay_block(r->replay, r->state, &r->block->base, r->next_object, true,
+				 &r->result, &err);
+
+	state_block_abort(r->state);
+	sc_replay_abort(r->replay);
+	r->block->transactions = was;
+	r->block->transaction_count = count;
+	free(list);
+	return rc;
+}
+
+static void a_root_of_a_transaction_without_messages_is_held_against_the_account(void **state)
+{
+	static const uint8_t wrong[HASH20_SIZE] = { 0xbb };
+
+	(void)state;
+	FOR_EACH_RUN(r, 1) {
+		size_t tried = 0;
+
+		while (run_read(&r)) {
+			size_t count = r.block->transaction_count;
+			const struct sc_transaction *last =
+				count ? &r.block->transactions[count - 1] : NULL;
+
+			if (last && last->account_root.n && tried < 20) {
+				uint64_t fid = last->fid;
+
+				assert_int_equal(replay_with(&r, fid, last->account_root), 0);
+				assert_int_equal(replay_with(&r, fid, SLICE_EMPTY), -EUCLEAN);
+				assert_int_equal(replay_with(&r, fid, SLICE_ARRAY(wrong)),
+						 -EUCLEAN);
+				assert_int_equal(r.result.accounts.verdict, VERDICT_FAILED);
+				assert_int_equal(r.result.state.verdict, VERDICT_OK);
+				tried++;
+			}
+			run_replay(&r, true);
+			run_keep(&r);
+		}
+		assert_true(tried > 0);
+	}
+}
+
 static void shard_0_may_not_tell_of_what_it_did_not_do(void **state)
 {
 	struct run r;
@@ -623,6 +679,8 @@ int main(void)
 		cmocka_unit_test(names_are_listed_by_their_owners),
 		cmocka_unit_test(limits_are_those_that_the_node_told),
 		cmocka_unit_test(a_wrong_account_root_is_named_and_leaves_nothing),
+		cmocka_unit_test(
+			a_root_of_a_transaction_without_messages_is_held_against_the_account),
 		cmocka_unit_test(shard_0_may_not_tell_of_what_it_did_not_do),
 		cmocka_unit_test(rules_of_an_older_version_are_refused),
 		cmocka_unit_test(a_proposal_says_what_the_block_says),
