@@ -43,9 +43,15 @@ def varint(b, at):
             return n, at
 
 
+SST_MAGIC = (0x88e241b785f4cff7).to_bytes(8, "little")
+
+
 def sst_regions(path):
-    """(name, first, end) of the parts of a table file, of which data is the rest."""
+    """(name, first, end) of the parts of a table file, of which data is the rest. One that a kill cut off has none, and
+    the database does not know it."""
     b = open(path, "rb").read()
+    if not b.endswith(SST_MAGIC):
+        return [("cut off", 0, len(b))]
     foot = len(b) - 53
     at = foot + 1
     meta_at, at = varint(b, at)
