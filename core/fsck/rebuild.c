@@ -203,6 +203,41 @@ static int read_identity(struct rebuilding *r, struct err *err)
 	return rc;
 }
 
+/* Where neither row nor file says it: hyper is on if the newest roots that can be read have one of it,
+ * and began at the newest that have none. 0 or -ENOMEM. */
+static int hyper_of_roots(struct rebuilding *r, uint32_t s)
+{
+	AUTO(db_iter_freep) struct db_iter *it = NULL;
+	struct old_shard *of = &r->shards[s];
+	uint64_t height = 0, past = 1; /* so many heights past what cannot be read */
+	int rc = db_iter_new(r->old.db, FAMILY_REPLAY, DB_ORDERED, &it);
+
+	while (rc == 0 && past < UINT64_C(1) << 40) {
+		struct short_key from = key_replay(REPLAY_ROOTS, s, height + 1);
+		struct roots_row roots;
+		uint32_t shard;
+		uint8_t kind;
+
+		rc = db_iter_seek(it, short_slice(&from), NULL);
+		for (; rc == 1; rc = db_iter_next(it, NULL)) {
+			if (key_replay_read(db_iter_key(it), &kind, &shard, &height) < 0 ||
+			    kind != REPLAY_ROOTS || shard != s)
+				return 0;
+			past = 1;
+			if (roots_row_read(db_iter_value(it), &roots) < 0)
+				continue;
+			of->hyper_on = roots.has_hyper;
+			of->base_height = roots.has_hyper ? of->base_height : height;
+		}
+		if (rc == 0)
+			return 0;
+		rc = rc == -ENOMEM ? rc : 0;
+		height += past;
+		past *= 2;
+	}
+	return rc;
+}
+
 /* Of each shard: how far it is known, and with what its state began. The newer of rows and file. */
 static int read_shards(struct rebuilding *r, struct err *err)
 {
@@ -222,8 +257,9 @@ static int read_shards(struct rebuilding *r, struct err *err)
 			return err_set(err, rc, "no memory for an iterator");
 		buf_clear(&value);
 		*sv = (struct shard_view){ .known = 0 };
-		if (db_get(r->old.db, FAMILY_META, short_slice(&key), &value, NULL) == 1 &&
-		    shard_view_read(buf_slice(&value), sv) == 0) {
+		bool told = db_get(r->old.db, FAMILY_META, short_slice(&key), &value, NULL) == 1 &&
+			    shard_view_read(buf_slice(&value), sv) == 0;
+		if (told) {
 			of->known = sv->known;
 			of->begins = sv->begins;
 			of->base_height = sv->base_height;
@@ -234,7 +270,10 @@ static int read_shards(struct rebuilding *r, struct err *err)
 			of->begins = w.shards[s].begins;
 			of->base_height = w.shards[s].base_height;
 			of->hyper_on = w.shards[s].hyper_on;
+			told = true;
 		}
+		if (!told && hyper_of_roots(r, s) < 0)
+			return err_set(err, -ENOMEM, "no memory for an iterator");
 	}
 	return 0;
 }
