@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/trace.h"
 #include "core/store/room.h"
+#include "core/store/salvage.h"
 #include "core/store/tiers.h"
 
 #include <rocksdb/c.h>
@@ -657,10 +658,15 @@ bool db_is_packed(const struct db *db)
 int db_salvage(const char *path, struct err *err)
 {
 	rocksdb_options_t *o = rocksdb_options_create();
+	uint64_t newest = salvage_newest(path);
 	char *words = NULL;
 
 	rocksdb_options_set_info_log_level(o, LOG_LEVEL_WARN);
 	rocksdb_repair_db(o, path, &words);
+	while (words && salvage_drop(path, words, newest)) {
+		rocksdb_free(TAKE(words));
+		rocksdb_repair_db(o, path, &words);
+	}
 	rocksdb_options_destroy(o);
 	return words ? fault(NULL, words, err) : 0;
 }
