@@ -78,26 +78,30 @@ static int find_files(int folder, const char *below, unsigned depth, struct path
 	int fd = openat(folder, *below ? below : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO(files_dir_closep) DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
-	int rc = 0;
+	int rc;
 
 	if (!d) {
 		rc = -errno;
 		base_closep(&fd);
 		return rc;
 	}
-	while (rc == 0 && (e = readdir(d))) {
+	while ((rc = files_next(d, &e)) == 1) {
 		char next[CHECKPOINT_PATH_MAX];
 
 		if (e->d_name[0] == '.')
 			continue;
 		if (e->d_type != DT_DIR) {
 			rc = add_path(p, below, e->d_name);
+			if (rc < 0)
+				return rc;
 			continue;
 		}
 		if (depth == 0 || snprintf(next, sizeof next, "%.40s%.20s/", below, e->d_name) >=
 					  (int)sizeof next)
 			return -ENAMETOOLONG;
 		rc = find_files(folder, next, depth - 1, p);
+		if (rc < 0)
+			return rc;
 	}
 	return rc;
 }
