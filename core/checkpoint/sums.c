@@ -286,10 +286,13 @@ void checkpoint_damaged(struct network *n, const char *name, const char *path, i
 			const char *sentence)
 {
 	char file[NAME_SIZE + CHECKPOINT_PATH_MAX + 16];
-	struct stat st = { .st_ino = 0 };
+	struct stat st = { .st_nlink = 1 };
 
-	/* One that is built again may have got the inode of one that was removed. */
+	/* Who opened it before it was built again, or removed, has nothing to mend any more. */
 	(void)!fstat(fd, &st);
+	if (st.st_nlink == 0)
+		return;
+	/* One that is built again may have got the inode of one that was removed. */
 	uint64_t version = st.st_ino ^ ((uint64_t)st.st_ctim.tv_sec * 1000000000 +
 					(uint64_t)st.st_ctim.tv_nsec);
 
