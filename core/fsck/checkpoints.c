@@ -81,6 +81,10 @@ static int check_folder(struct fsck *k, int parent, const char *name, uint64_t h
 	if (all < 0)
 		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false,
 		      "the sums beside it are damaged; fsck --repair builds it again");
+	else
+		fault(k, FSCK_UNSEALED, "checkpoint", AT(0, height), false,
+		      "no sums lie beside it, so that evidence and verdict are held against "
+		      "nothing; fsck --repair builds it again, with sums");
 	if (rc < 0) {
 		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false, "SHA256SUMS: %s",
 		      strerror(-rc));
