@@ -313,9 +313,9 @@ void checkpoint_mend_sweep(const char *folder)
 			   "folder=%s errno=%d", folder, -rc);
 }
 
-/* The folder, then its sums. Between the two it is held against those of the one before, which let
- * nothing pass that they do not know; without any, what SHA256SUMS does not cover would be as damage
- * left it, and nobody would know. */
+/* The folder, then its sums. Between the two it is held against those of the one before: what is
+ * not the same in both, as evidence may be, fails until then. Without any, what SHA256SUMS does not
+ * cover would be as damage left it, and nobody would know. */
 static int change_places(int from, int parent, const char *name)
 {
 	char file[NAME_SIZE];
