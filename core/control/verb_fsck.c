@@ -76,7 +76,8 @@ static void report(void *arg, const struct fsck_fault *f)
 {
 	struct call *k = arg;
 	char height[24] = "-";
-	if (strcmp(f->part, "checkpoint") == 0 && k->checkpoint_count < CHECKPOINTS_MENDED &&
+	if (strcmp(f->part, "checkpoint") == 0 && f->height != FSCK_NOWHERE &&
+	    k->checkpoint_count < CHECKPOINTS_MENDED &&
 	    (!k->checkpoint_count || k->checkpoints[k->checkpoint_count - 1] != f->height))
 		k->checkpoints[k->checkpoint_count++] = f->height;
 	clear_progress(k);

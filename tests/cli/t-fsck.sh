@@ -67,6 +67,11 @@ printf x >>"$(ls "$T"/a/networks/devnet/checkpoints/*/info)"
 check "and a changed file of one is named" exits 4 sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
 check "with its name" grep -q '^damaged	devnet	checkpoint	0	0000000273	info is not' "$T/out"
 rm -r "$T/a/networks/devnet/checkpoints"
+touch "$T/a/networks/devnet/checkpoints"
+check "where they cannot be looked at, that is said" exits 4 sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
+check "with why" grep -q '^damaged	devnet	checkpoint	0	-	their folder: Not a directory' "$T/out"
+check "and a repair makes nothing anew for it" sh -c "! '$CHAINFS' fsck '$T/a' --repair | grep 'made anew'"
+rm "$T/a/networks/devnet/checkpoints"
 
 # A pin's file: what is whole of it mends it; with nothing whole fsck says what to do.
 p=$T/a/networks/devnet/pins
