@@ -168,8 +168,9 @@ endif
 
 # ---- tests -----------------------------------------------------------------------------------
 
-# Allocation goes through tests/support, which can make the nth one fail.
-TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+# Allocation and the reading of folders go through tests/support, which can make the nth one fail.
+# (readdir is readdir64 where offsets have 64 bits.)
+TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=readdir64
 TEST_LIBS     = $(shell $(PKG_CONFIG) --libs cmocka)
 
 $(TEST_PROGRAMS): $(BIN)/tests/%: $(BIN)/obj/tests/%.o $(SUPPORT) $(LIBRARY)

@@ -394,10 +394,11 @@ int serving_run(const struct serving *s, struct worker *w, struct err *err)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
 	rc = open_all(&d, s, &o, hyper, err);
-	if (rc == 0)
-		rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
 	if (rc < 0)
 		return mount_exit(rc);
+	rc = -pthread_create(&d.signals, NULL, watch_signals, &d);
+	if (rc < 0)
+		return mount_exit(err_set(err, rc, "no thread for signals: %s", strerror(-rc)));
 	d.watching = true;
 	rc = fs_run(d.fs, ready, &d, err);
 	watch_stop(&d.watch);

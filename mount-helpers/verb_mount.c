@@ -19,6 +19,7 @@
 #define NO_STORE                                                                  \
 	"there is no store at %s; chainfs import, restore and bootstrap make one, " \
 	"and the address of a node, grpc://HOST:PORT, is followed into one"
+#define NOT_MOUNTED "interrupted, nothing is mounted"
 
 #define AGAIN_MAX (VERB_SETS_MAX * 2 + 16)
 
@@ -106,6 +107,8 @@ static int wait_for_daemon(pid_t pid, int fd, struct err *err)
 			kill(pid, SIGTERM);
 	if (n == 1 && line[0] == 0 && !atomic_load(&verbs_stop))
 		return EXIT_DONE;
+	if (atomic_load(&verbs_stop)) /* which may have come while nothing was read */
+		kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
 	line[MAX(n, 0)] = 0;
 	if (n > 1) {
@@ -113,7 +116,7 @@ static int wait_for_daemon(pid_t pid, int fd, struct err *err)
 		return line[0];
 	}
 	if (atomic_load(&verbs_stop)) {
-		err_set(err, -EINTR, "interrupted, nothing is mounted");
+		err_set(err, -EINTR, NOT_MOUNTED);
 		return EXIT_INTERRUPTED;
 	}
 	err_set(err, -EIO, "the daemon ended before the mount was ready");
@@ -219,6 +222,10 @@ int mount_start(struct verb_call *c, const struct mount_options *o, const char *
 	if (rc < 0)
 		return mount_exit(rc);
 	leaving_wait(m.store);
+	if (atomic_load(&verbs_stop)) {
+		err_set(err, -EINTR, NOT_MOUNTED);
+		return EXIT_INTERRUPTED;
+	}
 	return foreground ? keep(&m, err) : start_daemon(&m, err);
 }
 

@@ -41,6 +41,11 @@ static void take_err(void *arg, const char *text, size_t size)
 	io->err(io->arg, text, size);
 }
 
+static bool lives(long pid)
+{
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
 /* Returns once the next worker answers. */
 int verb_upgrade(struct verb_call *c)
 {
@@ -59,15 +64,18 @@ int verb_upgrade(struct verb_call *c)
 	struct upgrading u = { .io = c->io };
 	struct verb_io io = { take_out, take_err, &u, .stop = c->io->stop };
 	rc = control_call(m.source, 2, argv, &io, &code, &err);
-	if (rc == -ECONNREFUSED)
-		return verb_fail(c, rc, &err);
 	/* Our call may have been cut off by what it asked for. */
+	if (rc < 0 && rc != -ECONNRESET)
+		return verb_fail(c, rc, &err);
 	if (rc == 0 && code != EXIT_DONE && code != EXIT_INTERRUPTED)
 		return code;
 	struct statfs st;
-	while (u.before > 0 && (kill((pid_t)u.before, 0) == 0 || errno == EPERM) &&
-	       !verb_stopped(c))
+	while (lives(u.before) && !verb_stopped(c))
 		usleep(UPGRADE_POLL_US);
+	if (lives(u.before)) {
+		rc = err_set(&err, -EINTR, "interrupted; the daemon goes on with the upgrade");
+		return verb_fail(c, rc, &err);
+	}
 	if (statfs(full, &st) < 0)
 		return verb_fail(c, err_set(&err, -errno, "%s: %s", full, strerror(errno)), &err);
 	return EXIT_DONE;

@@ -14,6 +14,13 @@ int files_error(struct err *err, const char *path)
 	return err_set(err, rc, "%s: %s", path, strerror(-rc));
 }
 
+int files_next(DIR *d, const struct dirent **out)
+{
+	errno = 0; /* nothing else tells an end from an error */
+	*out = readdir(d);
+	return *out ? 1 : -errno;
+}
+
 void files_dir_closep(DIR **d)
 {
 	if (*d)

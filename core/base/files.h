@@ -40,6 +40,8 @@ void files_let_go(struct files_held *h);
  * error is returned. What is not there is no error; another file system is left alone (-EXDEV). */
 int files_remove_tree(int folder, const char *name) MUST_CHECK;
 
+/* The next entry: 1; 0: there are no more; negative: the others cannot be had. */
+int files_next(DIR *d, const struct dirent **out) MUST_CHECK;
 void files_dir_closep(DIR **d);
 void files_stream_closep(FILE **f);
 

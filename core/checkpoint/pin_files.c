@@ -249,16 +249,18 @@ int book_load_pins(const struct store *s, struct book *b, struct err *err)
 	rc = list_open(path, &d, err);
 	if (rc <= 0)
 		return rc;
+	const struct dirent *e;
 	int folder = dirfd(d);
 
-	rc = 0;
-	for (struct dirent *e; rc == 0 && (e = readdir(d));) {
+	while ((rc = files_next(d, &e)) == 1) {
 		if (strncmp(e->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0)
 			unlinkat(folder, e->d_name, 0);
 		else if (pin_name_is_good(e->d_name))
 			rc = load_pin(s, b, folder, e->d_name, err);
+		if (rc < 0)
+			return rc;
 	}
-	return rc;
+	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -324,15 +326,15 @@ int book_load_checkpoints(const struct store *s, struct book *b, struct err *err
 	rc = list_open(path, &d, err);
 	if (rc <= 0)
 		return rc;
+	const struct dirent *e;
 	int folder = dirfd(d);
 
-	rc = 0;
-	for (struct dirent *e; (e = readdir(d));) {
+	while ((rc = files_next(d, &e)) == 1) {
 		if (ends_with(e->d_name, GONE) || ends_with(e->d_name, PART_SUFFIX) ||
 		    strcmp(e->d_name, CHECKPOINT_MEND_FOLDER) == 0)
 			checkpoint_sweep(folder, e->d_name);
 		else if (e->d_name[0] != '.')
 			load_checkpoint(b, folder, e->d_name);
 	}
-	return 0;
+	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
 }

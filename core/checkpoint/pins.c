@@ -320,11 +320,12 @@ static int mend_all(struct pins *p, const struct book *b, const char *path,
 		    void (*told)(void *arg, const char *sentence), void *arg, struct err *err)
 {
 	AUTO(files_dir_closep) DIR *d = opendir(path);
-	int mended = 0;
+	const struct dirent *e;
+	int mended = 0, more;
 
 	if (!d)
 		return errno == ENOENT ? 0 : files_error(err, path);
-	for (const struct dirent *e; (e = readdir(d));) {
+	while ((more = files_next(d, &e)) == 1) {
 		char text[PIN_NAME_MAX + 64];
 		int rc = pin_name_is_good(e->d_name) ? mend_one(p, b, dirfd(d), e->d_name, err) : 0;
 
@@ -336,7 +337,7 @@ static int mend_all(struct pins *p, const struct book *b, const char *path,
 		snprintf(text, sizeof text, "pin %.64s: its file is written anew", e->d_name);
 		told(arg, text);
 	}
-	return mended;
+	return more < 0 ? err_set(err, more, "%s: %s", path, strerror(-more)) : mended;
 }
 
 int pins_mend(struct pins *p, const struct store *s, struct network *n,

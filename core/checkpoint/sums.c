@@ -78,26 +78,30 @@ static int find_files(int folder, const char *below, unsigned depth, struct path
 	int fd = openat(folder, *below ? below : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO(files_dir_closep) DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
-	int rc = 0;
+	int rc;
 
 	if (!d) {
 		rc = -errno;
 		base_closep(&fd);
 		return rc;
 	}
-	while (rc == 0 && (e = readdir(d))) {
+	while ((rc = files_next(d, &e)) == 1) {
 		char next[CHECKPOINT_PATH_MAX];
 
 		if (e->d_name[0] == '.')
 			continue;
 		if (e->d_type != DT_DIR) {
 			rc = add_path(p, below, e->d_name);
+			if (rc < 0)
+				return rc;
 			continue;
 		}
 		if (depth == 0 || snprintf(next, sizeof next, "%.40s%.20s/", below, e->d_name) >=
 					  (int)sizeof next)
 			return -ENAMETOOLONG;
 		rc = find_files(folder, next, depth - 1, p);
+		if (rc < 0)
+			return rc;
 	}
 	return rc;
 }
@@ -282,10 +286,13 @@ void checkpoint_damaged(struct network *n, const char *name, const char *path, i
 			const char *sentence)
 {
 	char file[NAME_SIZE + CHECKPOINT_PATH_MAX + 16];
-	struct stat st = { .st_ino = 0 };
+	struct stat st = { .st_nlink = 1 };
 
-	/* One that is built again may have got the inode of one that was removed. */
+	/* Who opened it before it was built again, or removed, has nothing to mend any more. */
 	(void)!fstat(fd, &st);
+	if (st.st_nlink == 0)
+		return;
+	/* One that is built again may have got the inode of one that was removed. */
 	uint64_t version = st.st_ino ^ ((uint64_t)st.st_ctim.tv_sec * 1000000000 +
 					(uint64_t)st.st_ctim.tv_nsec);
 
@@ -306,9 +313,9 @@ void checkpoint_mend_sweep(const char *folder)
 			   "folder=%s errno=%d", folder, -rc);
 }
 
-/* The folder, then its sums. Between the two it is held against those of the one before, which let
- * nothing pass that they do not know; without any, what SHA256SUMS does not cover would be as damage
- * left it, and nobody would know. */
+/* The folder, then its sums. Between the two it is held against those of the one before: what is
+ * not the same in both, as evidence may be, fails until then. Without any, what SHA256SUMS does not
+ * cover would be as damage left it, and nobody would know. */
 static int change_places(int from, int parent, const char *name)
 {
 	char file[NAME_SIZE];

@@ -28,7 +28,8 @@ int  checkpoint_sums_next(struct slice lines, size_t *at, char path[CHECKPOINT_P
  * changed, then remembered. -EBADMSG with a sentence; 0 also when nothing tells. */
 int checkpoint_sums_check(int parent, const char *name, const char *path, int fd, struct err *err)
 	MUST_CHECK;
-/* Tells of a file of a checkpoint below the store that is damaged, once (network_damaged_file). */
+/* Tells of a file of a checkpoint below the store that is damaged, once (network_damaged_file). Not
+ * of one that has been taken away meanwhile. */
 void checkpoint_damaged(struct network *n, const char *name, const char *path, int fd,
 			const char *sentence);
 /* Builds a damaged checkpoint again and puts it into the place of the other at once. `folder`: of

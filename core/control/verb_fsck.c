@@ -17,7 +17,7 @@ struct call {
 	struct network *network;
 	char name[NETWORK_NAME_MAX + 1];
 	uint64_t shown_ms;
-	uint64_t checkpoints[CHECKPOINTS_MENDED]; /* heights of those that are damaged */
+	uint64_t checkpoints[CHECKPOINTS_MENDED]; /* heights of those that are to be mended */
 	size_t checkpoint_count;
 	bool shown; /* a line of progress stands on the terminal */
 };
@@ -76,7 +76,8 @@ static void report(void *arg, const struct fsck_fault *f)
 {
 	struct call *k = arg;
 	char height[24] = "-";
-	if (strcmp(f->part, "checkpoint") == 0 && k->checkpoint_count < CHECKPOINTS_MENDED &&
+	if (strcmp(f->part, "checkpoint") == 0 && f->height != FSCK_NOWHERE &&
+	    k->checkpoint_count < CHECKPOINTS_MENDED &&
 	    (!k->checkpoint_count || k->checkpoints[k->checkpoint_count - 1] != f->height))
 		k->checkpoints[k->checkpoint_count++] = f->height;
 	clear_progress(k);
@@ -118,6 +119,9 @@ static void summary(struct call *k, const struct fsck_counts *n, int repaired)
 			   k->name, n->blocks, n->items, n->rows, n->checkpoints,
 			   n->faults[FSCK_DAMAGED], n->faults[FSCK_MISSING],
 			   n->faults[FSCK_CONTRADICTION], n->faults[FSCK_ORPHAN]);
+		if (n->faults[FSCK_UNSEALED])
+			verb_print(k->call, "; %" PRIu64 " checkpoints without sums",
+				   n->faults[FSCK_UNSEALED]);
 		if (n->waiting)
 			verb_print(k->call, "; %" PRIu64 " damaged blocks are gaps already",
 				   n->waiting);
@@ -147,6 +151,7 @@ static void summary(struct call *k, const struct fsck_counts *n, int repaired)
 	json_u64(&j, "repaired", repaired > 0 ? (uint64_t)repaired : 0);
 	json_u64(&j, "rows", n->rows);
 	json_u64(&j, "unreferenced_bytes", n->unreferenced_bytes);
+	json_u64(&j, "unsealed", n->faults[FSCK_UNSEALED]);
 	json_u64(&j, "waiting", n->waiting);
 	json_end(&j);
 	if (json_done(&j) == 0)
@@ -234,7 +239,7 @@ static int check_damaged(struct verb_call *c, struct err *err)
 	return rc;
 }
 
-/* Damaged checkpoints are built again, where their state can still be read. */
+/* Damaged checkpoints, and those without sums, are built again, where their state can still be read. */
 static int mend_checkpoints(struct call *k, const char *folder)
 {
 	int mended = 0;
@@ -266,7 +271,7 @@ static int mend_checkpoints(struct call *k, const char *folder)
 	return mended;
 }
 
-/* Faults that remain, orphans left out; negative. */
+/* Faults, those left out that harm nobody; negative. */
 static int check_network(struct verb_call *c, struct network *n, struct err *err)
 {
 	AUTO(turn_release) struct turn turn = { NULL, NULL };

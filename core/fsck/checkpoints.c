@@ -81,6 +81,10 @@ static int check_folder(struct fsck *k, int parent, const char *name, uint64_t h
 	if (all < 0)
 		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false,
 		      "the sums beside it are damaged; fsck --repair builds it again");
+	else
+		fault(k, FSCK_UNSEALED, "checkpoint", AT(0, height), false,
+		      "no sums lie beside it, so that evidence and verdict are held against "
+		      "nothing; fsck --repair builds it again, with sums");
 	if (rc < 0) {
 		fault(k, FSCK_DAMAGED, "checkpoint", AT(0, height), false, "SHA256SUMS: %s",
 		      strerror(-rc));
@@ -91,18 +95,25 @@ static int check_folder(struct fsck *k, int parent, const char *name, uint64_t h
 
 int walk_checkpoints(struct fsck *k)
 {
-	DIR *dir = k->options->checkpoints ? opendir(k->options->checkpoints) : NULL;
+	const char *folder = k->options->checkpoints;
+	AUTO(files_dir_closep) DIR *dir = folder ? opendir(folder) : NULL;
+	int more = dir || !folder || errno == ENOENT ? 0 : -errno;
 	const struct dirent *entry;
-	int rc = 0;
 
-	while (dir && rc == 0 && (entry = readdir(dir))) {
+	while (dir && (more = files_next(dir, &entry)) == 1) {
 		uint64_t height;
 		uint8_t prefix[4];
+		int rc = checkpoint_name_read(entry->d_name, &height, prefix) == 0 ?
+				 check_folder(k, dirfd(dir), entry->d_name, height) :
+				 0;
 
-		if (checkpoint_name_read(entry->d_name, &height, prefix) == 0)
-			rc = check_folder(k, dirfd(dir), entry->d_name, height);
+		if (rc < 0)
+			return rc;
 	}
-	if (dir)
-		closedir(dir);
-	return rc;
+	if (more == -ENOMEM)
+		return more;
+	if (more < 0)
+		fault(k, FSCK_DAMAGED, "checkpoint", NOWHERE(0), false, "their folder: %s",
+		      strerror(-more));
+	return 0;
 }

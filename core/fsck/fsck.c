@@ -13,6 +13,7 @@ const char *const fsck_class_names[FSCK_CLASS_COUNT] = {
 	[FSCK_MISSING] = "missing",
 	[FSCK_CONTRADICTION] = "contradiction",
 	[FSCK_ORPHAN] = "orphan",
+	[FSCK_UNSEALED] = "unsealed",
 };
 
 /* ---- telling ---- */

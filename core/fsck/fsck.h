@@ -7,6 +7,8 @@
  *   missing        something else says that it is there
  *   contradiction  two that should agree do not
  *   orphan         nothing leads to it; costs room and harms nobody
+ *   unsealed       a checkpoint without sums of its own (core/checkpoint/sums.h): what SHA256SUMS does
+ *                  not cover is held against nothing
  *
  * Memory   bounded: a batch of blocks, one account, a few bytes for each thousand heights and for
  *          each damaged block.
@@ -19,7 +21,14 @@
 #include "core/ingest/repair.h"
 #include "core/store/network.h"
 
-enum fsck_class { FSCK_DAMAGED, FSCK_MISSING, FSCK_CONTRADICTION, FSCK_ORPHAN, FSCK_CLASS_COUNT };
+enum fsck_class {
+	FSCK_DAMAGED,
+	FSCK_MISSING,
+	FSCK_CONTRADICTION,
+	FSCK_ORPHAN,
+	FSCK_UNSEALED,
+	FSCK_CLASS_COUNT
+};
 extern const char *const fsck_class_names[FSCK_CLASS_COUNT];
 
 #define FSCK_NOWHERE UINT64_MAX /* as a height: the fault is at no height */

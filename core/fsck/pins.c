@@ -33,9 +33,14 @@ int walk_pins(struct fsck *k)
 	if (!dir && k->options->pins && errno != ENOENT)
 		fault(k, FSCK_DAMAGED, "pin", NOWHERE(0), false, "their folder: %s",
 		      strerror(errno));
-	for (const struct dirent *e; dir && (e = readdir(dir));)
+	const struct dirent *e;
+	int rc = 0;
+
+	while (dir && (rc = files_next(dir, &e)) == 1)
 		if (pin_name_is_good(e->d_name))
 			check_pin(k, dirfd(dir), e->d_name);
+	if (rc < 0)
+		fault(k, FSCK_DAMAGED, "pin", NOWHERE(0), false, "their folder: %s", strerror(-rc));
 	return 0;
 }
 

@@ -83,11 +83,12 @@ struct network {
 	void                  (*on_publish)(void *arg);
 	void                   *on_publish_arg;
 
-	pthread_mutex_t damage_lock; /* guards the next four; a leaf */
+	pthread_mutex_t damage_lock; /* guards the next five; a leaf */
 	struct damage           damages[DAMAGES_MAX];
 	size_t                  damage_count;
 	uint64_t damaged_files[DAMAGED_FILES_MAX]; /* told; sums of their names */
 	size_t damaged_file_count;
+	bool damaged_more; /* another one was met, and that no more are told was told */
 	const struct damage_listener *on_damage; /* the store's */
 
 	pthread_mutex_t         pins_lock; /* guards pins; a leaf */

@@ -160,7 +160,7 @@ int    network_block_check(struct network *n, const struct block_row *row, struc
 size_t network_damage_take(struct network *n, struct damage *out, size_t out_max);
 /* Somebody met a damaged file of its folder: it is traced, and told to who listens (store.h), unless
  * it was before. `version` tells it from the next one of its name, 0: there is no other; `mend`: what a
- * person can do. A bounded number of them, fsck tells all; any thread. */
+ * person can do. A bounded number of them, then once that there are more; fsck tells all. Any thread. */
 void network_damaged_file(struct network *n, const char *file, uint64_t version,
 			  const char *sentence, const char *mend);
 

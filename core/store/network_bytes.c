@@ -114,16 +114,20 @@ static uint64_t sum_of_name(const char *file, uint64_t version)
 	return sum;
 }
 
-/* True when it is news. */
-static bool note_file(struct network *n, uint64_t sum)
+/* True when it is news; *more: of it no more is told than that there are more. */
+static bool note_file(struct network *n, uint64_t sum, bool *more)
 {
 	LOCKED(&n->damage_lock);
 	for (size_t i = 0; i < n->damaged_file_count; i++)
 		if (n->damaged_files[i] == sum)
 			return false;
-	if (n->damaged_file_count == DAMAGED_FILES_MAX)
+	*more = n->damaged_file_count == DAMAGED_FILES_MAX;
+	if (*more && n->damaged_more)
 		return false;
-	n->damaged_files[n->damaged_file_count++] = sum;
+	if (*more)
+		n->damaged_more = true;
+	else
+		n->damaged_files[n->damaged_file_count++] = sum;
 	return true;
 }
 
@@ -131,11 +135,17 @@ void network_damaged_file(struct network *n, const char *file, uint64_t version,
 			  const char *sentence, const char *mend)
 {
 	struct store_damage what = { .file = file, .sentence = sentence, .mend = mend };
+	bool more;
 
-	if (!note_file(n, sum_of_name(file, version)))
+	if (!note_file(n, sum_of_name(file, version), &more))
 		return;
+	if (more)
+		what = (struct store_damage){ .file = STORE_DAMAGE_MORE,
+					      .sentence = "so many files are damaged that the "
+							  "others are not told",
+					      .mend = "chainfs fsck tells them" };
 	trace_error("store", "a file is damaged", "network=%s file=%s reason=\"%s\" mend=\"%s\"",
-		    n->name, file, sentence, mend);
+		    n->name, what.file, what.sentence, what.mend);
 	tell_damage(n, &what);
 }
 

@@ -100,6 +100,7 @@ struct store_damage {
 	const char *sentence;
 	const char *mend; /* what a person can do; NULL: nothing, a block is a gap soon */
 };
+#define STORE_DAMAGE_MORE "*" /* as a file: another one, from which on files are not told */
 /* Called when a reader meets damage, once a block, and once a file for as long as the network is
  * open: on the reader's thread, holding no lock; it may not wait. Set before there are readers. */
 typedef void store_damage_call(void *arg, struct network *n, const struct store_damage *what);

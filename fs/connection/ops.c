@@ -221,8 +221,8 @@ static void reply_slice(fuse_req_t req, struct slice content, size_t size, off_t
 	fuse_reply_buf(req, (const char *)part.p, part.n);
 }
 
-/* From a plain file: no more is in memory than the answer. A file of that kind never changes, and
- * what is read short is at its end. Bytes read, or a negative errno. */
+/* From a plain file: no more is in memory than the answer. Bytes read, fewer at its end, or a
+ * negative errno. */
 static ssize_t read_file(int fd, size_t size, off_t offset, uint8_t *out)
 {
 	size_t got = 0;
@@ -241,9 +241,10 @@ static ssize_t read_file(int fd, size_t size, off_t offset, uint8_t *out)
 	return (ssize_t)got;
 }
 
-/* `of`: whose descriptor it is; NULL: ours. */
+/* `of`: whose descriptor it is; NULL: ours. `whole`: all of it was told to be there, and a file
+ * that has less was cut. */
 static void reply_file(fuse_req_t req, uint64_t ino, struct opened *of, int fd, size_t size,
-		       off_t offset)
+		       off_t offset, bool whole)
 {
 	void *room = transport_room(size);
 	AUTO(base_freep) void *own = room ? NULL : malloc(MAX(size, 1));
@@ -252,20 +253,23 @@ static void reply_file(fuse_req_t req, uint64_t ino, struct opened *of, int fd, 
 
 	if (of)
 		opened_was_read(of);
+	if (whole && n >= 0 && (size_t)n < size)
+		n = -EBADMSG;
 	if (n < 0)
 		ops_refuse(req, "read", ino, (int)n, NULL);
 	else
 		reply_slice(req, SLICE(bytes, (size_t)n), size, 0);
 }
 
-/* Of a file that grows, what the view it is as of has. */
-static size_t left_of(const struct asked *a, size_t size, off_t offset)
+/* Of a file that grows, what the view it is as of has: true. Of others nobody is asked. */
+static bool left_of(const struct asked *a, off_t offset, size_t *size)
 {
 	struct attr attr;
 
 	if (a->node.scope.kind != SCOPE_VIEW || tree_attr(asked_view(a), &a->node, &attr, NULL) < 0)
-		return size;
-	return MIN(size, attr.size - MIN((uint64_t)offset, attr.size));
+		return false;
+	*size = MIN(*size, attr.size - MIN((uint64_t)offset, attr.size));
+	return true;
 }
 
 /* True: it was answered from the descriptor of an open file. */
@@ -279,7 +283,7 @@ static bool read_opened(fuse_req_t req, struct serving *s, uint64_t ino, size_t 
 	if (offset < 0 || opened_get(s->opened, ino, &file) < 0 || file.fd < 0)
 		return false;
 	reply_file(req, ino, s->opened, file.fd,
-		   MIN(size, file.size - MIN((uint64_t)offset, file.size)), offset);
+		   MIN(size, file.size - MIN((uint64_t)offset, file.size)), offset, true);
 	return true;
 }
 
@@ -305,7 +309,9 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	int fd = rc == 0 ? tree_open(asked_view(&a), &a.node, &err) : -1;
 
 	if (fd >= 0) {
-		reply_file(req, ino, NULL, fd, left_of(&a, size, offset), offset);
+		bool whole = left_of(&a, offset, &size);
+
+		reply_file(req, ino, NULL, fd, size, offset, whole);
 		return;
 	}
 	if (rc == 0 && fd != -EOPNOTSUPP)

@@ -47,14 +47,31 @@ rm "$T/a/networks/devnet/segments/stray"
 mkdir "$T/a/networks/devnet/checkpoints"
 "$CHAINFS" checkpoint "$T/a" "$T/a/networks/devnet/checkpoints" >/dev/null || exit 1
 check "checkpoints are checked" says "1 checkpoints checked: 0 damaged" "$CHAINFS" fsck "$T/a"
+check "one that nobody sealed is told, which is no failure" exits 0 \
+	sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
+check "with what to do" \
+	grep -q '^unsealed	devnet	checkpoint	0	0000000273	no sums lie beside it.*fsck --repair' "$T/out"
+check "and counted" grep -q '; 1 checkpoints without sums' "$T/out"
 mkdir -p "$T/a/networks/devnet/checkpoints/.mend/half"
 "$CHAINFS" fsck "$T/a" --repair --quiet >"$T/out"
 check "what a repair left that was killed goes with the next" \
 	test ! -e "$T/a/networks/devnet/checkpoints/.mend"
+check "the checkpoint has sums by then" \
+	sh -c "'$CHAINFS' fsck '$T/a' --json | tail -n 1 | jq -e '.checkpoints == 1 and .unsealed == 0'"
+verdict=$(ls "$T"/a/networks/devnet/checkpoints/*/verdict)
+cp -p "$verdict" "$T/verdict"
+printf x >>"$verdict"
+check "which cover what SHA256SUMS does not" exits 4 sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
+cp -p "$T/verdict" "$verdict"
 printf x >>"$(ls "$T"/a/networks/devnet/checkpoints/*/info)"
 check "and a changed file of one is named" exits 4 sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
 check "with its name" grep -q '^damaged	devnet	checkpoint	0	0000000273	info is not' "$T/out"
 rm -r "$T/a/networks/devnet/checkpoints"
+touch "$T/a/networks/devnet/checkpoints"
+check "where they cannot be looked at, that is said" exits 4 sh -c "'$CHAINFS' fsck '$T/a' >'$T/out'"
+check "with why" grep -q '^damaged	devnet	checkpoint	0	-	their folder: Not a directory' "$T/out"
+check "and a repair makes nothing anew for it" sh -c "! '$CHAINFS' fsck '$T/a' --repair | grep 'made anew'"
+rm "$T/a/networks/devnet/checkpoints"
 
 # A pin's file: what is whole of it mends it; with nothing whole fsck says what to do.
 p=$T/a/networks/devnet/pins

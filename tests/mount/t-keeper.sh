@@ -183,6 +183,12 @@ check "a reader of events lives on" kill -0 $cat
 same "with the same options" "$(stat -c %a "$M/demo/status")" 440
 check "all of them" sh -c "tr '\\0' ' ' < /proc/$keeper/cmdline | grep -q 'umask=27.*transport=classic'"
 check "upgrade of nothing is refused" exits 1 "$CHAINFS" upgrade "$T"
+unasked() # from a folder that is gone, of which the request cannot tell the daemon
+(
+	mkdir "$T/gone" && cd "$T/gone" && rmdir "$T/gone" || exit 1
+	"$CHAINFS" upgrade "$M"
+)
+check "one that the daemon was not asked for is none" exits 3 unasked
 check "the store's verbs find the daemon" "$CHAINFS" status "$S"
 
 # ---- its ends ----

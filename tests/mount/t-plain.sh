@@ -159,6 +159,15 @@ begins() { # each version is how the file begins that it became
 }
 check "of $(cat "$T/versions") versions each is how it begins" begins
 
+# ---- a file that was cut ----
+
+cp -r "$T/copy" "$T/cut" && mount_store "$T/cut" "$T/mnt3" || exit 1
+cut=$(ls "$T/mnt3"/plain/demo/segments/* | tail -n 1)
+truncate -s 5000 "$T/cut/networks/demo/segments/${cut##*/}"
+check "what grows and was cut is an error" says "Bad message" sh -c "cat '$cut' > /dev/null"
+check "what is there of it is read" cmp -n 4096 "$cut" "$T/cut/networks/demo/segments/${cut##*/}"
+unmount "$T/mnt3"
+
 # ---- the end ----
 
 plain=$(readlink "$T/mnt/plain") daemon=$(daemon_of "$lower")

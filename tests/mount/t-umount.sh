@@ -59,6 +59,21 @@ check "chainfs umount --lazy detaches a busy one" "$CHAINFS" umount --lazy "$T/m
 cd /
 ended "after chainfs umount --lazy"
 
+# Who waits for a daemon that goes down, and is told to stop, mounts nothing any more.
+start
+exec 9< "$T/mnt/$NET/legacy/blocks/100/header"
+"$CHAINFS" umount --lazy "$T/mnt" 9<&-
+"$CHAINFS" mount "$T/st" "$T/mnt" 9<&- 2> "$T/said" &
+waiter=$!
+sleep 0.3
+kill -TERM $waiter
+exec 9<&-
+check "a mount that is interrupted while it waits ends" eventually 10 is_gone $waiter
+is_gone $waiter || "$CHAINFS" umount "$T/mnt"
+wait $waiter
+same "and says that it was" "$? $(cat "$T/said")" "8 chainfs mount: interrupted, nothing is mounted"
+ended "after that"
+
 # umount(8) returns before the daemon has closed its store: who comes next waits, and is not
 # refused.
 next() { # SENTENCE COMMAND…: run while the daemon of a mount that is gone stands still

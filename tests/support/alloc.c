@@ -1,3 +1,5 @@
+#include <dirent.h>
+
 #include "tests/support/support.h"
 
 static __thread struct {
@@ -5,10 +7,14 @@ static __thread struct {
 	bool     armed, paused;
 } fault;
 
+static __thread uint64_t folder_entries = ALLOC_FAULT_NONE; /* that can be read still */
+
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 char *__real_strdup(const char *text);
+struct dirent *__real_readdir64(DIR *d);
+struct dirent *__wrap_readdir64(DIR *d);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
@@ -45,6 +51,20 @@ void *__wrap_realloc(void *old, size_t size)
 char *__wrap_strdup(const char *text)
 {
 	return fails() ? NULL : __real_strdup(text);
+}
+
+struct dirent *__wrap_readdir64(DIR *d)
+{
+	if (folder_entries == ALLOC_FAULT_NONE || folder_entries-- > 0)
+		return __real_readdir64(d);
+	folder_entries = ALLOC_FAULT_NONE;
+	errno = EIO;
+	return NULL;
+}
+
+void folder_fault_at(uint64_t nth)
+{
+	folder_entries = nth;
 }
 
 void alloc_fault_at(uint64_t nth)

@@ -1,7 +1,7 @@
 /* support.h: what test programs share: a seeded random generator and failing allocations.
  *
- * Every program is linked so that malloc, calloc, realloc and strdup of chainfs and of the test go
- * through here; a library's own allocations do not.
+ * Every program is linked so that malloc, calloc, realloc, strdup and readdir of chainfs and of the
+ * test go through here; a library's own allocations do not.
  *
  *     FOR_EACH_ALLOC_FAULT {
  *             AUTO(gaps_release) struct gaps g = GAPS_INIT;
@@ -46,6 +46,10 @@ void alloc_fault_end(struct alloc_fault *f);
 #define ALLOC_FAULT_NONE UINT64_MAX
 void     alloc_fault_at(uint64_t nth);
 uint64_t alloc_fault_met(void); /* how many allocations failed since alloc_fault_at() */
+
+/* Of folders that this thread reads, the nth entry from now on (0: the next) is EIO; none with
+ * ALLOC_FAULT_NONE. */
+void folder_fault_at(uint64_t nth);
 
 /* Suspends and resumes faults around checks that allocate themselves. */
 void alloc_fault_pause(void);

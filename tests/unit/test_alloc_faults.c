@@ -494,7 +494,7 @@ int main(void)
 	snprintf(checkpoints_folder, sizeof checkpoints_folder, "%s/checkpoints", scratch);
 	snprintf(pins_folder, sizeof pins_folder, "%s/networks/net/pins", chain.path);
 	mkdir(checkpoints_folder, 0700);
-	must(checkpoint_build(chain.network, HEIGHTS, checkpoints_folder, false, &progress, NULL,
+	must(checkpoint_build(chain.network, HEIGHTS, checkpoints_folder, true, &progress, NULL,
 			      name, &err),
 	     &err);
 	snprintf(checkpoint, sizeof checkpoint, "%s/%s", checkpoints_folder, name);

@@ -162,6 +162,16 @@ static void on_file(void *arg, struct network *n, const struct store_damage *wha
 	snprintf(t->files[t->count++], sizeof t->files[0], "%s", what->file);
 }
 
+/* The last one is the first in the table. */
+static void on_last_file(void *arg, struct network *n, const struct store_damage *what)
+{
+	struct tables *t = arg;
+
+	assert_true(what->file && what->sentence && strstr(what->mend, "chainfs fsck"));
+	snprintf(t->files[0], sizeof t->files[0], "%s", what->file);
+	t->count++;
+}
+
 /* A bit of the first block of the file that holds a family: its name in `out`. */
 static void damage_table(const struct chain *c, const char *family, char out[64])
 {
@@ -301,16 +311,40 @@ static void another_file_of_the_same_name_is_news(void **state)
 	trace_set_sink(NULL, NULL);
 }
 
+/* A reader of events learns that he does not learn of all. */
+static void behind_the_last_file_that_is_told_one_line_says_that_there_are_more(void **state)
+{
+	enum { FILES = 260, TOLD = 256 };
+	AUTO(chain_release) struct chain c;
+	struct tables tables = { .count = 0 };
+
+	(void)state;
+	trace_set_sink(fixture_silence, NULL);
+	chain_open(&c, ARCHIVE);
+	store_on_damage(c.store, on_last_file, &tables);
+	for (unsigned i = 0; i < 2 * FILES; i++) {
+		char name[32];
+
+		snprintf(name, sizeof name, "checkpoints/%03u/info", i % FILES);
+		network_damaged_file(c.network, name, 0, "checksum mismatch",
+				     "chainfs fsck --repair");
+		assert_int_equal(tables.count, MIN(i + 1, TOLD + 1));
+		assert_string_equal(tables.files[0], i < TOLD ? name : "*");
+	}
+	trace_set_sink(NULL, NULL);
+}
+
 /* Until it is told from the one before: the clock of a file system may be as coarse as 4 ms. */
 static int make_again(const char *path, struct stat *before)
 {
 	for (;;) {
 		struct stat st;
+
+		unlink(path);
 		int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 		assert_true(fd >= 0);
 		assert_int_equal(fstat(fd, &st), 0);
-		unlink(path);
 		if (st.st_ctim.tv_sec != before->st_ctim.tv_sec ||
 		    st.st_ctim.tv_nsec != before->st_ctim.tv_nsec) {
 			*before = st;
@@ -338,6 +372,9 @@ static void a_file_that_was_made_again_is_another(void **state)
 
 		for (int i = 0; i < 2; i++)
 			checkpoint_damaged(c.network, "a", "info", fd, "checksum mismatch");
+		assert_int_equal(tables.count, made);
+		unlink(path); /* as a repair does, while somebody reads it */
+		checkpoint_damaged(c.network, "a", "info", fd, "checksum mismatch");
 		assert_int_equal(tables.count, made);
 	}
 	trace_set_sink(NULL, NULL);
@@ -453,6 +490,8 @@ int main(void)
 		cmocka_unit_test(a_damaged_file_of_the_database_is_told_once),
 		cmocka_unit_test(damaged_bytes_of_no_block_are_told_by_their_file),
 		cmocka_unit_test(another_file_of_the_same_name_is_news),
+		cmocka_unit_test(
+			behind_the_last_file_that_is_told_one_line_says_that_there_are_more),
 		cmocka_unit_test(a_file_that_was_made_again_is_another),
 		cmocka_unit_test(what_was_taken_out_makes_room_for_the_right_one_at_once),
 		cmocka_unit_test(a_state_that_was_let_go_is_no_data),

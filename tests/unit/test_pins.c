@@ -416,6 +416,27 @@ static void a_checkpoint_that_is_there_needs_no_state(void **state)
 	assert_int_equal(get(p, "again").state, PIN_COMPLETE);
 }
 
+/* Else its checkpoint would be one that no pin wants. */
+static void a_pin_is_not_passed_over_where_its_folder_cannot_be_read(void **state)
+{
+	AUTO(pins_closep) struct pins *p = open_pins(&none);
+	char name[CHECKPOINT_NAME_SIZE];
+
+	add(p, "kept", 40);
+	await_state(p, "kept", PIN_COMPLETE);
+	snprintf(name, sizeof name, "%s", get(p, "kept").checkpoint);
+	pins_closep(&p);
+	for (uint64_t nth = 0; nth < 4; nth++) {
+		folder_fault_at(nth);
+		p = open_pins(NULL); /* takes away what is not wanted when it is closed */
+		folder_fault_at(ALLOC_FAULT_NONE);
+		pins_closep(&p);
+		assert_true(is_on_disk("checkpoints", name));
+	}
+	p = open_pins(&none);
+	assert_int_equal(get(p, "kept").state, PIN_COMPLETE);
+}
+
 static void leftovers_of_a_crash_are_taken_away(void **state)
 {
 	AUTO(pins_closep) struct pins *p = open_pins(&none);
@@ -601,6 +622,7 @@ int main(void)
 		WITH_CHAIN(the_file_of_an_older_program_is_written_anew),
 		WITH_CHAIN(what_was_read_before_mends_a_file_that_tells_nothing),
 		WITH_CHAIN(a_checkpoint_that_is_there_needs_no_state),
+		WITH_CHAIN(a_pin_is_not_passed_over_where_its_folder_cannot_be_read),
 		WITH_CHAIN(leftovers_of_a_crash_are_taken_away),
 		WITH_CHAIN(held_pins_write_nothing),
 		WITH_CHAIN(retention_keeps_the_newest),
