@@ -1,5 +1,6 @@
 /* chainfs: the one program. Finds the verb, opens the store or asks the daemon that holds it. */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -21,6 +22,25 @@ static void on_signal(int signal_number)
 {
 	(void)signal_number;
 	atomic_store(&verbs_stop, true);
+}
+
+bool verbs_wait(int fd)
+{
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	sigset_t ends, before;
+	int n = 0;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, &before);
+	while (!atomic_load(&verbs_stop) && n == 0) {
+		n = ppoll(&readable, 1, NULL, &before);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return !atomic_load(&verbs_stop);
 }
 
 static void write_all(int fd, const char *text, size_t size)
