@@ -129,7 +129,7 @@ static int import_apart(struct verb_call *c, const char *store, const char *arch
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
-		_exit(import_archive(c, store, archive));
+		_exit(verbs_tell(import_archive(c, store, archive)));
 	}
 	int rc = pid < 0 ? -errno : 0;
 	close(ends[1]);
