@@ -20,6 +20,8 @@ check "and exits with 1" exits 1 "$CHAINFS" frobnicate
 check "an option that is none is a sentence" says "no option" "$CHAINFS" status x --frobnicate
 check "a missing word is asked for" says "it needs STORE" "$CHAINFS" status
 check "a word that is empty is named" says "mount: MOUNTPOINT is empty" "$CHAINFS" mount x ''
+check "without its brackets" says "doctor: STORE is empty" "$CHAINFS" doctor ''
+check "at either end" says "demo: FOLDER is empty" "$CHAINFS" demo ''
 check "and a mistake" exits 1 "$CHAINFS" status ''
 check "a word too many is named" says "one word too many" "$CHAINFS" status a b
 check "status of what is not there exits with 3" exits 3 "$CHAINFS" status "$T/none"
