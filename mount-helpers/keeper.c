@@ -14,6 +14,7 @@
 #include "core/control/verb.h"
 #include "fs/connection/mountpoint.h"
 #include "fs/mount/rundir.h"
+#include "mount-helpers/verbs.h"
 #include "net/channel.h"
 
 #define DELAY_MS     100u /* of the second start of one that died before it served; doubles */
@@ -700,7 +701,14 @@ int keeper_run(const struct keeper_task *task, struct err *err)
 		err_set(err, -errno, "no descriptor for signals: %s", strerror(errno));
 		return EXIT_MOUNT;
 	}
+	if (atomic_load(&verbs_stop)) { /* it came before it was blocked, to main()'s handler */
+		k.ending = true;
+		code = EXIT_DONE;
+		take_down(&k);
+	}
 	do {
+		if (k.ending)
+			break;
 		if (start_worker(&k, err) < 0) {
 			take_down(&k);
 			break;

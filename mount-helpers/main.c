@@ -1,5 +1,6 @@
 /* chainfs: the one program. Finds the verb, opens the store or asks the daemon that holds it. */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -15,7 +16,7 @@
 
 atomic_bool verbs_stop;
 
-static int output_error; /* errno of the first write to the person that failed */
+static int output_error; /* errno of the first write to standard output that failed */
 
 static void on_signal(int signal_number)
 {
@@ -23,42 +24,68 @@ static void on_signal(int signal_number)
 	atomic_store(&verbs_stop, true);
 }
 
-static void write_all(int fd, const char *text, size_t size)
+bool verbs_wait(int fd)
+{
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	sigset_t ends, before;
+	int n = 0;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, &before);
+	while (!atomic_load(&verbs_stop) && n == 0) {
+		n = ppoll(&readable, 1, NULL, &before);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return !atomic_load(&verbs_stop);
+}
+
+static int write_all(int fd, const char *text, size_t size)
 {
 	while (size) {
 		ssize_t n = write(fd, text, size);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) { /* nobody reads any more: as if interrupted */
-			if (!output_error)
-				output_error = n < 0 ? errno : EIO;
-			atomic_store(&verbs_stop, true);
-			return;
-		}
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
 		text += n;
 		size -= (size_t)n;
 	}
+	return 0;
 }
 
 static void to_stdout(void *arg, const char *text, size_t size)
 {
 	(void)arg;
-	write_all(STDOUT_FILENO, text, size);
+	int failed = write_all(STDOUT_FILENO, text, size);
+	if (!failed)
+		return;
+	if (!output_error)
+		output_error = failed;
+	atomic_store(&verbs_stop, true); /* nobody reads any more: as if interrupted */
 }
 
+/* A full disk below somebody's log ends no work, and the exit code tells what the words would. */
 static void to_stderr(void *arg, const char *text, size_t size)
 {
 	(void)arg;
-	write_all(STDERR_FILENO, text, size);
+	if (write_all(STDERR_FILENO, text, size) == EPIPE)
+		atomic_store(&verbs_stop, true);
 }
 
 /* Whoever starts us may have closed these. A file of the store must not get such a number and then
- * the words that we say to the person. */
+ * the words that we say to the person; what is written to a standard output that is closed is as
+ * lost as on a full disk. */
 static void keep_standard_files(void)
 {
 	int fd;
 	do {
-		fd = open("/dev/null", O_RDWR);
+		bool output = fcntl(STDIN_FILENO, F_GETFD) >= 0 &&
+			      fcntl(STDOUT_FILENO, F_GETFD) < 0;
+		fd = open("/dev/null", output ? O_RDONLY : O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
 	base_closep(&fd);
 }
@@ -72,7 +99,7 @@ __attribute__((noreturn)) void __assert_fail(const char *what, const char *file,
 
 /* What could not be told to the person is not done. A reader that went away (`| head`) is no
  * fault. */
-static int tell(int code)
+int verbs_tell(int code)
 {
 	if (code != EXIT_DONE || !output_error || output_error == EPIPE)
 		return code;
@@ -225,21 +252,21 @@ int main(int argc, char **argv)
 	if (argc < 2 || asked) {
 		int code = verb_parse(verbs, verb_count, 1, help, &call);
 		code = code >= 0 ? code : call.verb->run(&call);
-		return asked ? tell(code) : EXIT_USAGE;
+		return asked ? verbs_tell(code) : EXIT_USAGE;
 	}
 	AUTO(settings_freep) struct settings *settings = NULL;
 	struct err err = ERR_INIT;
 	int code = verb_parse(verbs, verb_count, argc - 1, argv + 1, &call);
 	if (code >= 0)
-		return tell(code);
+		return verbs_tell(code);
 	int rc = load_settings(&call, &settings, &err);
 	if (rc < 0)
-		return tell(verb_fail(&call, rc, &err));
+		return verbs_tell(verb_fail(&call, rc, &err));
 	if (verb_has(&call, OPTION_RPC))
-		return tell(run_at_socket(&call, argc - 1, argv + 1));
+		return verbs_tell(run_at_socket(&call, argc - 1, argv + 1));
 	if (call.verb->need == STORE_ASK)
-		return tell(run_asking(&call, argc - 1, argv + 1));
+		return verbs_tell(run_asking(&call, argc - 1, argv + 1));
 	if (call.verb->need == STORE_OPEN || call.verb->need == STORE_CREATE)
-		return tell(run_on_store(&call, argc - 1, argv + 1));
-	return tell(call.verb->run(&call));
+		return verbs_tell(run_on_store(&call, argc - 1, argv + 1));
+	return verbs_tell(call.verb->run(&call));
 }

@@ -1,4 +1,5 @@
 /* chainfs demo and forge: chains that we make ourselves. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,13 +13,15 @@
 #define DEMO_FOLDER    "chainfs-demo"
 #define DEMO_NETWORK   "demo"
 
-static void show_progress(void *arg, uint64_t done, uint64_t all)
+static int show_progress(void *arg, uint64_t done, uint64_t all)
 {
 	struct verb_call *c = arg;
 	if (c->io->terminal && !verb_has(c, OPTION_QUIET) && (done % 64 == 0 || done == all))
 		verb_say(c, "\r\033[Kmaking a chain: %" PRIu64 " of %" PRIu64 " steps%s", done, all,
 			 done == all ? "\n" : "");
+	return verb_stopped(c) && done < all ? -EINTR : 0;
 }
+
 
 static int parse_count(struct verb_call *c, enum option_id id, uint64_t max, uint64_t *out,
 		       struct err *err)
@@ -53,19 +56,43 @@ int verb_forge(struct verb_call *c)
 	int rc = forge_options_of(c, &o, &err);
 	if (rc == 0)
 		rc = forge_chain(&o, c->words[0], show_progress, c, &err);
+	if (rc == -EINTR)
+		err_set(&err, rc, "interrupted; %s has no network.json and is not complete",
+			c->words[0]);
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
 }
 
-/* FOLDER/archive, unless a run before made it whole. */
+/* What a run that did not come to its end left there. */
+static void clear_part(const char *part)
+{
+	static const char *const names[] = { "blocks-0.pbs", "chunks-1.pbs", "chunks-2.pbs",
+					     "network.json" };
+	char path[PATH_SIZE + 32];
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(path, sizeof path, "%s/%s", part, names[i]);
+		unlink(path);
+	}
+}
+
+/* FOLDER/archive, unless a run before made it whole. It has another name until it is. */
 static int make_archive(struct verb_call *c, const char *archive, struct err *err)
 {
-	char config[PATH_SIZE + 16];
+	char config[PATH_SIZE + 16], part[PATH_SIZE + 16];
 	struct forge_options o = { .kind = FORGE_STORY, .name = DEMO_NETWORK };
+	snprintf(part, sizeof part, "%s.part", archive);
 	snprintf(config, sizeof config, "%s/network.json", archive);
 	if (access(config, F_OK) == 0)
 		return 0;
 	int rc = forge_options_of(c, &o, err);
-	return rc < 0 ? rc : forge_chain(&o, archive, show_progress, c, err);
+	if (rc < 0)
+		return rc;
+	clear_part(part);
+	rc = forge_chain(&o, part, show_progress, c, err);
+	if (rc == -EINTR)
+		return err_set(err, rc, "interrupted; the same command begins anew");
+	if (rc == 0 && rename(part, archive) < 0)
+		return err_set(err, -errno, "%s: %s", archive, strerror(errno));
+	return rc;
 }
 
 static int import_archive(struct verb_call *c, const char *store, const char *archive)
@@ -96,18 +123,24 @@ static int import_archive(struct verb_call *c, const char *store, const char *ar
  * that is forked from a process with threads has none of them and waits for ever for their work. */
 static int import_apart(struct verb_call *c, const char *store, const char *archive)
 {
-	pid_t pid = fork();
-	if (pid < 0)
+	int ends[2], status; /* the child's end closes with it */
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return verb_fail(c, -errno, NULL);
-	if (pid == 0)
-		_exit(import_archive(c, store, archive));
-	int status;
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return verb_fail(c, -errno, NULL);
-		if (verb_stopped(c))
-			kill(pid, SIGTERM);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		_exit(verbs_tell(import_archive(c, store, archive)));
 	}
+	int rc = pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (rc == 0 && !verbs_wait(ends[0]))
+		kill(pid, SIGTERM);
+	close(ends[0]);
+	while (rc == 0 && waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			rc = -errno;
+	if (rc < 0)
+		return verb_fail(c, rc, NULL);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SYSTEM;
 }
 
@@ -147,7 +180,7 @@ int verb_demo(struct verb_call *c)
 	struct err err = ERR_INIT;
 	const char *folder = folder_of(c);
 	char archive[PATH_SIZE], store[PATH_SIZE], mountpoint[PATH_SIZE];
-	if (strlen(folder) > PATH_SIZE - 16) {
+	if (strlen(folder) > PATH_SIZE - 32) {
 		err_set(&err, -ENAMETOOLONG, "the path of the folder is too long");
 		return verb_fail(c, -ENAMETOOLONG, &err);
 	}
@@ -163,6 +196,10 @@ int verb_demo(struct verb_call *c)
 	int code = import_apart(c, store, archive);
 	if (code != EXIT_DONE || verb_has(c, OPTION_NO_MOUNT))
 		return code;
+	if (verb_stopped(c)) { /* the import was done by then */
+		err_set(&err, -EINTR, "interrupted, nothing is mounted");
+		return verb_fail(c, -EINTR, &err);
+	}
 	/* EEXIST also where a daemon that died left a stale mount point behind; mounting clears
 	 * it. */
 	rc = make_folder(mountpoint, &err);

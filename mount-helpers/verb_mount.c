@@ -97,19 +97,23 @@ __attribute__((noreturn)) static void daemon_process(struct mounting *m, int rea
 	_exit(code);
 }
 
-/* What the daemon says, and its exit code. Ctrl-C stops it, too. */
+/* What the daemon says, and its exit code. Ctrl-C stops it, too, whenever it comes. */
 static int wait_for_daemon(pid_t pid, int fd, struct err *err)
 {
 	char line[ERR_TEXT_SIZE + 8];
 	ssize_t n;
-	while ((n = read(fd, line, sizeof line - 1)) < 0 && errno == EINTR)
-		if (atomic_load(&verbs_stop))
-			kill(pid, SIGTERM);
-	if (n == 1 && line[0] == 0 && !atomic_load(&verbs_stop))
-		return EXIT_DONE;
-	if (atomic_load(&verbs_stop)) /* which may have come while nothing was read */
+	verbs_wait(fd);
+	if (atomic_load(&verbs_stop))
 		kill(pid, SIGTERM);
-	waitpid(pid, NULL, 0);
+	while ((n = read(fd, line, sizeof line - 1)) < 0 && errno == EINTR)
+		;
+	if (n == 1 && line[0] == 0) {
+		if (!atomic_load(&verbs_stop))
+			return EXIT_DONE;
+		kill(pid, SIGTERM); /* it was ready before it was told */
+	}
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 	line[MAX(n, 0)] = 0;
 	if (n > 1) {
 		err_set(err, -EIO, "%s", line + 1);

@@ -6,11 +6,13 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "fs/mount/mount.h"
 #include "mount-helpers/verbs.h"
 #include "net/control.h"
 
 #define UPGRADE_POLL_US 5000
+#define BETWEEN_MS      5000u /* a mount may be between two workers so long */
 
 /* In the daemon. Says first who it is: the answer may be cut off by what it asks for. */
 int verb_hand_over(struct verb_call *c)
@@ -46,6 +48,21 @@ static bool lives(long pid)
 	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
+/* Where a worker has just died the mount answers, once there is another one, and so does that. */
+static int ask_worker(const char *store, const char *mountpoint, struct upgrading *u, int *code,
+		      struct err *err)
+{
+	char *argv[] = { "hand-over", (char *)store, NULL };
+	struct verb_io io = { take_out, take_err, u, .stop = u->io->stop };
+	uint64_t end = clock_mono_ms() + BETWEEN_MS;
+	struct statfs st;
+	int rc;
+	while ((rc = control_call(store, 2, argv, &io, code, err)) == -ECONNREFUSED &&
+	       clock_mono_ms() < end && !atomic_load(&verbs_stop) && statfs(mountpoint, &st) == 0)
+		usleep(UPGRADE_POLL_US);
+	return rc;
+}
+
 /* Returns once the next worker answers. */
 int verb_upgrade(struct verb_call *c)
 {
@@ -60,10 +77,8 @@ int verb_upgrade(struct verb_call *c)
 		rc = err_set(&err, -EINVAL, "%s: no store is mounted there", full);
 	if (rc < 0)
 		return verb_fail(c, rc, &err);
-	char *argv[] = { "hand-over", m.source, NULL };
 	struct upgrading u = { .io = c->io };
-	struct verb_io io = { take_out, take_err, &u, .stop = c->io->stop };
-	rc = control_call(m.source, 2, argv, &io, &code, &err);
+	rc = ask_worker(m.source, full, &u, &code, &err);
 	/* Our call may have been cut off by what it asked for. */
 	if (rc < 0 && rc != -ECONNRESET)
 		return verb_fail(c, rc, &err);

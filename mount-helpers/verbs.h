@@ -10,6 +10,11 @@ extern const size_t verb_count;
 
 /* Set by SIGINT and SIGTERM while a verb runs in front. */
 extern atomic_bool verbs_stop;
+/* Until something can be read from `fd`, or its other end is closed: true. False: the person wants
+ * an end. A signal that comes before the wait ends it as well as one that comes amid it. */
+bool verbs_wait(int fd);
+/* What a verb ended with, or EXIT_SYSTEM and a sentence where its output could not be written. */
+int verbs_tell(int code);
 
 int verb_demo(struct verb_call *c);
 void demo_store(const struct verb_call *c, char *out, size_t size); /* where its store will be */

@@ -356,10 +356,10 @@ static bool join_options(struct verb_call *c, const char **list)
 static int refuse_empty(struct verb_call *c)
 {
 	char name[64];
-	const char *names = c->verb->words;
+	const char *names = c->verb->words + (c->verb->words[0] == '[');
 
 	for (int i = 0; i < c->word_count && i < MAX(c->verb->words_min, 1); i++) {
-		size_t n = strcspn(names, " ");
+		size_t n = strcspn(names, " ]");
 
 		snprintf(name, sizeof name, "%.*s", (int)n, names);
 		if (!c->words[i][0])

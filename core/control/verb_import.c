@@ -1,5 +1,6 @@
 /* chainfs import: an archive into a store, resumable at any moment. */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "core/base/clock.h"
 #include "core/control/parameters.h"
@@ -286,6 +287,20 @@ static void import_release(struct import *im)
 	archive_closep(&im->archive);
 }
 
+/* The network's parameters can be had. A pipe can be read once alone, and is not looked into. */
+static int check_parameters(struct verb_call *c, const struct archive *a, struct err *err)
+{
+	AUTO(parameters_release) struct parameters p = PARAMETERS_INIT;
+	const char *config = c->options[OPTION_CONFIG];
+	char path[PATH_SIZE];
+	struct stat st;
+	int rc = config ? verb_path(c, config, path, sizeof path) : 0;
+	if (rc == 0 && config && stat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
+	    !S_ISDIR(st.st_mode))
+		return 0;
+	return rc < 0 ? rc : parameters_choose(c, "archive", archive_config(a), &p, err);
+}
+
 int verb_import_check(struct verb_call *c)
 {
 	AUTO(archive_closep) struct archive *a = NULL;
@@ -305,6 +320,8 @@ int verb_import_check(struct verb_call *c)
 		rc = verb_path(c, c->words[1], path, sizeof path);
 	if (rc == 0)
 		rc = archive_open(path, &a, &err);
+	if (rc == 0)
+		rc = check_parameters(c, a, &err);
 	return rc < 0 ? verb_fail(c, rc, &err) : EXIT_DONE;
 }
 

@@ -530,8 +530,11 @@ int fs_unmount(const char *mountpoint, enum unmount_how how, struct err *err)
 	if (rc == 0 || strcmp(m.type, "fuse." MOUNT_SUBTYPE) != 0)
 		return err_set(err, -EINVAL, "%s: no store is mounted there", full);
 	rc = mountpoint_unmount(full, how, err);
-	if (rc < 0 || how == UNMOUNT_LAZY)
+	if (rc < 0)
 		return rc;
+	rundir_clear_dead(); /* ctl and plain go with their daemon, unless it was killed */
+	if (how == UNMOUNT_LAZY)
+		return 0;
 	/* Its daemon may still be closing the store, and who goes on with it should not meet
 	 * that. */
 	uint64_t end = clock_mono_ms() + STORE_WAIT_MS;

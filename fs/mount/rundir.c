@@ -123,6 +123,11 @@ void rundir_each_dead(void (*each)(void *arg, const char *path), void *arg)
 		each_dead(fallback, each, arg);
 }
 
+void rundir_clear_dead(void)
+{
+	rundir_each_dead(clear_one, NULL);
+}
+
 /* ---- one of our own ---- */
 
 static int own_make(const char *base, const char *what, pid_t pid, char out[PATH_MAX],

@@ -17,6 +17,7 @@ int  rundir_make(const char *what, const char *wanted, pid_t pid, char out[PATH_
 		 struct err *err) MUST_CHECK;
 /* What daemons that died have left of this user. */
 void rundir_each_dead(void (*each)(void *arg, const char *path), void *arg);
+void rundir_clear_dead(void);
 void rundir_remove(const char *path); /* once nothing is mounted there any more */
 
 #endif

@@ -90,7 +90,7 @@ cp "$a/network.json" "$a/blocks-0.pbs.zst" "$a/chunks-1.pbs.zst" "$T/apart"
 printf '\003abc' >"$T/apart/chunks-2.pbs"
 check "what is damaged outside the range is left alone" import "$T/s10" "$T/apart" --range 1:1-20 --quiet
 
-closed() { "$CHAINFS" import "$T/closed" "$a" 2>&- >&- && "$CHAINFS" verify "$T/closed" |
+closed() { exits 2 "$CHAINFS" import "$T/closed" "$a" 2>&- >&- && "$CHAINFS" verify "$T/closed" |
 	grep -qx 'shard 1 state: ok 280'; }
 check "with its standard files closed it says nothing into the store's" closed
 
@@ -116,6 +116,11 @@ bare=$T/bare
 mkdir "$bare"
 cp "$a"/*.zst "$bare"
 check "without network.json the parameters are asked for" refuses 1 "say --network" "$T/s6" "$bare"
+check "and no store is left behind" test ! -e "$T/s6"
+check "nor where there is no such file" refuses 3 "/none" "$T/s6" "$bare" --network named --config "$T/none"
+check "nor where it is none of parameters" refuses 1 "not JSON" "$T/s6" "$bare" --network named --config "$0"
+check "and no store is left then" test ! -e "$T/s6"
+check "they may come by a pipe" import "$T/s-pipe" "$bare" --network named --config <(cat "$a/network.json") --quiet
 check "and taken from --config" import "$T/s6" "$bare" --network named --config "$a/network.json" --quiet
 check "verify then says that they come from the configuration" \
 	sh -c "'$CHAINFS' verify '$T/s6' --stored | grep -q 'validators from the config'"

@@ -87,6 +87,8 @@ if command -v setpriv > /dev/null; then
 	nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 	mount_store "$T/st" "$T/mnt"
 	same "others are kept out" "$($nobody ls "$T/mnt" 2>&1 | grep -c 'Permission denied')" 1
+	check "an upgrade that they ask for is none" says "Permission denied" \
+		sh -c "! $nobody '$CHAINFS' upgrade '$T/mnt'"
 	"$CHAINFS" umount "$T/mnt"
 	mount_store "$T/st" "$T/mnt" -o allow_other
 	check "allow_other lets them in" $nobody cat "$T/mnt/README"

@@ -182,6 +182,8 @@ same "under the same number" "$(keeper_of "$S")" "$keeper"
 check "a reader of events lives on" kill -0 $cat
 same "with the same options" "$(stat -c %a "$M/demo/status")" 440
 check "all of them" sh -c "tr '\\0' ' ' < /proc/$keeper/cmdline | grep -q 'umask=27.*transport=classic'"
+kill -9 "$(daemon_of "$S")"
+check "between two workers an upgrade waits for the next" exits 0 timeout 60 "$CHAINFS" upgrade "$M"
 check "upgrade of nothing is refused" exits 1 "$CHAINFS" upgrade "$T"
 unasked() # from a folder that is gone, of which the request cannot tell the daemon
 (

@@ -74,6 +74,13 @@ wait $waiter
 same "and says that it was" "$? $(cat "$T/said")" "8 chainfs mount: interrupted, nothing is mounted"
 ended "after that"
 
+beside() { awk -v s="$(realpath "$T/st")" '$1 == s' /proc/self/mounts; }
+start
+same "a mount has two beside it" "$(beside | wc -l)" 3
+kill_mount "$T/st"
+check "one whose daemon was killed is unmounted" "$CHAINFS" umount "$T/mnt"
+same "with the two" "$(beside)" ""
+
 # umount(8) returns before the daemon has closed its store: who comes next waits, and is not
 # refused.
 next() { # SENTENCE COMMAND…: run while the daemon of a mount that is gone stands still

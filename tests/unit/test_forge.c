@@ -398,13 +398,14 @@ static void a_compressed_stream_unpacks_to_the_plain_one(void **state)
 	assert_memory_equal(got, wanted, size);
 }
 
-static void count_step(void *arg, uint64_t done, uint64_t all)
+static int count_step(void *arg, uint64_t done, uint64_t all)
 {
 	uint64_t *last = arg;
 
 	assert_int_equal(done, *last + 1);
 	assert_int_equal(all, 10);
 	*last = done;
+	return 0;
 }
 
 static void progress_counts_the_steps(void **state)

@@ -140,7 +140,7 @@ static void params_freep(struct chain_params **p)
 }
 
 int forge_chain(const struct forge_options *given, const char *folder,
-		void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg,
+		int (*progress)(void *arg, uint64_t done, uint64_t all), void *arg,
 		struct err *err)
 {
 	AUTO(buf_release) struct buf config = BUF_INIT(CONFIG_SIZE_MAX);

@@ -36,9 +36,10 @@ struct forge_options { /* 0 or NULL: the default of the kind */
 	bool        compress;     /* *.pbs.zst */
 };
 
-/* progress: called after each step with how many of all are done; NULL: nobody asks. */
+/* progress: called after each step with how many of all are done; an error of it ends the run.
+ * NULL: nobody asks. */
 int forge_chain(const struct forge_options *o, const char *folder,
-		void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg,
+		int (*progress)(void *arg, uint64_t done, uint64_t all), void *arg,
 		struct err *err) MUST_CHECK;
 
 #endif

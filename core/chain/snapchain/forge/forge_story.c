@@ -10,9 +10,10 @@ static int step_of(const struct forge_run *run, struct forge_chain *c,
 {
 	int rc = forge_chain_step(c, pace, err);
 
-	if (rc == 0 && run->progress)
-		run->progress(run->arg, forge_chain_steps(c), run->steps);
-	return rc;
+	if (rc < 0 || !run->progress)
+		return rc;
+	rc = run->progress(run->arg, forge_chain_steps(c), run->steps);
+	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
 static int step(const struct forge_run *run, const struct forge_pace *pace, struct err *err)

@@ -18,7 +18,7 @@
 struct forge_run {
 	struct forge_people *people;
 	uint64_t             steps, messages;
-	void (*progress)(void *arg, uint64_t done, uint64_t all); /* in steps; NULL: nobody asks */
+	int (*progress)(void *arg, uint64_t done, uint64_t all); /* in steps; NULL: nobody asks */
 	void                *arg;
 };
 
