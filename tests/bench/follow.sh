@@ -55,7 +55,7 @@ mono() { # seconds
 }
 
 ratio() { # A B
-	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.4f", a / (b > 0 ? b : 0.001) }'
+	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.4f\n", a / (b > 0 ? b : 0.001) }'
 }
 
 # ---- how soon ----

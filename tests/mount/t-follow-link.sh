@@ -10,6 +10,7 @@
 command -v ip > /dev/null || skip "ip is not there (iproute2)"
 
 CUT=${CUT:-$(rounds 48)}
+[ "$CUT" -ge 12 ] || CUT=12 # before that nobody is missed
 SPEED=5
 BACK=20 # seconds after which a healed link must be in use again
 SPACE=chainfs-test-$$ OURS=cft$(($$ % 100000))
