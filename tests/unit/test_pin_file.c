@@ -7,12 +7,12 @@
 
 #include "core/base/files.h"
 #include "core/checkpoint/pin_file.h"
-#include "tests/support/support.h"
+#include "tests/support/store_fixture.h"
 
 #define HEIGHT UINT64_C(123456)
 #define LINE   38 /* bytes */
 
-static char folder[64];
+static char folder[128];
 static int parent = -1, fd = -1;
 static uint8_t whole[PIN_FILE_SIZE];
 
@@ -24,8 +24,7 @@ static void put_bytes(const void *bytes, size_t n)
 
 static int make_file(void **state)
 {
-	snprintf(folder, sizeof folder, "/tmp/chainfs-pin-XXXXXX");
-	assert_non_null(mkdtemp(folder));
+	fixture_folder(folder);
 	parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fd = openat(parent, "kept", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	assert_true(fd >= 0);
